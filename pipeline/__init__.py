@@ -1,0 +1,1 @@
+"""Artificial neurophysiology: what every unit of a vision network wants to see."""

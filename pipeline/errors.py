@@ -1,0 +1,36 @@
+"""The named errors of the project.
+
+Every message is one sentence: what was wrong and where (configuration key or file), what was
+allowed, and what to do. The command line prints the message alone; anything else is a defect.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class ArtiphysError(Exception):
+    """Anything a user can cause and mend."""
+
+
+class ConfigError(ArtiphysError):
+    """A configuration value is wrong; the message starts with its key."""
+
+
+class NetworkError(ArtiphysError):
+    """A network, its weights or one of its layers cannot be used as asked."""
+
+
+class ImageError(ArtiphysError):
+    """An image or an image set cannot be used."""
+
+
+class StoreError(ArtiphysError):
+    """A stored result is missing, damaged or in the way."""
+
+
+def nearest(name: str, allowed: Iterable[str]) -> str:
+    """Return ``'; nearest: X'`` for the allowed name closest to ``name``, or an empty string."""
+    matches = difflib.get_close_matches(name, list(allowed), n=1, cutoff=0.5)
+    return f"; nearest: {matches[0]}" if matches else ""
