@@ -1,0 +1,1 @@
+"""Similarity of images and statistics over units, without torch."""

@@ -1,0 +1,67 @@
+"""Statistics over the units of a layer: quartiles, bootstrap interval, null."""
+
+from __future__ import annotations
+
+import numpy as np
+from jaxtyping import Float, Int
+
+
+def bootstrap_median(
+    values: Float[np.ndarray, " units"], rng: np.random.Generator, resamples: int = 2000
+) -> tuple[float, float]:
+    """Return the 95 % percentile bootstrap interval of the median (Efron 1979).
+
+    NaN for both ends without any value.
+    """
+    if len(values) == 0:
+        return float("nan"), float("nan")
+    drawn = rng.integers(0, len(values), size=(resamples, len(values)))
+    low, high = np.quantile(np.median(values[drawn], axis=1), [0.025, 0.975])
+    return float(low), float(high)
+
+
+def shuffled_partners(units: int, rng: np.random.Generator) -> Int[np.ndarray, " units"]:
+    """Return for each unit another unit of the layer, each exactly once and never itself.
+
+    The units are set in a random circle and each takes the next one. A layer of one unit has no
+    other: its partner is itself, to be treated as undefined by the caller.
+    """
+    circle = rng.permutation(units)
+    partners = np.empty(units, dtype=np.int64)
+    partners[circle] = np.roll(circle, -1)
+    return partners
+
+
+def summarize(
+    values: Float[np.ndarray, " units"],
+    null: Float[np.ndarray, " units"],
+    rng: np.random.Generator,
+) -> dict[str, float | int]:
+    """Return a layer's row of the summary table.
+
+    Args:
+        values: r per unit, NaN where undefined.
+        null: r per unit with another unit's image, NaN where undefined.
+        rng: draws the bootstrap.
+
+    Returns:
+        ``units`` (all of them), ``undefined`` (how many of them), and over the defined ones
+        ``median``, ``mean``, ``q25``, ``q75``, ``ci_low`` and ``ci_high`` (95 % interval of the
+        median), and ``null_median``; NaN where nothing is defined.
+    """
+    defined = values[np.isfinite(values)]
+    null = null[np.isfinite(null)]
+    nan = float("nan")
+    q25, median, q75 = np.quantile(defined, [0.25, 0.5, 0.75]) if len(defined) else (nan,) * 3
+    low, high = bootstrap_median(defined, rng)
+    return {
+        "units": len(values),
+        "undefined": int(len(values) - len(defined)),
+        "median": float(median),
+        "mean": float(defined.mean()) if len(defined) else nan,
+        "q25": float(q25),
+        "q75": float(q75),
+        "ci_low": low,
+        "ci_high": high,
+        "null_median": float(np.median(null)) if len(null) else nan,
+    }

@@ -1,0 +1,1 @@
+"""Climbing a unit's response: objectives, starting images, optimizers and the loop."""

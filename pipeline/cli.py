@@ -1,0 +1,112 @@
+"""The command line: compose the configuration, check it, run the chosen stages in order."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+from datetime import datetime
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, NoReturn, cast
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import CompactHydraException
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+
+from pipeline.config.schema import STAGES, Config, register
+from pipeline.config.search_path import conf_dir
+from pipeline.errors import ArtiphysError
+
+if TYPE_CHECKING:
+    from pipeline.stages.session import Session
+
+log = logging.getLogger("pipeline")
+
+
+def main() -> None:
+    """Run the command line."""
+    register()
+    hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="config")(task)()
+
+
+def task(config: DictConfig) -> None:
+    """Run one composed configuration (one job of a multirun)."""
+    try:
+        run(cast("Config", config))
+    except ArtiphysError as error:
+        _refuse(str(error))
+
+
+def run(config: Config) -> Session:
+    """Check a configuration and run its stages.
+
+    Returns:
+        The finished session.
+
+    Raises:
+        ArtiphysError: bad input; nothing has been written if it was found before work started.
+    """
+    _log_to_console()
+    from pipeline.config.checks import check_parts, check_values
+
+    check_values(config)
+
+    from pipeline.config.build import Parts
+    from pipeline.stages.session import Session
+    from pipeline.store.layout import Layout
+
+    parts = Parts(config)
+    check_parts(parts)
+    layout = Layout(config.out)
+    paths = layout.new_run(config.name, datetime.now())
+    handler = logging.FileHandler(paths.log, encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    logging.getLogger("pipeline").addHandler(handler)
+    try:
+        resolved = cast("dict[str, Any]", OmegaConf.to_container(cast("Any", config), resolve=True))
+        paths.config.write_text(OmegaConf.to_yaml(resolved), encoding="utf-8")
+        tracker = parts.start_tracking(paths.folder, resolved)
+        session = Session(parts, layout, paths, tracker)
+        _run_stages(session)
+    finally:
+        logging.getLogger("pipeline").removeHandler(handler)
+        handler.close()
+    return session
+
+
+def _run_stages(session: Session) -> None:
+    from pipeline.stages.report import report, write_run_record
+
+    start = time.monotonic()
+    state = "failed"
+    write_run_record(session, "running", 0.0)
+    try:
+        for stage in STAGES:
+            if stage in session.parts.config.stages:
+                import_module(f"pipeline.stages.{stage}").run(session)
+        state = "finished"
+    finally:
+        seconds = time.monotonic() - start
+        write_run_record(session, state, seconds)
+        session.tracker.finish(failed=state == "failed")
+    report(session, seconds)
+
+
+def _log_to_console() -> None:
+    logger = logging.getLogger("pipeline")
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+    if not logger.handlers:
+        handler = logging.StreamHandler(sys.stdout)
+        handler.setFormatter(logging.Formatter("%(message)s"))
+        logger.addHandler(handler)
+
+
+def _refuse(message: str) -> NoReturn:
+    """Say what is wrong, without a traceback; in a multirun the other jobs go on."""
+    if HydraConfig.get().mode is RunMode.MULTIRUN:
+        raise CompactHydraException(message)
+    sys.stderr.write(f"error: {message}\n")
+    raise SystemExit(1)

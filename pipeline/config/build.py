@@ -1,0 +1,164 @@
+"""Building objects from the configuration, with readable errors.
+
+``Parts`` is everything a stage may ask for, each built once and only when asked for.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, cast
+
+from hydra.errors import InstantiationException
+from hydra.utils import get_object, instantiate
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from pipeline.config.schema import Config
+from pipeline.errors import ArtiphysError, ConfigError, nearest
+
+if TYPE_CHECKING:
+    from pipeline.ascent.inits import Init
+    from pipeline.ascent.objectives import Objective
+    from pipeline.ascent.optimizers import Optimizer
+    from pipeline.images.image_sets import ImageSet
+    from pipeline.networks.graph import Graph
+    from pipeline.networks.layers import Layer
+    from pipeline.networks.load import Network
+    from pipeline.runner.local import Runner
+    from pipeline.tracking import Start
+
+
+def build(node: DictConfig, key: str) -> Any:
+    """Instantiate one configuration group.
+
+    Args:
+        node: a group with a ``_target_``.
+        key: where it stands in the configuration, for messages.
+
+    Raises:
+        ConfigError: a key is missing or unknown, or the target refuses its values.
+    """
+    missing = sorted(str(name) for name in OmegaConf.missing_keys(node))
+    if missing:
+        raise ConfigError(f"{key}.{missing[0]}: must be given; add {key}.{missing[0]}=VALUE")
+    check_signature(node, key)
+    try:
+        return instantiate(node)
+    except InstantiationException as error:
+        cause = error.__cause__
+        if isinstance(cause, ArtiphysError):
+            raise cause from error
+        text = str(cause or error).strip().splitlines()[0]
+        raise ConfigError(f"{key}: {text}") from error
+    except OmegaConfBaseException as error:
+        raise ConfigError(f"{key}: {str(error).splitlines()[0]}") from error
+
+
+def check_signature(node: DictConfig, key: str) -> None:
+    """Check that a group's keys are arguments of its target.
+
+    Raises:
+        ConfigError: there is no such target, or it takes no such argument.
+    """
+    target = str(OmegaConf.to_container(node)["_target_"])  # type: ignore[index,call-overload]
+    try:
+        signature = inspect.signature(cast("Callable[..., Any]", get_object(target)))
+    except Exception as error:
+        raise ConfigError(f"{key}._target_: '{target}' cannot be imported ({error})") from error
+    parameters = signature.parameters
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
+        return
+    for name in (str(name) for name in node):
+        if not name.startswith("_") and name not in parameters:
+            raise ConfigError(
+                f"{key}.{name}: {target} takes no such argument; it takes"
+                f" {', '.join(parameters) or 'none'}{nearest(name, parameters)}"
+            )
+
+
+def settings(node: Any) -> Any:
+    """Return a part of the configuration as plain data."""
+    return OmegaConf.to_container(node, resolve=True) if OmegaConf.is_config(node) else node
+
+
+class Parts:
+    """Everything that a stage may ask for, built from one configuration when asked for.
+
+    Attributes:
+        config: the composed configuration.
+    """
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+
+    @cached_property
+    def network(self) -> Network:
+        """The network with its weights."""
+        return build(self.config.model, "model")
+
+    @cached_property
+    def images(self) -> ImageSet:
+        """The image set, preprocessed for the network."""
+        return build(self.config.images, "images")(self.network.preprocessing)
+
+    @cached_property
+    def graph(self) -> Graph:
+        """The network traced at the size of the images."""
+        return self._sized_network.graph
+
+    @cached_property
+    def _sized_network(self) -> Network:
+        return replace(self.network, input_size=self.images.size)
+
+    @cached_property
+    def layers(self) -> list[Layer]:
+        """The layers asked for, in call order."""
+        return self._sized_network.layers(settings(self.config.layers))
+
+    @cached_property
+    def units(self) -> dict[str, list[int]]:
+        """The units asked for, by layer name."""
+        from pipeline.networks.layers import select_units
+
+        return {
+            layer.name: select_units(settings(self.config.units), layer) for layer in self.layers
+        }
+
+    @cached_property
+    def inits(self) -> dict[str, Init]:
+        """The inits by name.
+
+        Raises:
+            ConfigError: there is none.
+        """
+        if not self.config.init:
+            raise ConfigError("init: the list is empty; choose one or more, as in init=[zeros,noise]")
+        return {name: build(node, f"init.{name}") for name, node in self.config.init.items()}
+
+    @cached_property
+    def optimizer(self) -> Optimizer:
+        """The optimizer."""
+        return build(self.config.optimizer, "optimizer")
+
+    @cached_property
+    def runner(self) -> Runner:
+        """The runner."""
+        return build(self.config.runner, "runner")
+
+    @cached_property
+    def start_tracking(self) -> Start:
+        """The function that starts tracking."""
+        return build(self.config.tracking, "tracking")
+
+    def objective(self, layer: Layer) -> Objective:
+        """Return the objective for one layer, on the runner's device."""
+        self.runner.place(self.network.module)
+        return build(self.config.objective, "objective")(self.graph, layer)
+
+    def option(self, group: str) -> str:
+        """Return the name of the option chosen in a group: its target's name."""
+        target = str(settings(cast("Mapping[str, Any]", self.config)[group])["_target_"])
+        return target.rpartition(".")[2]

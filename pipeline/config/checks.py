@@ -1,0 +1,81 @@
+"""Checks that run before any work starts."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from pipeline.config.build import Parts
+from pipeline.config.schema import STAGES, Config
+from pipeline.errors import ConfigError, StoreError, nearest
+
+
+def check_values(config: Config) -> None:
+    """Check what can be checked without importing torch.
+
+    Raises:
+        ConfigError: a value is not allowed.
+    """
+    for stage in config.stages:
+        if stage not in STAGES:
+            allowed = ", ".join(STAGES)
+            raise ConfigError(
+                f"stages: '{stage}' is not a stage; the stages are {allowed}{nearest(stage, STAGES)}"
+            )
+    if not config.stages:
+        raise ConfigError(f"stages: the list is empty; choose from {', '.join(STAGES)}")
+    if config.search.keep < 1:
+        raise ConfigError(f"search.keep: {config.search.keep} is not positive; use 1 or more")
+    if config.search.batch_size < 1:
+        raise ConfigError(
+            f"search.batch_size: {config.search.batch_size} is not positive; use 1 or more"
+        )
+    if not 0 <= config.search.max_unreadable <= 1:
+        raise ConfigError(
+            f"search.max_unreadable: {config.search.max_unreadable} is not a share from 0 to 1"
+        )
+    known = ("png", "pdf", "svg")
+    for kind in config.figures.formats:
+        if kind not in known:
+            raise ConfigError(f"figures.formats: '{kind}' is not one of {', '.join(known)}")
+
+
+def check_parts(parts: Parts) -> None:
+    """Build everything that the stages need, so that bad input is found before work starts.
+
+    Raises:
+        ArtiphysError: anything that is wrong with the model, its layers and units, the images, the
+            inits, the optimizer, the runner, or the disk.
+    """
+    _ = parts.layers, parts.units, parts.inits, parts.start_tracking, parts.runner.device
+    parts.optimizer.build([_image()])
+    if "ascent" in parts.config.stages:
+        _check_disk(Path(parts.config.out), _ascent_bytes(parts))
+
+
+def _image():  # noqa: ANN202
+    import torch
+
+    return torch.zeros(1, requires_grad=True)
+
+
+def _ascent_bytes(parts: Parts) -> int:
+    """Return an upper bound of what the ascents will store: two float32 images per unit and init."""
+    from pipeline.networks.receptive_fields import canvas
+
+    pixels = 0
+    for layer in parts.layers:
+        box = canvas(parts.graph, layer.node).box
+        pixels += len(parts.units[layer.name]) * box.height * box.width * 3
+    return pixels * 4 * 2 * len(parts.inits)
+
+
+def _check_disk(out: Path, needed: int) -> None:
+    existing: Sequence[Path] = [path for path in (out.absolute(), *out.absolute().parents) if path.exists()]
+    free = shutil.disk_usage(existing[0]).free
+    if needed > free:
+        raise StoreError(
+            f"out: the ascents need up to {needed / 1e9:.1f} GB and '{existing[0]}' has"
+            f" {free / 1e9:.1f} GB free; choose another out, fewer layers or fewer units"
+        )

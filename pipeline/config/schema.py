@@ -1,0 +1,91 @@
+"""The typed spine of the configuration: every key that is read as data.
+
+Groups that are objects (model, images, init ...) stay YAML; the signature of their target is their
+schema and is checked in ``build.py``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from hydra.core.config_store import ConfigStore
+
+# In the order in which they run.
+STAGES = ("train", "top_patches", "ascent", "correlations", "figures")
+DEFAULT_STAGES = STAGES[1:]
+
+
+@dataclass
+class SearchConfig:
+    """How the image set is searched.
+
+    Attributes:
+        keep: top and bottom patches kept per unit.
+        batch_size: images run at once; it does not change the result.
+        max_unreadable: share of images that may be unreadable before the search stops.
+    """
+
+    keep: int = 100
+    batch_size: int = 32
+    max_unreadable: float = 0.1
+
+
+@dataclass
+class FiguresConfig:
+    """Which figures are drawn, and how.
+
+    Attributes:
+        triptychs: units by layer, such as ``{conv2: [2, 7]}``; the first four of every layer by
+            default.
+        contact_units: units shown on a layer's contact sheet, at most.
+        contact_ranks: patches shown per unit and sign, at most.
+        formats: file formats.
+    """
+
+    triptychs: dict[str, list[int]] | None = None
+    contact_units: int = 12
+    contact_ranks: int = 8
+    formats: list[str] = field(default_factory=lambda: ["png", "pdf"])
+
+
+@dataclass
+class TrainingConfig:
+    """How the embedded network is trained.
+
+    Attributes:
+        steps: batches.
+        batch_size: images in a batch.
+        out: folder for the weights and their record; the run folder by default.
+    """
+
+    steps: int = 0
+    batch_size: int = 0
+    out: str | None = None
+
+
+@dataclass
+class Config:
+    """The whole configuration; see ``conf/config.yaml`` for what each key does."""
+
+    model: Any = None
+    images: Any = None
+    objective: Any = None
+    init: dict[str, Any] = field(default_factory=dict[str, Any])
+    optimizer: Any = None
+    runner: Any = None
+    tracking: Any = None
+    layers: Any = "all"
+    units: Any = "all"
+    stages: list[str] = field(default_factory=lambda: list(DEFAULT_STAGES))
+    out: str = "outputs"
+    name: str = "main"
+    seed: int = 0
+    search: SearchConfig = field(default_factory=SearchConfig)
+    figures: FiguresConfig = field(default_factory=FiguresConfig)
+    training: TrainingConfig = field(default_factory=TrainingConfig)
+
+
+def register() -> None:
+    """Make the schema known to Hydra."""
+    ConfigStore.instance().store(name="schema", node=Config)

@@ -1,0 +1,262 @@
+"""Correlations between what was climbed from two inits: box plot and histograms per layer.
+
+Both take the correlations table of one model and one pair of inits: ``model layer unit init_a
+init_b r null_r status``, where ``r`` is NaN unless ``status`` is ``ok`` and ``null_r`` correlates
+the same images with the units of the layer shuffled. Layers keep their order of first appearance.
+``n`` in a figure is the number of units with a correlation; the others are counted beside it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float
+from matplotlib.axes import Axes
+from matplotlib.colors import to_rgba
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+
+from pipeline.figures import style
+
+COLUMNS = ("model", "layer", "unit", "init_a", "init_b", "r", "null_r", "status")
+BINS = np.linspace(-1.1, 1.1, 50)
+LABEL = "Pearson corr. coeff."
+
+# What axes labels and margins take of a figure's width, in inches.
+MARGIN = 0.6
+# Spreads points over a box without a random generator: multiples of the golden ratio are even.
+GOLDEN_RATIO = 0.6180339887
+
+
+@dataclass(frozen=True)
+class LayerCorrelations:
+    """The finite correlations and null correlations of a layer, and the number of other units."""
+
+    layer: str
+    defined: Float[np.ndarray, " units"]
+    null: Float[np.ndarray, " null_units"]
+    undefined: int
+
+    @property
+    def counts(self) -> list[str]:
+        """The line ``n = 189`` and, if any unit is undefined, the line ``3 undefined``."""
+        lines = [f"n = {len(self.defined)}"]
+        return [*lines, f"{self.undefined} undefined"] if self.undefined else lines
+
+
+@style.paper_style()
+def box_plot(correlations: pd.DataFrame) -> Figure:
+    """Return one box per layer (median, quartiles, whiskers to 1.5 quartile ranges) and its units.
+
+    Points are units, the wide gray boxes behind are the null. One column wide as long as the layer
+    names fit side by side, else two columns wide.
+    """
+    style.check_table(correlations, COLUMNS, single=("model", "init_a", "init_b"))
+    layers = _by_layer(correlations)
+    width = style.SINGLE_COLUMN if _flat(layers, style.SINGLE_COLUMN) else style.DOUBLE_COLUMN
+    figure = style.new_figure(width, 2.8)
+    axis = figure.add_subplot()
+    style.settle_ticks(axis)
+    axis.axhline(0, color=style.INK, linewidth=0.4, zorder=0)
+    for position, layer in enumerate(layers):
+        _draw_layer(axis, position, layer)
+    axis.set_xlim(-0.6, len(layers) - 0.4)
+    low = axis.get_ylim()[0]
+    axis.set_ylim(max(min(low, -0.15), -1.05), 1.05)
+    axis.set_ylabel(LABEL)
+    _label_layers(figure, axis, layers)
+    axis.set_title(style.wrapped(_title(correlations), width - MARGIN))
+    figure.legend(handles=_box_legend(), loc="outside lower center", ncols=3)
+    return figure
+
+
+@style.paper_style()
+def histograms(correlations: pd.DataFrame) -> Figure:
+    """Return one panel per layer: units in 49 bins from -1.1 to 1.1, the null behind in gray.
+
+    The dashed line is the median, with its value.
+    """
+    style.check_table(correlations, COLUMNS, single=("model", "init_a", "init_b"))
+    layers = _by_layer(correlations)
+    figure, axes = style.panel_grid([layer.layer for layer in layers], LABEL)
+    for axis, layer in zip(axes, layers, strict=True):
+        _draw_histogram(axis, layer)
+    figure.suptitle(style.wrapped(_title(correlations), figure.get_figwidth() - MARGIN))
+    figure.supylabel("units")
+    figure.legend(handles=_histogram_legend(), loc="outside lower center", ncols=3)
+    return figure
+
+
+def _by_layer(correlations: pd.DataFrame) -> list[LayerCorrelations]:
+    layers = []
+    for layer, rows in correlations.groupby("layer", sort=False, observed=True):
+        r = rows["r"].to_numpy(np.float64)
+        null = rows["null_r"].to_numpy(np.float64)
+        ok = (rows["status"] == "ok").to_numpy() & np.isfinite(r)
+        layers.append(
+            LayerCorrelations(str(layer), r[ok], null[np.isfinite(null)], int((~ok).sum()))
+        )
+    return layers
+
+
+def _title(correlations: pd.DataFrame) -> str:
+    first = correlations.iloc[0]
+    a, b = style.init_title(first["init_a"]), style.init_title(first["init_b"])
+    return f"{first['model']}: {a}- vs. {b} Initializations"
+
+
+def _draw_layer(axis: Axes, position: int, layer: LayerCorrelations) -> None:
+    if len(layer.null):
+        null_fill = to_rgba(style.NULL_COLOR, 0.35)
+        _draw_box(axis, position, layer.null, width=0.8, fill=null_fill, ink=style.NULL_COLOR)
+    if not len(layer.defined):
+        # On white, since the null may reach as far.
+        words = axis.text(position, 1.0, "none defined", rotation=90, ha="center", va="top")
+        words.set_bbox({"facecolor": "white", "edgecolor": "none", "alpha": 0.85, "pad": 1})
+        return
+    spread = (np.arange(len(layer.defined)) * GOLDEN_RATIO) % 1 - 0.5
+    axis.scatter(
+        position + 0.6 * spread,
+        layer.defined,
+        s=2,
+        color=style.MEDIAN_COLOR,
+        alpha=0.3,
+        linewidths=0,
+        zorder=3,
+        rasterized=True,  # thousands of vector points would make the PDF heavy
+    )
+    fill = to_rgba(style.CORRELATION_COLOR, 0.55)
+    median = _draw_box(axis, position, layer.defined, width=0.4, fill=fill, ink=style.INK)
+    median.set(color=style.MEDIAN_COLOR, linewidth=1.3, gid=f"median {layer.layer}")
+
+
+def _draw_box(
+    axis: Axes,
+    position: int,
+    values: Float[np.ndarray, " values"],
+    *,
+    width: float,
+    fill: tuple[float, float, float, float],
+    ink: str,
+) -> Line2D:
+    """Draw one box and return its median line."""
+    line = {"color": ink, "linewidth": 0.6}
+    box = axis.boxplot(
+        [values],
+        positions=[position],
+        widths=width,
+        patch_artist=True,
+        showfliers=False,
+        manage_ticks=False,
+        boxprops={"facecolor": fill, "edgecolor": ink, "linewidth": 0.6},
+        medianprops={**line, "solid_capstyle": "butt"},
+        whiskerprops=line,
+        capprops=line,
+        zorder=1 if ink == style.NULL_COLOR else 4,
+    )
+    return box["medians"][0]
+
+
+def _flat(layers: Sequence[LayerCorrelations], width: float) -> bool:
+    """Whether names and counts fit side by side under the boxes of a figure of this width."""
+    lines = [line for layer in layers for line in (layer.layer, *layer.counts)]
+    place = (width - MARGIN) / len(layers)
+    return all(style.text_width(line, style.TEXT) + 0.06 <= place for line in lines)
+
+
+def _label_layers(figure: Figure, axis: Axes, layers: Sequence[LayerCorrelations]) -> None:
+    width = figure.get_figwidth()
+    positions = range(len(layers))
+    if _flat(layers, width):
+        axis.set_xticks(positions, ["\n".join([x.layer, *x.counts]) for x in layers])
+        return
+    labels = [f"{layer.layer} ({', '.join(layer.counts)})" for layer in layers]
+    # Slanted lines of text need 1.4 times their height; beyond that only upright ones fit.
+    slanted = (width - MARGIN) / len(layers) > 1.4 * 1.2 * style.TEXT / 72
+    rotation, side = (45, "right") if slanted else (90, "center")
+    size = style.TEXT if slanted else style.SMALL_TEXT
+    axis.set_xticks(
+        positions, labels, rotation=rotation, ha=side, rotation_mode="default", fontsize=size
+    )
+    if slanted:
+        for label in axis.get_xticklabels():
+            label.set_rotation_mode("anchor")
+    # The figure grows by what the longest label takes, so that the boxes keep their height.
+    fall = max(style.text_width(label, size) for label in labels) * (0.71 if slanted else 1.0)
+    figure.set_figheight(figure.get_figheight() + max(0.0, fall - 0.3))
+
+
+def _draw_histogram(axis: Axes, layer: LayerCorrelations) -> None:
+    null, observed = (np.histogram(r, BINS)[0] for r in (layer.null, layer.defined))
+    for counts, color, alpha, name in (
+        (null, style.NULL_COLOR, 0.5, "null"),
+        (observed, style.CORRELATION_COLOR, 0.6, "observed"),
+    ):
+        axis.stairs(counts, BINS, fill=True, color=color, alpha=alpha, linewidth=0, gid=name)
+    tallest = max(1, *null, *observed)
+    axis.set_ylim(0, 1.45 * tallest)  # room above the bars for the text
+    axis.set_xlim(-1.1, 1.1)
+    axis.set_xticks([-1, 0, 1])
+    axis.set_xticks([-0.5, 0.5], minor=True)
+    axis.yaxis.set_major_locator(style.few_ticks(integer=True))
+    text = {"transform": axis.transAxes, "fontsize": style.SMALL_TEXT, "va": "top"}
+    axis.text(0.02, 0.86, "\n".join(layer.counts), **text)
+    if len(layer.defined):
+        _mark_median(axis, float(np.median(layer.defined)))
+
+
+def _mark_median(axis: Axes, median: float) -> None:
+    axis.axvline(median, color=style.MEDIAN_COLOR, linewidth=0.9, linestyle=(0, (4, 2)))
+    left = median > 0.25  # the words go where there is more room
+    axis.annotate(
+        f"median {round(median, 2) + 0.0:.2f}",  # never "-0.00"
+        (median, 0.985),
+        xycoords=("data", "axes fraction"),
+        xytext=(-2 if left else 2, 0),
+        textcoords="offset points",
+        ha="right" if left else "left",
+        va="top",
+        fontsize=style.SMALL_TEXT,
+        color=style.MEDIAN_COLOR,
+    )
+
+
+def _box_legend() -> list[Patch | Line2D]:
+    return [
+        Patch(
+            facecolor=to_rgba(style.CORRELATION_COLOR, 0.55),
+            edgecolor=style.INK,
+            linewidth=0.6,
+            label="correlation",
+        ),
+        Line2D(
+            [],
+            [],
+            color=style.MEDIAN_COLOR,
+            alpha=0.6,
+            marker=".",
+            mew=0,
+            linestyle="",
+            label="unit",
+        ),
+        Patch(
+            facecolor=to_rgba(style.NULL_COLOR, 0.35),
+            edgecolor=style.NULL_COLOR,
+            linewidth=0.6,
+            label="null (units shuffled)",
+        ),
+    ]
+
+
+def _histogram_legend() -> list[Patch | Line2D]:
+    return [
+        Patch(facecolor=style.CORRELATION_COLOR, alpha=0.6, label="correlation"),
+        Line2D(
+            [], [], color=style.MEDIAN_COLOR, linewidth=0.9, linestyle=(0, (4, 2)), label="median"
+        ),
+        Patch(facecolor=style.NULL_COLOR, alpha=0.5, label="null (units shuffled)"),
+    ]

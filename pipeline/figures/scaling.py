@@ -1,0 +1,61 @@
+"""Scaling of raw pixels for display: the only place where stored values are altered, in a copy."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+from jaxtyping import Float
+
+Mode = Literal["range", "symmetric"]
+
+# Below this range an image is shown as mid-gray, as in the original experiment: stretching it
+# would show rounding noise.
+SMALLEST_RANGE = 1e-5
+
+# For captions; one line of a column of a paper.
+DESCRIPTIONS: dict[Mode, str] = {
+    "range": "Optimized images are scaled, each to its own range of values.",
+    "symmetric": "Optimized images are scaled to their largest magnitude; zero is gray.",
+}
+
+
+def to_display(
+    image: Float[np.ndarray, "channels height width"], mode: Mode = "range"
+) -> Float[np.ndarray, "height width channels"]:
+    """Return a copy for display, float32 in 0..1.
+
+    ``range`` maps the smallest value over all pixels and channels to 0 and the largest to 1, and an
+    image whose range is below 1e-5 to 0.5. ``symmetric`` is ``0.5 + x / (2 max|x|)``: zero is
+    mid-gray. Values that are not finite take no part in the scaling and come out as NaN.
+    """
+    pixels = np.moveaxis(image, 0, -1).astype(np.float64)
+    pixels[~np.isfinite(pixels)] = np.nan
+    if np.isnan(pixels).all():
+        return pixels.astype(np.float32)
+    scaled = _by_range(pixels) if mode == "range" else _by_magnitude(pixels)
+    return scaled.astype(np.float32)
+
+
+def to_pixels(
+    image: Float[np.ndarray, "channels height width"],
+    mean: Sequence[float],
+    std: Sequence[float],
+) -> Float[np.ndarray, "height width channels"]:
+    """Return a natural image in its own colors: ``x * std + mean`` per channel, clipped to 0..1."""
+    pixels = np.moveaxis(image, 0, -1).astype(np.float64)
+    pixels = pixels * np.asarray(std, np.float64) + np.asarray(mean, np.float64)
+    return pixels.clip(0.0, 1.0).astype(np.float32)
+
+
+def _by_range(pixels: np.ndarray) -> np.ndarray:
+    low, high = np.nanmin(pixels), np.nanmax(pixels)
+    if high - low < SMALLEST_RANGE:
+        return np.where(np.isnan(pixels), np.nan, 0.5)
+    return (pixels - low) / (high - low)
+
+
+def _by_magnitude(pixels: np.ndarray) -> np.ndarray:
+    largest = np.nanmax(np.abs(pixels))
+    return pixels + 0.5 if largest == 0 else 0.5 + pixels / largest / 2

@@ -1,0 +1,198 @@
+"""The common look of all figures: paper widths, fonts, colors, panels, and rendering to bytes.
+
+Figures are plain ``matplotlib.figure.Figure`` objects, unknown to pyplot, so nothing needs closing.
+Colors are seaborn's "colorblind" palette (after Wong, Nature Methods 8:441, 2011), written out here
+because importing seaborn starts pyplot.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Literal
+
+import matplotlib.style
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
+from matplotlib.textpath import text_to_path
+from matplotlib.ticker import MaxNLocator
+
+# Inches: one and two columns of most journals.
+SINGLE_COLUMN = 3.5
+DOUBLE_COLUMN = 7.2
+
+# Comes with matplotlib: the same figure on every machine.
+FONT = "DejaVu Sans"
+
+# Points.
+TEXT = 7.0
+SMALL_TEXT = 6.0
+
+INK = "#262626"
+NULL_COLOR = "#949494"
+CORRELATION_COLOR = "#56b4e9"
+MEDIAN_COLOR = "#0b4f79"
+MISSING_GRAY = 0.88
+
+INIT_COLORS = {
+    "zeros": "#0173b2",
+    "top_patch": "#de8f05",
+    "noise": "#029e73",
+    "image": "#cc78bc",
+}
+# What is left of the palette, for inits the package does not ship.
+OTHER_COLORS = ("#d55e00", "#ca9161", "#fbafe4", "#56b4e9", "#ece133")
+
+INIT_TITLES = {"zeros": "Zero", "top_patch": "Top-Patch"}
+
+PAPER = {
+    "font.family": "sans-serif",
+    "font.sans-serif": [FONT],
+    "font.size": TEXT,
+    "axes.titlesize": 8,
+    "axes.labelsize": 8,
+    "figure.titlesize": 8,
+    "figure.labelsize": 8,
+    "legend.fontsize": TEXT,
+    "xtick.labelsize": TEXT,
+    "ytick.labelsize": TEXT,
+    "axes.linewidth": 0.6,
+    "axes.edgecolor": INK,
+    "axes.labelcolor": INK,
+    "text.color": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "xtick.major.size": 2.5,
+    "ytick.major.size": 2.5,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "legend.frameon": False,
+    "legend.handlelength": 1.4,
+    "legend.columnspacing": 1.2,
+    "figure.dpi": 150,
+    "savefig.dpi": 300,
+    "pdf.fonttype": 42,  # TrueType; journals refuse Type 3
+    "ps.fonttype": 42,
+    "svg.fonttype": "none",
+    "svg.hashsalt": "artiphys",
+}
+
+METADATA = {"pdf": {"CreationDate": None}, "svg": {"Date": None}, "png": {"Software": None}}
+
+
+@contextmanager
+def paper_style() -> Iterator[None]:
+    """Make matplotlib's defaults plus ``PAPER`` hold inside, whatever the user has set.
+
+    Every function of this room draws inside it. Fonts are embedded when a figure is *saved*, so
+    save with ``render``, or call ``savefig`` inside this context.
+    """
+    with matplotlib.style.context(["default", PAPER]):
+        yield
+
+
+def render(figure: Figure, file_format: Literal["pdf", "png", "svg"], dpi: int = 300) -> bytes:
+    """Return the figure as the bytes of a file: TrueType fonts, no date, so equal in equal out."""
+    buffer = io.BytesIO()
+    with paper_style():
+        figure.savefig(buffer, format=file_format, dpi=dpi, metadata=METADATA[file_format])
+    return buffer.getvalue()
+
+
+def init_title(init: str) -> str:
+    """Return the name of an init for titles: ``top_patch`` is "Top-Patch", ``zeros`` is "Zero"."""
+    return INIT_TITLES.get(init, init.replace("_", "-").title())
+
+
+def init_colors(inits: Iterable[str]) -> dict[str, str]:
+    """Return one hex color per init: fixed for the shipped inits, the rest in order of name."""
+    names = list(dict.fromkeys(inits))
+    others = sorted(set(names) - set(INIT_COLORS))
+    extra = {name: OTHER_COLORS[i % len(OTHER_COLORS)] for i, name in enumerate(others)}
+    return {name: INIT_COLORS.get(name) or extra[name] for name in names}
+
+
+def new_figure(
+    width: float, height: float, layout: Literal["constrained", "compressed"] | None = "constrained"
+) -> Figure:
+    """Return an empty figure of the given size in inches."""
+    return Figure(figsize=(width, height), layout=layout)
+
+
+def panel_grid(titles: Sequence[str], x_label: str) -> tuple[Figure, list[Axes]]:
+    """Return a figure and a panel per title, at most four in a row, of one kind of x-axis.
+
+    Up to two panels fill one column of a paper, more fill two.
+    """
+    count = len(titles)
+    rows = -(-count // 4)
+    columns = -(-count // rows)
+    width = SINGLE_COLUMN if columns <= 2 else DOUBLE_COLUMN
+    height = 2.2 if count == 1 else 0.75 + 1.3 * rows
+    figure = new_figure(width, height)
+    axes = [figure.add_subplot(rows, columns, index + 1) for index in range(count)]
+    for index, axis in enumerate(axes):
+        settle_ticks(axis)
+        axis.set_title(titles[index], pad=3, fontsize=fitting(titles[index], width / columns - 0.3))
+        # The lowest panel of each column carries the numbers, also above an empty place.
+        axis.tick_params(labelbottom=index + columns >= count)
+        if index >= (rows - 1) * columns:
+            axis.set_xlabel(x_label)
+    return figure, axes
+
+
+def settle_ticks(axis: Axes) -> None:
+    """Make the first ticks now: matplotlib makes them when drawing, with the style of that time."""
+    _ = axis.xaxis.majorTicks, axis.yaxis.majorTicks
+
+
+def few_ticks(integer: bool = False) -> MaxNLocator:
+    """Return a locator for small panels: at most five round values."""
+    return MaxNLocator(nbins=4, steps=[1, 2, 2.5, 5, 10], integer=integer)
+
+
+def wrapped(text: str, width: float, size: float = 8.0) -> str:
+    """Return the text broken between words so that it fits ``width`` inches at ``size`` points."""
+    lines: list[str] = []
+    for word in text.split():
+        longer = f"{lines[-1]} {word}" if lines else word
+        if lines and text_width(longer, size) <= width:
+            lines[-1] = longer
+        else:
+            lines.append(word)
+    return "\n".join(lines)
+
+
+def fitting(text: str, width: float, size: float = 8.0) -> float:
+    """Return ``size`` points, or the smaller size at which the text takes ``width`` inches."""
+    return size * min(1.0, width / max(text_width(text, size), 1e-6))
+
+
+def text_width(text: str, size: float) -> float:
+    """Return the width in inches of one line of text at ``size`` points."""
+    font = FontProperties(family=FONT, size=size)
+    width, _, _ = text_to_path.get_text_width_height_descent(text, font, ismath=False)
+    return float(width) / 72
+
+
+def check_table(table: pd.DataFrame, columns: Iterable[str], single: Iterable[str]) -> None:
+    """Raise ``ValueError`` for a lacking column, no rows, or several values of a ``single``."""
+    missing = [column for column in columns if column not in table]
+    if missing:
+        raise ValueError(
+            f"the table has no column {', '.join(missing)}; it has {', '.join(table.columns)}"
+        )
+    if table.empty:
+        raise ValueError("the table has no rows; a figure needs at least one unit")
+    for column in single:
+        values = table[column].unique()
+        if len(values) > 1:
+            raise ValueError(
+                f"the table has several values of {column} ({', '.join(map(str, values))}); "
+                "select one before drawing"
+            )

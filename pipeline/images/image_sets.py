@@ -1,0 +1,255 @@
+"""Image sets: named images in network-input space, read one at a time.
+
+Three kinds: the photographs bundled with scikit-image, a folder of pictures, and a folder of arrays
+in the lab's own format. Each is one function that returns an ``ImageSet``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torchvision.io import ImageReadMode, decode_image
+from torchvision.transforms import functional as transforms
+
+from pipeline.errors import ConfigError, ImageError
+from pipeline.images.bundled import bundled_photographs
+from pipeline.networks.preprocessing import Preprocessing
+
+PICTURES = (".jpg", ".jpeg", ".png", ".webp")
+
+
+@dataclass(frozen=True)
+class ImageSet:
+    """A list of images of one size.
+
+    Attributes:
+        names: one per image: its path below the root, or the item's name.
+        size: height and width in pixels, of every image.
+        settings: what determines the images, as plain data, with a digest of the list.
+        load: from an index to the image; raises ``ImageError`` with the reason, without the name.
+        pixel_scale: mean and standard deviation per channel that lead back to pixels in 0..1;
+            ``None`` where they are not known.
+        decoding: whether loading is work enough to be shared among processes.
+    """
+
+    names: Sequence[str]
+    size: tuple[int, int]
+    settings: dict[str, Any]
+    load: Callable[[int], Tensor]
+    pixel_scale: tuple[Sequence[float], Sequence[float]] | None = None
+    decoding: bool = False
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def read(self, index: int) -> Float[Tensor, "3 height width"]:
+        """Return one image in network-input space.
+
+        Raises:
+            ImageError: it cannot be read; the message starts with its name.
+        """
+        try:
+            return self.load(index)
+        except ImageError as error:
+            raise ImageError(f"{self.names[index]}: {error}") from error
+
+
+def photographs(
+    preprocessing: Preprocessing,
+    *,
+    crop: int | str = "default",
+    stride: int | None = None,
+    scales: Sequence[float] = (1.0, 0.5),
+    limit: int | None = None,
+) -> ImageSet:
+    """Return overlapping crops of the photographs bundled with scikit-image.
+
+    Args:
+        preprocessing: gives the crop's side and the normalization.
+        crop: another side in pixels.
+        stride: pixels from one crop to the next; half a crop by default.
+        scales: sizes of the photographs relative to their own; where one would be smaller than the
+            crop, the photograph is resized to just hold it.
+        limit: keep the first so many crops.
+    """
+    preprocessing = preprocessing.sized(crop=crop)
+    side = preprocessing.crop
+    step = stride or max(1, side // 2)
+    crops: dict[str, tuple[str, float, int, int]] = {}
+    for name, picture in bundled_photographs().items():
+        for scale in dict.fromkeys(max(s, side / min(picture.shape[:2])) for s in scales):
+            height, width = (round(n * scale) for n in picture.shape[:2])
+            for top in range(0, height - side + 1, step):
+                for left in range(0, width - side + 1, step):
+                    crops[f"{name}/{scale:.3g}/{top}-{left}"] = (name, scale, top, left)
+    names = _first(list(crops), limit)
+    scaled: dict[tuple[str, float], Tensor] = {}
+
+    def load(index: int) -> Tensor:
+        name, scale, top, left = crops[names[index]]
+        if (name, scale) not in scaled:
+            picture = torch.tensor(bundled_photographs()[name]).permute(2, 0, 1)
+            size = [round(n * scale) for n in picture.shape[1:]]
+            scaled[name, scale] = transforms.resize(picture, size, antialias=True)
+        crop = scaled[name, scale][:, top : top + side, left : left + side]
+        return preprocessing.normalize(crop.to(torch.float32) / 255)
+
+    settings = {
+        "kind": "photographs",
+        "preprocessing": preprocessing.settings(),
+        "images": _digest(names, [p.tobytes() for p in bundled_photographs().values()]),
+    }
+    scale_back = (preprocessing.mean, preprocessing.std)
+    return ImageSet(names, preprocessing.input_size, settings, load, scale_back)
+
+
+def folder(
+    preprocessing: Preprocessing,
+    *,
+    root: str,
+    resize: int | str | None = "default",
+    crop: int | str = "default",
+    limit: int | None = None,
+) -> ImageSet:
+    """Return the JPEG, PNG and WebP pictures below a folder, sorted by path.
+
+    Args:
+        preprocessing: resizing, center crop and normalization.
+        resize: another length of the short side in pixels; ``None`` leaves pictures as they are.
+        crop: another side of the center crop in pixels.
+        root: the folder; its subfolders are searched too.
+        limit: keep the first so many pictures.
+
+    Raises:
+        ConfigError: the folder is missing or holds no picture.
+    """
+    preprocessing = preprocessing.sized(resize, crop)
+    top = _existing(root)
+    paths = sorted(path for path in _files(top) if path.suffix.lower() in PICTURES)
+    names = _first([path.relative_to(top).as_posix() for path in paths], limit)
+    if not names:
+        kinds = ", ".join(PICTURES)
+        raise ConfigError(f"images.root: '{root}' holds no picture ending in {kinds}")
+
+    def load(index: int) -> Tensor:
+        return preprocessing(read_picture(top / names[index]))
+
+    settings = {
+        "kind": "folder",
+        "preprocessing": preprocessing.settings(),
+        "images": _digest(names, _stamps(top, names)),
+    }
+    scale_back = (preprocessing.mean, preprocessing.std)
+    return ImageSet(names, preprocessing.input_size, settings, load, scale_back, decoding=True)
+
+
+def arrays(preprocessing: Preprocessing, *, root: str, limit: int | None = None) -> ImageSet:
+    """Return the ``.npy`` arrays below a folder: float 3 x H x W, already normalized.
+
+    They are sorted by the numbers in their names (``2.npy`` before ``10.npy``) and go into the
+    network as they are; ``preprocessing`` is not applied.
+
+    Raises:
+        ConfigError: the folder is missing, holds no array, or none of the right shape.
+    """
+    del preprocessing  # arrays are network input already
+    top = _existing(root)
+    paths = [path for path in _files(top) if path.suffix == ".npy"]
+    by_number = sorted((path.relative_to(top).as_posix() for path in paths), key=_natural)
+    names = _first(by_number, limit)
+    if not names:
+        raise ConfigError(f"images.root: '{root}' holds no array ending in .npy")
+    size = _first_size(top, names)
+
+    def load(index: int) -> Tensor:
+        return torch.from_numpy(_read_array(top / names[index], size))
+
+    settings = {"kind": "arrays", "size": list(size), "images": _digest(names, _stamps(top, names))}
+    return ImageSet(names, size, settings, load, decoding=True)
+
+
+def read_picture(path: Path) -> Tensor:
+    """Return a picture as uint8 RGB [3, height, width].
+
+    Raises:
+        ImageError: it cannot be decoded.
+    """
+    try:
+        picture = decode_image(str(path), mode=ImageReadMode.RGB)
+    except (RuntimeError, OSError, ValueError) as error:
+        reason = str(error).strip().splitlines()[0].rstrip(".") or type(error).__name__
+        raise ImageError(f"cannot be decoded ({reason})") from error
+    if picture.dtype == torch.uint16:
+        picture = (picture.to(torch.int32) // 257).to(torch.uint8)
+    return picture
+
+
+def _existing(root: str) -> Path:
+    path = Path(root).expanduser()
+    if not path.is_dir():
+        raise ConfigError(f"images.root: there is no folder '{root}'; give the path of one")
+    return path
+
+
+def _files(top: Path) -> list[Path]:
+    walked = os.walk(top, followlinks=True)
+    return [Path(parent) / name for parent, _, names in walked for name in names]
+
+
+def _first(names: list[str], limit: int | None) -> list[str]:
+    if limit is not None and limit < 1:
+        raise ConfigError(f"images.limit: {limit} leaves no image; use null or a positive number")
+    return names[:limit]
+
+
+def _natural(name: str) -> list[tuple[int, str]]:
+    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", name)]
+
+
+def _stamps(top: Path, names: Sequence[str]) -> list[bytes]:
+    stats = [(top / name).stat() for name in names]
+    return [f"{stat.st_size} {stat.st_mtime_ns}".encode() for stat in stats]
+
+
+def _digest(names: Sequence[str], contents: Sequence[bytes]) -> str:
+    digest = hashlib.sha256("\n".join(names).encode())
+    for content in contents:
+        digest.update(content)
+    return digest.hexdigest()
+
+
+def _first_size(top: Path, names: Sequence[str]) -> tuple[int, int]:
+    for name in names:
+        try:
+            shape = np.load(top / name, mmap_mode="r").shape
+        except (OSError, ValueError, EOFError):
+            continue
+        if len(shape) == 3 and shape[0] == 3:
+            return (shape[1], shape[2])
+    raise ConfigError(f"images.root: no array in '{top}' can be read as 3 x height x width")
+
+
+def _read_array(path: Path, size: tuple[int, int]) -> np.ndarray[Any, np.dtype[np.float32]]:
+    try:
+        array = np.load(path)
+    except (OSError, ValueError, EOFError) as error:
+        reason = str(error).strip().splitlines()[0] if str(error) else "the file is empty"
+        raise ImageError(f"cannot be read as an array ({reason})") from error
+    if array.shape != (3, *size) or array.dtype.kind != "f":
+        raise ImageError(
+            f"is {array.dtype} {' x '.join(map(str, array.shape))}, not float 3 x {size[0]} x"
+            f" {size[1]} as the others"
+        )
+    if not np.isfinite(array).all():
+        raise ImageError("holds values that are not finite")
+    return array.astype(np.float32, copy=False)

@@ -1,0 +1,21 @@
+"""Patches: the part of an image that a unit sees."""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor
+
+
+def cut_patch(
+    image: Float[Tensor, "3 height width"], box: tuple[int, int, int, int]
+) -> Float[Tensor, "3 rows columns"]:
+    """Return a copy of the pixels in a box (top, left, bottom, right), zeros outside the image.
+
+    Zeros stand for padding: at the image's border a unit sees the zeros that the network pads its
+    maps with. The box keeps its size and the image its place in it, at all four borders.
+    """
+    top, left, bottom, right = box
+    height, width = image.shape[-2:]
+    margins = (-left, right - width, -top, bottom - height)  # a negative margin crops
+    return F.pad(image, margins).clone()

@@ -1,0 +1,1 @@
+"""Vision networks: loading, layers and units, receptive fields, unit networks."""

@@ -1,0 +1,125 @@
+"""How one operation maps positions, along one spatial axis.
+
+Every operation of a network is, along one axis, one of three things: a sliding window, an adaptive
+window, or something that mixes all positions. Each rule answers two questions in constant time: how
+long is the output for an input of ``n`` positions, and which interval of input positions can reach
+a half-open interval of output positions. Intervals are not clipped to the map: positions outside it
+are padding.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+Bound = int | float  # a position, or +-infinity
+
+
+class Interval(NamedTuple):
+    """Half-open interval of positions; infinite where everything is reached."""
+
+    start: Bound
+    stop: Bound
+
+    def union(self, other: Interval) -> Interval:
+        """Return the smallest interval that holds both."""
+        return Interval(min(self.start, other.start), max(self.stop, other.stop))
+
+    def clip(self, size: int) -> Interval:
+        """Return the part that lies on a map of ``size`` positions."""
+        return Interval(max(self.start, 0), min(self.stop, size))
+
+
+EVERYTHING = Interval(-math.inf, math.inf)
+
+
+class Rule(Protocol):
+    """What one operation does along one axis."""
+
+    def output_size(self, size: int) -> int:
+        """Return the number of output positions for ``size`` input positions."""
+        ...
+
+    def reach(self, interval: Interval, size: int) -> Interval:
+        """Return the input positions, of ``size``, that can reach the output ``interval``."""
+        ...
+
+
+@dataclass(frozen=True)
+class Window:
+    """A sliding window: convolution, pooling, padding (kernel 1), elementwise (the default).
+
+    Output position ``i`` sees input positions ``i * stride - before + dilation * j`` for ``j`` in
+    ``0 .. kernel - 1``.
+    """
+
+    kernel: int = 1
+    stride: int = 1
+    before: int = 0
+    after: int = 0
+    dilation: int = 1
+    ceil: bool = False
+
+    @property
+    def span(self) -> int:
+        """The distance from the first to the last position seen, plus one."""
+        return self.dilation * (self.kernel - 1) + 1
+
+    def output_size(self, size: int) -> int:
+        """Return PyTorch's output size, ``ceil_mode`` included."""
+        room = size + self.before + self.after - self.span
+        if room < 0:
+            return 0
+        if not self.ceil:
+            return room // self.stride + 1
+        count = -(-room // self.stride) + 1
+        # The last window must start inside the input or its left padding.
+        return count - 1 if (count - 1) * self.stride >= size + self.before else count
+
+    def reach(self, interval: Interval, size: int) -> Interval:
+        """Return the input positions that the windows of ``interval`` span, padding included."""
+        if interval == EVERYTHING:
+            return EVERYTHING
+        return Interval(
+            interval.start * self.stride - self.before,
+            (interval.stop - 1) * self.stride - self.before + self.span,
+        )
+
+
+POINTWISE = Window()
+
+
+@dataclass(frozen=True)
+class Adaptive:
+    """Adaptive pooling to a fixed number of outputs: window ``i`` is floor(i n/o) .. ceil((i+1) n/o)."""
+
+    outputs: int
+
+    def output_size(self, size: int) -> int:
+        """Return the fixed number of outputs."""
+        return self.outputs
+
+    def reach(self, interval: Interval, size: int) -> Interval:
+        """Return the input positions that the adaptive windows of ``interval`` span."""
+        if interval == EVERYTHING:
+            return EVERYTHING
+        return Interval(
+            math.floor(interval.start * size / self.outputs),
+            math.ceil(interval.stop * size / self.outputs),
+        )
+
+
+@dataclass(frozen=True)
+class Global:
+    """Everything reaches everything: global pooling, attention, flattening, unknown operations."""
+
+    outputs: int = 1
+
+    def output_size(self, size: int) -> int:
+        """Return the traced number of outputs."""
+        return self.outputs
+
+    def reach(self, interval: Interval, size: int) -> Interval:
+        """Return everything."""
+        return EVERYTHING

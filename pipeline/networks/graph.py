@@ -1,0 +1,164 @@
+"""The traced computation of a network: which operation follows which, and what each does in space.
+
+A network is traced once with torch.fx. Every node is given its spatial axes (the vertical and the
+horizontal one) and one geometric rule for each (``geometry.py``), so that sizes and receptive fields
+follow by arithmetic, in time linear in the number of nodes, for any input size.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import fx, nn
+from torch.fx.passes.shape_prop import ShapeProp
+
+from pipeline.errors import NetworkError
+from pipeline.networks.geometry import EVERYTHING, Global, Interval, Rule
+from pipeline.networks.operations import Axes, spatial_rules
+
+@dataclass(frozen=True)
+class Operation:
+    """One node of the graph that depends on the input image.
+
+    ``rules`` holds the vertical and the horizontal rule; ``axes`` the two spatial axes of the
+    output, ``None`` where it has no spatial layout; ``inputs`` the nodes it reads that depend on
+    the image.
+    """
+
+    node: fx.Node
+    inputs: tuple[fx.Node, ...]
+    axes: Axes | None
+    rules: tuple[Rule, Rule]
+
+
+class Graph:
+    """The operations of a network in call order, with their geometry.
+
+    Args:
+        module: the network, in eval mode, from images ``[batch, 3, height, width]``.
+        input_size: height and width at which shapes are traced.
+
+    Raises:
+        NetworkError: the network cannot be traced, or does not run at this size.
+    """
+
+    def __init__(self, module: nn.Module, input_size: tuple[int, int]) -> None:
+        self.module = module
+        self.input_size = input_size
+        try:
+            self.traced = fx.symbolic_trace(module)
+            parameter = next(module.parameters(), torch.empty(0))
+            with torch.no_grad():
+                image = torch.zeros(1, 3, *input_size, dtype=parameter.dtype)
+                ShapeProp(self.traced).propagate(image)
+        except Exception as error:
+            reason = str(error).strip().splitlines()[0] if str(error) else type(error).__name__
+            message = f"model: the network cannot be traced at {input_size} pixels ({reason})"
+            raise NetworkError(message) from error
+        self.modules = dict(self.traced.named_modules())
+        self.operations: dict[fx.Node, Operation] = {}
+        for node in self.traced.graph.nodes:
+            self._add(node)
+
+    def _add(self, node: fx.Node) -> None:
+        if node.op == "output" or (node.op != "placeholder" and "tensor_meta" not in node.meta):
+            return  # sizes and other numbers carry no image
+        inputs = tuple(source for source in node.all_input_nodes if source in self.operations)
+        if node.op == "placeholder":
+            self.operations[node] = Operation(node, (), (2, 3), (Global(), Global()))
+        elif inputs:
+            axes_of = {source: self.operations[source].axes for source in inputs}
+            module = self.modules.get(str(node.target)) if node.op == "call_module" else None
+            axes, rules = spatial_rules(node, module, axes_of)
+            self.operations[node] = Operation(node, inputs, axes, rules)
+
+    @property
+    def image(self) -> fx.Node:
+        """The input node."""
+        return next(iter(self.operations))
+
+    def ancestors(self, node: fx.Node) -> list[fx.Node]:
+        """Return every node that ``node`` depends on, itself included, in call order."""
+        needed = {node}
+        for candidate in reversed(self.traced.graph.nodes):
+            if candidate in needed:
+                needed.update(candidate.all_input_nodes)
+        return [candidate for candidate in self.traced.graph.nodes if candidate in needed]
+
+    def sizes(self, size: int, axis: int) -> dict[fx.Node, int]:
+        """Return the length of every node's output along ``axis`` (0 vertical, 1 horizontal).
+
+        Args:
+            size: length of the input image along this axis, in pixels.
+            axis: 0 for vertical, 1 for horizontal.
+        """
+        lengths: dict[fx.Node, int] = {}
+        for node, operation in self.operations.items():
+            if not operation.inputs:
+                lengths[node] = size
+            else:
+                # Of several inputs the longest decides: the others are broadcast.
+                longest = max(lengths[source] for source in operation.inputs)
+                lengths[node] = operation.rules[axis].output_size(longest)
+        return lengths
+
+    def reach(
+        self, node: fx.Node, interval: Interval, size: int, axis: int, *, clip: bool = False
+    ) -> Interval:
+        """Return the input pixels along ``axis`` that can reach ``interval`` of a node's output.
+
+        Args:
+            node: the node whose output positions are asked about.
+            interval: half-open positions on the node's output.
+            size: length of the input image along this axis, in pixels.
+            axis: 0 for vertical, 1 for horizontal.
+            clip: cut the interval to every map on the way, so that padding is left out.
+
+        Returns:
+            A half-open interval of pixels, unclipped unless asked; infinite where the whole image
+            reaches the unit.
+        """
+        lengths = self.sizes(size, axis)
+        needed = {node: interval if self.operations[node].axes else EVERYTHING}
+        for candidate in reversed(self.operations):
+            if candidate not in needed:
+                continue
+            for source in self.operations[candidate].inputs:
+                part = self._reach_source(candidate, source, needed[candidate], lengths, axis)
+                if clip and part != EVERYTHING:
+                    part = part.clip(lengths[source])
+                needed[source] = needed[source].union(part) if source in needed else part
+        return needed.get(self.image, Interval(0, 0))
+
+    def _reach_source(
+        self,
+        node: fx.Node,
+        source: fx.Node,
+        interval: Interval,
+        lengths: Mapping[fx.Node, int],
+        axis: int,
+    ) -> Interval:
+        if self.operations[source].axes is None:
+            return EVERYTHING
+        if lengths[source] == 1 and lengths[node] > 1 and len(self.operations[node].inputs) > 1:
+            return Interval(0, 1)  # broadcast along this axis: every position reads the only one
+        return self.operations[node].rules[axis].reach(interval, lengths[source])
+
+    def truncated(self, nodes: Iterable[fx.Node]) -> fx.GraphModule:
+        """Return the part of the network that computes ``nodes``, sharing its weights.
+
+        With one node the result returns its output, with several a tuple. Nothing that comes after
+        is kept, so that an in-place nonlinearity behind a single layer cannot change its response.
+        """
+        wanted = list(nodes)
+        needed = {ancestor for node in wanted for ancestor in self.ancestors(node)}
+        graph = fx.Graph()
+        copies: dict[fx.Node, fx.Node] = {}
+        for node in self.traced.graph.nodes:
+            if node in needed:
+                copies[node] = graph.node_copy(node, lambda old: copies[old])
+        outputs = tuple(copies[node] for node in wanted)
+        graph.output(outputs[0] if len(outputs) == 1 else outputs)
+        return fx.GraphModule(self.traced, graph)

@@ -1,0 +1,177 @@
+"""Layers and units by name.
+
+A layer is one module of the network, called once; its units are the channels of its output. The
+response of a unit is the module's own output, before any nonlinearity that follows. Layers are
+named by torch's dotted module names or, for convolutions, ``convN`` in call order, from 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from torch import fx, nn
+
+from pipeline.errors import ConfigError, nearest
+from pipeline.networks.graph import Graph
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One layer of a traced network.
+
+    Attributes:
+        name: ``convN`` for a convolution, the dotted module name for anything else.
+        module: the dotted module name.
+        index: place among the calls of leaf modules, from 0.
+        node: the node whose output is the response.
+        units: number of units (channels).
+        map_size: rows and columns of units at the traced input size; (1, 1) for a vector.
+    """
+
+    name: str
+    module: str
+    index: int
+    node: fx.Node
+    units: int
+    map_size: tuple[int, int]
+
+
+def convolutions(graph: Graph) -> list[Layer]:
+    """Return the convolutions in call order, named ``conv1`` to ``convN``."""
+    found = []
+    for node in graph.operations:
+        if node.op == "call_module" and isinstance(graph.modules[str(node.target)], nn.Conv2d):
+            found.append(_layer(graph, f"conv{len(found) + 1}", str(node.target), node))
+    return found
+
+
+def find_layers(graph: Graph, names: str | Sequence[str], network: str) -> list[Layer]:
+    """Return the layers asked for, in call order, each once.
+
+    Args:
+        graph: the traced network.
+        names: ``all`` (every convolution), or names of layers.
+        network: the network's name, for error messages.
+
+    Raises:
+        ConfigError: a name is not a layer of the network, or not one with a map of units.
+    """
+    convs = convolutions(graph)
+    if names == "all":
+        return convs
+    wanted = [names] if isinstance(names, str) else list(names)
+    if not wanted:
+        raise ConfigError("layers: the list is empty; name at least one layer, or 'all'")
+    by_name = {layer.name: layer for layer in convs} | {layer.module: layer for layer in convs}
+    found = {layer.node: layer for name in wanted for layer in [_find(graph, name, by_name, network)]}
+    order = list(graph.traced.graph.nodes)
+    return sorted(found.values(), key=lambda layer: order.index(layer.node))
+
+
+def _find(graph: Graph, name: str, convs: dict[str, Layer], network: str) -> Layer:
+    if name in convs:
+        return convs[name]
+    modules = [module for module in graph.modules if module]
+    if name not in modules:
+        raise ConfigError(
+            f"layers: '{name}' is not in {network}, which has {_describe(list(convs.values()))}"
+            f"{nearest(name, [*convs, *modules])}"
+        )
+    calls = [node for node in graph.operations if _belongs(node, name)]
+    if not calls:
+        raise ConfigError(f"layers: '{name}' of {network} is never called on the image")
+    exits = {node for node in calls if any(not _belongs(user, name) for user in node.users)}
+    if len(exits) != 1:
+        raise ConfigError(
+            f"layers: '{name}' of {network} has {len(exits)} outputs or calls, so that its response"
+            " is not one map; name a layer inside or behind it"
+        )
+    return _layer(graph, name, name, exits.pop())
+
+
+def _belongs(node: fx.Node, module: str) -> bool:
+    """Say whether a node is a call of ``module`` or lies inside one."""
+    if node.op == "call_module":
+        target = str(node.target)
+        return target == module or target.startswith(f"{module}.")
+    stack = node.meta.get("nn_module_stack") or {}
+    paths = [entry[0] for entry in stack.values()]
+    return any(path == module or path.startswith(f"{module}.") for path in paths)
+
+
+def _describe(convs: list[Layer]) -> str:
+    unique = list({layer.node: layer for layer in convs}.values())
+    if not unique:
+        return "no convolution"
+    first, last = unique[0], unique[-1]
+    if first is last:
+        return f"{first.name} ({first.module})"
+    return f"{first.name} ({first.module}) to {last.name} ({last.module})"
+
+
+def _layer(graph: Graph, name: str, module: str, node: fx.Node) -> Layer:
+    shape = tuple(getattr(node.meta["tensor_meta"], "shape", ()))
+    if len(shape) not in (2, 4) or (len(shape) == 4 and graph.operations[node].axes != (2, 3)):
+        raise ConfigError(
+            f"layers: the output of '{name}' has shape {shape}, not [1, units] or"
+            " [1, units, rows, columns]; name another layer"
+        )
+    calls = [call for call in graph.traced.graph.nodes if call.op == "call_module"]
+    index = calls.index(node) if node in calls else -1
+    map_size = (int(shape[2]), int(shape[3])) if len(shape) == 4 else (1, 1)
+    return Layer(name, module, index, node, int(shape[1]), map_size)
+
+
+def parse_units(selection: object) -> slice | list[int] | None:
+    """Read a selection of units: ``all``, a list of numbers, one number, or ``a:b``.
+
+    Returns:
+        ``None`` for all units, a slice or a sorted list without repeats otherwise.
+
+    Raises:
+        ConfigError: the selection is none of these.
+    """
+    message = f"units: {selection!r} is not 'all', a number, a list of numbers or a range like 0:64"
+    if selection == "all":
+        return None
+    if isinstance(selection, str) and ":" in selection:
+        try:
+            bounds = [int(part) if part.strip() else None for part in selection.split(":")]
+        except ValueError:
+            raise ConfigError(message) from None
+        if len(bounds) != 2 or any(bound is not None and bound < 0 for bound in bounds):
+            raise ConfigError(message)
+        return slice(*bounds)
+    numbers = list(selection) if isinstance(selection, Sequence) else [selection]
+    if isinstance(selection, str) and selection.isdigit():
+        numbers = [int(selection)]
+    valid = all(isinstance(n, int) and not isinstance(n, bool) and n >= 0 for n in numbers)
+    if not numbers or not valid:
+        raise ConfigError(message)
+    return sorted({n for n in numbers if isinstance(n, int)})
+
+
+def select_units(selection: object, layer: Layer) -> list[int]:
+    """Return the unit numbers that a selection means in one layer.
+
+    Raises:
+        ConfigError: a unit is beyond the layer's last, or none is left.
+    """
+    parsed = parse_units(selection)
+    if parsed is None:
+        return list(range(layer.units))
+    last = layer.units - 1
+    if isinstance(parsed, slice):
+        beyond = (parsed.stop or 0) > layer.units or (parsed.start or 0) > last
+        units = list(range(layer.units))[parsed]
+        if not units and not beyond:
+            raise ConfigError(f"units: {selection!r} selects no unit; use a range like 0:64")
+    else:
+        beyond = parsed[-1] > last
+        units = parsed
+    if beyond:
+        raise ConfigError(
+            f"units: {selection!r} goes beyond {layer.name}, which has units 0 to {last}"
+        )
+    return units

@@ -1,0 +1,178 @@
+"""Networks by name: torchvision's classifiers and the embedded miniature."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.resources import as_file, files
+from typing import Any
+
+import torchvision
+from torch import fx, nn
+
+from pipeline.errors import ConfigError, NetworkError, nearest
+from pipeline.networks import miniature as embedded
+from pipeline.networks.graph import Graph
+from pipeline.networks.layers import Layer, find_layers
+from pipeline.networks.preprocessing import Preprocessing
+from pipeline.networks.weights import digest_weights, load_weights, read_weights, seeded
+
+# Their pretrained weights expect inputs normalized in another way, which the module then does by
+# itself, and hold auxiliary classifiers, which are not called in eval mode.
+_CONSTRUCTION = {
+    "googlenet": {"transform_input": True, "aux_logits": True},
+    "inception_v3": {"transform_input": True, "aux_logits": True},
+}
+
+
+@dataclass(frozen=True)
+class Network:
+    """A network ready to be asked: eval mode, no gradients of weights.
+
+    Attributes:
+        name: as in ``model.name``.
+        module: from images [batch, 3, height, width] in network-input space.
+        preprocessing: what the weights expect of an image.
+        weights: ``default``, ``random``, or the file or URL they came from.
+        digest: SHA-256 of the weights.
+        missing: parameters that the weights do not cover.
+        input_size: height and width at which the network is traced; the preprocessing's by default.
+    """
+
+    name: str
+    module: nn.Module
+    preprocessing: Preprocessing
+    weights: str
+    digest: str
+    missing: frozenset[str] = frozenset()
+    input_size: tuple[int, int] | None = None
+
+    @property
+    def identity(self) -> str:
+        """Name and the first eight digits of the weights' digest."""
+        return f"{self.name}-{self.digest[:8]}"
+
+    @cached_property
+    def graph(self) -> Graph:
+        """The traced computation."""
+        return Graph(self.module, self.input_size or self.preprocessing.input_size)
+
+    def layers(self, names: str | Sequence[str]) -> list[Layer]:
+        """Return layers by name (``find_layers``), all of whose weights are there.
+
+        Raises:
+            ConfigError: a layer is unknown.
+            NetworkError: a layer needs weights that are missing.
+        """
+        found = find_layers(self.graph, names, self.name)
+        lacking = [layer for layer in found if self._lacks_weights(layer.node)]
+        if lacking:
+            covered = [layer.name for layer in self._convolutions() if layer not in lacking]
+            raise NetworkError(
+                f"layers: {', '.join(f'{layer.name} ({layer.module})' for layer in lacking)} of "
+                f"{self.name} cannot be used, as '{self.weights}' does not hold all the weights they"
+                f" need; it covers {', '.join(covered) or 'no convolution'}"
+            )
+        return found
+
+    def _convolutions(self) -> list[Layer]:
+        layers = find_layers(self.graph, "all", self.name)
+        return [layer for layer in layers if not self._lacks_weights(layer.node)]
+
+    def _lacks_weights(self, node: fx.Node) -> bool:
+        needed = {
+            f"{ancestor.target}" for ancestor in self.graph.ancestors(node) if ancestor.op != "output"
+        }
+        return any(name in needed or name.rpartition(".")[0] in needed for name in self.missing)
+
+
+def torchvision_names() -> list[str]:
+    """Return the names of torchvision's classification networks."""
+    return torchvision.models.list_models(module=torchvision.models)
+
+
+def torchvision_network(name: str, weights: str = "default", seed: int = 0) -> Network:
+    """Return one of torchvision's classification networks.
+
+    Args:
+        name: torchvision's name, such as ``alexnet``.
+        weights: ``default`` (torchvision's own, downloaded when needed), ``random`` (a seeded
+            control), or the path or URL of a weights file.
+        seed: seed of random weights.
+
+    Raises:
+        ConfigError: there is no such network.
+        NetworkError: the weights cannot be had or do not fit.
+    """
+    names = torchvision_names()
+    if name not in names:
+        raise ConfigError(
+            f"model.name: '{name}' is not one of torchvision's {len(names)} classification networks"
+            f"{nearest(name, names)}"
+        )
+    declared = torchvision.models.get_model_weights(name).DEFAULT  # type: ignore[attr-defined]
+    presets = declared.transforms()
+    preprocessing = Preprocessing(
+        resize=int(presets.resize_size[0]),
+        crop=int(presets.crop_size[0]),
+        mean=tuple(presets.mean),
+        std=tuple(presets.std),
+        interpolation=presets.interpolation.value,
+    )
+    options: dict[str, Any] = dict(_CONSTRUCTION.get(name, {}))
+    if options:
+        options["init_weights"] = weights == "random"
+    source = str(declared.url) if weights == "default" else weights
+    return _network(
+        name, lambda: torchvision.models.get_model(name, **options), preprocessing, source, seed
+    )
+
+
+def miniature(weights: str = "default", seed: int = 0) -> Network:
+    """Return the embedded network, trained by the project on images that it draws itself.
+
+    Args:
+        weights: ``default`` (shipped with the package), ``random``, or the path of a file.
+        seed: seed of random weights.
+
+    Raises:
+        NetworkError: the weights cannot be read or do not fit.
+    """
+    preprocessing = Preprocessing(
+        resize=embedded.INPUT_SIZE,
+        crop=embedded.INPUT_SIZE,
+        mean=embedded.MEAN,
+        std=embedded.STD,
+    )
+    if weights != "default":
+        return _network("miniature", embedded.Miniature, preprocessing, weights, seed)
+    shipped = files("pipeline.networks") / "weights" / "miniature.safetensors"
+    with as_file(shipped) as path:
+        return _network("miniature", embedded.Miniature, preprocessing, str(path), seed)
+
+
+def miniature_record() -> dict[str, Any]:
+    """Return how the shipped weights were made and the test accuracy reached."""
+    shipped = files("pipeline.networks") / "weights" / "miniature.json"
+    return json.loads(shipped.read_text(encoding="utf-8"))
+
+
+def _network(
+    name: str,
+    build: Callable[[], nn.Module],
+    preprocessing: Preprocessing,
+    source: str,
+    seed: int,
+) -> Network:
+    # The initial weights are seeded even where they are overwritten, so that building a network
+    # never draws from the caller's random numbers.
+    with seeded(seed):
+        module = build()
+    missing: frozenset[str] = frozenset()
+    if source != "random":
+        missing = load_weights(module, read_weights(source), source)
+    module.eval().requires_grad_(False)
+    digest = digest_weights(module, missing)
+    return Network(name, module, preprocessing, source, digest, missing)

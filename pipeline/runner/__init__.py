@@ -1,0 +1,1 @@
+"""Running work items on a device, with progress. Knows nothing of ascent or search."""

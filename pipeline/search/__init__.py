@@ -1,0 +1,1 @@
+"""Searching an image set for the patches that drive each unit most and least."""

@@ -1,0 +1,77 @@
+"""What a run says of itself: its record on disk and the last lines on the screen."""
+
+from __future__ import annotations
+
+import logging
+import os
+from pathlib import Path
+
+from pipeline.config.build import settings
+from pipeline.stages.session import Session
+from pipeline.store.provenance import provenance
+from pipeline.store.runs import write_record
+from pipeline.store.tables import read_table
+
+log = logging.getLogger(__name__)
+
+
+def write_run_record(session: Session, state: str, seconds: float) -> None:
+    """Write ``record.json``: state, provenance, digests, unreadable images, where results lie."""
+    parts = session.parts
+    record = provenance() | {
+        "state": state,
+        "seconds": round(seconds, 2),
+        "computed": session.done,
+        "seed": parts.config.seed,
+        "device": str(parts.runner.device),
+        "model": {
+            "name": parts.network.name,
+            "weights": parts.network.weights,
+            "digest": parts.network.digest,
+        },
+        "images": dict(parts.images.settings) | {"count": len(parts.images)},
+        "unreadable": session.unreadable,
+        "layers": {layer.name: layer.module for layer in parts.layers},
+        "inits": settings(parts.config.init),
+        "results": session.results,
+    }
+    write_record(session.paths, record)
+
+
+def report(session: Session, seconds: float) -> None:
+    """Print what was done, the median r of every layer, and where everything is."""
+    paths = session.paths
+    if session.done:
+        log.info("done in %.1f s", seconds)
+    else:
+        log.info("done in %.1f s: everything was in the store already", seconds)
+    if session.unreadable:
+        log.info("images set aside: %d (see record.json)", len(session.unreadable))
+    if "correlations" in session.parts.config.stages:
+        _report_correlations(paths.tables)
+    for label, folder in (("tables", paths.tables), ("figures", paths.figures)):
+        if folder.is_dir():
+            log.info("%-8s %s", label, _short(folder))
+    log.info("%-8s %s", "run", _short(paths.folder))
+
+
+def _report_correlations(tables: Path) -> None:
+    summary = read_table(tables, "correlation_summary")
+    for (first, second), rows in summary.groupby(["init_a", "init_b"], sort=False):
+        log.info("median r between ascents from %s and %s:", first, second)
+        for row in rows.itertuples():
+            log.info(
+                "  %-10s %6.3f  [%.3f, %.3f]  null %6.3f  %d units%s",
+                row.layer,
+                row.median,
+                row.ci_low,
+                row.ci_high,
+                row.null_median,
+                row.units,
+                f", {row.undefined} undefined" if row.undefined else "",
+            )
+
+
+def _short(path: Path) -> str:
+    relative = os.path.relpath(path)
+    return relative if not relative.startswith("..") else str(path)

@@ -1,0 +1,1 @@
+"""Everything on disk: paths, results, tables, runs, provenance. No torch."""

@@ -1,0 +1,34 @@
+"""Writing files so that a reader never sees half of one."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from uuid import uuid4
+
+from pipeline.errors import StoreError
+
+
+def write_whole(path: Path, write: Callable[[Path], object]) -> None:
+    """Write a file under a temporary name beside it, sync it and rename it.
+
+    Args:
+        path: where the file will be; an older one is replaced at once.
+        write: writes to the path it is given.
+
+    Raises:
+        StoreError: the disk refuses; nothing is left behind.
+    """
+    # The ending is kept, because writers choose the format by it.
+    temporary = path.with_name(f".{path.stem}-{uuid4().hex[:8]}{path.suffix}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write(temporary)
+        with temporary.open("rb") as written:
+            os.fsync(written.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        raise StoreError(f"out: '{path}' cannot be written ({error.strerror or error})") from error
+    finally:
+        temporary.unlink(missing_ok=True)

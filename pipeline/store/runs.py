@@ -1,0 +1,124 @@
+"""Runs: open a finished run in a notebook.
+
+    >>> import pipeline
+    >>> run = pipeline.open_run("outputs/runs/main")         # the newest run of that name
+    >>> run.correlations.groupby("layer").r.median()
+    >>> images = run.images("conv2", "top_patch")            # images.added, images.start ...
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float, Int
+
+from pipeline.errors import StoreError, nearest
+from pipeline.store.files import write_whole
+from pipeline.store.layout import RunPaths
+from pipeline.store.results import Result
+from pipeline.store.tables import COLUMNS, read_table
+
+
+@dataclass(frozen=True)
+class Images:
+    """The ascents of one layer from one init, raw float32 pixels in network-input space.
+
+    Attributes:
+        units: unit numbers, in the order of the arrays.
+        image: the images after the last step.
+        start: the images they started from.
+        status: per unit, as in the table of ascents.
+    """
+
+    units: Int[np.ndarray, " units"]
+    image: Float[np.ndarray, "units 3 height width"]
+    start: Float[np.ndarray, "units 3 height width"]
+    status: list[str]
+
+    @property
+    def added(self) -> Float[np.ndarray, "units 3 height width"]:
+        """What the ascent added: image - start. This is what is correlated."""
+        return self.image - self.start
+
+
+def read_images(result: Result) -> Images:
+    """Return the images of one result of the ascent stage.
+
+    Raises:
+        StoreError: an item is missing or damaged.
+    """
+    parts = [result.read(item, ("units", "images", "starts")) for item in result.items]
+    joined = {
+        name: np.concatenate([arrays[name] for arrays, _ in parts])
+        for name in ("units", "images", "starts")
+    }
+    status = [status for _, notes in parts for status in notes["status"]]
+    return Images(joined["units"], joined["images"], joined["starts"], status)
+
+
+class Run:
+    """A run on disk: its configuration, its tables as DataFrames and its images.
+
+    Tables are attributes: ``top_patches``, ``ascents``, ``trajectories``, ``correlations`` and
+    ``correlation_summary``.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.paths = RunPaths(folder)
+        self.record: dict[str, Any] = json.loads(self.paths.record.read_text(encoding="utf-8"))
+
+    def __repr__(self) -> str:
+        return f"Run({str(self.paths.folder)!r})"
+
+    @property
+    def tables(self) -> list[str]:
+        """The names of the tables that the run has."""
+        return [name for name in COLUMNS if (self.paths.tables / f"{name}.parquet").is_file()]
+
+    def __getattr__(self, name: str) -> pd.DataFrame:
+        if name not in COLUMNS:
+            raise AttributeError(f"a run has no '{name}'{nearest(name, COLUMNS)}")
+        return read_table(self.paths.tables, name)
+
+    def images(self, layer: str, init: str) -> Images:
+        """Return the climbed images of a layer with their starts.
+
+        Raises:
+            StoreError: the run did not climb that layer from that init, or the store has moved.
+        """
+        found = self.record["results"].get("ascent", {})
+        name = f"{layer}/{init}"
+        if name not in found:
+            raise StoreError(
+                f"{self!r} has no images of '{name}'; it has {', '.join(found) or 'none'}"
+                f"{nearest(name, found)}"
+            )
+        place = found[name]
+        return read_images(Result(self.paths.out / place["folder"], {}, place["items"]))
+
+
+def open_run(path: str | Path) -> Run:
+    """Open a run: its folder, or the folder of all runs of one name (the newest is opened).
+
+    Raises:
+        StoreError: there is no run.
+    """
+    folder = Path(path).expanduser()
+    if not (folder / "record.json").is_file():
+        runs = sorted(found.parent for found in folder.glob("*/record.json"))
+        if not runs:
+            raise StoreError(f"'{path}' is not a run and holds none; give <out>/runs/<name>")
+        folder = runs[-1]
+    return Run(folder.absolute())
+
+
+def write_record(paths: RunPaths, record: Mapping[str, Any]) -> None:
+    """Write the record of a run: state, provenance, digests, where its results lie."""
+    text = json.dumps(record, indent=2, default=str) + "\n"
+    write_whole(paths.record, lambda path: path.write_text(text, encoding="utf-8"))

@@ -1,0 +1,53 @@
+"""Tables: tidy DataFrames whose column names are a public contract."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+
+from pipeline.errors import StoreError
+from pipeline.store.files import write_whole
+
+COLUMNS: dict[str, tuple[str, ...]] = {
+    "top_patches": tuple(
+        "model layer unit sign rank image row column response top left bottom right inside".split()
+    ),
+    "ascents": tuple(
+        "model layer unit init objective optimizer steps start_response final_response"
+        " status".split()
+    ),
+    "trajectories": tuple("model layer unit init step response".split()),
+    "correlations": tuple("model layer unit init_a init_b r null_r status".split()),
+    "correlation_summary": tuple(
+        "model layer init_a init_b units undefined median mean q25 q75 ci_low ci_high null_median"
+        " floor".split()
+    ),
+}
+# Written as CSV too: short enough to be opened in a spreadsheet.
+SHORT = ("ascents", "correlations", "correlation_summary")
+
+
+def write_table(folder: Path, name: str, table: pd.DataFrame) -> None:
+    """Write a table as Parquet, and as CSV where it is short.
+
+    Raises:
+        StoreError: the columns are not those of the contract, or the disk refuses.
+    """
+    if tuple(table.columns) != COLUMNS[name]:
+        raise StoreError(f"table '{name}' has columns {list(table.columns)}, not {COLUMNS[name]}")
+    write_whole(folder / f"{name}.parquet", lambda path: table.to_parquet(path, index=False))
+    if name in SHORT:
+        write_whole(folder / f"{name}.csv", lambda path: table.to_csv(path, index=False))
+
+
+def read_table(folder: Path, name: str) -> pd.DataFrame:
+    """Return a table of a run.
+
+    Raises:
+        StoreError: the run has no such table.
+    """
+    path = folder / f"{name}.parquet"
+    if not path.is_file():
+        raise StoreError(f"'{folder}' has no table '{name}'; run the stage that makes it")
+    return pd.read_parquet(path)

@@ -1,0 +1,120 @@
+"""Tracking: a W&B run beside the run folder, or none. Offline by default: no account, no network."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+import pandas as pd
+
+from pipeline.errors import ConfigError
+
+MODES = ("offline", "online", "shared")
+
+
+class Tracker(Protocol):
+    """What a run tells of itself while it works."""
+
+    def log(self, values: Mapping[str, float]) -> None:
+        """Record numbers by name, as progress."""
+        ...
+
+    def table(self, name: str, table: pd.DataFrame) -> None:
+        """Record a table."""
+        ...
+
+    def figure(self, name: str, path: Path) -> None:
+        """Record a figure from its PNG file."""
+        ...
+
+    def finish(self, *, failed: bool) -> None:
+        """Close the run."""
+        ...
+
+
+Start = Callable[[Path, Mapping[str, Any]], Tracker]  # from the run folder and the configuration
+
+
+class _Silent:
+    def log(self, values: Mapping[str, float]) -> None:
+        pass
+
+    def table(self, name: str, table: pd.DataFrame) -> None:
+        pass
+
+    def figure(self, name: str, path: Path) -> None:
+        pass
+
+    def finish(self, *, failed: bool) -> None:
+        pass
+
+
+def none() -> Start:
+    """Track nothing."""
+    return lambda folder, config: _Silent()
+
+
+def wandb(
+    project: str = "artiphys",
+    mode: str = "offline",
+    entity: str | None = None,
+    group: str | None = None,
+) -> Start:
+    """Track with Weights & Biases; its files lie in ``wandb/`` of the run folder.
+
+    Args:
+        project: W&B project.
+        mode: ``offline`` (upload later with ``wandb sync``) or ``online``.
+        entity: W&B user or team.
+        group: name under which W&B groups runs.
+
+    Raises:
+        ConfigError: the mode is unknown, or W&B cannot start in it.
+    """
+    if mode not in MODES:
+        raise ConfigError(f"tracking.mode: '{mode}' is not one of {', '.join(MODES)}")
+
+    def start(folder: Path, config: Mapping[str, Any]) -> Tracker:
+        os.environ.setdefault("WANDB_SILENT", "true")
+        import wandb as client
+
+        settings = client.Settings(console="off", disable_git=True, disable_code=True)
+        try:
+            run = client.init(
+                project=project,
+                entity=entity,
+                group=group,
+                name=f"{folder.parent.name}/{folder.name}",
+                dir=folder,
+                mode=mode,  # type: ignore[arg-type]
+                config=dict(config),
+                settings=settings,
+            )
+        except client.errors.Error as error:
+            raise ConfigError(
+                f"tracking.mode: W&B cannot start in mode '{mode}' ({error}); use mode=offline or"
+                " tracking=none"
+            ) from error
+        return _Wandb(client, run)
+
+    return start
+
+
+class _Wandb:
+    def __init__(self, client: Any, run: Any) -> None:
+        self.client = client
+        self.run = run
+
+    def log(self, values: Mapping[str, float]) -> None:
+        self.run.log(dict(values))
+
+    def table(self, name: str, table: pd.DataFrame) -> None:
+        self.run.log({name: self.client.Table(dataframe=table)})
+
+    def figure(self, name: str, path: Path) -> None:
+        self.run.log({f"figures/{name}": self.client.Image(str(path))})
+
+    def finish(self, *, failed: bool) -> None:
+        self.run.finish(exit_code=int(failed))

@@ -1,0 +1,80 @@
+import numpy as np
+import pytest
+
+from pipeline.figures import scaling
+
+
+def image(*values: float) -> np.ndarray:
+    """One channel, one row."""
+    return np.array(values, np.float32).reshape(1, 1, -1)
+
+
+def test_range_by_hand():
+    assert scaling.to_display(image(-1, 0, 3)).ravel().tolist() == [0, 0.25, 1]
+
+
+def test_symmetric_by_hand():
+    assert scaling.to_display(image(-1, 0, 4), "symmetric").ravel().tolist() == [0.375, 0.5, 1]
+
+
+def test_range_is_over_all_channels_and_channels_come_last():
+    x = np.zeros((3, 2, 4), np.float32)
+    x[0] = 10
+    x[2, 1, 3] = -10
+    shown = scaling.to_display(x)
+    assert shown.shape == (2, 4, 3)
+    assert shown[0, 0].tolist() == [1, 0.5, 0.5]
+    assert shown[1, 3].tolist() == [1, 0.5, 0]
+
+
+@pytest.mark.parametrize("mode", ["range", "symmetric"])
+def test_input_is_unaltered_and_output_shares_no_memory(mode):
+    x = np.random.default_rng(0).normal(size=(3, 5, 6)).astype(np.float32)
+    before = x.copy()
+    shown = scaling.to_display(x, mode)
+    shown[:] = 7
+    np.testing.assert_array_equal(x, before)
+    pixels = scaling.to_pixels(x, (0.5,) * 3, (0.2,) * 3)
+    pixels[:] = 7
+    np.testing.assert_array_equal(x, before)
+
+
+@pytest.mark.parametrize("value", [0.0, 3.0, -3.0])
+def test_constant_images_are_mid_gray(value):
+    nearly = image(value, value, value)
+    nearly[0, 0, 0] += 4e-6
+    assert (scaling.to_display(nearly) == 0.5).all()
+    assert (scaling.to_display(image(0, 0), "symmetric") == 0.5).all()
+
+
+def test_a_range_just_above_the_smallest_is_stretched():
+    assert scaling.to_display(image(0, 2e-5)).ravel().tolist() == [0, 1]
+
+
+@pytest.mark.parametrize("mode", ["range", "symmetric"])
+def test_values_not_finite_come_out_as_nan_and_do_not_scale(mode):
+    shown = scaling.to_display(image(-1, np.inf, np.nan, 1), mode).ravel()
+    np.testing.assert_array_equal(shown, [0, np.nan, np.nan, 1])
+    assert np.isnan(scaling.to_display(image(np.nan, np.inf), mode)).all()
+    np.testing.assert_array_equal(scaling.to_display(image(np.nan, 0)).ravel(), [np.nan, 0.5])
+
+
+def test_denormal_and_huge_values_stay_in_range():
+    for x in (image(-1e-40, 1e-40), image(-3e38, 3e38)):
+        assert scaling.to_display(x, "symmetric").ravel().tolist() == [0, 1]
+    assert scaling.to_display(image(-3e38, 3e38)).ravel().tolist() == [0, 1]
+
+
+def test_to_pixels_undoes_normalization_per_channel_and_clips():
+    mean, std = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+    original = np.random.default_rng(1).random((4, 5, 3)).astype(np.float32)
+    normalized = np.moveaxis((original - mean) / std, -1, 0).astype(np.float32)
+    np.testing.assert_allclose(scaling.to_pixels(normalized, mean, std), original, atol=1e-6)
+    far = np.full((3, 1, 1), 9, np.float32)
+    assert scaling.to_pixels(far, mean, std).ravel().tolist() == [1, 1, 1]
+    assert scaling.to_pixels(-far, mean, std).ravel().tolist() == [0, 0, 0]
+
+
+def test_every_mode_is_described():
+    for mode in ("range", "symmetric"):
+        assert len(scaling.DESCRIPTIONS[mode]) > 20
