@@ -95,6 +95,9 @@ def _run_stages(session: Session) -> None:
 
 
 def _log_to_console() -> None:
+    # Hydra opens the root logger at INFO, through which libraries tell more than anyone asked.
+    logging.getLogger().setLevel(logging.WARNING)
+    logging.getLogger("hydra").setLevel(logging.INFO)
     logger = logging.getLogger("pipeline")
     logger.setLevel(logging.INFO)
     logger.propagate = False

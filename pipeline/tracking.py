@@ -1,4 +1,4 @@
-"""Tracking: a W&B run beside the run folder, or none. Offline by default: no account, no network."""
+"""Tracking: a W&B run beside the run folder, or none; offline by default, without an account."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ MODES = ("offline", "online", "shared")
 class Tracker(Protocol):
     """What a run tells of itself while it works."""
 
-    def log(self, values: Mapping[str, float]) -> None:
+    def log(self, values: Mapping[str, float], /) -> None:
         """Record numbers by name, as progress."""
         ...
 
-    def table(self, name: str, table: pd.DataFrame) -> None:
+    def table(self, name: str, table: pd.DataFrame, /) -> None:
         """Record a table."""
         ...
 
-    def figure(self, name: str, path: Path) -> None:
+    def figure(self, name: str, path: Path, /) -> None:
         """Record a figure from its PNG file."""
         ...
 
@@ -38,22 +38,18 @@ Start = Callable[[Path, Mapping[str, Any]], Tracker]  # from the run folder and 
 
 
 class _Silent:
-    def log(self, values: Mapping[str, float]) -> None:
-        pass
+    def log(self, values: Mapping[str, float], /) -> None: ...
 
-    def table(self, name: str, table: pd.DataFrame) -> None:
-        pass
+    def table(self, name: str, table: pd.DataFrame, /) -> None: ...
 
-    def figure(self, name: str, path: Path) -> None:
-        pass
+    def figure(self, name: str, path: Path, /) -> None: ...
 
-    def finish(self, *, failed: bool) -> None:
-        pass
+    def finish(self, *, failed: bool) -> None: ...
 
 
 def none() -> Start:
     """Track nothing."""
-    return lambda folder, config: _Silent()
+    return lambda _folder, _config: _Silent()
 
 
 def wandb(
@@ -79,6 +75,7 @@ def wandb(
     def start(folder: Path, config: Mapping[str, Any]) -> Tracker:
         os.environ.setdefault("WANDB_SILENT", "true")
         import wandb as client
+        from wandb.errors import Error
 
         settings = client.Settings(console="off", disable_git=True, disable_code=True)
         try:
@@ -92,7 +89,7 @@ def wandb(
                 config=dict(config),
                 settings=settings,
             )
-        except client.errors.Error as error:
+        except Error as error:
             raise ConfigError(
                 f"tracking.mode: W&B cannot start in mode '{mode}' ({error}); use mode=offline or"
                 " tracking=none"

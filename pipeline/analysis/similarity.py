@@ -7,7 +7,7 @@ from jaxtyping import Float
 
 
 def pearson(
-    first: Float[np.ndarray, "units *pixels"], second: Float[np.ndarray, "units *pixels"]
+    first: Float[np.ndarray, "units *_"], second: Float[np.ndarray, "units *_"]
 ) -> Float[np.ndarray, " units"]:
     """Return Pearson's r between the images of each unit, over all pixels and colors.
 

@@ -29,8 +29,8 @@ class Ascent:
         images: the images after the last step.
         responses: the score before every step and after the last.
         status: per image ``ok``, ``zero_gradient`` (the start has no gradient: the image could not
-            move) or ``not_finite`` (a score or gradient was not finite: the image is the last finite
-            one, and its responses are NaN from there on).
+            move) or ``not_finite`` (a score or gradient was not finite: the image is the last
+            finite one, and its responses are NaN from there on).
     """
 
     starts: Float[Tensor, "batch 3 height width"]

@@ -32,27 +32,42 @@ def sgd(steps: int = 100, lr: float = 0.1) -> Optimizer:
     """Plain ascent: image += lr * gradient, exactly, with no momentum and no clamp.
 
     Source: the original's choice ("Deep Dream at neuron level"), lr 0.1 and 100 steps.
+
+    Raises:
+        ConfigError: ``steps`` or ``lr`` is not positive.
     """
-    return Optimizer(steps, lambda images: torch.optim.SGD(images, lr=_positive(lr)))
+    _check_lr(lr)
+    return Optimizer(steps, lambda images: torch.optim.SGD(images, lr=lr))
 
 
 def momentum(steps: int = 100, lr: float = 0.1, momentum: float = 0.9) -> Optimizer:
-    """Ascent with momentum: velocity = momentum * velocity + gradient; image += lr * velocity."""
-    return Optimizer(
-        steps, lambda images: torch.optim.SGD(images, lr=_positive(lr), momentum=momentum)
-    )
+    """Ascent with momentum: velocity = momentum * velocity + gradient; image += lr * velocity.
+
+    Raises:
+        ConfigError: ``steps`` or ``lr`` is not positive, or ``momentum`` not from 0 to below 1.
+    """
+    _check_lr(lr)
+    _check_share("momentum", momentum)
+    return Optimizer(steps, lambda images: torch.optim.SGD(images, lr=lr, momentum=momentum))
 
 
-def adam(
-    steps: int = 100, lr: float = 0.1, beta1: float = 0.9, beta2: float = 0.999
-) -> Optimizer:
-    """Adam (Kingma and Ba 2015), elementwise, so that images of a batch do not mix."""
-    return Optimizer(
-        steps, lambda images: torch.optim.Adam(images, lr=_positive(lr), betas=(beta1, beta2))
-    )
+def adam(steps: int = 100, lr: float = 0.1, beta1: float = 0.9, beta2: float = 0.999) -> Optimizer:
+    """Adam (Kingma and Ba 2015), elementwise, so that images of a batch do not mix.
+
+    Raises:
+        ConfigError: ``steps`` or ``lr`` is not positive, or a beta not from 0 to below 1.
+    """
+    _check_lr(lr)
+    _check_share("beta1", beta1)
+    _check_share("beta2", beta2)
+    return Optimizer(steps, lambda images: torch.optim.Adam(images, lr=lr, betas=(beta1, beta2)))
 
 
-def _positive(lr: float) -> float:
-    if not lr > 0:
-        raise ConfigError(f"optimizer.lr: {lr} is not positive; ascent is x += lr * gradient")
-    return lr
+def _check_lr(lr: float) -> None:
+    if not 0 < lr < float("inf"):
+        raise ConfigError(f"optimizer.lr: {lr} is not a positive number; ascent adds lr * gradient")
+
+
+def _check_share(name: str, value: float) -> None:
+    if not 0 <= value < 1:
+        raise ConfigError(f"optimizer.{name}: {value} is not from 0 to below 1")

@@ -135,7 +135,9 @@ class Parts:
             ConfigError: there is none.
         """
         if not self.config.init:
-            raise ConfigError("init: the list is empty; choose one or more, as in init=[zeros,noise]")
+            raise ConfigError(
+                "init: the list is empty; choose one or more, as in init=[zeros,noise]"
+            )
         return {name: build(node, f"init.{name}") for name, node in self.config.init.items()}
 
     @cached_property

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
 from pathlib import Path
 
 from pipeline.config.build import Parts
@@ -21,7 +20,8 @@ def check_values(config: Config) -> None:
         if stage not in STAGES:
             allowed = ", ".join(STAGES)
             raise ConfigError(
-                f"stages: '{stage}' is not a stage; the stages are {allowed}{nearest(stage, STAGES)}"
+                f"stages: '{stage}' is not a stage; the stages are {allowed}"
+                f"{nearest(stage, STAGES)}"
             )
     if not config.stages:
         raise ConfigError(f"stages: the list is empty; choose from {', '.join(STAGES)}")
@@ -48,20 +48,14 @@ def check_parts(parts: Parts) -> None:
         ArtiphysError: anything that is wrong with the model, its layers and units, the images, the
             inits, the optimizer, the runner, or the disk.
     """
-    _ = parts.layers, parts.units, parts.inits, parts.start_tracking, parts.runner.device
-    parts.optimizer.build([_image()])
+    _ = parts.layers, parts.units, parts.inits, parts.optimizer
+    _ = parts.start_tracking, parts.runner.device
     if "ascent" in parts.config.stages:
         _check_disk(Path(parts.config.out), _ascent_bytes(parts))
 
 
-def _image():  # noqa: ANN202
-    import torch
-
-    return torch.zeros(1, requires_grad=True)
-
-
 def _ascent_bytes(parts: Parts) -> int:
-    """Return an upper bound of what the ascents will store: two float32 images per unit and init."""
+    """Return how much the ascents will store: two float32 images per unit and init."""
     from pipeline.networks.receptive_fields import canvas
 
     pixels = 0
@@ -72,10 +66,11 @@ def _ascent_bytes(parts: Parts) -> int:
 
 
 def _check_disk(out: Path, needed: int) -> None:
-    existing: Sequence[Path] = [path for path in (out.absolute(), *out.absolute().parents) if path.exists()]
-    free = shutil.disk_usage(existing[0]).free
+    out = out.expanduser().absolute()
+    existing = next(path for path in (out, *out.parents) if path.exists())
+    free = shutil.disk_usage(existing).free
     if needed > free:
         raise StoreError(
-            f"out: the ascents need up to {needed / 1e9:.1f} GB and '{existing[0]}' has"
+            f"out: the ascents need up to {needed / 1e9:.1f} GB and '{existing}' has"
             f" {free / 1e9:.1f} GB free; choose another out, fewer layers or fewer units"
         )

@@ -54,13 +54,13 @@ class TrainingConfig:
     """How the embedded network is trained.
 
     Attributes:
-        steps: batches.
-        batch_size: images in a batch.
+        steps: batches drawn.
+        batch: images in a batch.
         out: folder for the weights and their record; the run folder by default.
     """
 
-    steps: int = 0
-    batch_size: int = 0
+    steps: int = 3500
+    batch: int = 64
     out: str | None = None
 
 

@@ -20,4 +20,6 @@ def conf_dir() -> Path:
         return package / "conf"
     if (checkout / "pyproject.toml").is_file() and (checkout / "conf" / "config.yaml").is_file():
         return checkout / "conf"
-    raise FileNotFoundError(f"no configuration in {package} or {checkout}: please reinstall artiphys")
+    raise FileNotFoundError(
+        f"no configuration in {package} or {checkout}: please reinstall artiphys"
+    )

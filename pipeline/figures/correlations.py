@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -203,7 +204,7 @@ def _draw_histogram(axis: Axes, layer: LayerCorrelations) -> None:
     axis.set_xticks([-1, 0, 1])
     axis.set_xticks([-0.5, 0.5], minor=True)
     axis.yaxis.set_major_locator(style.few_ticks(integer=True))
-    text = {"transform": axis.transAxes, "fontsize": style.SMALL_TEXT, "va": "top"}
+    text: dict[str, Any] = {"transform": axis.transAxes, "fontsize": style.SMALL_TEXT, "va": "top"}
     axis.text(0.02, 0.86, "\n".join(layer.counts), **text)
     if len(layer.defined):
         _mark_median(axis, float(np.median(layer.defined)))

@@ -8,7 +8,7 @@ because importing seaborn starts pyplot.
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from contextlib import contextmanager
 from typing import Literal
 
@@ -86,7 +86,7 @@ METADATA = {"pdf": {"CreationDate": None}, "svg": {"Date": None}, "png": {"Softw
 
 
 @contextmanager
-def paper_style() -> Iterator[None]:
+def paper_style() -> Generator[None]:
     """Make matplotlib's defaults plus ``PAPER`` hold inside, whatever the user has set.
 
     Every function of this room draws inside it. Fonts are embedded when a figure is *saved*, so

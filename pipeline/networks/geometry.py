@@ -92,7 +92,10 @@ POINTWISE = Window()
 
 @dataclass(frozen=True)
 class Adaptive:
-    """Adaptive pooling to a fixed number of outputs: window ``i`` is floor(i n/o) .. ceil((i+1) n/o)."""
+    """Adaptive pooling to a fixed number ``o`` of outputs.
+
+    Output position ``i`` sees input positions floor(i n / o) to ceil((i + 1) n / o), exclusive.
+    """
 
     outputs: int
 

@@ -1,8 +1,8 @@
 """The traced computation of a network: which operation follows which, and what each does in space.
 
 A network is traced once with torch.fx. Every node is given its spatial axes (the vertical and the
-horizontal one) and one geometric rule for each (``geometry.py``), so that sizes and receptive fields
-follow by arithmetic, in time linear in the number of nodes, for any input size.
+horizontal one) and one geometric rule for each (``geometry.py``), so that sizes and receptive
+fields follow by arithmetic, in time linear in the number of nodes, for any input size.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from torch.fx.passes.shape_prop import ShapeProp
 from pipeline.errors import NetworkError
 from pipeline.networks.geometry import EVERYTHING, Global, Interval, Rule
 from pipeline.networks.operations import Axes, spatial_rules
+
 
 @dataclass(frozen=True)
 class Operation:

@@ -26,7 +26,7 @@ class LayerResponses(fx.Interpreter):
         self._layers = dict(zip(cast("tuple[fx.Node, ...]", copies), layers, strict=True))
         output.args = ((),)  # so that no layer is kept until the end of the pass
         super().__init__(truncated)
-        self._take: Callable[[Layer, Tensor], None] = lambda layer, responses: None
+        self._take: Callable[[Layer, Tensor], None] = lambda _layer, _responses: None
 
     def visit(
         self,

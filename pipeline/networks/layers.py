@@ -64,7 +64,9 @@ def find_layers(graph: Graph, names: str | Sequence[str], network: str) -> list[
     if not wanted:
         raise ConfigError("layers: the list is empty; name at least one layer, or 'all'")
     by_name = {layer.name: layer for layer in convs} | {layer.module: layer for layer in convs}
-    found = {layer.node: layer for name in wanted for layer in [_find(graph, name, by_name, network)]}
+    found = {
+        layer.node: layer for name in wanted for layer in [_find(graph, name, by_name, network)]
+    }
     order = list(graph.traced.graph.nodes)
     return sorted(found.values(), key=lambda layer: order.index(layer.node))
 
@@ -111,16 +113,16 @@ def _describe(convs: list[Layer]) -> str:
 
 
 def _layer(graph: Graph, name: str, module: str, node: fx.Node) -> Layer:
-    shape = tuple(getattr(node.meta["tensor_meta"], "shape", ()))
+    shape = list(getattr(node.meta["tensor_meta"], "shape", ()))
     if len(shape) not in (2, 4) or (len(shape) == 4 and graph.operations[node].axes != (2, 3)):
         raise ConfigError(
-            f"layers: the output of '{name}' has shape {shape}, not [1, units] or"
+            f"layers: the output of '{name}' has shape {tuple(shape)}, not [1, units] or"
             " [1, units, rows, columns]; name another layer"
         )
     calls = [call for call in graph.traced.graph.nodes if call.op == "call_module"]
     index = calls.index(node) if node in calls else -1
-    map_size = (int(shape[2]), int(shape[3])) if len(shape) == 4 else (1, 1)
-    return Layer(name, module, index, node, int(shape[1]), map_size)
+    map_size = (shape[2], shape[3]) if len(shape) == 4 else (1, 1)
+    return Layer(name, module, index, node, shape[1], map_size)
 
 
 def parse_units(selection: object) -> slice | list[int] | None:

@@ -72,8 +72,8 @@ class Network:
             covered = [layer.name for layer in self._convolutions() if layer not in lacking]
             raise NetworkError(
                 f"layers: {', '.join(f'{layer.name} ({layer.module})' for layer in lacking)} of "
-                f"{self.name} cannot be used, as '{self.weights}' does not hold all the weights they"
-                f" need; it covers {', '.join(covered) or 'no convolution'}"
+                f"{self.name} cannot be used, as '{self.weights}' does not hold all the weights"
+                f" they need; it covers {', '.join(covered) or 'no convolution'}"
             )
         return found
 
@@ -83,7 +83,9 @@ class Network:
 
     def _lacks_weights(self, node: fx.Node) -> bool:
         needed = {
-            f"{ancestor.target}" for ancestor in self.graph.ancestors(node) if ancestor.op != "output"
+            f"{ancestor.target}"
+            for ancestor in self.graph.ancestors(node)
+            if ancestor.op != "output"
         }
         return any(name in needed or name.rpartition(".")[0] in needed for name in self.missing)
 

@@ -42,11 +42,12 @@ POINTWISE_MODULES = (
 )
 # Functions and tensor methods that act on every position by itself, by their names without a
 # trailing underscore (the in-place forms) or a leading i (the operators +=, *= ...).
-POINTWISE_NAMES = frozenset(
-    "abs add clamp clone contiguous div dropout dropout2d elu exp float gelu hardsigmoid hardswish "
-    "hardtanh leaky_relu mish mul neg pow relu relu6 sigmoid silu softplus sqrt stochastic_depth "
-    "sub tanh to truediv".split()
-)
+_POINTWISE = """
+    abs add clamp clone contiguous div dropout dropout2d elu exp float gelu hardsigmoid hardswish
+    hardtanh leaky_relu mish mul neg pow relu relu6 sigmoid silu softplus sqrt stochastic_depth sub
+    tanh to truediv
+"""
+POINTWISE_NAMES = frozenset(_POINTWISE.split())
 
 
 def spatial_rules(
@@ -78,8 +79,8 @@ def _mixed(shape: Sequence[int] | None) -> Placed:
 
 
 def _shape(node: fx.Node) -> Sequence[int] | None:
-    meta = node.meta.get("tensor_meta")
-    return tuple(meta.shape) if hasattr(meta, "shape") else None
+    shape = getattr(node.meta.get("tensor_meta"), "shape", None)
+    return None if shape is None else tuple(shape)
 
 
 def _pair(value: Any) -> tuple[Any, Any]:
@@ -100,35 +101,50 @@ def _windows(
 
 
 def _module_rules(module: nn.Module, axes: Axes, shape: Sequence[int] | None) -> Placed | None:
+    if isinstance(module, Permute):
+        return _permuted(axes, module.dims)
     last = len(shape) - 1 if shape else -1
+    if isinstance(module, nn.Linear):
+        apart = last not in axes
+    elif isinstance(module, nn.LayerNorm):
+        apart = max(axes) <= last - len(module.normalized_shape)
+    else:
+        apart = isinstance(module, POINTWISE_MODULES)
+    if apart:
+        return axes, (POINTWISE, POINTWISE)
+    rules = _window_module_rules(module) if axes == (2, 3) else None
+    return (axes, rules) if rules else None
+
+
+def _window_module_rules(module: nn.Module) -> Rules | None:
     match module:
-        case nn.Conv2d() if axes == (2, 3):
+        case nn.Conv2d():
             padding = module.padding
             if padding == "valid":
                 padding = 0
             elif padding == "same":
-                padding = module._reversed_padding_repeated_twice
-            return axes, _windows(module.kernel_size, module.stride, padding, module.dilation)
-        case nn.MaxPool2d() if axes == (2, 3):
+                padding = _same_padding(module)
+            return _windows(module.kernel_size, module.stride, padding, module.dilation)
+        case nn.MaxPool2d():
             stride = module.stride or module.kernel_size
             arguments = (module.kernel_size, stride, module.padding, module.dilation)
-            return axes, _windows(*arguments, module.ceil_mode)
-        case nn.AvgPool2d() if axes == (2, 3):
+            return _windows(*arguments, ceil=module.ceil_mode)
+        case nn.AvgPool2d():
             stride = module.stride or module.kernel_size
-            return axes, _windows(module.kernel_size, stride, module.padding, 1, module.ceil_mode)
-        case nn.AdaptiveAvgPool2d() | nn.AdaptiveMaxPool2d() if axes == (2, 3):
-            return axes, _adaptive(module.output_size)
+            return _windows(module.kernel_size, stride, module.padding, ceil=module.ceil_mode)
+        case nn.AdaptiveAvgPool2d() | nn.AdaptiveMaxPool2d():
+            return _adaptive(module.output_size)
         case nn.ZeroPad2d() | nn.ConstantPad2d() | nn.ReflectionPad2d() | nn.ReplicationPad2d():
-            return (axes, _windows(1, 1, module.padding)) if axes == (2, 3) else None
-        case nn.Linear() if last not in axes:
-            return axes, (POINTWISE, POINTWISE)
-        case nn.LayerNorm() if max(axes) <= last - len(module.normalized_shape):
-            return axes, (POINTWISE, POINTWISE)
-        case Permute():
-            return _permuted(axes, module.dims)
-        case _ if isinstance(module, POINTWISE_MODULES):
-            return axes, (POINTWISE, POINTWISE)
-    return None
+            return _windows(1, 1, module.padding)
+        case _:
+            return None
+
+
+def _same_padding(module: nn.Conv2d) -> list[int]:
+    """Return (left, right, top, bottom) of ``padding='same'``: the odd pixel goes to the end."""
+    total = [d * (k - 1) for k, d in zip(module.kernel_size, module.dilation, strict=True)]
+    (top, bottom), (left, right) = ((n // 2, n - n // 2) for n in total)
+    return [left, right, top, bottom]
 
 
 def _adaptive(outputs: Any) -> Rules:
@@ -156,13 +172,11 @@ def _function_rules(node: fx.Node, axes: Axes, shape: Sequence[int] | None) -> P
 
 
 def _arguments(node: fx.Node) -> dict[str, Any]:
-    names = ("input", "kernel_size", "stride", "padding", "x", "y", "z")
+    names = ("input", "kernel_size", "stride", "padding", "ceil_mode", "count_include_pad")
     if node.target in (F.adaptive_avg_pool2d, F.adaptive_max_pool2d):
         names = ("input", "output_size")
     elif node.target in _MAX_POOLS:
         names = ("input", "kernel_size", "stride", "padding", "dilation", "ceil_mode")
-    elif node.target is F.avg_pool2d:
-        names = ("input", "kernel_size", "stride", "padding", "ceil_mode", "count_include_pad")
     return {**dict(zip(names, node.args, strict=False)), **node.kwargs}
 
 

@@ -79,8 +79,8 @@ class Preprocessing:
         height, width = picture.shape[-2:]
         if min(height, width) < self.crop:
             raise ImageError(
-                f"is {width} x {height} pixels after resizing, smaller than the crop of {self.crop};"
-                " lower images.crop or set images.resize"
+                f"is {width} x {height} pixels, smaller than the crop of {self.crop}; lower"
+                " images.crop or set images.resize"
             )
         picture = transforms.center_crop(picture, [self.crop])
         return self.normalize(picture.to(torch.float32) / 255)

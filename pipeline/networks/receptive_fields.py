@@ -74,9 +74,9 @@ def receptive_field(
 def receptive_fields(
     graph: Graph,
     node: fx.Node,
-    rows: Int[np.ndarray, "*units"],
-    columns: Int[np.ndarray, "*units"],
-) -> Int[np.ndarray, "4 *units"]:
+    rows: Int[np.ndarray, "*_"],
+    columns: Int[np.ndarray, "*_"],
+) -> Int[np.ndarray, "4 *_"]:
     """Return the boxes (top, left, bottom, right) of many units of a layer at the traced size."""
     tops, bottoms = _bounds(graph, node, rows, 0)
     lefts, rights = _bounds(graph, node, columns, 1)
@@ -84,8 +84,8 @@ def receptive_fields(
 
 
 def _bounds(
-    graph: Graph, node: fx.Node, positions: Int[np.ndarray, "*units"], axis: int
-) -> tuple[Int[np.ndarray, "*units"], Int[np.ndarray, "*units"]]:
+    graph: Graph, node: fx.Node, positions: Int[np.ndarray, "*_"], axis: int
+) -> tuple[Int[np.ndarray, "*_"], Int[np.ndarray, "*_"]]:
     places, inverse = np.unique(positions, return_inverse=True)
     found = [
         receptive_field(graph, node, (int(place), 0) if axis == 0 else (0, int(place)))

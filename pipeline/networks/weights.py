@@ -100,14 +100,14 @@ def load_weights(module: nn.Module, tensors: Mapping[str, Tensor], source: str) 
         raise NetworkError(
             f"model.weights: '{source}' holds '{strangers[0]}'"
             + (f" and {len(strangers) - 1} more" if len(strangers) > 1 else "")
-            + f", which the network does not have{nearest(strangers[0], own)}; are they the weights"
-            " of another model?"
+            + f", which the network does not have{nearest(strangers[0], own)}; are they the"
+            " weights of another model?"
         )
     for name, tensor in tensors.items():
         if tensor.shape != own[name].shape:
             raise NetworkError(
-                f"model.weights: '{name}' in '{source}' has shape {tuple(tensor.shape)}, the network"
-                f" needs {tuple(own[name].shape)}; are they the weights of another model?"
+                f"model.weights: '{name}' in '{source}' has shape {tuple(tensor.shape)}, the"
+                f" network needs {tuple(own[name].shape)}; are they the weights of another model?"
             )
     missing = {name for name in set(own) - set(tensors) if not name.endswith("num_batches_tracked")}
     with torch.no_grad():

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from typing import TypeVar
@@ -63,7 +63,8 @@ class Runner:
         except (ValueError, RuntimeError) as error:
             reason = str(error).strip().splitlines()[0]
             raise ConfigError(
-                f"runner.accelerator: '{self.accelerator}' cannot be used ({reason}); use auto or cpu"
+                f"runner.accelerator: '{self.accelerator}' cannot be used ({reason}); use auto or"
+                " cpu"
             ) from error
 
     def place(self, module: Module) -> Module:
@@ -84,7 +85,7 @@ class Runner:
                 advance(1)
 
     @contextmanager
-    def progress(self, label: str, total: int) -> Iterator[Advance]:
+    def progress(self, label: str, total: int) -> Generator[Advance]:
         """Show progress: a bar on a terminal, a line now and then in a log."""
         console = Console(stderr=True)
         if console.is_terminal:

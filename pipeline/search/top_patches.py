@@ -32,7 +32,7 @@ def search(
     keep: int = 100,
     max_unreadable: float = 0.1,
     device: torch.device | str = "cpu",
-    progress: Callable[[int], None] = lambda images: None,
+    progress: Callable[[int], None] = lambda _: None,
 ) -> Found:
     """Return the top and bottom patches of every unit of some layers.
 

@@ -49,12 +49,9 @@ def run(session: Session) -> None:
     items = [(climb, item) for climb in climbs for item in climb.result.missing()]
     if items:
         _climb(session, items)
-    main = [climb for climb in climbs if climb.precision == "float32"]
-    tables = [_tables(session, climb) for climb in main]
-    session.table("ascents", pd.concat([ascents for ascents, _ in tables], ignore_index=True))
-    trajectories = pd.concat([steps for _, steps in tables], ignore_index=True)
-    session.table("trajectories", trajectories)
-    for climb in main:
+    session.table("ascents", ascents(session))
+    session.table("trajectories", trajectories(session))
+    for climb in _main_climbs(session):
         _warn(climb)
 
 
@@ -124,7 +121,9 @@ def _climb(session: Session, items: Sequence[tuple[Climb, str]]) -> None:
         climb, name = item
         _climb_block(session, climb, name, objective(climb.layer.name, climb.precision))
         session.done += 1
-        session.tracker.log({"ascent/blocks": session.done, "ascent/share": session.done / len(items)})
+        session.tracker.log(
+            {"ascent/blocks": session.done, "ascent/share": session.done / len(items)}
+        )
 
     session.parts.runner.run("ascent: blocks", items, work)
 
@@ -162,42 +161,64 @@ def _climb_block(session: Session, climb: Climb, name: str, objective: Objective
 def _generator(session: Session, climb: Climb, unit: int) -> torch.Generator:
     """Return random numbers of one work item's own, whatever order or process it is done in."""
     parts = session.parts
-    identity = f"{parts.config.seed}/{parts.network.digest}/{climb.layer.module}/{climb.init}/{unit}"
+    identity = (
+        f"{parts.config.seed}/{parts.network.digest}/{climb.layer.module}/{climb.init}/{unit}"
+    )
     seed = int.from_bytes(hashlib.sha256(identity.encode()).digest()[:8], "big") >> 1
     return torch.Generator().manual_seed(seed)
 
 
-def _tables(session: Session, climb: Climb) -> tuple[pd.DataFrame, pd.DataFrame]:
+def _main_climbs(session: Session) -> list[Climb]:
+    return [climb for climb in all_climbs(session) if climb.precision == "float32"]
+
+
+def ascents(session: Session) -> pd.DataFrame:
+    """Return the table of ascents: one row per layer, init and unit."""
+    frames = []
+    for climb in _main_climbs(session):
+        units, responses, status = _read(climb)
+        table = {
+            **_identity(session, climb),
+            "unit": units,
+            "steps": responses.shape[1] - 1,
+            "start_response": responses[:, 0],
+            "final_response": responses[:, -1],
+            "status": status,
+        }
+        frames.append(pd.DataFrame(table, columns=list(COLUMNS["ascents"])))
+    return pd.concat(frames, ignore_index=True)
+
+
+def trajectories(session: Session) -> pd.DataFrame:
+    """Return the table of trajectories: one row per layer, init, unit and step."""
+    frames = []
+    for climb in _main_climbs(session):
+        units, responses, _ = _read(climb)
+        table = {
+            **_identity(session, climb),
+            "unit": units.repeat(responses.shape[1]),
+            "step": np.tile(np.arange(responses.shape[1]), len(units)),
+            "response": responses.ravel(),
+        }
+        frames.append(pd.DataFrame(table, columns=list(COLUMNS["trajectories"])))
+    return pd.concat(frames, ignore_index=True)
+
+
+def _read(climb: Climb) -> tuple[np.ndarray, np.ndarray, list[str]]:
     parts = [climb.result.read(item, ("units", "responses")) for item in climb.result.items]
     units = np.concatenate([arrays["units"] for arrays, _ in parts])
     responses = np.concatenate([arrays["responses"] for arrays, _ in parts])
-    identity = {
+    return units, responses, [status for _, notes in parts for status in notes["status"]]
+
+
+def _identity(session: Session, climb: Climb) -> dict[str, Any]:
+    return {
         "model": session.parts.network.name,
         "layer": climb.layer.name,
         "init": climb.init,
         "objective": session.parts.option("objective"),
         "optimizer": session.parts.option("optimizer"),
     }
-    steps = responses.shape[1] - 1
-    ascents = pd.DataFrame(
-        identity
-        | {
-            "unit": units,
-            "steps": steps,
-            "start_response": responses[:, 0],
-            "final_response": responses[:, -1],
-            "status": [status for _, notes in parts for status in notes["status"]],
-        }
-    )
-    trajectories = pd.DataFrame(
-        identity
-        | {
-            "unit": units.repeat(steps + 1),
-            "step": np.tile(np.arange(steps + 1), len(units)),
-            "response": responses.ravel(),
-        }
-    )
-    return ascents[list(COLUMNS["ascents"])], trajectories[list(COLUMNS["trajectories"])]
 
 
 def _warn(climb: Climb) -> None:
@@ -211,13 +232,12 @@ def _warn(climb: Climb) -> None:
             " optimizer.lr"
         ),
     }
-    by_status: dict[str, list[int]] = {status: [] for status in advice}
-    for item in climb.result.items:
-        arrays, notes = climb.result.read(item, ("units",))
-        for unit, status in zip(arrays["units"].tolist(), notes["status"], strict=True):
-            by_status.setdefault(status, []).append(unit)
+    units, _, found = _read(climb)
     for status, say in advice.items():
-        if by_status[status]:
-            shown = ", ".join(map(str, by_status[status][:10]))
-            more = f" and {len(by_status[status]) - 10} more" if len(by_status[status]) > 10 else ""
+        failed = [
+            unit for unit, reason in zip(units.tolist(), found, strict=True) if reason == status
+        ]
+        if failed:
+            shown = ", ".join(map(str, failed[:10]))
+            more = f" and {len(failed) - 10} more" if len(failed) > 10 else ""
             log.warning("%s: %s", climb.layer.name, say(f"unit {shown}{more}"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -25,25 +26,32 @@ log = logging.getLogger(__name__)
 
 def run(session: Session) -> None:
     """Correlate every pair of inits in every layer, and write the two tables."""
-    rows, summary = [], []
-    pairs = list(combinations(session.parts.inits, 2))
-    if not pairs:
+    if len(session.parts.inits) < 2:
         log.info("correlations: one init only, so there is nothing to correlate")
-    for layer in session.parts.layers:
-        for first, second in pairs:
-            table, row = _correlate(session, layer, first, second)
-            rows.append(table)
-            summary.append(row)
+    table, summary = tables(session)
+    session.table("correlations", table)
+    session.table("correlation_summary", summary)
+
+
+def tables(session: Session) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the correlations by unit and their summary by layer, computing what is missing."""
+    found = [
+        _correlate(session, layer, first, second)
+        for layer in session.parts.layers
+        for first, second in combinations(session.parts.inits, 2)
+    ]
     columns = list(COLUMNS["correlations"])
-    table = pd.concat(rows, ignore_index=True) if rows else pd.DataFrame(columns=columns)
-    session.table("correlations", table[columns])
-    columns = list(COLUMNS["correlation_summary"])
-    session.table("correlation_summary", pd.DataFrame(summary, columns=columns))
+    rows = [rows for rows, _ in found] or [pd.DataFrame(columns=columns)]
+    summary = [summary for _, summary in found]
+    return (
+        pd.concat(rows, ignore_index=True),
+        pd.DataFrame(summary, columns=list(COLUMNS["correlation_summary"])),
+    )
 
 
 def _correlate(
     session: Session, layer: Layer, first: str, second: str
-) -> tuple[pd.DataFrame, dict[str, object]]:
+) -> tuple[pd.DataFrame, dict[str, Any]]:
     climbs = [find_climb(session, layer, init) for init in (first, second)]
     exact = [find_climb(session, layer, init, "float64") for init in (first, second)]
     settings = {"ascents": [climb.result.key for climb in (*climbs, *exact)]}
@@ -58,18 +66,17 @@ def _correlate(
         "init_a": first,
         "init_b": second,
     }
-    table = pd.DataFrame(
-        identity
-        | {
-            "unit": arrays["units"],
-            "r": arrays["r"],
-            "null_r": arrays["null_r"],
-            "status": notes["status"],
-        }
-    )
+    table = {
+        **identity,
+        "unit": arrays["units"],
+        "r": arrays["r"],
+        "null_r": arrays["null_r"],
+        "status": notes["status"],
+    }
+    rows = pd.DataFrame(table, columns=list(COLUMNS["correlations"]))
     rng = np.random.default_rng(_seed(session, name, "bootstrap"))
     summary = summarize(arrays["r"], arrays["null_r"], rng)
-    return table, identity | summary | {"floor": float(arrays["floor"][0])}
+    return rows, identity | summary | {"floor": float(arrays["floor"][0])}
 
 
 def _compute(session: Session, result: Result, climbs: list[Climb], exact: list[Climb]) -> None:

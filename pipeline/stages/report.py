@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from pathlib import Path
+from typing import cast
 
 from pipeline.config.build import settings
 from pipeline.stages.session import Session
@@ -57,19 +58,15 @@ def report(session: Session, seconds: float) -> None:
 
 def _report_correlations(tables: Path) -> None:
     summary = read_table(tables, "correlation_summary")
-    for (first, second), rows in summary.groupby(["init_a", "init_b"], sort=False):
-        log.info("median r between ascents from %s and %s:", first, second)
-        for row in rows.itertuples():
-            log.info(
-                "  %-10s %6.3f  [%.3f, %.3f]  null %6.3f  %d units%s",
-                row.layer,
-                row.median,
-                row.ci_low,
-                row.ci_high,
-                row.null_median,
-                row.units,
-                f", {row.undefined} undefined" if row.undefined else "",
+    for inits, rows in summary.groupby(["init_a", "init_b"], sort=False):
+        log.info("median r between ascents from %s and %s:", *cast("tuple[str, str]", inits))
+        for row in rows.to_dict("records"):
+            undefined = ", {undefined} undefined" if row["undefined"] else ""
+            line = (
+                "  {layer:<10} {median:6.3f}  [{ci_low:.3f}, {ci_high:.3f}]"
+                "  null {null_median:6.3f}  {units} units" + undefined
             )
+            log.info("%s", line.format(**row))
 
 
 def _short(path: Path) -> str:

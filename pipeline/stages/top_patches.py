@@ -113,10 +113,10 @@ def _table(parts: Parts, layer: Layer, result: Result) -> pd.DataFrame:
             "right": right.ravel(),
             "inside": inside.ravel(),
         }
-        frames.append(pd.DataFrame(columns_of))
+        frames.append(pd.DataFrame(columns_of, columns=list(COLUMNS["top_patches"])))
     table = pd.concat(frames, ignore_index=True)
-    table = table.sort_values(["unit", "sign", "rank"], ascending=[True, False, True])
-    return table[list(COLUMNS["top_patches"])].reset_index(drop=True)
+    order = ["unit", "sign", "rank"]
+    return table.sort_values(order, ascending=[True, False, True], ignore_index=True)
 
 
 def read_patches(

@@ -12,9 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-# How far each channel of a fully saturated color lies from its own mean over the channels, which
-# is called its intensity: moving along such a direction changes hue and saturation alone.
-_TURN = 2 * math.pi / 3
+_THIRD_TURN = 2 * math.pi / 3
 
 
 def shape_coordinates(
@@ -92,9 +90,10 @@ def paint(
     ``hue`` is in degrees (red 0, yellow 60, green 120, blue 240). ``saturation`` is the part, 0..1,
     of the strongest color of that hue and intensity that fits into 0..1; 0 is gray.
     """
-    wheel = torch.deg2rad(hue)[:, None] - _TURN * torch.arange(3, device=hue.device)
-    # Red, green and blue in turn are the largest channel for a third of the hue circle.
+    # Red, green and blue are each the strongest channel for a third of the circle of hues.
+    wheel = torch.deg2rad(hue)[:, None] - _THIRD_TURN * torch.arange(3, device=hue.device)
     direction = _hexagon(wheel)
+    # Without its mean, so that a step that way changes hue and saturation but not intensity.
     direction = direction - direction.mean(1, keepdim=True)
     level = intensity[:, None]
     room = torch.where(direction > 0, 1 - level, level) / direction.abs().clamp(min=1e-6)

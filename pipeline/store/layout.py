@@ -1,7 +1,7 @@
 """Where everything lies. No other place builds a path below ``out``.
 
-    <out>/store/<stage>/<network>/<layer>/<key>/   results, by the configuration that determines them
-    <out>/runs/<name>/<date_time>/                 one run: config, record, log, tables, figures
+<out>/store/<stage>/<network>/<layer>/<key>/   results, by the configuration that determines them
+<out>/runs/<name>/<date_time>/                 one run: config, record, log, tables, figures
 """
 
 from __future__ import annotations
@@ -37,7 +37,9 @@ class Layout:
             except FileExistsError:
                 continue
             except OSError as error:
-                message = f"out: '{folder}' cannot be created ({error.strerror}); choose another out"
+                message = (
+                    f"out: '{folder}' cannot be created ({error.strerror}); choose another out"
+                )
                 raise StoreError(message) from error
             return RunPaths(folder)
         raise StoreError(f"out: no free name for a run below '{self.runs(name)}'")

@@ -1,8 +1,8 @@
 """Results: folders of arrays, found again by what determines them.
 
-A result is a folder named by the digest of its settings. It holds ``settings.json`` (what determines
-it), ``record.json`` (how it was made) and one file for every work item. What is there is whole:
-files are renamed into place when they are complete.
+A result is a folder named by the digest of its settings. It holds ``settings.json`` (what
+determines it), ``record.json`` (how it was made) and one file for every work item. What is there is
+whole: files are renamed into place when they are complete.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ Arrays = dict[str, np.ndarray[Any, Any]]
 
 
 def digest_settings(settings: Mapping[str, Any]) -> str:
-    """Return eight hexadecimal digits that stand for settings (plain data) and the code's version."""
+    """Return eight hexadecimal digits that stand for settings and the version of the code."""
     canonical = json.dumps(
         {**settings, "result_version": RESULT_VERSION}, sort_keys=True, separators=(",", ":")
     )

@@ -1,9 +1,9 @@
 """Runs: open a finished run in a notebook.
 
-    >>> import pipeline
-    >>> run = pipeline.open_run("outputs/runs/main")         # the newest run of that name
-    >>> run.correlations.groupby("layer").r.median()
-    >>> images = run.images("conv2", "top_patch")            # images.added, images.start ...
+>>> import pipeline
+>>> run = pipeline.open_run("outputs/runs/main")         # the newest run of that name
+>>> run.correlations.groupby("layer").r.median()
+>>> images = run.images("conv2", "top_patch")            # images.added, images.start ...
 """
 
 from __future__ import annotations

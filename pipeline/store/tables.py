@@ -9,21 +9,17 @@ import pandas as pd
 from pipeline.errors import StoreError
 from pipeline.store.files import write_whole
 
-COLUMNS: dict[str, tuple[str, ...]] = {
-    "top_patches": tuple(
-        "model layer unit sign rank image row column response top left bottom right inside".split()
-    ),
-    "ascents": tuple(
-        "model layer unit init objective optimizer steps start_response final_response"
-        " status".split()
-    ),
-    "trajectories": tuple("model layer unit init step response".split()),
-    "correlations": tuple("model layer unit init_a init_b r null_r status".split()),
-    "correlation_summary": tuple(
-        "model layer init_a init_b units undefined median mean q25 q75 ci_low ci_high null_median"
-        " floor".split()
-    ),
+_COLUMNS = {
+    "top_patches": "model layer unit sign rank image row column response top left bottom right"
+    " inside",
+    "ascents": "model layer unit init objective optimizer steps start_response final_response"
+    " status",
+    "trajectories": "model layer unit init step response",
+    "correlations": "model layer unit init_a init_b r null_r status",
+    "correlation_summary": "model layer init_a init_b units undefined median mean q25 q75"
+    " ci_low ci_high null_median floor",
 }
+COLUMNS = {name: tuple(columns.split()) for name, columns in _COLUMNS.items()}
 # Written as CSV too: short enough to be opened in a spreadsheet.
 SHORT = ("ascents", "correlations", "correlation_summary")
 

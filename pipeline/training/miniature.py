@@ -13,7 +13,7 @@ import os
 import platform
 import time
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
@@ -22,6 +22,7 @@ from typing import Any
 import pytorch_lightning as lightning
 import torch
 from jaxtyping import Float, Int64
+from pytorch_lightning.utilities.types import OptimizerLRSchedulerConfig
 from safetensors.torch import save
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
@@ -93,7 +94,7 @@ class MiniatureTraining(lightning.LightningModule):
         self.losses.append(loss.item())
         return loss
 
-    def configure_optimizers(self) -> dict[str, Any]:
+    def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         """Return AdamW, with decay on the kernels alone, and its schedule by step."""
         first, *kernels = [p for p in self.network.parameters() if p.ndim > 1]
         biases = [p for p in self.network.parameters() if p.ndim == 1]
@@ -280,7 +281,7 @@ def _trainer(steps: int, accelerator: str) -> lightning.Trainer:
 
 
 @contextmanager
-def _quiet_lightning() -> Iterator[None]:
+def _quiet_lightning() -> Generator[None]:
     """Keep advertisements, and a warning that Lightning causes itself, out of the output."""
     log = logging.getLogger("pytorch_lightning")
     level = log.level

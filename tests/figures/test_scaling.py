@@ -28,8 +28,10 @@ def test_range_is_over_all_channels_and_channels_come_last():
 
 
 @pytest.mark.parametrize("mode", ["range", "symmetric"])
-def test_input_is_unaltered_and_output_shares_no_memory(mode):
-    x = np.random.default_rng(0).normal(size=(3, 5, 6)).astype(np.float32)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_input_is_unaltered_and_output_shares_no_memory(mode, dtype):
+    x = np.random.default_rng(0).normal(size=(3, 5, 6)).astype(dtype)
+    x[0, 0, 0] = np.inf
     before = x.copy()
     shown = scaling.to_display(x, mode)
     shown[:] = 7

@@ -1,0 +1,133 @@
+"""Stage: draw the figures of a run from its results."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from typing import Any, cast
+
+import numpy as np
+from jaxtyping import Float
+from matplotlib.figure import Figure
+
+from pipeline.figures import scaling, style
+from pipeline.figures.contact_sheet import contact_sheet
+from pipeline.figures.correlations import box_plot, histograms
+from pipeline.figures.trajectories import ascent_curves
+from pipeline.figures.triptych import triptych, triptych_grid
+from pipeline.networks.layers import Layer
+from pipeline.stages import ascent, correlations
+from pipeline.stages.session import Session
+from pipeline.stages.top_patches import SIGNS, extremes_result, read_patches
+from pipeline.store.files import write_whole
+from pipeline.store.runs import read_images
+
+log = logging.getLogger(__name__)
+Panels = list[tuple[str, Float[np.ndarray, "_ _ 3"]]]
+
+
+def run(session: Session) -> None:
+    """Draw every figure that the results in the store allow."""
+    for name, figure in _figures(session):
+        for kind in session.parts.config.figures.formats:
+            content = style.render(figure, cast("Any", kind))
+            path = session.paths.figures / f"{name}.{kind}"
+            write_whole(path, lambda temporary, content=content: temporary.write_bytes(content))
+            if kind == "png":
+                session.tracker.figure(name, path)
+
+
+def _figures(session: Session) -> Iterator[tuple[str, Figure]]:
+    climbed = _have_ascents(session)
+    if climbed:
+        yield from _correlation_figures(session)
+        yield "ascent_curves", ascent_curves(ascent.trajectories(session))
+    for layer in session.parts.layers:
+        searched = not extremes_result(session, layer).missing()
+        if climbed:
+            yield from _triptychs(session, layer, searched)
+        if searched:
+            yield from _contact_sheets(session, layer)
+        else:
+            log.info("figures: no top patches of %s in the store, so none are shown", layer.name)
+    _tell_undrawn(session)
+
+
+def _have_ascents(session: Session) -> bool:
+    climbs = ascent.all_climbs(session)
+    missing = {climb.layer.name: None for climb in climbs if climb.result.missing()}
+    if missing:
+        log.info("figures: %s not climbed yet, so no ascents are shown", ", ".join(missing))
+    return not missing
+
+
+def _correlation_figures(session: Session) -> Iterator[tuple[str, Figure]]:
+    table, _ = correlations.tables(session)
+    for inits, pair in table.groupby(["init_a", "init_b"], sort=False):
+        name = "_".join(cast("tuple[str, str]", inits))
+        yield f"correlations_{name}", box_plot(pair)
+        yield f"histograms_{name}", histograms(pair)
+
+
+def _triptychs(session: Session, layer: Layer, searched: bool) -> Iterator[tuple[str, Figure]]:
+    """Yield the images of chosen units side by side: one figure a unit, or four units a figure."""
+    available = session.parts.units[layer.name]
+    chosen = session.parts.config.figures.triptychs
+    wanted = available[:4] if chosen is None else chosen.get(layer.name, [])
+    units = [unit for unit in wanted if unit in available]
+    if not units:
+        return
+    images = {
+        init: read_images(ascent.find_climb(session, layer, init).result)
+        for init in session.parts.inits
+    }
+    patches = _patches(session, layer, units, 1, 0) if searched else None
+    rows: list[tuple[str, Panels]] = []
+    for index, unit in enumerate(units):
+        panels: Panels = []
+        for init, found in images.items():
+            added = found.added[np.searchsorted(found.units, unit)]
+            panels.append((f"added from {init}", scaling.to_display(added)))
+        if patches is not None:
+            panels.append(("top patch", patches[index]))
+        rows.append((f"unit {unit}", panels))
+    title = f"{session.parts.network.name} {layer.name}"
+    if chosen is None:
+        yield f"triptychs_{layer.name}", triptych_grid(rows, title)
+    else:
+        for name, panels in rows:
+            number = name.split()[1]
+            yield f"triptych_{layer.name}_unit{number}", triptych(panels, f"{title} {name}")
+
+
+def _contact_sheets(session: Session, layer: Layer) -> Iterator[tuple[str, Figure]]:
+    config = session.parts.config.figures
+    units = session.parts.units[layer.name][: config.contact_units]
+    arrays, _ = extremes_result(session, layer).read("extremes")
+    for sign, word in SIGNS.items():
+        responses = arrays[f"{word}_responses"][units, : config.contact_ranks]
+        columns = [
+            _patches(session, layer, units, sign, rank) for rank in range(responses.shape[1])
+        ]
+        title = f"{session.parts.network.name} {layer.name}: {word} patches"
+        sheet = contact_sheet(np.stack(columns, axis=1), responses, list(units), title)
+        yield f"{word}_patches_{layer.name}", sheet
+
+
+def _patches(
+    session: Session, layer: Layer, units: Sequence[int], sign: int, rank: int
+) -> Float[np.ndarray, "units height width 3"]:
+    """Return patches for display: in their own colors or, where unknown, by their range."""
+    patches = read_patches(session, layer, units, rank, sign).numpy()
+    scale = session.parts.images.pixel_scale
+    if scale is None:
+        return np.stack([scaling.to_display(patch) for patch in patches])
+    return np.stack([scaling.to_pixels(patch, *scale) for patch in patches])
+
+
+def _tell_undrawn(session: Session) -> None:
+    for name, units in (session.parts.config.figures.triptychs or {}).items():
+        available = session.parts.units.get(name)
+        lacking = list(units) if available is None else [u for u in units if u not in available]
+        if lacking:
+            log.info("figures: no triptych of %s unit %s: not in this run", name, lacking)
