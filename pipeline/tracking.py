@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import pandas as pd
 
@@ -14,6 +14,7 @@ from pipeline.errors import ConfigError
 MODES = ("offline", "online", "shared")
 
 
+@runtime_checkable
 class Tracker(Protocol):
     """What a run tells of itself while it works."""
 

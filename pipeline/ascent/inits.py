@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -22,6 +22,7 @@ from pipeline.images.patches import cut_patch
 from pipeline.networks.preprocessing import Preprocessing
 
 
+@runtime_checkable
 class Patches(Protocol):
     """Where starting images come from when they are patches of the image set."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from jaxtyping import Float, Int
 from torch import Tensor
@@ -12,6 +12,7 @@ from pipeline.networks.layers import Layer
 from pipeline.networks.unit_networks import UnitNetwork, unit_network
 
 
+@runtime_checkable
 class Objective(Protocol):
     """Scores to be maximized; image i is scored for unit i, and for nothing else in the batch.
 

@@ -94,6 +94,11 @@ class Parts:
     def __init__(self, config: Config) -> None:
         self.config = config
 
+    @property
+    def asks_network(self) -> bool:
+        """Whether any stage asks the network; training makes one instead."""
+        return set(self.config.stages) != {"train"}
+
     @cached_property
     def network(self) -> Network:
         """The network with its weights."""

@@ -48,8 +48,10 @@ def check_parts(parts: Parts) -> None:
         ArtiphysError: anything that is wrong with the model, its layers and units, the images, the
             inits, the optimizer, the runner, or the disk.
     """
-    _ = parts.layers, parts.units, parts.inits, parts.optimizer
     _ = parts.start_tracking, parts.runner.device
+    if not parts.asks_network:
+        return
+    _ = parts.layers, parts.units, parts.inits, parts.optimizer
     if "ascent" in parts.config.stages:
         _check_disk(Path(parts.config.out), _ascent_bytes(parts))
 

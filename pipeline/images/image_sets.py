@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 import torch
 from jaxtyping import Float
+from PIL import Image
 from torch import Tensor
-from torchvision.io import ImageReadMode, decode_image
 from torchvision.transforms import functional as transforms
 
 from pipeline.errors import ConfigError, ImageError
@@ -185,13 +185,16 @@ def read_picture(path: Path) -> Tensor:
         ImageError: it cannot be decoded.
     """
     try:
-        picture = decode_image(str(path), mode=ImageReadMode.RGB)
-    except (RuntimeError, OSError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0].rstrip(".") or type(error).__name__
+        with Image.open(path) as file:
+            if file.mode.startswith("I"):  # 16 bits a pixel, which Pillow would clip to 8
+                gray = (np.asarray(file).astype(np.int64) >> 8).clip(0, 255).astype(np.uint8)
+                pixels = np.stack([gray] * 3, axis=-1)
+            else:
+                pixels = np.array(file.convert("RGB"))
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        reason = str(error).strip().splitlines()[0] if str(error) else type(error).__name__
         raise ImageError(f"cannot be decoded ({reason})") from error
-    if picture.dtype == torch.uint16:
-        picture = (picture.to(torch.int32) // 257).to(torch.uint8)
-    return picture
+    return torch.from_numpy(pixels).permute(2, 0, 1)
 
 
 def _existing(root: str) -> Path:
@@ -239,7 +242,7 @@ def _first_size(top: Path, names: Sequence[str]) -> tuple[int, int]:
     raise ConfigError(f"images.root: no array in '{top}' can be read as 3 x height x width")
 
 
-def _read_array(path: Path, size: tuple[int, int]) -> np.ndarray[Any, np.dtype[np.float32]]:
+def _read_array(path: Path, size: tuple[int, int]) -> Float[np.ndarray, "3 height width"]:
     try:
         array = np.load(path)
     except (OSError, ValueError, EOFError) as error:

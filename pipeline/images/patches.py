@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
@@ -17,5 +16,10 @@ def cut_patch(
     """
     top, left, bottom, right = box
     height, width = image.shape[-2:]
-    margins = (-left, right - width, -top, bottom - height)  # a negative margin crops
-    return F.pad(image, margins).clone()
+    patch = image.new_zeros(image.shape[0], bottom - top, right - left)
+    rows = slice(max(top, 0), max(min(bottom, height), 0))
+    columns = slice(max(left, 0), max(min(right, width), 0))
+    seen = image[:, rows, columns]
+    down, across = rows.start - top, columns.start - left
+    patch[:, down : down + seen.shape[1], across : across + seen.shape[2]] = seen
+    return patch

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 Bound = int | float  # a position, or +-infinity
 
@@ -34,6 +34,7 @@ class Interval(NamedTuple):
 EVERYTHING = Interval(-math.inf, math.inf)
 
 
+@runtime_checkable
 class Rule(Protocol):
     """What one operation does along one axis."""
 

@@ -8,6 +8,7 @@ units in all. ``weights/miniature.json`` records how the shipped weights were ma
 from __future__ import annotations
 
 from itertools import product
+from typing import no_type_check
 
 import torch
 from jaxtyping import Float
@@ -53,6 +54,7 @@ class Miniature(nn.Module):
         self.avgpool = nn.AdaptiveAvgPool2d(3)
         self.classifier = nn.Sequential(nn.Linear(48 * 3 * 3, classes))
 
+    @no_type_check  # torch.fx traces with a proxy, which is no tensor
     def forward(
         self, images: Float[Tensor, "batch 3 height width"]
     ) -> Float[Tensor, "batch classes"]:

@@ -7,7 +7,6 @@ import os
 from pathlib import Path
 from typing import cast
 
-from pipeline.config.build import settings
 from pipeline.stages.session import Session
 from pipeline.store.provenance import provenance
 from pipeline.store.runs import write_record
@@ -25,17 +24,19 @@ def write_run_record(session: Session, state: str, seconds: float) -> None:
         "computed": session.done,
         "seed": parts.config.seed,
         "device": str(parts.runner.device),
-        "model": {
-            "name": parts.network.name,
-            "weights": parts.network.weights,
-            "digest": parts.network.digest,
-        },
-        "images": dict(parts.images.settings) | {"count": len(parts.images)},
         "unreadable": session.unreadable,
-        "layers": {layer.name: layer.module for layer in parts.layers},
-        "inits": settings(parts.config.init),
         "results": session.results,
     }
+    if parts.asks_network:
+        record |= {
+            "model": {
+                "name": parts.network.name,
+                "weights": parts.network.weights,
+                "digest": parts.network.digest,
+            },
+            "images": dict(parts.images.settings) | {"count": len(parts.images)},
+            "layers": {layer.name: layer.module for layer in parts.layers},
+        }
     write_record(session.paths, record)
 
 

@@ -24,7 +24,7 @@ from pipeline.store.layout import Layout
 
 RESULT_VERSION = 1  # raised whenever the code changes numbers
 
-Arrays = dict[str, np.ndarray[Any, Any]]
+Arrays = dict[str, np.ndarray]
 
 
 def digest_settings(settings: Mapping[str, Any]) -> str:

@@ -45,8 +45,8 @@ HELD_OUT = ("chelsea", "gravel")
 WARM_UP = 0.1  # part of the steps in which the learning rate rises to its peak
 # Kernels of the first layer start nearly at zero and decay faster than the others, so that what is
 # left in the end was learned: noise from the start would fade too slowly to leave them smooth.
-FIRST_LAYER_SCALE = 0.1
-FIRST_LAYER_DECAY = 4.0
+FIRST_LAYER_SCALE = 0.05
+FIRST_LAYER_DECAY = 5.0
 # The streams of random numbers that one seed is split into.
 _WEIGHTS, _TRAINING, _TEST = range(3)
 
@@ -122,10 +122,10 @@ class MiniatureTraining(lightning.LightningModule):
 def train_miniature(
     out: Path,
     seed: int = 0,
-    steps: int = 3500,
+    steps: int = 2500,
     batch: int = 64,
     learning_rate: float = 2e-3,
-    weight_decay: float = 0.5,
+    weight_decay: float = 0.2,
     test_images: int = 3000,
     accelerator: str = "cpu",
 ) -> dict[str, Any]:

@@ -1,0 +1,50 @@
+# artiphys: `make figures` and `make test` do all the set-up by themselves.
+PYTHON ?= python3
+VENV ?= .venv
+RUN = $(VENV)/bin/python -m
+
+.DEFAULT_GOAL := help
+.PHONY: help install figures test test-slow test-gpu check lock miniature clean
+
+help: ## show this list
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+install: $(VENV)/.installed ## virtual environment with everything, at locked versions
+
+$(VENV)/.installed: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "Python 3.11 or newer is needed; name one with: make PYTHON=python3.12"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(RUN) pip install --quiet --disable-pip-version-check uv
+	VIRTUAL_ENV=$(VENV) $(VENV)/bin/uv pip install --quiet --require-hashes -r requirements.lock
+	VIRTUAL_ENV=$(VENV) $(VENV)/bin/uv pip install --quiet --no-deps --editable .
+	@touch $@
+
+figures: install ## the main job on the embedded network: tables and figures in outputs/
+	$(RUN) pipeline
+
+test: install ## the default tests (CPU, offline)
+	$(RUN) pytest
+
+test-slow: install ## the slow tests
+	$(RUN) pytest -m slow
+
+test-gpu: install ## the tests that need a GPU
+	$(RUN) pytest -m gpu
+
+check: install ## style, types, import order, spelling
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/lint-imports --no-cache
+	$(VENV)/bin/pyright --pythonpath $(VENV)/bin/python
+	$(VENV)/bin/codespell
+
+lock: ## renew requirements.lock from pyproject.toml
+	uv pip compile --universal --generate-hashes --python-version 3.11 --extra dev \
+		--no-header --no-annotate pyproject.toml -o requirements.lock
+
+miniature: install ## train the embedded network anew (ten minutes on two cores)
+	$(RUN) pipeline 'stages=[train]' training.out=pipeline/networks/weights tracking=none
+
+clean: ## remove the virtual environment and caches; outputs stay
+	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis .import_linter_cache build dist

@@ -1,0 +1,51 @@
+"""What many tests share: the reference data and a way to run the pipeline."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import cast
+
+import pytest
+from hydra import compose, initialize_config_dir
+
+from pipeline.cli import run
+from pipeline.config.schema import Config, register
+from pipeline.config.search_path import conf_dir
+from pipeline.stages.session import Session
+
+Compose = Callable[..., Config]
+RunPipeline = Callable[..., Session]
+
+
+@pytest.fixture(scope="session")
+def reference_data() -> Path:
+    """The folder of real weights, photographs and independent results."""
+    folder = os.environ.get("ARTIPHYS_REFERENCE_DATA")
+    if not folder:
+        pytest.skip("ARTIPHYS_REFERENCE_DATA is not set")
+    return Path(folder)
+
+
+def _compose(*overrides: str) -> Config:
+    register()
+    with initialize_config_dir(config_dir=str(conf_dir()), version_base="1.3"):
+        return cast("Config", compose(config_name="config", overrides=list(overrides)))
+
+
+@pytest.fixture(scope="session")
+def composed() -> Compose:
+    """Compose the configuration from overrides, as the command line does."""
+    return _compose
+
+
+@pytest.fixture(scope="session")
+def run_pipeline() -> RunPipeline:
+    """Run the pipeline in this process, on the CPU and without tracking."""
+
+    def run_overrides(*overrides: str) -> Session:
+        # The caller's overrides come last, so that they win.
+        return run(_compose("tracking=none", "runner.accelerator=cpu", *overrides))
+
+    return run_overrides

@@ -1,0 +1,36 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor
+
+from pipeline.errors import ImageError
+from pipeline.images.batches import batches
+from pipeline.images.image_sets import ImageSet
+
+
+def numbered(count: int, bad: set[int]) -> ImageSet:
+    def load(index: int) -> Tensor:
+        if index in bad:
+            raise ImageError("is broken")
+        return torch.full((3, 2, 2), float(index))
+
+    return ImageSet([f"{n}.png" for n in range(count)], (2, 2), {}, load, decoding=True)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_every_image_comes_once_with_its_index_and_bad_ones_are_named(workers: int):
+    seen: dict[int, float] = {}
+    unreadable: dict[str, str] = {}
+    for batch in batches(numbered(11, {3, 4, 5}), 3, workers):
+        unreadable |= batch.unreadable
+        for index, image in zip(batch.indices.tolist(), batch.images, strict=True):
+            seen[index] = image[0, 0, 0].item()
+    assert seen == {n: float(n) for n in range(11) if n not in {3, 4, 5}}
+    assert unreadable == {f"{n}.png": "is broken" for n in (3, 4, 5)}
+
+
+def test_order_is_kept():
+    order = [4, 0, 2]
+    (batch,) = batches(numbered(5, set()), 3, order=order)
+    assert batch.indices.tolist() == order
