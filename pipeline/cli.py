@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 import sys
 import time
+from dataclasses import asdict
 from datetime import datetime
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, NoReturn, cast
+from typing import TYPE_CHECKING, NoReturn
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
@@ -34,7 +35,9 @@ def main() -> None:
 def task(config: DictConfig) -> None:
     """Run one composed configuration (one job of a multirun)."""
     try:
-        run(cast("Config", config))
+        from pipeline.config.build import typed
+
+        run(typed(config))
     except ArtiphysError as error:
         _refuse(str(error))
 
@@ -65,9 +68,9 @@ def run(config: Config) -> Session:
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     logging.getLogger("pipeline").addHandler(handler)
     try:
-        resolved = cast("dict[str, Any]", OmegaConf.to_container(cast("Any", config), resolve=True))
-        paths.config.write_text(OmegaConf.to_yaml(resolved), encoding="utf-8")
-        tracker = parts.start_tracking(paths.folder, resolved)
+        values = asdict(config)
+        paths.config.write_text(OmegaConf.to_yaml(values), encoding="utf-8")
+        tracker = parts.start_tracking(paths.folder, values)
         session = Session(parts, layout, paths, tracker)
         _run_stages(session)
     finally:

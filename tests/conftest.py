@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import cast
 
 import pytest
 from hydra import compose, initialize_config_dir
 
 from pipeline.cli import run
+from pipeline.config.build import typed
 from pipeline.config.schema import Config, register
 from pipeline.config.search_path import conf_dir
 from pipeline.stages.session import Session
@@ -31,7 +31,7 @@ def reference_data() -> Path:
 def _compose(*overrides: str) -> Config:
     register()
     with initialize_config_dir(config_dir=str(conf_dir()), version_base="1.3"):
-        return cast("Config", compose(config_name="config", overrides=list(overrides)))
+        return typed(compose(config_name="config", overrides=list(overrides)))
 
 
 @pytest.fixture(scope="session")

@@ -31,39 +31,53 @@ if TYPE_CHECKING:
     from pipeline.tracking import Start
 
 
-def build(node: DictConfig, key: str) -> Any:
+Group = Mapping[str, Any]  # one configuration group as plain data, with its _target_
+
+
+def typed(composed: DictConfig) -> Config:
+    """Return a composed configuration as an instance of the schema, all values resolved.
+
+    Raises:
+        ConfigError: a value is missing, or refers to something that is not there.
+    """
+    try:
+        missing = sorted(str(key) for key in OmegaConf.missing_keys(composed))
+        if missing:
+            raise ConfigError(f"{missing[0]}: must be given; add {missing[0]}=VALUE")
+        return cast("Config", OmegaConf.to_object(composed))
+    except OmegaConfBaseException as error:
+        key = getattr(error, "full_key", None) or "configuration"
+        raise ConfigError(f"{key}: {str(error).splitlines()[0]}") from error
+
+
+def build(group: Group, key: str) -> Any:
     """Instantiate one configuration group.
 
     Args:
-        node: a group with a ``_target_``.
+        group: its keys and values.
         key: where it stands in the configuration, for messages.
 
     Raises:
-        ConfigError: a key is missing or unknown, or the target refuses its values.
+        ConfigError: a key is unknown, or the target refuses its values.
     """
-    missing = sorted(str(name) for name in OmegaConf.missing_keys(node))
-    if missing:
-        raise ConfigError(f"{key}.{missing[0]}: must be given; add {key}.{missing[0]}=VALUE")
-    check_signature(node, key)
+    check_signature(group, key)
     try:
-        return instantiate(node)
+        return instantiate(group)
     except InstantiationException as error:
         cause = error.__cause__
         if isinstance(cause, ArtiphysError):
             raise cause from error
         text = str(cause or error).strip().splitlines()[0]
         raise ConfigError(f"{key}: {text}") from error
-    except OmegaConfBaseException as error:
-        raise ConfigError(f"{key}: {str(error).splitlines()[0]}") from error
 
 
-def check_signature(node: DictConfig, key: str) -> None:
+def check_signature(group: Group, key: str) -> None:
     """Check that a group's keys are arguments of its target.
 
     Raises:
         ConfigError: there is no such target, or it takes no such argument.
     """
-    target = str(OmegaConf.to_container(node)["_target_"])  # type: ignore[index,call-overload]
+    target = str(group["_target_"])
     try:
         signature = inspect.signature(cast("Callable[..., Any]", get_object(target)))
     except Exception as error:
@@ -71,17 +85,12 @@ def check_signature(node: DictConfig, key: str) -> None:
     parameters = signature.parameters
     if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
         return
-    for name in (str(name) for name in node):
+    for name in group:
         if not name.startswith("_") and name not in parameters:
             raise ConfigError(
                 f"{key}.{name}: {target} takes no such argument; it takes"
                 f" {', '.join(parameters) or 'none'}{nearest(name, parameters)}"
             )
-
-
-def settings(node: Any) -> Any:
-    """Return a part of the configuration as plain data."""
-    return OmegaConf.to_container(node, resolve=True) if OmegaConf.is_config(node) else node
 
 
 class Parts:
@@ -121,16 +130,14 @@ class Parts:
     @cached_property
     def layers(self) -> list[Layer]:
         """The layers asked for, in call order."""
-        return self._sized_network.layers(settings(self.config.layers))
+        return self._sized_network.layers(self.config.layers)
 
     @cached_property
     def units(self) -> dict[str, list[int]]:
         """The units asked for, by layer name."""
         from pipeline.networks.layers import select_units
 
-        return {
-            layer.name: select_units(settings(self.config.units), layer) for layer in self.layers
-        }
+        return {layer.name: select_units(self.config.units, layer) for layer in self.layers}
 
     @cached_property
     def inits(self) -> dict[str, Init]:
@@ -167,5 +174,5 @@ class Parts:
 
     def option(self, group: str) -> str:
         """Return the name of the option chosen in a group: its target's name."""
-        target = str(settings(cast("Mapping[str, Any]", self.config)[group])["_target_"])
+        target = str(getattr(self.config, group)["_target_"])
         return target.rpartition(".")[2]

@@ -68,13 +68,13 @@ class TrainingConfig:
 class Config:
     """The whole configuration; see ``conf/config.yaml`` for what each key does."""
 
-    model: Any = None
-    images: Any = None
-    objective: Any = None
+    model: dict[str, Any] = field(default_factory=dict[str, Any])
+    images: dict[str, Any] = field(default_factory=dict[str, Any])
+    objective: dict[str, Any] = field(default_factory=dict[str, Any])
     init: dict[str, Any] = field(default_factory=dict[str, Any])
-    optimizer: Any = None
-    runner: Any = None
-    tracking: Any = None
+    optimizer: dict[str, Any] = field(default_factory=dict[str, Any])
+    runner: dict[str, Any] = field(default_factory=dict[str, Any])
+    tracking: dict[str, Any] = field(default_factory=dict[str, Any])
     layers: Any = "all"
     units: Any = "all"
     stages: list[str] = field(default_factory=lambda: list(DEFAULT_STAGES))

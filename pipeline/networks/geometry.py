@@ -70,11 +70,9 @@ class Window:
     def output_size(self, size: int) -> int:
         """Return PyTorch's output size, ``ceil_mode`` included."""
         room = size + self.before + self.after - self.span
-        if room < 0:
-            return 0
         if not self.ceil:
-            return room // self.stride + 1
-        count = -(-room // self.stride) + 1
+            return max(0, room // self.stride + 1)
+        count = max(0, -(-room // self.stride) + 1)
         # The last window must start inside the input or its left padding.
         return count - 1 if (count - 1) * self.stride >= size + self.before else count
 

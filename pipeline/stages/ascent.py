@@ -17,7 +17,6 @@ import torch
 from pipeline.ascent.inits import Request
 from pipeline.ascent.loop import NOT_FINITE, ZERO_GRADIENT, ascend
 from pipeline.ascent.objectives import Objective
-from pipeline.config.build import settings
 from pipeline.networks.layers import Layer
 from pipeline.networks.receptive_fields import canvas
 from pipeline.stages.session import Session
@@ -87,11 +86,11 @@ def find_climb(session: Session, layer: Layer, init: str, precision: str = "floa
         "units": list(units),
         "block": size,
         "precision": precision,
-        "init": settings(parts.config.init[init]),
+        "init": parts.config.init[init],
         "contents": described.contents,
         "preprocessing": parts.network.preprocessing.settings(),
-        "objective": settings(parts.config.objective),
-        "optimizer": settings(parts.config.optimizer),
+        "objective": parts.config.objective,
+        "optimizer": parts.config.optimizer,
         "seed": parts.config.seed,
     }
     if described.needs_top_patches:

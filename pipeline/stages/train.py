@@ -21,7 +21,7 @@ def run(session: Session) -> None:
         seed=session.parts.config.seed,
         steps=config.steps,
         batch=config.batch,
-        accelerator=session.parts.config.runner.accelerator,
+        accelerator=session.parts.config.runner["accelerator"],
     )
     accuracy = record["test_accuracy"]["class"]
     session.tracker.log({"train/test_accuracy": accuracy})

@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+import pytest
+
+from pipeline.config.build import Parts, build
+from pipeline.errors import ConfigError
+from tests.conftest import Compose
+
+SGD = "pipeline.ascent.optimizers.sgd"
+
+
+@pytest.mark.parametrize(
+    ("node", "message"),
+    [
+        (
+            {"_target_": SGD, "setps": 3},
+            "optimizer.setps: pipeline.ascent.optimizers.sgd takes no such argument; it takes"
+            " steps, lr; nearest: steps",
+        ),
+        ({"_target_": SGD, "steps": 0}, "optimizer.steps: 0 is not positive; use 1 or more"),
+    ],
+)
+def test_what_is_wrong_is_said_with_its_key(node: dict, message: str):
+    with pytest.raises(ConfigError) as caught:
+        build(node, "optimizer")
+    assert str(caught.value) == message
+
+
+def test_target_that_cannot_be_imported_is_refused():
+    node = {"_target_": "pipeline.ascent.optimizers.sdg"}
+    with pytest.raises(ConfigError, match=r"^optimizer\._target_: 'pipeline.*sdg' cannot be imp"):
+        build(node, "optimizer")
+
+
+def test_missing_value_is_named(composed: Compose):
+    with pytest.raises(ConfigError) as caught:
+        composed("images=folder")
+    assert str(caught.value) == "images.root: must be given; add images.root=VALUE"
+
+
+def test_reference_to_nothing_is_named(composed: Compose):
+    with pytest.raises(ConfigError) as caught:
+        composed("optimizer.lr=${nothing}")
+    assert str(caught.value) == "optimizer.lr: Interpolation key 'nothing' not found"
+
+
+def test_no_init_is_refused(composed: Compose):
+    with pytest.raises(ConfigError) as caught:
+        _ = Parts(composed("init=[]")).inits
+    assert str(caught.value) == (
+        "init: the list is empty; choose one or more, as in init=[zeros,noise]"
+    )
+
+
+def test_name_of_an_option_is_its_targets(composed: Compose):
+    assert Parts(composed("optimizer=adam")).option("optimizer") == "adam"

@@ -1,0 +1,177 @@
+"""Small networks drawn at random, and networks with the traits that trip geometry up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pytest
+import torch
+from hypothesis import strategies as st
+from torch import Tensor, nn
+
+
+@dataclass
+class Drawn:
+    """A network of double precision, an image size, and the product of the strides it was given."""
+
+    module: nn.Module
+    size: tuple[int, int]
+    stride: tuple[int, int]
+
+    def __repr__(self) -> str:
+        return f"{self.module} on {self.size}"
+
+
+class Joined(nn.Module):
+    """Two branches, added or concatenated."""
+
+    def __init__(self, first: nn.Module, second: nn.Module, how: str) -> None:
+        super().__init__()
+        self.first, self.second, self.how = first, second, how
+
+    def forward(self, images: Tensor) -> Tensor:
+        one, other = self.first(images), self.second(images)
+        if self.how == "cat":
+            return torch.cat((one, other), dim=1)
+        if self.how == "+=":
+            one += other
+            return one
+        return one + other
+
+    def extra_repr(self) -> str:
+        return f"how={self.how!r}"
+
+
+def fill(module: nn.Module, seed: int, *, positive: bool = False) -> nn.Module:
+    """Give all weights, biases and statistics random values; no bias where ``positive``."""
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for name, tensor in module.state_dict().items():
+            if not tensor.is_floating_point():
+                continue
+            drawn = torch.rand(tensor.shape, generator=generator, dtype=torch.float64)
+            if name.endswith(("running_mean", "bias")):
+                tensor.copy_(0 * drawn if positive else drawn - 0.5)
+            elif name.endswith("running_var") or positive:
+                tensor.copy_(drawn + 0.5)
+            else:
+                tensor.copy_(2 * drawn - 1)
+    return module.eval()
+
+
+pairs = st.tuples
+
+
+def _conv(draw: st.DrawFn, before: int, after: int) -> tuple[nn.Module, tuple[int, int]]:
+    stride = draw(pairs(st.integers(1, 2), st.integers(1, 3)))
+    return nn.Conv2d(
+        before,
+        after,
+        draw(pairs(st.integers(1, 4), st.integers(1, 4))),
+        stride,
+        draw(pairs(st.integers(0, 3), st.integers(0, 3))),
+        draw(pairs(st.integers(1, 2), st.integers(1, 3))),
+        groups=draw(st.sampled_from([1, 2])) if before % 2 == 0 else 1,
+    ), stride
+
+
+def _same(draw: st.DrawFn, channels: int) -> nn.Module:
+    kernel = draw(pairs(st.integers(1, 4), st.integers(1, 4)))
+    dilation = draw(pairs(st.integers(1, 2), st.integers(1, 2)))
+    return nn.Conv2d(channels, channels, kernel, padding="same", dilation=dilation)
+
+
+def _padded(draw: st.DrawFn, channels: int) -> nn.Module:
+    """Four different paddings and a kernel that takes up exactly as much."""
+    left, right, top, bottom = (draw(st.integers(0, 3)) for _ in range(4))
+    kernel = (top + bottom + 1, left + right + 1)
+    pad = nn.ZeroPad2d((left, right, top, bottom))
+    return nn.Sequential(pad, nn.Conv2d(channels, channels, kernel))
+
+
+def _pool(draw: st.DrawFn) -> tuple[nn.Module, tuple[int, int]]:
+    kernel = draw(pairs(st.integers(1, 3), st.integers(1, 3)))
+    stride = draw(pairs(st.integers(1, 3), st.integers(1, 2)))
+    padding = tuple(draw(st.integers(0, side // 2)) for side in kernel)
+    ceil = draw(st.booleans())
+    if draw(st.booleans()):
+        dilation = draw(pairs(st.integers(1, 2), st.integers(1, 2)))
+        return nn.MaxPool2d(kernel, stride, padding, dilation, ceil_mode=ceil), stride
+    include = draw(st.booleans())
+    return nn.AvgPool2d(kernel, stride, padding, ceil, count_include_pad=include), stride
+
+
+def _branches(draw: st.DrawFn, channels: int) -> tuple[nn.Module, nn.Module, tuple[int, int]]:
+    kind = draw(st.sampled_from(["same", "padded", "strided", "cropped", "pooled"]))
+    if kind == "same":
+        return _same(draw, channels), nn.Identity(), (1, 1)
+    if kind == "padded":
+        return _padded(draw, channels), _same(draw, channels), (1, 1)
+    if kind == "strided":
+        stride = draw(pairs(st.integers(1, 3), st.integers(1, 3)))
+        wide = nn.Conv2d(channels, channels, 3, stride, 1, bias=False)
+        return wide, nn.Conv2d(channels, channels, 1, stride), stride
+    if kind == "cropped":
+        wide, narrow = nn.Conv2d(channels, channels, 5, padding=1), nn.Conv2d(channels, channels, 3)
+        return wide, narrow, (1, 1)
+    return nn.Conv2d(channels, channels, (3, 4), padding=0), nn.AvgPool2d((3, 4), 1), (1, 1)
+
+
+def _block(draw: st.DrawFn, channels: int) -> tuple[nn.Module, int, tuple[int, int]]:
+    kind = draw(st.sampled_from(["conv", "same", "padded", "pool", "joined", "joined", "point"]))
+    if kind == "conv":
+        module, stride = _conv(draw, channels, channels)
+        return module, channels, stride
+    if kind == "same":
+        return _same(draw, channels), channels, (1, 1)
+    if kind == "padded":
+        return _padded(draw, channels), channels, (1, 1)
+    if kind == "pool":
+        module, stride = _pool(draw)
+        return module, channels, stride
+    if kind == "joined":
+        how = draw(st.sampled_from(["+", "+=", "cat"]))
+        first, second, stride = _branches(draw, channels)
+        return Joined(first, second, how), channels * (1 + (how == "cat")), stride
+    return nn.Sequential(nn.BatchNorm2d(channels), nn.ReLU(inplace=True)), channels, (1, 1)
+
+
+@st.composite
+def _drawn(draw: st.DrawFn, *, positive: bool = False) -> Drawn:
+    size = draw(pairs(st.integers(14, 26), st.integers(14, 26)))
+    first, stride = _conv(draw, 3, 4)
+    blocks, channels = [first], 4
+    for _ in range(draw(st.integers(0, 4))):
+        block, channels, step = _block(draw, channels)
+        blocks.append(block)
+        stride = (stride[0] * step[0], stride[1] * step[1])
+    module = fill(nn.Sequential(*blocks).double(), draw(st.integers(0, 999)), positive=positive)
+    return Drawn(module, size, stride)
+
+
+def _runs(drawn: Drawn) -> bool:
+    try:
+        with torch.no_grad():
+            drawn.module(torch.zeros(1, 3, *drawn.size, dtype=torch.float64))
+    except RuntimeError:  # the image is too small for a kernel
+        return False
+    return True
+
+
+@pytest.fixture(scope="session")
+def drawn_networks() -> st.SearchStrategy[Drawn]:
+    """Networks of windows alone, with random weights, that run on their image size."""
+    return _drawn().filter(_runs)
+
+
+@pytest.fixture(scope="session")
+def positive_networks() -> st.SearchStrategy[Drawn]:
+    """The same with positive weights and no biases: a pixel that can reach a unit does reach it."""
+    return _drawn(positive=True).filter(_runs)
+
+
+@pytest.fixture(scope="session")
+def filled() -> Callable[..., nn.Module]:
+    """Return ``fill``: random values for all weights, biases and statistics of a module."""
+    return fill

@@ -1,0 +1,219 @@
+"""Receptive fields against a published table and against the pixels that do move a unit."""
+
+from functools import cache
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+from pipeline.networks.graph import Graph
+from pipeline.networks.load import torchvision_network
+from pipeline.networks.receptive_fields import (
+    Box,
+    canvas,
+    is_shift_invariant,
+    receptive_field,
+    receptive_fields,
+)
+
+pytestmark = pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel")
+slow_to_draw = [HealthCheck.too_slow]
+
+
+def last(graph):
+    return list(graph.operations)[-1]
+
+
+@cache
+def published(model):
+    return torchvision_network(model, "random").layers("all")
+
+
+@pytest.mark.parametrize("model", ["alexnet", "vgg16", "resnet18"])
+def test_fields_canvases_and_units_are_the_published_ones(model, reference_data):
+    network = torchvision_network(model, "random")
+    rows = [line.split() for line in (reference_data / "receptive_fields.txt").open()]
+    expected = [tuple(row[1:]) for row in rows if row[0] == model]
+    found = []
+    for layer in network.layers("all"):
+        plan = canvas(network.graph, layer.node)
+        assert plan.box.height == plan.box.width
+        assert plan.size[0] == plan.size[1]
+        row = (layer.name, layer.index, plan.box.height, plan.size[0], layer.units)
+        found.append(tuple(map(str, row)))
+    assert len(found) in (5, 13, 20)
+    assert found == expected
+
+
+@torch.no_grad()
+def moving_rows_and_columns(drawn):
+    """Say which rows and which columns of pixels reach each position of the last layer.
+
+    All weights are positive and there is no bias: a unit responds to a lit row exactly if a pixel
+    of it can reach the unit. Returns bool [height, rows, columns] and [width, rows, columns].
+    """
+    height, width = drawn.size
+    lit = torch.zeros(height + width, 3, height, width, dtype=torch.float64)
+    for row in range(height):
+        lit[row, :, row, :] = 1
+    for column in range(width):
+        lit[height + column, :, :, column] = 1
+    moved = (drawn.module(lit) > 0).any(1)
+    return moved[:height], moved[height:]
+
+
+@settings(max_examples=80, suppress_health_check=slow_to_draw)
+@given(data=st.data())
+def test_boxes_hold_the_pixels_that_move_a_unit(positive_networks, data):
+    drawn = data.draw(positive_networks)
+    graph = Graph(drawn.module, drawn.size)
+    support = moving_rows_and_columns(drawn)
+    rows, columns = support[0].shape[1:]
+    places = {(0, 0), (rows - 1, columns - 1), (rows // 2, columns // 2), (0, columns - 1)}
+    for place in places:
+        box = receptive_field(graph, last(graph), place)
+        clipped = receptive_field(graph, last(graph), place, clip=True)
+        for axis in (0, 1):
+            size, start, stop = drawn.size[axis], box[axis], box[axis + 2]
+            hit = support[axis][(slice(None), *place)].nonzero().flatten().tolist()
+            assert set(hit) <= set(range(start, stop))
+            assert set(hit) <= set(range(clipped[axis], clipped[axis + 2]))
+            assert 0 <= clipped[axis] <= clipped[axis + 2] <= size
+            assert start <= clipped[axis] or clipped[axis] == clipped[axis + 2]
+            if start >= 0 and stop <= size:
+                assert (min(hit), max(hit) + 1) == (start, stop)
+                assert (clipped[axis], clipped[axis + 2]) == (start, stop)
+
+
+@settings(max_examples=40, suppress_health_check=slow_to_draw)
+@given(data=st.data())
+def test_neighbors_are_one_stride_apart(drawn_networks, data):
+    drawn = data.draw(drawn_networks)
+    graph = Graph(drawn.module, drawn.size)
+    row, column = data.draw(st.tuples(st.integers(0, 4), st.integers(0, 4)))
+    box = receptive_field(graph, last(graph), (row, column))
+    below = receptive_field(graph, last(graph), (row + 1, column))
+    right = receptive_field(graph, last(graph), (row, column + 1))
+    down, across = drawn.stride
+    assert below == (box.top + down, box.left, box.bottom + down, box.right)
+    assert right == (box.top, box.left + across, box.bottom, box.right + across)
+
+
+@settings(max_examples=40, suppress_health_check=slow_to_draw)
+@given(data=st.data())
+def test_many_boxes_are_the_single_ones(drawn_networks, data):
+    drawn = data.draw(drawn_networks)
+    graph = Graph(drawn.module, drawn.size)
+    places = data.draw(st.lists(st.tuples(st.integers(0, 6), st.integers(0, 6)), max_size=5))
+    rows, columns = np.array(places, dtype=np.int64).reshape(-1, 2).T
+    boxes = receptive_fields(graph, last(graph), rows, columns)
+    assert boxes.shape == (4, len(places))
+    for box, place in zip(boxes.T, places, strict=True):
+        assert tuple(box) == receptive_field(graph, last(graph), place)
+
+
+def test_many_boxes_keep_the_shape_of_the_positions(filled):
+    graph = Graph(filled(nn.Sequential(nn.Conv2d(3, 2, 3))), (9, 9))
+    rows, columns = np.indices((2, 3))
+    boxes = receptive_fields(graph, last(graph), rows, columns)
+    assert boxes.shape == (4, 2, 3)
+    assert boxes[:, 1, 2].tolist() == [1, 2, 4, 5]
+
+
+@settings(max_examples=60, suppress_health_check=slow_to_draw)
+@given(data=st.data())
+def test_a_canvas_shows_its_unit_the_whole_field_and_no_padding(drawn_networks, data):
+    drawn = data.draw(drawn_networks)
+    graph = Graph(drawn.module, drawn.size)
+    plan = canvas(graph, last(graph))
+    field = receptive_field(graph, last(graph), (0, 0))
+    assert (plan.box.height, plan.box.width) == (field.height, field.width)
+    assert plan.box.inside(plan.size)
+    assert plan.box == receptive_field(graph, last(graph), plan.position, plan.size)
+    for axis in (0, 1):
+        units = graph.sizes(plan.size[axis], axis)[last(graph)]
+        assert plan.position[axis] == (units - 1) // 2
+        assert plan.size[axis] > int(1.1 * (field.height, field.width)[axis])
+
+
+def test_box_by_hand():
+    box = Box(-1, 2, 4, 9)
+    assert (box.height, box.width) == (5, 7)
+    assert not box.inside((20, 20))
+    assert Box(0, 2, 4, 9).inside((4, 9))
+    assert not Box(0, 2, 4, 9).inside((4, 8))
+    assert not Box(0, 2, 4, 9).inside((3, 9))
+    assert not Box(0, -1, 4, 9).inside((20, 20))
+
+
+def test_another_image_size_is_asked_about_without_tracing_again(filled):
+    graph = Graph(filled(nn.Sequential(nn.Conv2d(3, 2, 3), nn.AdaptiveAvgPool2d(2))), (10, 10))
+    # 8 positions in two halves of 4: pixels 0 to 5; at 22 x 14, halves of 10 and 6.
+    assert receptive_field(graph, last(graph), (0, 1)) == (0, 4, 6, 10)
+    assert receptive_field(graph, last(graph), (0, 1), (22, 14)) == (0, 6, 12, 14)
+
+
+def test_global_operations_make_the_field_the_image(filled):
+    module = nn.Sequential(nn.Conv2d(3, 2, 3), nn.AdaptiveAvgPool2d((1, None)), nn.Conv2d(2, 2, 1))
+    graph = Graph(filled(module), (10, 14))
+    assert not is_shift_invariant(graph, last(graph), 0)
+    assert is_shift_invariant(graph, last(graph), 1)
+    assert receptive_field(graph, last(graph), (0, 5)) == (0, 5, 10, 8)
+    plan = canvas(graph, last(graph))
+    assert plan.size[0] == 10
+    assert plan.position[0] == 0
+    assert (plan.box.top, plan.box.bottom) == (0, 10)
+    assert plan.box.width == 3
+
+
+class Reading(nn.Module):
+    """One operation in front of a convolution of three by three."""
+
+    def __init__(self, operation, channels=3):
+        super().__init__()
+        self.operation = operation
+        self.conv = nn.Conv2d(channels, 2, 3)
+
+    def forward(self, images):
+        return self.conv(self.operation(images))
+
+
+@pytest.mark.parametrize(
+    "operation",
+    [
+        nn.ReflectionPad2d(3),
+        nn.ReplicationPad2d((3, 0, 0, 3)),
+        nn.CircularPad2d(2),
+        nn.Conv2d(3, 3, 3, padding=2, padding_mode="circular"),
+        nn.Conv2d(3, 3, 3, padding=2, padding_mode="reflect"),
+        nn.InstanceNorm2d(3),
+        nn.GroupNorm(1, 3),
+        nn.Upsample(scale_factor=2),
+        nn.ZeroPad2d(-2),
+        nn.AdaptiveAvgPool2d(5),
+        nn.AdaptiveMaxPool2d((1, 6)),
+        nn.LocalResponseNorm(2),
+        nn.Softmax(dim=-1),
+        nn.LayerNorm(8),
+    ],
+    ids=lambda operation: str(operation).replace(" ", ""),
+)
+def test_no_box_is_too_small(operation, filled):
+    """For every unit, the pixels with a gradient lie in its box, clipped or not."""
+    module = filled(Reading(operation)).double()
+    graph = Graph(module, (8, 8))
+    image = torch.rand(1, 3, 8, 8, generator=torch.Generator().manual_seed(0)).double()
+    image.requires_grad_()
+    summed = module(image).sum(1)[0]
+    for row in range(summed.shape[0]):
+        for column in range(summed.shape[1]):
+            (gradient,) = torch.autograd.grad(summed[row, column], image, retain_graph=True)
+            rows = gradient.abs().sum((0, 1, 3)).nonzero().flatten().tolist()
+            columns = gradient.abs().sum((0, 1, 2)).nonzero().flatten().tolist()
+            for clip in (False, True):
+                box = receptive_field(graph, last(graph), (row, column), clip=clip)
+                assert set(rows) <= set(range(box.top, box.bottom))
+                assert set(columns) <= set(range(box.left, box.right))

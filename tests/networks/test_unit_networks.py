@@ -1,0 +1,174 @@
+"""The unit network's response and gradient against those of the whole, padded network."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+from pipeline.networks.graph import Graph
+from pipeline.networks.layers import Layer, find_layers
+from pipeline.networks.load import torchvision_network
+from pipeline.networks.receptive_fields import receptive_field
+from pipeline.networks.unit_networks import unit_network
+
+pytestmark = pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel")
+
+
+def random_images(count, size, dtype=torch.float32):
+    return torch.randn(
+        count, 3, *size, generator=torch.Generator().manual_seed(1), dtype=dtype
+    )
+
+
+def inside_places(graph, layer, size):
+    """Positions whose fields lie in the image, from first to last, at most three."""
+    places = [
+        (row, column)
+        for row in range(layer.map_size[0])
+        for column in range(layer.map_size[1])
+        if receptive_field(graph, layer.node, (row, column)).inside(size)
+    ]
+    return sorted({places[0], places[len(places) // 2], places[-1]}) if places else []
+
+
+def compare(graph, layer, size, tolerance, dtype=torch.float32):
+    """Cut the field out of an image: the response must be that on the whole image."""
+    image = random_images(1, size, dtype)
+    with torch.no_grad():
+        whole = graph.truncated([layer.node])(image)[0]
+    asked = unit_network(graph, layer)
+    places = inside_places(graph, layer, size)
+    units = torch.arange(layer.units)[:: max(1, layer.units // 6)]
+    for row, column in places:
+        box = receptive_field(graph, layer.node, (row, column))
+        cut = image[..., box.top : box.bottom, box.left : box.right]
+        assert tuple(cut.shape[2:]) == asked.input_size
+        with torch.no_grad():
+            alone = asked(cut.expand(len(units), -1, -1, -1), units)
+        expected = whole[units, row, column]
+        assert expected.abs().max() > 0
+        assert (alone - expected).abs().max() <= tolerance * expected.abs().max()
+    return len(places)
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+@given(data=st.data())
+def test_drawn_networks_respond_alone_as_in_the_whole(drawn_networks, data):
+    drawn = data.draw(drawn_networks)
+    # Room for a few fields that lie wholly inside.
+    graph = Graph(drawn.module, drawn.size)
+    node = list(graph.operations)[-1]
+    field = receptive_field(graph, node, (0, 0))
+    size = (
+        field.height + 2 * max(0, -field.top) + 3 * drawn.stride[0],
+        field.width + 2 * max(0, -field.left) + 3 * drawn.stride[1],
+    )
+    size = (max(size[0], drawn.size[0]), max(size[1], drawn.size[1]))
+    graph = Graph(drawn.module, size)
+    node = list(graph.operations)[-1]
+    shape = node.meta["tensor_meta"].shape
+    layer = Layer("last", "last", 0, node, shape[1], (shape[2], shape[3]))
+    assert compare(graph, layer, size, 1e-12, torch.float64) > 0
+
+
+NETWORKS = {
+    "alexnet": (127, ["conv1", "conv2", "conv3", "features.3"]),
+    "resnet18": (112, ["conv1", "layer1.0", "conv4", "conv8", "layer2.0"]),
+    "googlenet": (112, ["conv1", "conv3", "inception3a.branch3.1.conv", "inception3a"]),
+    "inception_v3": (128, ["conv1", "Conv2d_4a_3x3.conv", "Mixed_5b"]),
+    "densenet121": (128, ["conv1", "features.denseblock1.denselayer3.conv2", "conv14"]),
+    "squeezenet1_1": (128, ["conv1", "features.3", "conv10", "features.6"]),
+    "mobilenet_v2": (128, ["conv2", "features.3", "features.5"]),
+    "shufflenet_v2_x0_5": (128, ["conv1", "stage2.0", "stage2.1"]),
+    "mnasnet0_5": (128, ["conv2", "layers.8", "layers.9.0"]),
+    "convnext_tiny": (160, ["conv1", "features.1.0", "features.1.2"]),
+}
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_known_networks_respond_alone_as_in_the_whole(name, filled):
+    side, layers = NETWORKS[name]
+    network = replace(torchvision_network(name, "random"), input_size=(side, side - 1))
+    stir(network.module)
+    for layer in network.layers(layers):
+        assert compare(network.graph, layer, network.input_size, 1e-5) > 0, layer.name
+
+
+def stir(module):
+    """Shift biases and statistics, so that padding is never the same as what lies beside it."""
+    generator = torch.Generator().manual_seed(2)
+    for name, tensor in module.state_dict().items():
+        if name.endswith(("bias", "running_mean")):
+            tensor.add_(0.1 * torch.randn(tensor.shape, generator=generator))
+
+
+def test_gradients_are_those_of_the_whole_network():
+    network = replace(torchvision_network("alexnet", "random"), input_size=(127, 127))
+    stir(network.module)
+    (layer,) = network.layers("conv3")
+    (place, *_) = inside_places(network.graph, layer, (127, 127))
+    box = receptive_field(network.graph, layer.node, place)
+    image = random_images(1, (127, 127)).requires_grad_()
+    whole = network.graph.truncated([layer.node])(image)[0]
+    asked = unit_network(network.graph, layer)
+    units = torch.tensor([3, 200])
+    cut = image.detach()[..., box.top : box.bottom, box.left : box.right]
+    cut = cut.repeat(2, 1, 1, 1).requires_grad_()
+    asked(cut, units).sum().backward()
+    for unit, alone in zip(units, cut.grad, strict=True):
+        (expected,) = torch.autograd.grad(whole[unit, *place], image, retain_graph=True)
+        inner = expected[0, :, box.top : box.bottom, box.left : box.right]
+        assert expected.abs().sum() == pytest.approx(float(inner.abs().sum()), rel=1e-6)
+        assert (alone - inner).abs().max() <= 1e-5 * inner.abs().max()
+
+
+def test_each_sample_has_its_own_unit(filled):
+    graph = Graph(filled(nn.Sequential(nn.Conv2d(3, 5, 3, stride=2, padding=1))), (9, 9))
+    (layer,) = find_layers(graph, "conv1", "net")
+    asked = unit_network(graph, layer)
+    images = random_images(4, (3, 3))
+    units = torch.tensor([4, 0, 2, 2])
+    conv = graph.modules["0"]
+    # A response is the dot product of image and kernel, and the bias.
+    expected = (images * conv.weight[units]).sum((1, 2, 3)) + conv.bias[units]
+    assert torch.allclose(asked(images, units), expected, atol=1e-6)
+
+
+def test_squeeze_and_excitation_takes_the_whole_input():
+    network = replace(torchvision_network("efficientnet_b0", "random"), input_size=(64, 48))
+    stir(network.module)
+    # The second block's expansion lies behind the first block's squeeze-and-excitation.
+    (early, late) = network.layers(["conv2", "features.2.0.block.0.0"])
+    assert unit_network(network.graph, early).input_size < (64, 48)
+    asked = unit_network(network.graph, late)
+    assert asked.input_size == asked.canvas_size == (64, 48)
+    image = random_images(1, (64, 48))
+    whole = network.graph.truncated([late.node])(image)[0]
+    units = torch.arange(late.units)
+    alone = asked(image.expand(late.units, -1, -1, -1), units)
+    middle = whole[:, whole.shape[1] // 2, whole.shape[2] // 2]
+    assert (alone - middle).abs().max() <= 1e-5 * middle.abs().max()
+
+
+def test_a_linear_layer_takes_the_whole_input():
+    network = replace(torchvision_network("alexnet", "random"), input_size=(96, 80))
+    (layer,) = network.layers("classifier.6")
+    assert layer.map_size == (1, 1)
+    asked = unit_network(network.graph, layer)
+    assert asked.input_size == (96, 80)
+    image = random_images(2, (96, 80))
+    units = torch.tensor([7, 999])
+    with torch.no_grad():
+        expected = network.module(image)[[0, 1], units]
+        assert torch.allclose(asked(image, units), expected, rtol=1e-4, atol=1e-6)
+
+
+def test_a_patch_embedding_is_a_plain_convolution():
+    network = torchvision_network("vit_b_16", "random")
+    (layer,) = network.layers("all")
+    assert (layer.module, layer.units, layer.map_size) == ("conv_proj", 768, (14, 14))
+    assert unit_network(network.graph, layer).input_size == (16, 16)
+    assert compare(network.graph, layer, (224, 224), 1e-5) == 3
