@@ -59,7 +59,7 @@ class TrainingConfig:
         out: folder for the weights and their record; the run folder by default.
     """
 
-    steps: int = 3500
+    steps: int = 2500
     batch: int = 64
     out: str | None = None
 

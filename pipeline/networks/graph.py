@@ -130,6 +130,8 @@ class Graph:
                 part = self._reach_source(candidate, source, needed[candidate], lengths, axis)
                 if clip and part != EVERYTHING:
                     part = part.clip(lengths[source])
+                    if part.start >= part.stop:
+                        continue  # padding alone
                 needed[source] = needed[source].union(part) if source in needed else part
         return needed.get(self.image, Interval(0, 0))
 

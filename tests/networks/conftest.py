@@ -43,7 +43,7 @@ class Joined(nn.Module):
         return f"how={self.how!r}"
 
 
-def fill(module: nn.Module, seed: int, *, positive: bool = False) -> nn.Module:
+def fill(module: nn.Module, seed: int = 0, *, positive: bool = False) -> nn.Module:
     """Give all weights, biases and statistics random values; no bias where ``positive``."""
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():

@@ -35,7 +35,7 @@ class Excited(nn.Module):
         return maps * self.weigh(self.squeeze(maps)).sigmoid()
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.data())
 def test_sizes_are_those_of_the_tensors(drawn_networks, data):
     drawn = data.draw(drawn_networks)
