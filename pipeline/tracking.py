@@ -11,14 +11,14 @@ import pandas as pd
 
 from pipeline.errors import ConfigError
 
-MODES = ("offline", "online", "shared")
+MODES = ("offline", "online")
 
 
 @runtime_checkable
 class Tracker(Protocol):
     """What a run tells of itself while it works."""
 
-    def log(self, values: Mapping[str, float], /) -> None:
+    def log(self, values: Mapping[str, float | int], /) -> None:
         """Record numbers by name, as progress."""
         ...
 
@@ -39,7 +39,7 @@ Start = Callable[[Path, Mapping[str, Any]], Tracker]  # from the run folder and 
 
 
 class _Silent:
-    def log(self, values: Mapping[str, float], /) -> None: ...
+    def log(self, values: Mapping[str, float | int], /) -> None: ...
 
     def table(self, name: str, table: pd.DataFrame, /) -> None: ...
 
@@ -105,7 +105,7 @@ class _Wandb:
         self.client = client
         self.run = run
 
-    def log(self, values: Mapping[str, float]) -> None:
+    def log(self, values: Mapping[str, float | int]) -> None:
         self.run.log(dict(values))
 
     def table(self, name: str, table: pd.DataFrame) -> None:

@@ -44,7 +44,7 @@ class FiguresConfig:
     """
 
     triptychs: dict[str, list[int]] | None = None
-    contact_units: int = 12
+    contact_units: int = 8
     contact_ranks: int = 8
     formats: list[str] = field(default_factory=lambda: ["png", "pdf"])
 

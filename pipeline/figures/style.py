@@ -99,8 +99,11 @@ def paper_style() -> Generator[None]:
 def render(figure: Figure, file_format: Literal["pdf", "png", "svg"], dpi: int = 300) -> bytes:
     """Return the figure as the bytes of a file: TrueType fonts, no date, so equal in equal out."""
     buffer = io.BytesIO()
+    # Light compression: a tenth more bytes in a quarter of the time.
+    options = {"pil_kwargs": {"compress_level": 2}} if file_format == "png" else {}
     with paper_style():
-        figure.savefig(buffer, format=file_format, dpi=dpi, metadata=METADATA[file_format])
+        metadata = METADATA[file_format]
+        figure.savefig(buffer, format=file_format, dpi=dpi, metadata=metadata, **options)
     return buffer.getvalue()
 
 

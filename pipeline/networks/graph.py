@@ -7,7 +7,9 @@ fields follow by arithmetic, in time linear in the number of nodes, for any inpu
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterable, Mapping
+from contextlib import redirect_stderr
 from dataclasses import dataclass
 
 import torch
@@ -51,11 +53,13 @@ class Graph:
         try:
             self.traced = fx.symbolic_trace(module)
             parameter = next(module.parameters(), torch.empty(0))
-            with torch.no_grad():
+            # On failure ShapeProp prints a traceback besides raising.
+            with torch.no_grad(), redirect_stderr(io.StringIO()):
                 image = torch.zeros(1, 3, *input_size, dtype=parameter.dtype)
                 ShapeProp(self.traced).propagate(image)
         except Exception as error:
-            reason = str(error).strip().splitlines()[0] if str(error) else type(error).__name__
+            cause = error.__cause__ or error
+            reason = str(cause).strip().splitlines()[0] if str(cause) else type(cause).__name__
             message = f"model: the network cannot be traced at {input_size} pixels ({reason})"
             raise NetworkError(message) from error
         self.modules = dict(self.traced.named_modules())

@@ -63,7 +63,9 @@ def find_layers(graph: Graph, names: str | Sequence[str], network: str) -> list[
     wanted = [names] if isinstance(names, str) else list(names)
     if not wanted:
         raise ConfigError("layers: the list is empty; name at least one layer, or 'all'")
-    by_name = {layer.name: layer for layer in convs} | {layer.module: layer for layer in convs}
+    by_name = {layer.name: layer for layer in convs}
+    calls = [layer.module for layer in convs]
+    by_name |= {layer.module: layer for layer in convs if calls.count(layer.module) == 1}
     found = {
         layer.node: layer for name in wanted for layer in [_find(graph, name, by_name, network)]
     }
@@ -74,7 +76,7 @@ def find_layers(graph: Graph, names: str | Sequence[str], network: str) -> list[
 def _find(graph: Graph, name: str, convs: dict[str, Layer], network: str) -> Layer:
     if name in convs:
         return convs[name]
-    modules = [module for module in graph.modules if module]
+    modules = [module for module, _ in graph.module.named_modules() if module]
     if name not in modules:
         raise ConfigError(
             f"layers: '{name}' is not in {network}, which has {_describe(list(convs.values()))}"
@@ -146,7 +148,7 @@ def parse_units(selection: object) -> slice | list[int] | None:
             raise ConfigError(message)
         return slice(*bounds)
     numbers = list(selection) if isinstance(selection, Sequence) else [selection]
-    if isinstance(selection, str) and selection.isdigit():
+    if isinstance(selection, str) and selection.isdecimal():
         numbers = [int(selection)]
     valid = all(isinstance(n, int) and not isinstance(n, bool) and n >= 0 for n in numbers)
     if not numbers or not valid:

@@ -82,12 +82,12 @@ class Network:
         return [layer for layer in layers if not self._lacks_weights(layer.node)]
 
     def _lacks_weights(self, node: fx.Node) -> bool:
-        needed = {
-            f"{ancestor.target}"
+        needed = [
+            str(ancestor.target)
             for ancestor in self.graph.ancestors(node)
-            if ancestor.op != "output"
-        }
-        return any(name in needed or name.rpartition(".")[0] in needed for name in self.missing)
+            if ancestor.op in ("call_module", "get_attr")
+        ]
+        return any(f"{name}.".startswith(f"{part}.") for name in self.missing for part in needed)
 
 
 def torchvision_names() -> list[str]:

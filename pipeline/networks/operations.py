@@ -118,7 +118,7 @@ def _module_rules(module: nn.Module, axes: Axes, shape: Sequence[int] | None) ->
 
 def _window_module_rules(module: nn.Module) -> Rules | None:
     match module:
-        case nn.Conv2d():
+        case nn.Conv2d(padding_mode="zeros"):
             padding = module.padding
             if padding == "valid":
                 padding = 0
@@ -134,7 +134,7 @@ def _window_module_rules(module: nn.Module) -> Rules | None:
             return _windows(module.kernel_size, stride, module.padding, ceil=module.ceil_mode)
         case nn.AdaptiveAvgPool2d() | nn.AdaptiveMaxPool2d():
             return _adaptive(module.output_size)
-        case nn.ZeroPad2d() | nn.ConstantPad2d() | nn.ReflectionPad2d() | nn.ReplicationPad2d():
+        case nn.ConstantPad2d() if min(module.padding) >= 0:  # and ZeroPad2d; not cropping
             return _windows(1, 1, module.padding)
         case _:
             return None
@@ -225,7 +225,8 @@ def _cat(node: fx.Node, axes: Axes, shape: Sequence[int] | None) -> Placed | Non
 
 
 def _chunk(node: fx.Node, axes: Axes, shape: Sequence[int] | None) -> Placed | None:
-    return _along_other_axis(node, axes, _argument(node, 2, "dim", 0), max(axes) + 1)
+    rank = len(_shape(node.args[0]) or (0,) * 4)
+    return _along_other_axis(node, axes, _argument(node, 2, "dim", 0), rank)
 
 
 def _layer_norm(node: fx.Node, axes: Axes, shape: Sequence[int] | None) -> Placed | None:

@@ -87,7 +87,7 @@ class Preprocessing:
 
 
 def _side(key: str, value: int | str) -> int:
-    if not isinstance(value, int) or value < 1:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
         allowed = "'default', null or a number" if key == "resize" else "'default' or a number"
         raise ConfigError(f"images.{key}: {value!r} is not {allowed} of pixels")
     return value

@@ -11,10 +11,8 @@ import pickle
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
-from urllib.error import URLError
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
@@ -47,23 +45,33 @@ def read_weights(source: str) -> dict[str, Tensor]:
         raise NetworkError(f"model.weights: there is no file '{source}'; give the path of one")
     try:
         if path.suffix == ".safetensors":
-            return load_file(path)
-        return _tensors(torch.load(path, map_location="cpu", weights_only=True), source)
-    except (OSError, EOFError, RuntimeError, SafetensorError, pickle.UnpicklingError) as error:
-        reason = str(error).strip().splitlines()[0] if str(error) else "the file is empty"
+            loaded = load_file(path)
+        else:
+            loaded = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # damaged files break the readers in many ways
         raise NetworkError(
-            f"model.weights: '{source}' cannot be read as weights ({reason}); is the file whole?"
+            f"model.weights: '{source}' cannot be read as weights ({_reason(error)}); is the file"
+            " whole?"
         ) from error
+    return _tensors(loaded, source)
 
 
 def _download(url: str) -> Any:
     try:
-        return torch.hub.load_state_dict_from_url(url, map_location="cpu", check_hash=True)
-    except (URLError, OSError, RuntimeError) as error:
+        return torch.hub.load_state_dict_from_url(
+            url, map_location="cpu", check_hash=True, weights_only=True
+        )
+    except Exception as error:  # no connection, a wrong digest, or not a file of weights
         raise NetworkError(
-            f"model.weights: '{url}' could not be downloaded ({error}); give model.weights the path"
-            " of a file, or model.weights=random"
+            f"model.weights: '{url}' could not be downloaded ({_reason(error)}); give model.weights"
+            " the path of a file, or model.weights=random"
         ) from error
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, pickle.UnpicklingError):
+        return "it holds something else than tensors"  # torch's own text advises to run it
+    return str(error).strip().splitlines()[0] if str(error) else "the file is empty"
 
 
 def _tensors(loaded: Any, source: str) -> dict[str, Tensor]:

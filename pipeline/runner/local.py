@@ -1,7 +1,4 @@
-"""The runner: a device, a number of threads, and work items done one after the other with progress.
-
-Devices are chosen by Lightning Fabric, so that ``accelerator`` means here what it means there.
-"""
+"""The runner: a device, a number of threads, and work items done one after the other."""
 
 from __future__ import annotations
 
@@ -30,7 +27,7 @@ class Runner:
     """Runs work on one device.
 
     Args:
-        accelerator: ``auto``, ``cpu``, ``cuda`` or ``mps``, as Fabric takes it.
+        accelerator: ``auto`` (what the machine has), ``cpu``, ``cuda``, ``cuda:1``, ``mps`` ...
         threads: CPU threads of torch; torch's own choice by default.
         workers: processes that decode images; one per spare core by default.
 
@@ -54,18 +51,20 @@ class Runner:
     @cached_property
     def device(self) -> torch.device:
         """The device that the work runs on."""
-        if self.accelerator == "cpu":
-            return torch.device("cpu")
-        from lightning_fabric import Fabric  # slow to import, and not needed for the CPU
-
+        if self.accelerator == "auto":
+            return torch.accelerator.current_accelerator(check_available=True) or torch.device(
+                "cpu"
+            )
         try:
-            return Fabric(accelerator=self.accelerator, devices=1).device
-        except (ValueError, RuntimeError) as error:
+            device = torch.device(self.accelerator)
+            torch.empty(0, device=device)
+        except (RuntimeError, AssertionError) as error:
             reason = str(error).strip().splitlines()[0]
             raise ConfigError(
                 f"runner.accelerator: '{self.accelerator}' cannot be used ({reason}); use auto or"
                 " cpu"
             ) from error
+        return device
 
     def place(self, module: Module) -> Module:
         """Return a module on the device."""

@@ -60,7 +60,7 @@ def search(
     with torch.inference_mode():
         for batch in batches:
             found.unreadable.update(batch.unreadable)
-            _check_unreadable(found.unreadable, max(1, max_unreadable * total), total)
+            _check_unreadable(found.unreadable, max(1.0, max_unreadable * total), total)
             if len(batch.indices):
                 network.visit(batch.images.to(device), _taker(found, batch.indices))
             progress(len(batch.indices) + len(batch.unreadable))

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -102,8 +103,8 @@ def find_climb(session: Session, layer: Layer, init: str, precision: str = "floa
 
 
 def _climb(session: Session, items: Sequence[tuple[Climb, str]]) -> None:
-    count = sum(len(climb.blocks[item]) for climb, item in items)
-    log.info("ascent: climbing %d images in %d blocks", count, len(items))
+    images = sum(len(climb.blocks[item]) for climb, item in items)
+    log.info("ascent: climbing %d images in %d blocks", images, len(items))
 
     @lru_cache(maxsize=1)
     def objective(layer: str, precision: str) -> Objective:
@@ -116,13 +117,13 @@ def _climb(session: Session, items: Sequence[tuple[Climb, str]]) -> None:
     for climb in {id(climb): climb for climb, _ in items}.values():
         session.begin(climb.result)
 
+    blocks_done = count(1)
+
     def work(item: tuple[Climb, str]) -> None:
         climb, name = item
         _climb_block(session, climb, name, objective(climb.layer.name, climb.precision))
         session.done += 1
-        session.tracker.log(
-            {"ascent/blocks": session.done, "ascent/share": session.done / len(items)}
-        )
+        session.tracker.log({"ascent/share": next(blocks_done) / len(items)})
 
     session.parts.runner.run("ascent: blocks", items, work)
 

@@ -23,34 +23,36 @@ from pipeline.store.files import write_whole
 from pipeline.store.runs import read_images
 
 log = logging.getLogger(__name__)
+PLOT_DPI = 300
+SHEET_DPI = 200  # a patch is printed under an inch wide
 Panels = list[tuple[str, Float[np.ndarray, "_ _ 3"]]]
 
 
 def run(session: Session) -> None:
     """Draw every figure that the results in the store allow."""
-    for name, figure in _figures(session):
-        for kind in session.parts.config.figures.formats:
-            content = style.render(figure, cast("Any", kind))
-            path = session.paths.figures / f"{name}.{kind}"
-            write_whole(path, lambda temporary, content=content: temporary.write_bytes(content))
-            if kind == "png":
-                session.tracker.figure(name, path)
-
-
-def _figures(session: Session) -> Iterator[tuple[str, Figure]]:
-    climbed = _have_ascents(session)
-    if climbed:
-        yield from _correlation_figures(session)
-        yield "ascent_curves", ascent_curves(ascent.trajectories(session))
-    for layer in session.parts.layers:
-        searched = not extremes_result(session, layer).missing()
-        if climbed:
-            yield from _triptychs(session, layer, searched)
-        if searched:
-            yield from _contact_sheets(session, layer)
-        else:
-            log.info("figures: no top patches of %s in the store, so none are shown", layer.name)
+    for name, figure in _plots(session):
+        _save(session, name, figure, PLOT_DPI)
+    for name, figure in _contact_sheets(session):
+        _save(session, name, figure, SHEET_DPI)
     _tell_undrawn(session)
+
+
+def _save(session: Session, name: str, figure: Figure, dpi: int) -> None:
+    for kind in session.parts.config.figures.formats:
+        content = style.render(figure, cast("Any", kind), dpi)
+        path = session.paths.figures / f"{name}.{kind}"
+        write_whole(path, lambda temporary, content=content: temporary.write_bytes(content))
+        if kind == "png":
+            session.tracker.figure(name, path)
+
+
+def _plots(session: Session) -> Iterator[tuple[str, Figure]]:
+    if not _have_ascents(session):
+        return
+    yield from _correlation_figures(session)
+    yield "ascent_curves", ascent_curves(ascent.trajectories(session))
+    for layer in session.parts.layers:
+        yield from _triptychs(session, layer)
 
 
 def _have_ascents(session: Session) -> bool:
@@ -69,7 +71,7 @@ def _correlation_figures(session: Session) -> Iterator[tuple[str, Figure]]:
         yield f"histograms_{name}", histograms(pair)
 
 
-def _triptychs(session: Session, layer: Layer, searched: bool) -> Iterator[tuple[str, Figure]]:
+def _triptychs(session: Session, layer: Layer) -> Iterator[tuple[str, Figure]]:
     """Yield the images of chosen units side by side: one figure a unit, or four units a figure."""
     available = session.parts.units[layer.name]
     chosen = session.parts.config.figures.triptychs
@@ -81,6 +83,7 @@ def _triptychs(session: Session, layer: Layer, searched: bool) -> Iterator[tuple
         init: read_images(ascent.find_climb(session, layer, init).result)
         for init in session.parts.inits
     }
+    searched = not extremes_result(session, layer).missing()
     patches = _patches(session, layer, units, 1, 0) if searched else None
     rows: list[tuple[str, Panels]] = []
     for index, unit in enumerate(units):
@@ -100,7 +103,15 @@ def _triptychs(session: Session, layer: Layer, searched: bool) -> Iterator[tuple
             yield f"triptych_{layer.name}_unit{number}", triptych(panels, f"{title} {name}")
 
 
-def _contact_sheets(session: Session, layer: Layer) -> Iterator[tuple[str, Figure]]:
+def _contact_sheets(session: Session) -> Iterator[tuple[str, Figure]]:
+    for layer in session.parts.layers:
+        if extremes_result(session, layer).missing():
+            log.info("figures: no top patches of %s in the store, so none are shown", layer.name)
+        else:
+            yield from _layer_sheets(session, layer)
+
+
+def _layer_sheets(session: Session, layer: Layer) -> Iterator[tuple[str, Figure]]:
     config = session.parts.config.figures
     units = session.parts.units[layer.name][: config.contact_units]
     arrays, _ = extremes_result(session, layer).read("extremes")

@@ -187,7 +187,7 @@ class Reading(nn.Module):
         nn.Upsample(scale_factor=2),
         nn.ZeroPad2d(-2),
         nn.AdaptiveAvgPool2d(5),
-        nn.AdaptiveMaxPool2d((1, 6)),
+        nn.AdaptiveMaxPool2d((4, 6)),
         nn.LocalResponseNorm(2),
         nn.Softmax(dim=-1),
         nn.LayerNorm(8),

@@ -19,9 +19,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:Using padding='same' with even k
 
 
 def random_images(count, size, dtype=torch.float32):
-    return torch.randn(
-        count, 3, *size, generator=torch.Generator().manual_seed(1), dtype=dtype
-    )
+    return torch.randn(count, 3, *size, generator=torch.Generator().manual_seed(1), dtype=dtype)
 
 
 def inside_places(graph, layer, size):
@@ -171,3 +169,22 @@ def test_a_patch_embedding_is_a_plain_convolution():
     assert (layer.module, layer.units, layer.map_size) == ("conv_proj", 768, (14, 14))
     assert unit_network(network.graph, layer).input_size == (16, 16)
     assert compare(network.graph, layer, (224, 224), 1e-5) == 3
+
+
+@pytest.mark.parametrize(
+    "first", [nn.ZeroPad2d(-2), nn.ReflectionPad2d(2), nn.ReplicationPad2d((0, 2, 1, 0))]
+)
+def test_padding_that_holds_or_hides_pixels_is_not_taken_for_zeros(first, filled):
+    module = filled(nn.Sequential(first, nn.Conv2d(3, 4, 3, padding=1)))
+    graph = Graph(module, (12, 12))
+    (layer,) = find_layers(graph, "conv1", "net")
+    image = random_images(1, (12, 12))
+    asked = unit_network(graph, layer)
+    row, column = asked.position
+    for place in inside_places(graph, layer, (12, 12)):
+        top, left, bottom, right = receptive_field(graph, layer.node, place)
+        cut = image[..., top:bottom, left:right].expand(4, -1, -1, -1)
+        if cut.shape[2:] == image.shape[2:]:
+            place = (row, column)
+        whole = module(image)[0][(slice(None), *place)]
+        assert torch.allclose(asked(cut, torch.arange(4)), whole, atol=1e-5)

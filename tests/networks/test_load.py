@@ -1,0 +1,157 @@
+"""Networks by name, with what their weights declare and with what they lack."""
+
+import hashlib
+
+import pytest
+import torch
+import torchvision
+from safetensors.torch import load_file, save_file
+
+from pipeline.errors import ConfigError, NetworkError
+from pipeline.networks.load import (
+    miniature,
+    miniature_record,
+    torchvision_names,
+    torchvision_network,
+)
+
+
+def test_seeds_decide_random_weights_and_nothing_else():
+    before = torch.get_rng_state()
+    first, again, other = (torchvision_network("squeezenet1_1", "random", s) for s in (1, 1, 2))
+    assert torch.equal(torch.get_rng_state(), before)
+    assert first.digest == again.digest != other.digest
+    assert first.identity == f"squeezenet1_1-{first.digest[:8]}"
+    assert first.missing == frozenset()
+
+
+def test_a_network_is_ready_to_be_asked():
+    network = torchvision_network("mobilenet_v2", "random")
+    assert not any(module.training for module in network.module.modules())
+    assert not any(parameter.requires_grad for parameter in network.module.parameters())
+
+
+def test_an_unknown_network_is_refused_with_the_nearest():
+    with pytest.raises(ConfigError) as caught:
+        torchvision_network("resnet19", "random")
+    count = len(torchvision_names())
+    assert str(caught.value) == (
+        f"model.name: 'resnet19' is not one of torchvision's {count} classification networks;"
+        " nearest: resnet18"
+    )
+
+
+def test_only_classifiers_are_on_the_list():
+    names = torchvision_names()
+    assert {"alexnet", "vgg16", "resnet18", "vit_b_16"} <= set(names)
+    assert not {"fcn_resnet50", "fasterrcnn_resnet50_fpn", "raft_small"} & set(names)
+
+
+@pytest.mark.parametrize(
+    ("name", "resize", "crop", "interpolation"),
+    [("alexnet", 256, 224, "bilinear"), ("inception_v3", 342, 299, "bilinear")]
+    + [("efficientnet_b0", 256, 224, "bicubic")],
+)
+def test_preprocessing_is_what_the_weights_were_published_with(name, resize, crop, interpolation):
+    found = torchvision_network(name, "random").preprocessing
+    assert (found.resize, found.crop, found.interpolation) == (resize, crop, interpolation)
+    assert found.mean == pytest.approx((0.485, 0.456, 0.406))
+    assert found.std == pytest.approx((0.229, 0.224, 0.225))
+
+
+@pytest.mark.parametrize("name", ["googlenet", "inception_v3"])
+def test_the_two_with_other_normalization_change_it_themselves(name):
+    assert torchvision_network(name, "random").module.transform_input
+
+
+def test_published_weights_of_the_first_layers_load_and_the_others_are_refused(reference_data):
+    source = str(reference_data / "weights" / "alexnet_conv1-3.safetensors")
+    network = torchvision_network("alexnet", source)
+    assert [layer.name for layer in network.layers(["conv3", "conv1"])] == ["conv1", "conv3"]
+    assert len(network.missing) == 10
+    own = network.module.state_dict()
+    assert all(torch.equal(own[name], tensor) for name, tensor in load_file(source).items())
+    with pytest.raises(NetworkError) as caught:
+        network.layers(["conv2", "conv4", "classifier.6"])
+    assert str(caught.value) == (
+        "layers: conv4 (features.8), classifier.6 (classifier.6) of alexnet cannot be used, as"
+        f" '{source}' does not hold all the weights they need; it covers conv1, conv2, conv3"
+    )
+
+
+def partial(tmp_path, name, *left_out):
+    """Save random weights of a network without those that begin with one of some names."""
+    state = torchvision_network(name, "random").module.state_dict()
+    kept = {key: value for key, value in state.items() if not key.startswith(left_out)}
+    assert len(kept) < len(state)
+    path = tmp_path / f"{name}.safetensors"
+    save_file(kept, path)
+    return torchvision_network(name, str(path))
+
+
+def test_a_layer_behind_a_missing_one_is_refused(tmp_path):
+    network = partial(tmp_path, "resnet18", "layer1.0.bn1.running_var")
+    assert [layer.name for layer in network.layers(["conv1", "conv2"])] == ["conv1", "conv2"]
+    with pytest.raises(NetworkError, match=r"^layers: conv3 \(layer1\.0\.conv2\) of resnet18 "):
+        network.layers("conv3")
+    # conv4 is reached over the shortcut and over the block.
+    with pytest.raises(NetworkError, match=r"it covers conv1, conv2$"):
+        network.layers("all")
+
+
+def test_no_layer_is_left_where_the_first_is_missing(tmp_path):
+    network = partial(tmp_path, "squeezenet1_1", "features.0.bias")
+    with pytest.raises(NetworkError, match=r"it covers no convolution$"):
+        network.layers("conv1")
+
+
+def test_weights_inside_an_attention_are_needed_too(tmp_path):
+    lacking = "encoder.layers.encoder_layer_0.self_attention.out_proj.weight"
+    network = partial(tmp_path, "vit_b_16", lacking)
+    assert [layer.name for layer in network.layers("all")] == ["conv1"]
+    with pytest.raises(NetworkError, match=r"^layers: heads\.head \(heads\.head\) of vit_b_16"):
+        network.layers("heads.head")
+
+
+def test_a_similar_name_that_is_missing_does_no_harm(tmp_path):
+    network = partial(tmp_path, "squeezenet1_1", "features.12", "classifier.1")
+    assert network.layers(["features.10"])[0].units == 384
+
+
+def test_a_missing_auxiliary_classifier_does_no_harm(tmp_path):
+    network = partial(tmp_path, "googlenet", "aux1.", "aux2.")
+    assert len(network.layers("all")) == 57
+
+
+def test_an_auxiliary_classifier_is_never_called():
+    network = torchvision_network("googlenet", "random")
+    with pytest.raises(ConfigError) as caught:
+        network.layers("aux1.conv.conv")
+    expected = "layers: 'aux1.conv.conv' of googlenet is never called on the image"
+    assert str(caught.value) == expected
+
+
+def test_default_weights_are_downloaded_from_the_declared_address(tmp_path, monkeypatch):
+    name = "squeezenet1_1"
+    trained = torchvision_network(name, "random", seed=9)
+    path = tmp_path / "w.pth"
+    torch.save(trained.module.state_dict(), path)
+    digits = hashlib.sha256(path.read_bytes()).hexdigest()[:8]
+    path = path.rename(tmp_path / f"squeezenet1_1-{digits}.pth")
+    declared = torchvision.models.get_model_weights(name).DEFAULT
+    monkeypatch.setattr(declared.value, "url", path.as_uri())
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "home"))
+    monkeypatch.setattr(torch.hub, "_hub_dir", None)
+    found = torchvision_network(name)
+    assert found.digest == trained.digest
+    assert found.weights == path.as_uri()
+
+
+def test_the_embedded_network_comes_with_its_weights():
+    network = miniature()
+    assert network.digest == miniature().digest != miniature("random").digest
+    assert network.missing == frozenset()
+    assert [layer.units for layer in network.layers("all")] == [24, 32, 48, 48, 48]
+    pixels = torch.full((3, 96, 96), 0.75)
+    assert torch.equal(network.preprocessing.normalize(pixels), torch.ones(3, 96, 96))
+    assert miniature_record()

@@ -1,0 +1,98 @@
+"""From pictures to network input: by hand and against torchvision."""
+
+import pytest
+import torch
+import torchvision
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.errors import ConfigError, ImageError
+from pipeline.networks.load import torchvision_network
+from pipeline.networks.preprocessing import Preprocessing
+
+PLAIN = Preprocessing(resize=None, crop=4, mean=(0.5, 0.25, 0.0), std=(0.5, 0.25, 2.0))
+
+
+def picture(height, width):
+    generator = torch.Generator().manual_seed(height)
+    return torch.randint(0, 256, (3, height, width), generator=generator, dtype=torch.uint8)
+
+
+def test_normalization_by_hand():
+    pixels = torch.tensor([1.0, 0.75, 1.0])[:, None, None].expand(3, 2, 5)
+    found = PLAIN.normalize(pixels)
+    # (1 - 0.5) / 0.5, (0.75 - 0.25) / 0.25, (1 - 0) / 2
+    assert torch.equal(found, torch.tensor([1.0, 2.0, 0.5])[:, None, None].expand(3, 2, 5))
+
+
+def test_normalization_of_a_batch_is_that_of_each_image():
+    pixels = torch.rand(2, 4, 3, 5, 6, generator=torch.Generator().manual_seed(0))
+    found = PLAIN.normalize(pixels)
+    assert torch.equal(found[1, 2], PLAIN.normalize(pixels[1, 2]))
+    assert PLAIN.normalize(pixels.double()).dtype == torch.float64
+
+
+def test_the_center_is_cropped():
+    whole = torch.zeros(3, 8, 6, dtype=torch.uint8)
+    whole[:, 2:6, 1:5] = 255
+    assert torch.equal(PLAIN(whole), PLAIN.normalize(torch.ones(3, 4, 4)))
+
+
+@pytest.mark.parametrize("name", ["alexnet", "efficientnet_b0"])
+@pytest.mark.parametrize("size", [(300, 420), (256, 256), (613, 257), (90, 150)])
+def test_pictures_are_prepared_as_torchvision_does(name, size):
+    weights = torchvision.models.get_model_weights(name).DEFAULT
+    found = torchvision_network(name, "random").preprocessing(picture(*size))
+    expected = weights.transforms()(picture(*size))
+    assert found.shape == (3, 224, 224)
+    assert torch.allclose(found, expected, atol=1e-6)
+
+
+def test_another_size():
+    declared = Preprocessing(256, 224, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0), "bicubic")
+    assert declared.input_size == (224, 224)
+    assert declared.sized() == declared
+    assert declared.sized("default", "default") == declared
+    assert declared.sized(None, 227) == Preprocessing(
+        None, 227, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0), "bicubic"
+    )
+    assert declared.sized(64).crop == 224
+    assert declared.sized(crop=64).resize == 256
+    assert declared.sized(64, 48)(picture(100, 200)).shape == (3, 48, 48)
+
+
+@pytest.mark.parametrize("value", [0, -3, "256", "2.5", True, "none"], ids=repr)
+def test_sizes_that_are_no_number_of_pixels_are_refused(value):
+    with pytest.raises(ConfigError) as caught:
+        PLAIN.sized(resize=value)
+    expected = f"images.resize: {value!r} is not 'default', null or a number of pixels"
+    assert str(caught.value) == expected
+    with pytest.raises(ConfigError) as caught:
+        PLAIN.sized(crop=value)
+    assert str(caught.value) == f"images.crop: {value!r} is not 'default' or a number of pixels"
+
+
+def test_a_picture_smaller_than_the_crop_is_refused():
+    with pytest.raises(ImageError) as caught:
+        PLAIN(picture(3, 9))
+    assert str(caught.value) == (
+        "is 9 x 3 pixels, smaller than the crop of 4; lower images.crop or set images.resize"
+    )
+    resized = Preprocessing(10, 12, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
+    with pytest.raises(ImageError, match="^is 20 x 10 pixels, smaller than the crop of 12;"):
+        resized(picture(50, 100))
+
+
+@given(st.integers(4, 12), st.integers(4, 12))
+def test_any_picture_that_holds_the_crop_gives_it(height, width):
+    assert PLAIN(picture(height, width)).shape == (3, 4, 4)
+
+
+def test_settings_are_plain_data():
+    assert PLAIN.settings() == {
+        "resize": None,
+        "crop": 4,
+        "mean": (0.5, 0.25, 0.0),
+        "std": (0.5, 0.25, 2.0),
+        "interpolation": "bilinear",
+    }

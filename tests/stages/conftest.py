@@ -1,0 +1,21 @@
+from __future__ import annotations
+
+import pytest
+
+from pipeline.stages.session import Session
+from tests.conftest import RunPipeline
+
+SMALL = (
+    "layers=[conv1,conv2,conv3]",
+    "units=0:5",
+    "images.limit=40",
+    "optimizer.steps=4",
+    "search.keep=6",
+)
+
+
+@pytest.fixture(scope="session")
+def small_run(run_pipeline: RunPipeline, tmp_path_factory: pytest.TempPathFactory) -> Session:
+    """The main job on a few units and images of the embedded network."""
+    out = tmp_path_factory.mktemp("small")
+    return run_pipeline(*SMALL, f"out={out}", "figures.contact_units=2", "figures.formats=[png]")

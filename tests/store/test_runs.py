@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import pipeline
+from pipeline.errors import StoreError
+from pipeline.store.layout import Layout
+from pipeline.store.results import find_result
+
+
+@pytest.fixture
+def out(tmp_path: Path) -> Path:
+    """A store with the ascents of one layer, in two blocks, and two runs that used them."""
+    layout = Layout(tmp_path)
+    result = find_result(layout, ("ascent", "net-1", "conv1"), {"x": 1}, ["block-0", "block-1"])
+    for number, item in enumerate(result.items):
+        starts = np.full((2, 3, 4, 4), number, np.float32)
+        arrays = {"units": np.array([2 * number, 2 * number + 1]), "starts": starts}
+        result.write(item, arrays | {"images": starts + 0.5}, {"status": ["ok", "zero_gradient"]})
+    place = {"folder": str(result.folder.relative_to(tmp_path)), "items": list(result.items)}
+    for stamp in ("2030-01-01_00-00-00", "2030-01-02_00-00-00"):
+        folder = layout.runs("main") / stamp
+        folder.mkdir(parents=True)
+        record = {"results": {"ascent": {"conv1/zeros": place}}}
+        (folder / "record.json").write_text(json.dumps(record))
+    return tmp_path
+
+
+def test_name_opens_the_newest_run(out: Path):
+    assert pipeline.open_run(out / "runs" / "main").paths.folder.name == "2030-01-02_00-00-00"
+
+
+def test_images_are_joined_in_order_with_starts_and_status(out: Path):
+    images = pipeline.open_run(out / "runs" / "main").images("conv1", "zeros")
+    assert images.units.tolist() == [0, 1, 2, 3]
+    assert images.start[:, 0, 0, 0].tolist() == [0, 0, 1, 1]
+    np.testing.assert_array_equal(images.added, np.full((4, 3, 4, 4), 0.5))
+    assert images.status == ["ok", "zero_gradient"] * 2
+
+
+def test_out_folder_can_be_moved(out: Path, tmp_path_factory: pytest.TempPathFactory):
+    moved = tmp_path_factory.mktemp("elsewhere") / "out"
+    out.rename(moved)
+    assert len(pipeline.open_run(moved / "runs" / "main").images("conv1", "zeros").units) == 4
+
+
+def test_what_is_not_there_is_named(out: Path):
+    run = pipeline.open_run(out / "runs" / "main")
+    with pytest.raises(StoreError, match=r"has no images of 'conv2/zeros'; it has conv1/zeros"):
+        run.images("conv2", "zeros")
+    with pytest.raises(AttributeError, match=r"^a run has no 'ascent'; nearest: ascents$"):
+        _ = run.ascent
+    with pytest.raises(StoreError, match="has no table 'ascents'"):
+        _ = run.ascents
+    with pytest.raises(StoreError, match="is not a run and holds none"):
+        pipeline.open_run(out / "nothing")

@@ -1,0 +1,95 @@
+"""The offline W&B run is read back from its own file, without an account or a network."""
+
+from __future__ import annotations
+
+import json
+import struct
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from wandb.proto import wandb_internal_pb2
+
+from pipeline.errors import ConfigError
+from pipeline.tracking import wandb
+from tests.conftest import RunPipeline
+
+BLOCK = 32768
+HEADER = 7  # bytes, of the file and of every chunk
+
+
+def records(path: Path) -> list[wandb_internal_pb2.Record]:
+    """Read W&B's log: LevelDB's format, chunks in blocks, with a header of its own."""
+    data = path.read_bytes()
+    assert data[:4] == b":W&B"
+    found, parts, position = [], b"", HEADER
+    while position + HEADER <= len(data):
+        if BLOCK - position % BLOCK < HEADER:
+            position += BLOCK - position % BLOCK
+            continue
+        length, kind = struct.unpack("<HB", data[position + 4 : position + 7])
+        parts += data[position + HEADER : position + HEADER + length]
+        position += HEADER + length
+        if kind in (1, 4):  # a whole record, or its last chunk
+            record = wandb_internal_pb2.Record()
+            record.ParseFromString(parts)
+            found.append(record)
+            parts = b""
+    return found
+
+
+def test_offline_run_holds_configuration_summary_table_figures_and_progress(
+    run_pipeline: RunPipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.delenv("WANDB_API_KEY", raising=False)
+    session = run_pipeline(
+        "tracking=wandb",
+        "layers=conv1",
+        "units=0:2",
+        "images.limit=5",
+        "optimizer.steps=2",
+        "figures.formats=[png]",
+        f"out={tmp_path}",
+    )
+    (folder,) = (session.paths.folder / "wandb").glob("offline-run-*")
+    (log,) = folder.glob("*.wandb")
+    read = records(log)
+    (config,) = [record.run.config.update for record in read if record.HasField("run")]
+    values = {item.key: json.loads(item.value_json) for item in config}
+    assert values["layers"] == "conv1"
+    assert values["optimizer"]["lr"] == 0.1
+    history: dict[str, object] = {}
+    for record in read:
+        if record.HasField("history"):
+            for item in record.history.item:
+                name = item.key or "/".join(item.nested_key)
+                history[name] = json.loads(item.value_json)
+    assert history["ascent/share"] == 1.0
+    picture = history["figures/correlations_zeros_top_patch/path"]
+    assert (folder / "files" / str(picture)).is_file()
+    place = history["correlation_summary/path"]
+    table = json.loads((folder / "files" / str(place)).read_text())
+    row = dict(zip(table["columns"], table["data"][0], strict=True))
+    assert row["layer"] == "conv1"
+    assert row["median"] == pytest.approx(1, abs=1e-6)
+    pictures = list((folder / "files" / "media" / "images").rglob("*.png"))
+    assert len(pictures) == len(list(session.paths.figures.glob("*.png")))
+
+
+def test_unknown_mode_is_refused():
+    with pytest.raises(ConfigError) as caught:
+        wandb(mode="onlin")
+    assert str(caught.value) == "tracking.mode: 'onlin' is not one of offline, online"
+
+
+def test_online_without_an_account_is_one_sentence(tmp_path: Path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("WANDB_API_KEY", raising=False)
+    with pytest.raises(ConfigError, match=r"^tracking\.mode: W&B cannot start in mode 'online'"):
+        wandb(mode="online")(tmp_path, {})
+
+
+def test_empty_table_can_be_tracked(tmp_path: Path):
+    tracker = wandb()(tmp_path, {})
+    tracker.table("correlations", pd.DataFrame(columns=["r"]))
+    tracker.finish(failed=False)
