@@ -9,11 +9,13 @@ from pathlib import Path
 import pytest
 from hydra import compose, initialize_config_dir
 
-from pipeline.cli import run
+from pipeline.cli import run, share_cores
 from pipeline.config.build import typed
 from pipeline.config.schema import Config, register
 from pipeline.config.search_path import conf_dir
 from pipeline.stages.session import Session
+
+share_cores()  # before any test imports torch
 
 Compose = Callable[..., Config]
 RunPipeline = Callable[..., Session]

@@ -225,7 +225,7 @@ def _cat(node: fx.Node, axes: Axes, shape: Sequence[int] | None) -> Placed | Non
 
 
 def _chunk(node: fx.Node, axes: Axes, shape: Sequence[int] | None) -> Placed | None:
-    rank = len(_shape(node.args[0]) or (0,) * 4)
+    rank = len(_shape(node.all_input_nodes[0]) or (0,) * 4)
     return _along_other_axis(node, axes, _argument(node, 2, "dim", 0), rank)
 
 

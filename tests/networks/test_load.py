@@ -49,8 +49,11 @@ def test_only_classifiers_are_on_the_list():
 
 @pytest.mark.parametrize(
     ("name", "resize", "crop", "interpolation"),
-    [("alexnet", 256, 224, "bilinear"), ("inception_v3", 342, 299, "bilinear")]
-    + [("efficientnet_b0", 256, 224, "bicubic")],
+    [
+        ("alexnet", 256, 224, "bilinear"),
+        ("inception_v3", 342, 299, "bilinear"),
+        ("efficientnet_b0", 256, 224, "bicubic"),
+    ],
 )
 def test_preprocessing_is_what_the_weights_were_published_with(name, resize, crop, interpolation):
     found = torchvision_network(name, "random").preprocessing

@@ -21,7 +21,7 @@ def picture(height, width):
 def test_normalization_by_hand():
     pixels = torch.tensor([1.0, 0.75, 1.0])[:, None, None].expand(3, 2, 5)
     found = PLAIN.normalize(pixels)
-    # (1 - 0.5) / 0.5, (0.75 - 0.25) / 0.25, (1 - 0) / 2
+    # Red is half a unit above its mean of 0.5 and a standard deviation of 0.5, and so on.
     assert torch.equal(found, torch.tensor([1.0, 2.0, 0.5])[:, None, None].expand(3, 2, 5))
 
 
@@ -79,7 +79,7 @@ def test_a_picture_smaller_than_the_crop_is_refused():
         "is 9 x 3 pixels, smaller than the crop of 4; lower images.crop or set images.resize"
     )
     resized = Preprocessing(10, 12, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
-    with pytest.raises(ImageError, match="^is 20 x 10 pixels, smaller than the crop of 12;"):
+    with pytest.raises(ImageError, match=r"^is 20 x 10 pixels, smaller than the crop of 12;"):
         resized(picture(50, 100))
 
 

@@ -1,0 +1,80 @@
+"""The command line as a user meets it, in a process of its own."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+
+def artiphys(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "pipeline", *arguments, "tracking=none"]
+    return subprocess.run(
+        command, cwd=cwd, capture_output=True, text=True, timeout=120, check=False
+    )
+
+
+def test_help_lists_groups_and_keys_and_imports_nothing_heavy(tmp_path: Path):
+    code = (
+        "import sys; sys.argv = ['artiphys', '--help']\n"
+        "from pipeline.cli import main\n"
+        "main()\n"
+        "heavy = {'torch', 'pandas', 'matplotlib', 'wandb', 'scipy'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+    )
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "init: image, noise, top_patch, zeros" in done.stdout
+    assert "usage: python -m pipeline" in done.stdout
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["optimizer.lrr=1"], "Could not override 'optimizer.lrr'"),
+        (["optimizer=sdg"], "Could not find 'optimizer/sdg'"),
+        (["images=folder"], "error: images.root: must be given; add images.root=VALUE\n"),
+        (
+            ["stages=[ascend]"],
+            "error: stages: 'ascend' is not a stage; the stages are train, top_patches, ascent,"
+            " correlations, figures; nearest: ascent\n",
+        ),
+        (["search.keep=many"], "Value 'many' of type 'str' could not be converted to Integer"),
+    ],
+)
+def test_mistyped_override_is_one_sentence_without_a_traceback(
+    tmp_path: Path, arguments: list[str], message: str
+):
+    done = artiphys(*arguments, cwd=tmp_path)
+    assert done.returncode == 1
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_bad_layer_is_one_sentence_and_leaves_nothing(tmp_path: Path):
+    done = artiphys("layers=[conv9]", cwd=tmp_path)
+    assert done.returncode == 1
+    assert done.stderr == (
+        "error: layers: 'conv9' is not in miniature, which has conv1 (features.0) to conv5"
+        " (features.10); nearest: conv5\n"
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_in_a_multirun_the_other_jobs_go_on(tmp_path: Path):
+    done = artiphys(
+        "-m",
+        "layers=conv9,conv1",
+        "stages=[top_patches]",
+        "images.limit=3",
+        cwd=tmp_path,
+    )
+    assert done.returncode == 1
+    assert "layers: 'conv9' is not in miniature" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert len(list((tmp_path / "outputs" / "runs" / "main").glob("*/tables/*.parquet"))) == 1
