@@ -43,7 +43,7 @@ class FiguresConfig:
         formats: file formats.
     """
 
-    triptychs: dict[str, list[int]] | None = None
+    triptychs: dict[str, list[int]] = field(default_factory=dict[str, list[int]])
     contact_units: int = 8
     contact_ranks: int = 8
     formats: list[str] = field(default_factory=lambda: ["png", "pdf"])

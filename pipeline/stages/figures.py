@@ -75,7 +75,7 @@ def _triptychs(session: Session, layer: Layer) -> Iterator[tuple[str, Figure]]:
     """Yield the images of chosen units side by side: one figure a unit, or four units a figure."""
     available = session.parts.units[layer.name]
     chosen = session.parts.config.figures.triptychs
-    wanted = available[:4] if chosen is None else chosen.get(layer.name, [])
+    wanted = chosen.get(layer.name, []) if chosen else available[:4]
     units = [unit for unit in wanted if unit in available]
     if not units:
         return
@@ -95,12 +95,12 @@ def _triptychs(session: Session, layer: Layer) -> Iterator[tuple[str, Figure]]:
             panels.append(("top patch", patches[index]))
         rows.append((f"unit {unit}", panels))
     title = f"{session.parts.network.name} {layer.name}"
-    if chosen is None:
-        yield f"triptychs_{layer.name}", triptych_grid(rows, title)
-    else:
+    if chosen:
         for name, panels in rows:
             number = name.split()[1]
             yield f"triptych_{layer.name}_unit{number}", triptych(panels, f"{title} {name}")
+    else:
+        yield f"triptychs_{layer.name}", triptych_grid(rows, title)
 
 
 def _contact_sheets(session: Session) -> Iterator[tuple[str, Figure]]:
@@ -137,7 +137,7 @@ def _patches(
 
 
 def _tell_undrawn(session: Session) -> None:
-    for name, units in (session.parts.config.figures.triptychs or {}).items():
+    for name, units in session.parts.config.figures.triptychs.items():
         available = session.parts.units.get(name)
         lacking = list(units) if available is None else [u for u in units if u not in available]
         if lacking:

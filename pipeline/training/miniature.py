@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import logging
 import math
-import os
 import platform
 import time
 import warnings
@@ -23,7 +22,7 @@ import pytorch_lightning as lightning
 import torch
 from jaxtyping import Float, Int64
 from pytorch_lightning.utilities.types import OptimizerLRSchedulerConfig
-from safetensors.torch import save
+from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
@@ -39,6 +38,7 @@ from pipeline.networks.miniature import (
     Miniature,
 )
 from pipeline.stimuli.labeled import labeled_drawings
+from pipeline.store.files import write_whole
 
 # One colored photograph and one texture.
 HELD_OUT = ("chelsea", "gravel")
@@ -300,17 +300,8 @@ def _stream(seed: int, purpose: int) -> int:
 
 
 def _write(out: Path, network: nn.Module, record: dict[str, Any]) -> None:
-    out.mkdir(parents=True, exist_ok=True)
     state = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
     # The record last: where it lies, the weights that it tells of lie too.
-    _replace(out / "miniature.safetensors", save(state))
-    _replace(out / "miniature.json", (json.dumps(record, indent=2) + "\n").encode())
-
-
-def _replace(path: Path, content: bytes) -> None:
-    partial = path.with_name(path.name + ".partial")
-    with partial.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
+    write_whole(out / "miniature.safetensors", lambda path: save_file(state, path))
+    text = json.dumps(record, indent=2) + "\n"
+    write_whole(out / "miniature.json", lambda path: path.write_text(text, encoding="utf-8"))

@@ -16,7 +16,7 @@ def test_images_are_drawn_unscaled_in_their_order():
     figure = triptych(panels(), "alexnet, conv1, unit 3")
     for axis, (name, image) in zip(figure.axes, panels(), strict=True):
         assert axis.get_title().replace("\n", " ") == name
-        np.testing.assert_allclose(axis.images[0].get_array(), image)
+        np.testing.assert_allclose(axis.images[0].get_array() / 255, image, atol=0.5 / 255)
     assert figure.get_suptitle() == "alexnet, conv1, unit 3"
     assert figure.get_figwidth() == style.SINGLE_COLUMN
 
@@ -41,7 +41,7 @@ def test_missing_pixels_are_light_gray_and_input_is_unaltered():
     named = panels()
     named[1][1][:] = np.nan
     figure = triptych(named, "t")
-    assert (figure.axes[1].images[0].get_array() == np.float32(style.MISSING_GRAY)).all()
+    assert (figure.axes[1].images[0].get_array() == round(255 * style.MISSING_GRAY)).all()
     assert np.isnan(named[1][1]).all()
     style.render(figure, "png", 50)
 
@@ -53,7 +53,8 @@ def test_grid_has_a_row_per_unit_and_names_panels_once():
     titles = [axis.get_title().replace("\n", " ") for axis in figure.axes]
     assert titles == NAMES + [""] * 6
     assert [axis.get_ylabel() for axis in figure.axes[::3]] == ["unit 3", "unit 1", "unit 2"]
-    np.testing.assert_allclose(figure.axes[5].images[0].get_array(), rows[1][1][2][1])
+    shown = figure.axes[5].images[0].get_array() / 255
+    np.testing.assert_allclose(shown, rows[1][1][2][1], atol=0.5 / 255)
 
 
 def test_twelve_rows_fit_a_page_and_nothing_overlaps():
