@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 
 from pipeline.config.build import Parts
-from pipeline.config.schema import STAGES, Config
+from pipeline.config.schema import STAGES, Config, FiguresConfig, SearchConfig
 from pipeline.errors import ConfigError, StoreError, nearest
 
 
@@ -16,27 +17,40 @@ def check_values(config: Config) -> None:
     Raises:
         ConfigError: a value is not allowed.
     """
-    for stage in config.stages:
+    _check_stages(config.stages)
+    _check_search(config.search)
+    _check_figures(config.figures)
+
+
+def _check_stages(stages: list[str]) -> None:
+    for stage in stages:
         if stage not in STAGES:
-            allowed = ", ".join(STAGES)
             raise ConfigError(
-                f"stages: '{stage}' is not a stage; the stages are {allowed}"
+                f"stages: '{stage}' is not a stage; the stages are {', '.join(STAGES)}"
                 f"{nearest(stage, STAGES)}"
             )
-    if not config.stages:
+    if not stages:
         raise ConfigError(f"stages: the list is empty; choose from {', '.join(STAGES)}")
-    if config.search.keep < 1:
-        raise ConfigError(f"search.keep: {config.search.keep} is not positive; use 1 or more")
-    if config.search.batch_size < 1:
+
+
+def _check_search(search: SearchConfig) -> None:
+    for name, value in (("keep", search.keep), ("batch_size", search.batch_size)):
+        if value < 1:
+            raise ConfigError(f"search.{name}: {value} is not positive; use 1 or more")
+    if not 0 <= search.max_unreadable <= 1:
         raise ConfigError(
-            f"search.batch_size: {config.search.batch_size} is not positive; use 1 or more"
+            f"search.max_unreadable: {search.max_unreadable} is not a share from 0 to 1"
         )
-    if not 0 <= config.search.max_unreadable <= 1:
-        raise ConfigError(
-            f"search.max_unreadable: {config.search.max_unreadable} is not a share from 0 to 1"
-        )
+
+
+def _check_figures(figures: FiguresConfig) -> None:
+    for name in figures.triptychs:
+        if not re.fullmatch(r".+/\d+", name):
+            raise ConfigError(
+                f"figures.triptychs: '{name}' is not a layer and a unit, such as conv2/7"
+            )
     known = ("png", "pdf", "svg")
-    for kind in config.figures.formats:
+    for kind in figures.formats:
         if kind not in known:
             raise ConfigError(f"figures.formats: '{kind}' is not one of {', '.join(known)}")
 

@@ -36,14 +36,13 @@ class FiguresConfig:
     """Which figures are drawn, and how.
 
     Attributes:
-        triptychs: units by layer, such as ``{conv2: [2, 7]}``; the first four of every layer by
-            default.
+        triptychs: units, such as ``[conv2/2, conv2/7]``; the first four of every layer by default.
         contact_units: units shown on a layer's contact sheet, at most.
         contact_ranks: patches shown per unit and sign, at most.
         formats: file formats.
     """
 
-    triptychs: dict[str, list[int]] = field(default_factory=dict[str, list[int]])
+    triptychs: list[str] = field(default_factory=list[str])
     contact_units: int = 8
     contact_ranks: int = 8
     formats: list[str] = field(default_factory=lambda: ["png", "pdf"])

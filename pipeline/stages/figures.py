@@ -75,8 +75,9 @@ def _triptychs(session: Session, layer: Layer) -> Iterator[tuple[str, Figure]]:
     """Yield the images of chosen units side by side: one figure a unit, or four units a figure."""
     available = session.parts.units[layer.name]
     chosen = session.parts.config.figures.triptychs
-    wanted = chosen.get(layer.name, []) if chosen else available[:4]
-    units = [unit for unit in wanted if unit in available]
+    units = [unit for unit in available if f"{layer.name}/{unit}" in chosen]
+    if not chosen:
+        units = available[:4]
     if not units:
         return
     images = {
@@ -137,8 +138,9 @@ def _patches(
 
 
 def _tell_undrawn(session: Session) -> None:
-    for name, units in session.parts.config.figures.triptychs.items():
-        available = session.parts.units.get(name)
-        lacking = list(units) if available is None else [u for u in units if u not in available]
-        if lacking:
-            log.info("figures: no triptych of %s unit %s: not in this run", name, lacking)
+    available = {
+        f"{layer}/{unit}" for layer, units in session.parts.units.items() for unit in units
+    }
+    lacking = [name for name in session.parts.config.figures.triptychs if name not in available]
+    if lacking:
+        log.info("figures: no triptych of %s: not in this run", ", ".join(lacking))

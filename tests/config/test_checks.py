@@ -28,6 +28,10 @@ from tests.conftest import Compose
         ("search.keep=0", "search.keep: 0 is not positive; use 1 or more"),
         ("search.batch_size=-1", "search.batch_size: -1 is not positive; use 1 or more"),
         ("search.max_unreadable=2", "search.max_unreadable: 2.0 is not a share from 0 to 1"),
+        (
+            "figures.triptychs=[conv2]",
+            "figures.triptychs: 'conv2' is not a layer and a unit, such as conv2/7",
+        ),
         ("figures.formats=[gif]", "figures.formats: 'gif' is not one of png, pdf, svg"),
     ],
 )
