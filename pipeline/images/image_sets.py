@@ -11,6 +11,7 @@ import os
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -93,17 +94,7 @@ def photographs(
                 for left in range(0, width - side + 1, step):
                     crops[f"{name}/{scale:.3g}/{top}-{left}"] = (name, scale, top, left)
     names = _first(list(crops), limit)
-    scaled: dict[tuple[str, float], Tensor] = {}
-
-    def load(index: int) -> Tensor:
-        name, scale, top, left = crops[names[index]]
-        if (name, scale) not in scaled:
-            picture = torch.tensor(bundled_photographs()[name]).permute(2, 0, 1)
-            size = [round(n * scale) for n in picture.shape[1:]]
-            scaled[name, scale] = transforms.resize(picture, size, antialias=True)
-        crop = scaled[name, scale][:, top : top + side, left : left + side]
-        return preprocessing.normalize(crop.to(torch.float32) / 255)
-
+    load = _Crop([crops[name] for name in names], preprocessing)
     settings = {
         "kind": "photographs",
         "preprocessing": preprocessing.settings(),
@@ -141,9 +132,7 @@ def folder(
         kinds = ", ".join(PICTURES)
         raise ConfigError(f"images.root: '{root}' holds no picture ending in {kinds}")
 
-    def load(index: int) -> Tensor:
-        return preprocessing(read_picture(top / names[index]))
-
+    load = _Picture([top / name for name in names], preprocessing)
     settings = {
         "kind": "folder",
         "preprocessing": preprocessing.settings(),
@@ -171,11 +160,50 @@ def arrays(preprocessing: Preprocessing, *, root: str, limit: int | None = None)
         raise ConfigError(f"images.root: '{root}' holds no array ending in .npy")
     size = _first_size(top, names)
 
-    def load(index: int) -> Tensor:
-        return torch.from_numpy(_read_array(top / names[index], size))
-
+    load = _Array([top / name for name in names], size)
     settings = {"kind": "arrays", "size": list(size), "images": _digest(names, _stamps(top, names))}
     return ImageSet(names, size, settings, load, decoding=True)
+
+
+# What loads the images of each kind. Objects and not closures, because they must reach worker
+# processes by pickling where these are not forked.
+
+
+@dataclass(frozen=True)
+class _Crop:
+    places: Sequence[tuple[str, float, int, int]]  # photograph, scale, top, left
+    preprocessing: Preprocessing
+
+    def __call__(self, index: int) -> Tensor:
+        name, scale, top, left = self.places[index]
+        side = self.preprocessing.crop
+        crop = _scaled_photograph(name, scale)[:, top : top + side, left : left + side]
+        return self.preprocessing.normalize(crop.to(torch.float32) / 255)
+
+
+@cache
+def _scaled_photograph(name: str, scale: float) -> Tensor:
+    picture = torch.tensor(bundled_photographs()[name]).permute(2, 0, 1)
+    size = [round(n * scale) for n in picture.shape[1:]]
+    return transforms.resize(picture, size, antialias=True)
+
+
+@dataclass(frozen=True)
+class _Picture:
+    paths: Sequence[Path]
+    preprocessing: Preprocessing
+
+    def __call__(self, index: int) -> Tensor:
+        return self.preprocessing(read_picture(self.paths[index]))
+
+
+@dataclass(frozen=True)
+class _Array:
+    paths: Sequence[Path]
+    size: tuple[int, int]
+
+    def __call__(self, index: int) -> Tensor:
+        return torch.from_numpy(_read_array(self.paths[index], self.size))
 
 
 def read_picture(path: Path) -> Tensor:

@@ -55,7 +55,9 @@ class Graph:
             parameter = next(module.parameters(), torch.empty(0))
             # On failure ShapeProp prints a traceback besides raising.
             with torch.no_grad(), redirect_stderr(io.StringIO()):
-                image = torch.zeros(1, 3, *input_size, dtype=parameter.dtype)
+                image = torch.zeros(
+                    1, 3, *input_size, dtype=parameter.dtype, device=parameter.device
+                )
                 ShapeProp(self.traced).propagate(image)
         except Exception as error:
             cause = error.__cause__ or error

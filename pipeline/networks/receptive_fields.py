@@ -98,12 +98,15 @@ def _bounds(
 
 def is_shift_invariant(graph: Graph, node: fx.Node, axis: int) -> bool:
     """Say whether all units of a layer see the same field, only shifted, along ``axis``."""
-    rules = (
-        graph.operations[ancestor].rules[axis]
-        for ancestor in graph.ancestors(node)
-        if ancestor in graph.operations and graph.operations[ancestor].inputs
-    )
-    return not any(isinstance(rule, Adaptive | Global) for rule in rules)
+    lengths = graph.sizes(graph.input_size[axis], axis)
+    for ancestor in graph.ancestors(node):
+        operation = graph.operations.get(ancestor)
+        if operation is None or not operation.inputs:
+            continue
+        broadcast = len({lengths[source] for source in operation.inputs}) > 1
+        if broadcast or isinstance(operation.rules[axis], Adaptive | Global):
+            return False
+    return True
 
 
 class Canvas(NamedTuple):

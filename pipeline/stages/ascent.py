@@ -111,7 +111,7 @@ def _climb(session: Session, items: Sequence[tuple[Climb, str]]) -> None:
         found = next(climb.layer for climb, _ in items if climb.layer.name == layer)
         built = session.parts.objective(found)
         if precision == "float64" and isinstance(built, torch.nn.Module):
-            return deepcopy(built).double()
+            return deepcopy(built).to(_device(session, precision)).double()
         return built
 
     for climb in {id(climb): climb for climb, _ in items}.values():
@@ -142,7 +142,7 @@ def _climb_block(session: Session, climb: Climb, name: str, objective: Objective
         patches,
     )
     starts = parts.inits[climb.init].start(request)
-    device = parts.runner.device
+    device = _device(session, climb.precision)
     done = ascend(
         objective,
         torch.tensor(units, device=device),
@@ -156,6 +156,11 @@ def _climb_block(session: Session, climb: Climb, name: str, objective: Objective
         "responses": done.responses.cpu().numpy(),
     }
     climb.result.write(name, arrays, {"status": done.status})
+
+
+def _device(session: Session, precision: str) -> torch.device:
+    device = session.parts.runner.device
+    return torch.device("cpu") if device.type == "mps" and precision == "float64" else device
 
 
 def _generator(session: Session, climb: Climb, unit: int) -> torch.Generator:

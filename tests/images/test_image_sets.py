@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import pickle
 from pathlib import Path
 
 import numpy as np
@@ -147,6 +148,17 @@ def test_bad_arrays_are_named_with_the_reason(tmp_path: Path):
         with pytest.raises(ImageError) as caught:
             found.read(index)
         assert str(caught.value) == message
+
+
+def test_image_sets_reach_worker_processes_that_are_not_forked(tmp_path: Path):
+    save(tmp_path / "a.png")
+    np.save(tmp_path / "0.npy", np.ones((3, 4, 4), np.float32))
+    for found in (
+        folder(PREPROCESSING, root=str(tmp_path)),
+        arrays(PREPROCESSING, root=str(tmp_path)),
+        photographs(PREPROCESSING, limit=3),
+    ):
+        assert torch.equal(pickle.loads(pickle.dumps(found)).read(0), found.read(0))
 
 
 def test_no_usable_array_is_refused(tmp_path: Path):

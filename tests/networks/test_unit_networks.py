@@ -189,3 +189,32 @@ def test_padding_that_holds_or_hides_pixels_is_not_taken_for_zeros(first, filled
             place = (row, column)
         whole = module(image)[0][(slice(None), *place)]
         assert torch.allclose(asked(cut, torch.arange(4)), whole, atol=1e-5)
+
+
+def test_a_map_of_one_position_that_is_broadcast_is_not_shifted_along(filled):
+    class Gated(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv = nn.Conv2d(3, 4, 3, padding=1)
+            self.gate = nn.Conv2d(3, 4, (5, 1), stride=8)
+
+        def forward(self, images):
+            return self.conv(images) * self.gate(images)[:, :, :, :1]
+
+    class Wide(Gated):
+        def forward(self, images):
+            return self.conv(images) * self.gate(images)
+
+    # Vertically, the gate sees rows 0 to 4 and weighs all rows; horizontally, it is cut by hand.
+    for module, size in ((Gated(), (8, 20)), (Wide(), (8, 8))):
+        graph = Graph(filled(module), size)
+        node = list(graph.operations)[-1]
+        assert receptive_field(graph, node, (6, 5))[::2] == (0, 8)
+        assert receptive_field(graph, node, (0, 5))[::2] == (-1, 5)
+        layer = Layer("last", "last", 0, node, 4, size)
+        asked = unit_network(graph, layer)
+        image = random_images(1, size)
+        assert asked.input_size[0] == 8
+        whole = module(image)[0, :, size[0] // 2, size[1] // 2]
+        found = asked(image.expand(4, -1, -1, -1), torch.arange(4))
+        assert torch.allclose(found, whole, atol=1e-6)
