@@ -22,7 +22,7 @@ from pipeline.config.search_path import conf_dir
 from pipeline.errors import ArtiphysError
 
 if TYPE_CHECKING:
-    from pipeline.stages.session import Session
+    from pipeline.session.session import Session
 
 log = logging.getLogger("pipeline")
 
@@ -68,7 +68,7 @@ def run(config: Config) -> Session:
     check_values(config)
 
     from pipeline.config.build import Parts
-    from pipeline.stages.session import Session
+    from pipeline.session.session import Session
     from pipeline.store.layout import Layout
 
     parts = Parts(config)
@@ -91,7 +91,7 @@ def run(config: Config) -> Session:
 
 
 def _run_stages(session: Session) -> None:
-    from pipeline.stages.report import report, write_run_record
+    from pipeline.session.report import report, write_run_record
 
     start = time.monotonic()
     state = "failed"

@@ -13,7 +13,7 @@ from pipeline.cli import run, share_cores
 from pipeline.config.build import typed
 from pipeline.config.schema import Config, register
 from pipeline.config.search_path import conf_dir
-from pipeline.stages.session import Session
+from pipeline.session.session import Session
 
 share_cores()  # before any test imports torch
 

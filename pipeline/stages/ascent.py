@@ -6,41 +6,27 @@ import hashlib
 import logging
 from collections.abc import Callable, Sequence
 from copy import deepcopy
-from dataclasses import dataclass
 from functools import lru_cache
 from itertools import count
-from typing import Any
 
 import numpy as np
-import pandas as pd
 import torch
 
 from pipeline.ascent.inits import Request
 from pipeline.ascent.loop import NOT_FINITE, ZERO_GRADIENT, ascend
 from pipeline.ascent.objectives import Objective
-from pipeline.networks.layers import Layer
-from pipeline.networks.receptive_fields import canvas
-from pipeline.stages.session import Session
-from pipeline.stages.top_patches import extremes_result, read_patches
-from pipeline.store.results import Result
-from pipeline.store.tables import COLUMNS
+from pipeline.session.climbed import (
+    Climb,
+    all_climbs,
+    ascents,
+    main_climbs,
+    read_responses,
+    trajectories,
+)
+from pipeline.session.searched import read_patches
+from pipeline.session.session import Session
 
 log = logging.getLogger(__name__)
-FLOOR_UNITS = 4  # units per layer and init that are climbed in float64 too
-BLOCK_PIXELS = 2**20  # of the canvases of one block of units: bounds memory
-BLOCK_UNITS = 32
-
-
-@dataclass(frozen=True)
-class Climb:
-    """All ascents of one layer from one init, in one precision."""
-
-    layer: Layer
-    init: str
-    units: Sequence[int]
-    precision: str
-    blocks: dict[str, list[int]]
-    result: Result
 
 
 def run(session: Session) -> None:
@@ -51,55 +37,8 @@ def run(session: Session) -> None:
         _climb(session, items)
     session.table("ascents", ascents(session))
     session.table("trajectories", trajectories(session))
-    for climb in _main_climbs(session):
+    for climb in main_climbs(session):
         _warn(climb)
-
-
-def all_climbs(session: Session) -> list[Climb]:
-    """Return every climb of the run: float32 for all units, float64 for a sample of them."""
-    return [
-        find_climb(session, layer, init, precision)
-        for layer in session.parts.layers
-        for init in session.parts.inits
-        for precision in ("float32", "float64")
-    ]
-
-
-def find_climb(session: Session, layer: Layer, init: str, precision: str = "float32") -> Climb:
-    """Return one climb with the place of its result.
-
-    The blocks of units are part of what determines the result, because the composition of a batch
-    can change the last bits of a response.
-    """
-    parts = session.parts
-    units = parts.units[layer.name]
-    if precision == "float64":
-        units = units[:: max(1, len(units) // FLOOR_UNITS)][:FLOOR_UNITS]
-    plan = canvas(parts.graph, layer.node)
-    size = max(1, min(BLOCK_UNITS, BLOCK_PIXELS // (plan.size[0] * plan.size[1])))
-    starts = range(0, len(units), size)
-    blocks = {f"block-{n:04d}": units[at : at + size] for n, at in enumerate(starts)}
-    described = parts.inits[init]
-    determined_by: dict[str, Any] = {
-        "weights": parts.network.digest,
-        "module": layer.module,
-        "canvas": [*plan.size, *plan.position, *plan.box],
-        "units": list(units),
-        "block": size,
-        "precision": precision,
-        "init": parts.config.init[init],
-        "contents": described.contents,
-        "preprocessing": parts.network.preprocessing.settings(),
-        "objective": parts.config.objective,
-        "optimizer": parts.config.optimizer,
-        "seed": parts.config.seed,
-    }
-    if described.needs_top_patches:
-        determined_by["top_patches"] = extremes_result(session, layer).key
-    stage = "ascent" if precision == "float32" else "ascent_float64"
-    name = f"{layer.name}/{init}"
-    result = session.result(stage, layer.name, name, determined_by, list(blocks))
-    return Climb(layer, init, units, precision, blocks, result)
 
 
 def _climb(session: Session, items: Sequence[tuple[Climb, str]]) -> None:
@@ -173,59 +112,6 @@ def _generator(session: Session, climb: Climb, unit: int) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-def _main_climbs(session: Session) -> list[Climb]:
-    return [climb for climb in all_climbs(session) if climb.precision == "float32"]
-
-
-def ascents(session: Session) -> pd.DataFrame:
-    """Return the table of ascents: one row per layer, init and unit."""
-    frames = []
-    for climb in _main_climbs(session):
-        units, responses, status = _read(climb)
-        table = {
-            **_identity(session, climb),
-            "unit": units,
-            "steps": responses.shape[1] - 1,
-            "start_response": responses[:, 0],
-            "final_response": responses[:, -1],
-            "status": status,
-        }
-        frames.append(pd.DataFrame(table, columns=list(COLUMNS["ascents"])))
-    return pd.concat(frames, ignore_index=True)
-
-
-def trajectories(session: Session) -> pd.DataFrame:
-    """Return the table of trajectories: one row per layer, init, unit and step."""
-    frames = []
-    for climb in _main_climbs(session):
-        units, responses, _ = _read(climb)
-        table = {
-            **_identity(session, climb),
-            "unit": units.repeat(responses.shape[1]),
-            "step": np.tile(np.arange(responses.shape[1]), len(units)),
-            "response": responses.ravel(),
-        }
-        frames.append(pd.DataFrame(table, columns=list(COLUMNS["trajectories"])))
-    return pd.concat(frames, ignore_index=True)
-
-
-def _read(climb: Climb) -> tuple[np.ndarray, np.ndarray, list[str]]:
-    parts = [climb.result.read(item, ("units", "responses")) for item in climb.result.items]
-    units = np.concatenate([arrays["units"] for arrays, _ in parts])
-    responses = np.concatenate([arrays["responses"] for arrays, _ in parts])
-    return units, responses, [status for _, notes in parts for status in notes["status"]]
-
-
-def _identity(session: Session, climb: Climb) -> dict[str, Any]:
-    return {
-        "model": session.parts.network.name,
-        "layer": climb.layer.name,
-        "init": climb.init,
-        "objective": session.parts.option("objective"),
-        "optimizer": session.parts.option("optimizer"),
-    }
-
-
 def _warn(climb: Climb) -> None:
     advice: dict[str, Callable[[str], str]] = {
         ZERO_GRADIENT: lambda units: (
@@ -237,7 +123,7 @@ def _warn(climb: Climb) -> None:
             " optimizer.lr"
         ),
     }
-    units, _, found = _read(climb)
+    units, _, found = read_responses(climb)
     for status, say in advice.items():
         failed = [
             unit for unit, reason in zip(units.tolist(), found, strict=True) if reason == status

@@ -16,9 +16,10 @@ from pipeline.figures.correlations import box_plot, histograms
 from pipeline.figures.trajectories import ascent_curves
 from pipeline.figures.triptych import triptych, triptych_grid
 from pipeline.networks.layers import Layer
-from pipeline.stages import ascent, correlations
-from pipeline.stages.session import Session
-from pipeline.stages.top_patches import SIGNS, extremes_result, read_patches
+from pipeline.session.climbed import all_climbs, find_climb, trajectories
+from pipeline.session.correlated import all_pairs, correlations
+from pipeline.session.searched import SIGNS, extremes_result, read_patches
+from pipeline.session.session import Session
 from pipeline.store.files import write_whole
 from pipeline.store.runs import read_images
 
@@ -50,13 +51,13 @@ def _plots(session: Session) -> Iterator[tuple[str, Figure]]:
     if not _have_ascents(session):
         return
     yield from _correlation_figures(session)
-    yield "ascent_curves", ascent_curves(ascent.trajectories(session))
+    yield "ascent_curves", ascent_curves(trajectories(session))
     for layer in session.parts.layers:
         yield from _triptychs(session, layer)
 
 
 def _have_ascents(session: Session) -> bool:
-    climbs = ascent.all_climbs(session)
+    climbs = all_climbs(session)
     missing = {climb.layer.name: None for climb in climbs if climb.result.missing()}
     if missing:
         log.info("figures: %s not climbed yet, so no ascents are shown", ", ".join(missing))
@@ -64,7 +65,10 @@ def _have_ascents(session: Session) -> bool:
 
 
 def _correlation_figures(session: Session) -> Iterator[tuple[str, Figure]]:
-    table, _ = correlations.tables(session)
+    if any(pair.result.missing() for pair in all_pairs(session)):
+        log.info("figures: not all correlations are in the store, so none are shown")
+        return
+    table = correlations(session)
     for inits, pair in table.groupby(["init_a", "init_b"], sort=False):
         name = "_".join(cast("tuple[str, str]", inits))
         yield f"correlations_{name}", box_plot(pair)
@@ -81,8 +85,7 @@ def _triptychs(session: Session, layer: Layer) -> Iterator[tuple[str, Figure]]:
     if not units:
         return
     images = {
-        init: read_images(ascent.find_climb(session, layer, init).result)
-        for init in session.parts.inits
+        init: read_images(find_climb(session, layer, init).result) for init in session.parts.inits
     }
     searched = not extremes_result(session, layer).missing()
     patches = _patches(session, layer, units, 1, 0) if searched else None

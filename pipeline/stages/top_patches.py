@@ -5,52 +5,31 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 
-import numpy as np
-import pandas as pd
-from torch import Tensor, stack
-
-from pipeline.config.build import Parts
-from pipeline.errors import StoreError
 from pipeline.images.batches import batches
-from pipeline.images.patches import cut_patch
 from pipeline.networks.layer_responses import LayerResponses
 from pipeline.networks.layers import Layer
-from pipeline.networks.receptive_fields import receptive_fields
 from pipeline.search.extremes import Extremes
 from pipeline.search.top_patches import search
-from pipeline.stages.session import Session
-from pipeline.store.results import Arrays, Result
-from pipeline.store.tables import COLUMNS
+from pipeline.session.searched import SIGNS, extremes_result, top_patches
+from pipeline.session.session import Session
+from pipeline.store.results import Arrays
 
 log = logging.getLogger(__name__)
-SIGNS = {1: "top", -1: "bottom"}
 
 
 def run(session: Session) -> None:
     """Search for the layers that have not been searched, and write the table."""
-    parts = session.parts
-    results = {layer.name: extremes_result(session, layer) for layer in parts.layers}
-    todo = [layer for layer in parts.layers if results[layer.name].missing()]
+    layers = session.parts.layers
+    todo = [layer for layer in layers if extremes_result(session, layer).missing()]
     if todo:
-        _search(session, todo, results)
-    for layer in parts.layers:
-        session.unreadable.update(results[layer.name].read("extremes", ())[1]["unreadable"])
-    tables = [_table(parts, layer, results[layer.name]) for layer in parts.layers]
-    session.table("top_patches", pd.concat(tables, ignore_index=True))
+        _search(session, todo)
+    for layer in layers:
+        notes = extremes_result(session, layer).read("extremes", ())[1]
+        session.unreadable.update(notes["unreadable"])
+    session.table("top_patches", top_patches(session))
 
 
-def extremes_result(session: Session, layer: Layer) -> Result:
-    """Return the place of one layer's extremes, for all of its units."""
-    settings = {
-        "weights": session.parts.network.digest,
-        "module": layer.module,
-        "images": dict(session.parts.images.settings),
-        "keep": session.parts.config.search.keep,
-    }
-    return session.result("top_patches", layer.name, layer.name, settings, ["extremes"])
-
-
-def _search(session: Session, layers: Sequence[Layer], results: dict[str, Result]) -> None:
+def _search(session: Session, layers: Sequence[Layer]) -> None:
     parts, config = session.parts, session.parts.config.search
     parts.runner.place(parts.network.module)
     total = len(parts.images)
@@ -70,7 +49,7 @@ def _search(session: Session, layers: Sequence[Layer], results: dict[str, Result
     for name, reason in found.unreadable.items():
         log.warning("images: '%s' is set aside, as it %s", name, reason)
     for layer in layers:
-        result = results[layer.name]
+        result = extremes_result(session, layer)
         session.begin(result)
         arrays = _arrays(found.extremes[layer.name])
         result.write("extremes", arrays, {"unreadable": found.unreadable})
@@ -83,70 +62,3 @@ def _arrays(extremes: dict[int, Extremes]) -> Arrays:
         for sign, found in extremes.items()
         for field in ("responses", "images", "positions")
     }
-
-
-def _table(parts: Parts, layer: Layer, result: Result) -> pd.DataFrame:
-    arrays, _ = result.read("extremes")
-    units = np.array(parts.units[layer.name])
-    names = np.array(parts.images.names, dtype=object)
-    frames = []
-    for sign, prefix in SIGNS.items():
-        images = arrays[f"{prefix}_images"][units]
-        rows, columns = np.divmod(arrays[f"{prefix}_positions"][units], layer.map_size[1])
-        top, left, bottom, right = receptive_fields(parts.graph, layer.node, rows, columns)
-        height, width = parts.images.size
-        inside = (top >= 0) & (left >= 0) & (bottom <= height) & (right <= width)
-        kept = images.shape[1]
-        columns_of = {
-            "model": parts.network.name,
-            "layer": layer.name,
-            "unit": units.repeat(kept),
-            "sign": sign,
-            "rank": np.tile(np.arange(kept), len(units)),
-            "image": names[images].ravel(),
-            "row": rows.ravel(),
-            "column": columns.ravel(),
-            "response": arrays[f"{prefix}_responses"][units].ravel(),
-            "top": top.ravel(),
-            "left": left.ravel(),
-            "bottom": bottom.ravel(),
-            "right": right.ravel(),
-            "inside": inside.ravel(),
-        }
-        frames.append(pd.DataFrame(columns_of, columns=list(COLUMNS["top_patches"])))
-    table = pd.concat(frames, ignore_index=True)
-    order = ["unit", "sign", "rank"]
-    return table.sort_values(order, ascending=[True, False, True], ignore_index=True)
-
-
-def read_patches(
-    session: Session, layer: Layer, units: Sequence[int], rank: int, sign: int
-) -> Tensor:
-    """Return the patches of some units at one rank, [units, 3, height, width].
-
-    Raises:
-        StoreError: the layer has not been searched, or not so many patches were kept.
-    """
-    result = extremes_result(session, layer)
-    if result.missing():
-        raise StoreError(
-            f"init.top_patch: the store holds no top patches of {layer.name} for these weights and"
-            " images; add top_patches to stages"
-        )
-    prefix = SIGNS[sign]
-    arrays, _ = result.read("extremes", (f"{prefix}_images", f"{prefix}_positions"))
-    kept = arrays[f"{prefix}_images"].shape[1]
-    if rank >= kept:
-        raise StoreError(
-            f"init.top_patch.rank: {rank} is beyond the {kept} patches kept per unit; ranks count"
-            " from 0 (search.keep sets how many are kept)"
-        )
-    images = arrays[f"{prefix}_images"][units, rank]
-    rows, columns = np.divmod(arrays[f"{prefix}_positions"][units, rank], layer.map_size[1])
-    boxes = receptive_fields(session.parts.graph, layer.node, rows, columns).T
-    read = {index: session.parts.images.read(int(index)) for index in np.unique(images)}
-    patches = [
-        cut_patch(read[index], (int(box[0]), int(box[1]), int(box[2]), int(box[3])))
-        for index, box in zip(images, boxes, strict=True)
-    ]
-    return stack(patches)

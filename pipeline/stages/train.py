@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
-from pipeline.stages.session import Session
+from pipeline.session.session import Session
 from pipeline.training.miniature import train_miniature
 
 log = logging.getLogger(__name__)

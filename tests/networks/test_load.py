@@ -6,14 +6,17 @@ import pytest
 import torch
 import torchvision
 from safetensors.torch import load_file, save_file
+from torch import nn
 
 from pipeline.errors import ConfigError, NetworkError
 from pipeline.networks.load import (
+    Network,
     miniature,
     miniature_record,
     torchvision_names,
     torchvision_network,
 )
+from pipeline.networks.preprocessing import Preprocessing
 
 
 def test_seeds_decide_random_weights_and_nothing_else():
@@ -108,12 +111,26 @@ def test_no_layer_is_left_where_the_first_is_missing(tmp_path):
         network.layers("conv1")
 
 
-def test_weights_inside_an_attention_are_needed_too(tmp_path):
-    lacking = "encoder.layers.encoder_layer_0.self_attention.out_proj.weight"
-    network = partial(tmp_path, "vit_b_16", lacking)
+def test_weights_inside_an_attention_are_needed_too():
+    class Attending(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv = nn.Conv2d(3, 4, 3)
+            self.attention = nn.MultiheadAttention(4, 2, batch_first=True)
+            self.head = nn.Linear(4, 5)
+
+        def forward(self, images):
+            tokens = self.conv(images).flatten(2).transpose(1, 2)
+            attended, _ = self.attention(tokens, tokens, tokens)
+            return self.head(attended.mean(1))
+
+    plain = Preprocessing(None, 8, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
+    module = Attending().eval().requires_grad_(False)
+    lacking = frozenset({"attention.out_proj.weight"})
+    network = Network("attending", module, plain, "w.pth", "", lacking)
     assert [layer.name for layer in network.layers("all")] == ["conv1"]
-    with pytest.raises(NetworkError, match=r"^layers: heads\.head \(heads\.head\) of vit_b_16"):
-        network.layers("heads.head")
+    with pytest.raises(NetworkError, match=r"^layers: head \(head\) of attending cannot be used"):
+        network.layers("head")
 
 
 def test_a_similar_name_that_is_missing_does_no_harm(tmp_path):

@@ -79,6 +79,16 @@ def test_extremes_by_hand():
     assert rows(bottom) == [[(-3.0, 1, 2), (-3.0, 2, 2)]]
 
 
+@pytest.mark.parametrize("sign", [1, -1])
+def test_thousands_of_ties_stay_in_the_order_of_images(sign):
+    order = torch.randperm(4000, generator=torch.Generator().manual_seed(0))
+    extremes = Extremes(1, 2000, sign)
+    extremes.add(order, (order % 4).float()[:, None, None, None])
+    best = 3 if sign > 0 else 0
+    expected = [*range(best, 4000, 4), *range(best - sign, 4000, 4)]
+    assert extremes.images[0].tolist() == expected
+
+
 def test_more_are_asked_for_than_there_are_images():
     extremes = Extremes(2, 100, 1)
     extremes.add(torch.tensor([4]), torch.ones(1, 2, 2, 2))

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline.stages.session import Session
+from pipeline.session.session import Session
 from tests.conftest import RunPipeline
 
 SMALL = (

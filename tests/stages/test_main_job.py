@@ -15,7 +15,7 @@ from PIL import Image
 import pipeline
 from pipeline.analysis.similarity import pearson
 from pipeline.errors import ConfigError, ImageError, NetworkError, StoreError
-from pipeline.stages.session import Session
+from pipeline.session.session import Session
 from pipeline.store.tables import COLUMNS
 from tests.conftest import RunPipeline
 from tests.stages.conftest import SMALL

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import cast
 
-from pipeline.stages.session import Session
+from pipeline.session.session import Session
 from pipeline.store.provenance import provenance
 from pipeline.store.runs import write_record
 from pipeline.store.tables import read_table

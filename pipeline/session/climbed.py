@@ -1,0 +1,135 @@
+"""What ascents leave: images and responses of every unit from every init, and their tables."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from pipeline.networks.layers import Layer
+from pipeline.networks.receptive_fields import canvas
+from pipeline.session.searched import extremes_result
+from pipeline.session.session import Session
+from pipeline.store.results import Result
+from pipeline.store.tables import COLUMNS
+
+FLOOR_UNITS = 4  # units per layer and init that are climbed in float64 too
+BLOCK_PIXELS = 2**20  # of the canvases of one block of units: bounds memory
+BLOCK_UNITS = 32
+
+
+@dataclass(frozen=True)
+class Climb:
+    """All ascents of one layer from one init, in one precision."""
+
+    layer: Layer
+    init: str
+    units: Sequence[int]
+    precision: str
+    blocks: dict[str, list[int]]
+    result: Result
+
+
+def all_climbs(session: Session) -> list[Climb]:
+    """Return every climb of the run: float32 for all units, float64 for a sample of them."""
+    return [
+        find_climb(session, layer, init, precision)
+        for layer in session.parts.layers
+        for init in session.parts.inits
+        for precision in ("float32", "float64")
+    ]
+
+
+def main_climbs(session: Session) -> list[Climb]:
+    """Return the float32 climbs of the run."""
+    return [climb for climb in all_climbs(session) if climb.precision == "float32"]
+
+
+def find_climb(session: Session, layer: Layer, init: str, precision: str = "float32") -> Climb:
+    """Return one climb with the place of its result.
+
+    The blocks of units are part of what determines the result, because the composition of a batch
+    can change the last bits of a response.
+    """
+    parts = session.parts
+    units = parts.units[layer.name]
+    if precision == "float64":
+        units = units[:: max(1, len(units) // FLOOR_UNITS)][:FLOOR_UNITS]
+    plan = canvas(parts.graph, layer.node)
+    size = max(1, min(BLOCK_UNITS, BLOCK_PIXELS // (plan.size[0] * plan.size[1])))
+    starts = range(0, len(units), size)
+    blocks = {f"block-{n:04d}": units[at : at + size] for n, at in enumerate(starts)}
+    described = parts.inits[init]
+    determined_by: dict[str, Any] = {
+        "weights": parts.network.digest,
+        "module": layer.module,
+        "canvas": [*plan.size, *plan.position, *plan.box],
+        "units": list(units),
+        "block": size,
+        "precision": precision,
+        "init": parts.config.init[init],
+        "contents": described.contents,
+        "preprocessing": parts.network.preprocessing.settings(),
+        "objective": parts.config.objective,
+        "optimizer": parts.config.optimizer,
+        "seed": parts.config.seed,
+    }
+    if described.needs_top_patches:
+        determined_by["top_patches"] = extremes_result(session, layer).key
+    stage = "ascent" if precision == "float32" else "ascent_float64"
+    name = f"{layer.name}/{init}"
+    result = session.result(stage, layer.name, name, determined_by, list(blocks))
+    return Climb(layer, init, units, precision, blocks, result)
+
+
+def ascents(session: Session) -> pd.DataFrame:
+    """Return the table of ascents: one row per layer, init and unit."""
+    frames = []
+    for climb in main_climbs(session):
+        units, responses, status = read_responses(climb)
+        table = {
+            **_identity(session, climb),
+            "unit": units,
+            "steps": responses.shape[1] - 1,
+            "start_response": responses[:, 0],
+            "final_response": responses[:, -1],
+            "status": status,
+        }
+        frames.append(pd.DataFrame(table, columns=list(COLUMNS["ascents"])))
+    return pd.concat(frames, ignore_index=True)
+
+
+def trajectories(session: Session) -> pd.DataFrame:
+    """Return the table of trajectories: one row per layer, init, unit and step."""
+    frames = []
+    for climb in main_climbs(session):
+        units, responses, _ = read_responses(climb)
+        table = {
+            **_identity(session, climb),
+            "unit": units.repeat(responses.shape[1]),
+            "step": np.tile(np.arange(responses.shape[1]), len(units)),
+            "response": responses.ravel(),
+        }
+        frames.append(pd.DataFrame(table, columns=list(COLUMNS["trajectories"])))
+    return pd.concat(frames, ignore_index=True)
+
+
+def read_responses(climb: Climb) -> tuple[np.ndarray, np.ndarray, list[str]]:
+    """Return unit numbers, responses by step [units, steps + 1] and status of a finished climb."""
+    parts = [climb.result.read(item, ("units", "responses")) for item in climb.result.items]
+    units = np.concatenate([arrays["units"] for arrays, _ in parts])
+    responses = np.concatenate([arrays["responses"] for arrays, _ in parts])
+    return units, responses, [status for _, notes in parts for status in notes["status"]]
+
+
+def _identity(session: Session, climb: Climb) -> dict[str, Any]:
+    return {
+        "model": session.parts.network.name,
+        "layer": climb.layer.name,
+        "init": climb.init,
+        "objective": session.parts.option("objective"),
+        "optimizer": session.parts.option("optimizer"),
+    }
