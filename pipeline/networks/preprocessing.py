@@ -64,7 +64,7 @@ class Preprocessing:
         self, pixels: Float[Tensor, "*batch 3 height width"]
     ) -> Float[Tensor, "*batch 3 height width"]:
         """Return network input from pixels in 0..1."""
-        mean, std = (torch.tensor(value, dtype=pixels.dtype) for value in (self.mean, self.std))
+        mean, std = (pixels.new_tensor(value) for value in (self.mean, self.std))
         return (pixels - mean[:, None, None]) / std[:, None, None]
 
     def __call__(self, picture: UInt8[Tensor, "3 height width"]) -> Float[Tensor, "3 crop crop"]:
