@@ -2,6 +2,9 @@
 PYTHON ?= python3
 VENV ?= .venv
 RUN = $(VENV)/bin/python -m
+# Behind an institute's proxy, uv must trust what the machine trusts, as pip does.
+export UV_SYSTEM_CERTS = 1
+export UV_NATIVE_TLS = 1
 
 .DEFAULT_GOAL := help
 .PHONY: help install figures test test-slow test-gpu check lock miniature clean
@@ -16,8 +19,9 @@ $(VENV)/.installed: requirements.lock pyproject.toml
 		|| { echo "Python 3.11 or newer is needed; name one with: make PYTHON=python3.12"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(RUN) pip install --quiet --disable-pip-version-check uv
-	VIRTUAL_ENV=$(VENV) $(VENV)/bin/uv pip install --quiet --require-hashes -r requirements.lock
-	VIRTUAL_ENV=$(VENV) $(VENV)/bin/uv pip install --quiet --no-deps --editable .
+	VIRTUAL_ENV=$(VENV) $(VENV)/bin/uv pip install --quiet --require-hashes -r requirements.lock \
+		|| $(RUN) pip install --quiet --require-hashes -r requirements.lock
+	$(RUN) pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
 figures: install ## the main job on the embedded network: tables and figures in outputs/

@@ -51,6 +51,9 @@ def task(config: DictConfig) -> None:
         run(typed(config))
     except ArtiphysError as error:
         _refuse(str(error))
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted: finished work is kept; the same command continues it\n")
+        raise SystemExit(130) from None
 
 
 def run(config: Config) -> Session:
@@ -91,20 +94,27 @@ def run(config: Config) -> Session:
 
 
 def _run_stages(session: Session) -> None:
-    from pipeline.session.report import report, write_run_record
+    from pipeline.session.report import report, write_remaining_tables, write_run_record
 
     start = time.monotonic()
     state = "failed"
+    overrides = list(HydraConfig.get().overrides.task) if HydraConfig.initialized() else []
+    session.facts["overrides"] = overrides
     write_run_record(session, "running", 0.0)
     try:
         for stage in STAGES:
             if stage in session.parts.config.stages:
                 import_module(f"pipeline.stages.{stage}").run(session)
+        if session.parts.asks_network:
+            write_remaining_tables(session)
         state = "finished"
+    except KeyboardInterrupt:
+        state = "interrupted"
+        raise
     finally:
         seconds = time.monotonic() - start
         write_run_record(session, state, seconds)
-        session.tracker.finish(failed=state == "failed")
+        session.tracker.finish(failed=state != "finished")
     report(session, seconds)
 
 
@@ -112,6 +122,7 @@ def _log_to_console() -> None:
     # Hydra opens the root logger at INFO, through which libraries tell more than anyone asked.
     logging.getLogger().setLevel(logging.WARNING)
     logging.getLogger("hydra").setLevel(logging.INFO)
+    logging.raiseExceptions = False  # a reader who closes the pipe is no error
     logger = logging.getLogger("pipeline")
     logger.setLevel(logging.INFO)
     logger.propagate = False
@@ -123,7 +134,7 @@ def _log_to_console() -> None:
 
 def _refuse(message: str) -> NoReturn:
     """Say what is wrong, without a traceback; in a multirun the other jobs go on."""
+    sys.stderr.write(f"error: {message}\n")
     if HydraConfig.get().mode is RunMode.MULTIRUN:
         raise CompactHydraException(message)
-    sys.stderr.write(f"error: {message}\n")
     raise SystemExit(1)

@@ -14,7 +14,8 @@ ROOT = Path(__file__).parents[1]
 
 
 def run(*command: str | Path, cwd: Path) -> str:
-    environment = {name: os.environ[name] for name in os.environ if name != "PYTHONPATH"}
+    environment = os.environ | {"UV_SYSTEM_CERTS": "1", "UV_NATIVE_TLS": "1"}
+    environment.pop("PYTHONPATH", None)
     done = subprocess.run(
         [str(part) for part in command],
         cwd=cwd,
@@ -31,7 +32,8 @@ def run(*command: str | Path, cwd: Path) -> str:
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("wheel")
-    run(sys.executable, "-m", "uv", "build", "--quiet", "--wheel", "--out-dir", folder, cwd=ROOT)
+    build = (sys.executable, "-m", "uv", "build", "--quiet", "--wheel", "--no-build-isolation")
+    run(*build, "--out-dir", folder, cwd=ROOT)
     (built,) = folder.glob("*.whl")
     return built
 

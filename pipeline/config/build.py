@@ -5,11 +5,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, cast
+from pathlib import Path
+from types import UnionType
+from typing import TYPE_CHECKING, Any, Union, cast, get_args, get_origin, get_type_hints
 
 from hydra.errors import InstantiationException
 from hydra.utils import get_object, instantiate
@@ -85,12 +88,47 @@ def check_signature(group: Group, key: str) -> None:
     parameters = signature.parameters
     if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
         return
-    for name in group:
-        if not name.startswith("_") and name not in parameters:
+    hints = get_type_hints(get_object(target))
+    for name, value in group.items():
+        if name.startswith("_"):
+            continue
+        if name not in parameters:
             raise ConfigError(
                 f"{key}.{name}: {target} takes no such argument; it takes"
                 f" {', '.join(parameters) or 'none'}{nearest(name, parameters)}"
             )
+        if not _fits(value, hints.get(name, Any)):
+            expected = parameters[name].annotation
+            raise ConfigError(f"{key}.{name}: {value!r} is not of the type {expected}")
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    """Say whether a value from YAML fits a plain type hint; other hints are left to the target."""
+    if get_origin(hint) in (Union, UnionType):
+        return any(_fits(value, option) for option in get_args(hint))
+    if hint is float:
+        return isinstance(value, int | float) and not isinstance(value, bool)
+    if hint is int:
+        return isinstance(value, int) and not isinstance(value, bool)
+    if hint in (str, bool, type(None)):
+        return isinstance(value, hint)
+    return True
+
+
+def code_digest(group: Group) -> str | None:
+    """Return the digest of the file that a group's target is defined in, if it is not this package.
+
+    What the package itself computes is covered by its result version; a user's own function is
+    edited without raising that, and its old results must not be taken for new ones.
+    """
+    target = str(group["_target_"])
+    if target.startswith("pipeline."):
+        return None
+    try:
+        file = inspect.getsourcefile(get_object(target))
+        return hashlib.sha256(Path(str(file)).read_bytes()).hexdigest()
+    except (TypeError, OSError):
+        return None
 
 
 class Parts:

@@ -20,6 +20,9 @@ def check_values(config: Config) -> None:
     _check_stages(config.stages)
     _check_search(config.search)
     _check_figures(config.figures)
+    root = config.images.get("root")
+    if root is not None and not Path(str(root)).expanduser().is_dir():
+        raise ConfigError(f"images.root: there is no folder '{root}'; give the path of one")
 
 
 def _check_stages(stages: list[str]) -> None:

@@ -78,14 +78,15 @@ def photographs(
     Args:
         preprocessing: gives the crop's side and the normalization.
         crop: another side in pixels.
-        stride: pixels from one crop to the next; half a crop by default.
+        stride: pixels from one crop to the next; three quarters of a crop by default, so that few
+            patches are found twice.
         scales: sizes of the photographs relative to their own; where one would be smaller than the
             crop, the photograph is resized to just hold it.
         limit: keep the first so many crops.
     """
     preprocessing = preprocessing.sized(crop=crop)
     side = preprocessing.crop
-    step = stride or max(1, side // 2)
+    step = stride or max(1, 3 * side // 4)
     crops: dict[str, tuple[str, float, int, int]] = {}
     for name, picture in bundled_photographs().items():
         for scale in dict.fromkeys(max(s, side / min(picture.shape[:2])) for s in scales):

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from pipeline.config.build import code_digest
 from pipeline.networks.layers import Layer
 from pipeline.networks.receptive_fields import canvas
 from pipeline.session.searched import extremes_result
@@ -76,6 +77,10 @@ def find_climb(session: Session, layer: Layer, init: str, precision: str = "floa
         "objective": parts.config.objective,
         "optimizer": parts.config.optimizer,
         "seed": parts.config.seed,
+        "code": [
+            code_digest(group)
+            for group in (parts.config.init[init], parts.config.objective, parts.config.optimizer)
+        ],
     }
     if described.needs_top_patches:
         determined_by["top_patches"] = extremes_result(session, layer).key

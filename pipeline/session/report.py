@@ -7,6 +7,9 @@ import os
 from pathlib import Path
 from typing import cast
 
+from pipeline.session.climbed import ascents, main_climbs, trajectories
+from pipeline.session.correlated import all_pairs, correlation_summary, correlations
+from pipeline.session.searched import extremes_result, top_patches
 from pipeline.session.session import Session
 from pipeline.store.provenance import provenance
 from pipeline.store.runs import write_record
@@ -26,6 +29,7 @@ def write_run_record(session: Session, state: str, seconds: float) -> None:
         "device": str(parts.runner.device),
         "unreadable": session.unreadable,
         "results": session.results,
+        **session.facts,
     }
     if parts.asks_network:
         record |= {
@@ -38,6 +42,25 @@ def write_run_record(session: Session, state: str, seconds: float) -> None:
             "layers": {layer.name: layer.module for layer in parts.layers},
         }
     write_record(session.paths, record)
+
+
+def write_remaining_tables(session: Session) -> None:
+    """Write the tables of stages that this run left out, where the store holds all they need."""
+    parts = session.parts
+    searched = [extremes_result(session, layer) for layer in parts.layers]
+    climbed = [climb.result for climb in main_climbs(session)]
+    correlated = [pair.result for pair in all_pairs(session)]
+    sources = {
+        "top_patches": (searched, top_patches),
+        "ascents": (climbed, ascents),
+        "trajectories": (climbed, trajectories),
+        "correlations": (correlated, correlations),
+        "correlation_summary": (correlated, correlation_summary),
+    }
+    for name, (results, read) in sources.items():
+        written = (session.paths.tables / f"{name}.parquet").is_file()
+        if results and not written and not any(result.missing() for result in results):
+            session.table(name, read(session))
 
 
 def report(session: Session, seconds: float) -> None:
@@ -65,7 +88,7 @@ def _report_correlations(tables: Path) -> None:
             undefined = ", {undefined} undefined" if row["undefined"] else ""
             line = (
                 "  {layer:<10} {median:6.3f}  [{ci_low:.3f}, {ci_high:.3f}]"
-                "  null {null_median:6.3f}  {units} units" + undefined
+                "  null {null_median:6.3f}  floor {floor:.3f}  {units} units" + undefined
             )
             log.info("%s", line.format(**row))
 

@@ -32,6 +32,7 @@ class Session:
         results: where the results of the run lie, by stage and name, for its record.
         unreadable: images that could not be read, with reasons.
         done: how many work items were computed in this run.
+        facts: more for the record of the run.
     """
 
     parts: Parts
@@ -41,6 +42,7 @@ class Session:
     results: dict[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
     unreadable: dict[str, str] = field(default_factory=dict[str, str])
     done: int = 0
+    facts: dict[str, Any] = field(default_factory=dict[str, Any])
 
     def result(
         self, stage: str, layer: str, name: str, settings: Mapping[str, Any], items: Sequence[str]

@@ -26,11 +26,15 @@ from pipeline.store.runs import read_images
 log = logging.getLogger(__name__)
 PLOT_DPI = 300
 SHEET_DPI = 200  # a patch is printed under an inch wide
+CAPTION = (
+    f"{scaling.DESCRIPTIONS['symmetric']} Plain gray beside a top patch lies outside its image."
+)
 Panels = list[tuple[str, Float[np.ndarray, "_ _ 3"]]]
 
 
 def run(session: Session) -> None:
     """Draw every figure that the results in the store allow."""
+    log.info("figures: drawing")
     for name, figure in _plots(session):
         _save(session, name, figure, PLOT_DPI)
     for name, figure in _contact_sheets(session):
@@ -94,7 +98,7 @@ def _triptychs(session: Session, layer: Layer) -> Iterator[tuple[str, Figure]]:
         panels: Panels = []
         for init, found in images.items():
             added = found.added[np.searchsorted(found.units, unit)]
-            panels.append((f"added from {init}", scaling.to_display(added)))
+            panels.append((f"added from {init}", scaling.to_display(added, "symmetric")))
         if patches is not None:
             panels.append(("top patch", patches[index]))
         rows.append((f"unit {unit}", panels))
@@ -102,9 +106,12 @@ def _triptychs(session: Session, layer: Layer) -> Iterator[tuple[str, Figure]]:
     if chosen:
         for name, panels in rows:
             number = name.split()[1]
-            yield f"triptych_{layer.name}_unit{number}", triptych(panels, f"{title} {name}")
+            yield (
+                f"triptych_{layer.name}_unit{number}",
+                triptych(panels, f"{title} {name}", CAPTION),
+            )
     else:
-        yield f"triptychs_{layer.name}", triptych_grid(rows, title)
+        yield f"triptychs_{layer.name}", triptych_grid(rows, title, CAPTION)
 
 
 def _contact_sheets(session: Session) -> Iterator[tuple[str, Figure]]:
@@ -124,7 +131,8 @@ def _layer_sheets(session: Session, layer: Layer) -> Iterator[tuple[str, Figure]
         columns = [
             _patches(session, layer, units, sign, rank) for rank in range(responses.shape[1])
         ]
-        title = f"{session.parts.network.name} {layer.name}: {word} patches"
+        name = f"{session.parts.network.name} {layer.name}"
+        title = f"{name}: {word} patches and responses (plain gray: outside the image)"
         sheet = contact_sheet(np.stack(columns, axis=1), responses, list(units), title)
         yield f"{word}_patches_{layer.name}", sheet
 

@@ -74,7 +74,10 @@ class Run:
         self.record: dict[str, Any] = json.loads(self.paths.record.read_text(encoding="utf-8"))
 
     def __repr__(self) -> str:
-        return f"Run({str(self.paths.folder)!r})"
+        model = self.record.get("model", {}).get("name", "no model")
+        layers = ", ".join(self.record.get("layers", {})) or "no layers"
+        state = self.record.get("state", "unknown")
+        return f"Run({str(self.paths.folder)!r}: {model}, {layers}, {state})"
 
     @property
     def tables(self) -> list[str]:
@@ -104,7 +107,9 @@ class Run:
 
 
 def open_run(path: str | Path) -> Run:
-    """Open a run: its folder, or the folder of all runs of one name (the newest is opened).
+    """Open a run: its folder, or the folder of all runs of one name.
+
+    Of several runs the newest finished one is opened, or the newest if none has finished.
 
     Raises:
         StoreError: there is no run.
@@ -114,8 +119,13 @@ def open_run(path: str | Path) -> Run:
         runs = sorted(found.parent for found in folder.glob("*/record.json"))
         if not runs:
             raise StoreError(f"'{path}' is not a run and holds none; give <out>/runs/<name>")
-        folder = runs[-1]
+        finished = [run for run in runs if '"state": "finished"' in _record(run)]
+        folder = (finished or runs)[-1]
     return Run(folder.absolute())
+
+
+def _record(folder: Path) -> str:
+    return (folder / "record.json").read_text(encoding="utf-8")
 
 
 def write_record(paths: RunPaths, record: Mapping[str, Any]) -> None:

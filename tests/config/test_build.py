@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from pipeline.config.build import Parts, build
+from pipeline.config.build import Parts, build, check_signature, code_digest
 from pipeline.errors import ConfigError
 from tests.conftest import Compose
 
@@ -54,3 +56,24 @@ def test_no_init_is_refused(composed: Compose):
 
 def test_name_of_an_option_is_its_targets(composed: Compose):
     assert Parts(composed("optimizer=adam")).option("optimizer") == "adam"
+
+
+def test_value_of_the_wrong_type_is_refused(composed: Compose):
+    with pytest.raises(ConfigError) as caught:
+        _ = Parts(composed("optimizer.steps=ten")).optimizer
+    assert str(caught.value) == "optimizer.steps: 'ten' is not of the type int"
+
+
+def test_whole_number_will_do_for_a_float_and_null_where_it_may_be():
+    check_signature({"_target_": SGD, "lr": 1}, "optimizer")
+    target = "pipeline.images.image_sets.folder"
+    check_signature({"_target_": target, "root": "/", "resize": None, "limit": None}, "images")
+
+
+def test_own_code_is_told_apart_by_its_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / "my_own_init.py").write_text("def mine(): return 1\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    before = code_digest({"_target_": "my_own_init.mine"})
+    (tmp_path / "my_own_init.py").write_text("def mine(): return 2\n")
+    assert code_digest({"_target_": "my_own_init.mine"}) != before
+    assert code_digest({"_target_": SGD}) is None

@@ -130,6 +130,16 @@ def test_same_command_again_computes_nothing_and_gives_the_same_tables(
         pd.testing.assert_frame_equal(getattr(first, name), getattr(second, name))
 
 
+def test_run_of_one_stage_has_every_table_that_the_store_can_give(
+    small_run: Session, run_pipeline: RunPipeline
+):
+    again = run_pipeline(*SMALL, f"out={small_run.layout.out}", "stages=[correlations]")
+    first, second = (pipeline.open_run(s.paths.folder) for s in (small_run, again))
+    assert second.tables == list(COLUMNS)
+    for name in COLUMNS:
+        pd.testing.assert_frame_equal(getattr(first, name), getattr(second, name))
+
+
 def test_other_process_settings_give_the_same_bits(
     small_run: Session, run_pipeline: RunPipeline, tmp_path: Path
 ):

@@ -34,6 +34,14 @@ def test_name_opens_the_newest_run(out: Path):
     assert pipeline.open_run(out / "runs" / "main").paths.folder.name == "2030-01-02_00-00-00"
 
 
+def test_newest_finished_run_comes_before_a_newer_failed_one(out: Path):
+    first = out / "runs" / "main" / "2030-01-01_00-00-00" / "record.json"
+    first.write_text(json.dumps({"state": "finished", "results": {}}, indent=2))
+    run = pipeline.open_run(out / "runs" / "main")
+    assert run.paths.folder.name == "2030-01-01_00-00-00"
+    assert repr(run).endswith("2030-01-01_00-00-00': no model, no layers, finished)")
+
+
 def test_images_are_joined_in_order_with_starts_and_status(out: Path):
     images = pipeline.open_run(out / "runs" / "main").images("conv1", "zeros")
     assert images.units.tolist() == [0, 1, 2, 3]
