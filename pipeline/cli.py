@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 import sys
 import time
 from dataclasses import asdict
@@ -84,7 +85,11 @@ def run(config: Config) -> Session:
     try:
         values = asdict(config)
         paths.config.write_text(OmegaConf.to_yaml(values), encoding="utf-8")
-        tracker = parts.start_tracking(paths.folder, values)
+        try:
+            tracker = parts.start_tracking(paths.folder, values)
+        except ArtiphysError:
+            shutil.rmtree(paths.folder, ignore_errors=True)
+            raise
         session = Session(parts, layout, paths, tracker)
         _run_stages(session)
     finally:

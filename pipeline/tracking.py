@@ -90,10 +90,11 @@ def wandb(
                 config=dict(config),
                 settings=settings,
             )
-        except Error as error:
+        except (Error, ValueError) as error:  # pydantic's are ValueErrors
+            reason = " ".join(str(error).split())[:200]
             raise ConfigError(
-                f"tracking.mode: W&B cannot start in mode '{mode}' ({error}); use mode=offline or"
-                " tracking=none"
+                f"tracking: W&B cannot start in mode '{mode}' ({reason}); use"
+                " tracking.mode=offline or tracking=none"
             ) from error
         return _Wandb(client, run)
 

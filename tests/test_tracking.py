@@ -85,7 +85,7 @@ def test_unknown_mode_is_refused():
 def test_online_without_an_account_is_one_sentence(tmp_path: Path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.delenv("WANDB_API_KEY", raising=False)
-    with pytest.raises(ConfigError, match=r"^tracking\.mode: W&B cannot start in mode 'online'"):
+    with pytest.raises(ConfigError, match=r"^tracking: W&B cannot start in mode 'online'"):
         wandb(mode="online")(tmp_path, {})
 
 

@@ -83,8 +83,8 @@ def noise(std: float = 0.3) -> Init:
         drawn = [torch.randn(shape, generator=source) for source in request.generators]
         return torch.stack(drawn) * std
 
-    if std < 0:
-        raise ConfigError(f"init.noise.std: {std} is negative; use a positive number")
+    if not 0 <= std < float("inf"):
+        raise ConfigError(f"init.noise.std: {std} is not a positive number")
     return Init(start)
 
 

@@ -74,13 +74,25 @@ def build(group: Group, key: str) -> Any:
         raise ConfigError(f"{key}: {text}") from error
 
 
+def complete(partial: Callable[..., Any], key: str, *arguments: Any) -> Any:
+    """Call what a partial group was built to, with the arguments that only come later.
+
+    Raises:
+        ConfigError: the target refuses them or the group's values.
+    """
+    try:
+        return partial(*arguments)
+    except (TypeError, ValueError, ArithmeticError) as error:
+        raise ConfigError(f"{key}: {str(error).strip().splitlines()[0]}") from error
+
+
 def check_signature(group: Group, key: str) -> None:
     """Check that a group's keys are arguments of its target.
 
     Raises:
         ConfigError: there is no such target, or it takes no such argument.
     """
-    target = str(group["_target_"])
+    target = str(group.get("_target_"))
     try:
         signature = inspect.signature(cast("Callable[..., Any]", get_object(target)))
     except Exception as error:
@@ -154,7 +166,7 @@ class Parts:
     @cached_property
     def images(self) -> ImageSet:
         """The image set, preprocessed for the network."""
-        return build(self.config.images, "images")(self.network.preprocessing)
+        return complete(build(self.config.images, "images"), "images", self.network.preprocessing)
 
     @cached_property
     def graph(self) -> Graph:
@@ -208,7 +220,7 @@ class Parts:
     def objective(self, layer: Layer) -> Objective:
         """Return the objective for one layer, on the runner's device."""
         self.runner.place(self.network.module)
-        return build(self.config.objective, "objective")(self.graph, layer)
+        return complete(build(self.config.objective, "objective"), "objective", self.graph, layer)
 
     def option(self, group: str) -> str:
         """Return the name of the option chosen in a group: its target's name."""

@@ -20,9 +20,23 @@ def check_values(config: Config) -> None:
     _check_stages(config.stages)
     _check_search(config.search)
     _check_figures(config.figures)
+    _check_names(config)
     root = config.images.get("root")
     if root is not None and not Path(str(root)).expanduser().is_dir():
         raise ConfigError(f"images.root: there is no folder '{root}'; give the path of one")
+
+
+def _check_names(config: Config) -> None:
+    names = config.layers if isinstance(config.layers, list) else [config.layers]
+    if not all(isinstance(name, str) for name in names):
+        raise ConfigError(f"layers: {config.layers!r} is not 'all', a name or a list of names")
+    if not 0 <= config.seed < 2**63:
+        raise ConfigError(f"seed: {config.seed} is not from 0 to below 2^63")
+    if config.training.steps < 1 or config.training.batch < 1:
+        raise ConfigError(
+            f"training: steps ({config.training.steps}) and batch ({config.training.batch}) must be"
+            " 1 or more"
+        )
 
 
 def _check_stages(stages: list[str]) -> None:
@@ -52,6 +66,9 @@ def _check_figures(figures: FiguresConfig) -> None:
             raise ConfigError(
                 f"figures.triptychs: '{name}' is not a layer and a unit, such as conv2/7"
             )
+    for name, value in (("units", figures.contact_units), ("ranks", figures.contact_ranks)):
+        if value < 1:
+            raise ConfigError(f"figures.contact_{name}: {value} is not positive; use 1 or more")
     known = ("png", "pdf", "svg")
     for kind in figures.formats:
         if kind not in known:
@@ -86,8 +103,11 @@ def _ascent_bytes(parts: Parts) -> int:
 
 def _check_disk(out: Path, needed: int) -> None:
     out = out.expanduser().absolute()
-    existing = next(path for path in (out, *out.parents) if path.exists())
-    free = shutil.disk_usage(existing).free
+    try:
+        existing = next(path for path in (out, *out.parents) if path.exists())
+        free = shutil.disk_usage(existing).free
+    except OSError as error:
+        raise StoreError(f"out: '{out}' cannot be used ({error.strerror})") from error
     if needed > free:
         raise StoreError(
             f"out: the ascents need up to {needed / 1e9:.1f} GB and '{existing}' has"

@@ -22,7 +22,7 @@ class SearchConfig:
 
     Attributes:
         keep: top and bottom patches kept per unit.
-        batch_size: images run at once; it does not change the result.
+        batch_size: images run at once; it can change the last bits of a response.
         max_unreadable: share of images that may be unreadable before the search stops.
     """
 

@@ -10,6 +10,7 @@ import hashlib
 import os
 import re
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -86,6 +87,10 @@ def photographs(
     """
     preprocessing = preprocessing.sized(crop=crop)
     side = preprocessing.crop
+    if stride is not None and stride < 1:
+        raise ConfigError(f"images.stride: {stride} is not null or a positive number of pixels")
+    if not scales or not all(0 < scale <= 10 for scale in scales):
+        raise ConfigError(f"images.scales: {list(scales)} are not numbers above 0 and up to 10")
     step = stride or max(1, 3 * side // 4)
     crops: dict[str, tuple[str, float, int, int]] = {}
     for name, picture in bundled_photographs().items():
@@ -126,6 +131,11 @@ def folder(
         ConfigError: the folder is missing or holds no picture.
     """
     preprocessing = preprocessing.sized(resize, crop)
+    if preprocessing.resize is not None and preprocessing.resize < preprocessing.crop:
+        raise ConfigError(
+            f"images.resize: {preprocessing.resize} is smaller than the crop of"
+            f" {preprocessing.crop}; raise images.resize or lower images.crop"
+        )
     top = _existing(root)
     paths = sorted(path for path in _files(top) if path.suffix.lower() in PICTURES)
     names = _first([path.relative_to(top).as_posix() for path in paths], limit)
@@ -220,7 +230,7 @@ def read_picture(path: Path) -> Tensor:
                 pixels = np.stack([gray] * 3, axis=-1)
             else:
                 pixels = np.array(file.convert("RGB"))
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+    except Exception as error:  # what a damaged file can raise has no end
         reason = str(error).strip().splitlines()[0] if str(error) else type(error).__name__
         raise ImageError(f"cannot be decoded ({reason})") from error
     return torch.from_numpy(pixels).permute(2, 0, 1)
@@ -234,23 +244,42 @@ def _existing(root: str) -> Path:
 
 
 def _files(top: Path) -> list[Path]:
-    walked = os.walk(top, followlinks=True)
-    return [Path(parent) / name for parent, _, names in walked for name in names]
+    found: list[Path] = []
+    seen: set[str] = set()
+    for parent, folders, names in os.walk(top, followlinks=True):
+        seen.add(os.path.realpath(parent))
+        # Links are followed, but not in circles.
+        folders[:] = [f for f in folders if os.path.realpath(Path(parent) / f) not in seen]
+        found += [Path(parent) / name for name in names]
+    return found
 
 
 def _first(names: list[str], limit: int | None) -> list[str]:
     if limit is not None and limit < 1:
         raise ConfigError(f"images.limit: {limit} leaves no image; use null or a positive number")
-    return names[:limit]
+    kept = names[:limit]
+    for name in kept:
+        if not name.isprintable():  # line breaks, or bytes that are no text
+            raise ConfigError(f"images.root: {name!r} is a name that cannot be stored; rename it")
+    return kept
 
 
 def _natural(name: str) -> list[tuple[int, str]]:
-    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", name)]
+    return [
+        (int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", name)
+    ]
 
 
 def _stamps(top: Path, names: Sequence[str]) -> list[bytes]:
-    stats = [(top / name).stat() for name in names]
-    return [f"{stat.st_size} {stat.st_mtime_ns}".encode() for stat in stats]
+    return [_stamp(top / name) for name in names]
+
+
+def _stamp(path: Path) -> bytes:
+    try:
+        stat = path.stat()
+    except OSError:
+        return b"unreadable"  # such as a link to nowhere; the search sets it aside
+    return f"{stat.st_size} {stat.st_mtime_ns}".encode()
 
 
 def _digest(names: Sequence[str], contents: Sequence[bytes]) -> str:
@@ -262,10 +291,9 @@ def _digest(names: Sequence[str], contents: Sequence[bytes]) -> str:
 
 def _first_size(top: Path, names: Sequence[str]) -> tuple[int, int]:
     for name in names:
-        try:
+        shape: tuple[int, ...] = ()
+        with suppress(Exception):  # the search will say what is wrong with it
             shape = np.load(top / name, mmap_mode="r").shape
-        except (OSError, ValueError, EOFError):
-            continue
         if len(shape) == 3 and shape[0] == 3:
             return (shape[1], shape[2])
     raise ConfigError(f"images.root: no array in '{top}' can be read as 3 x height x width")
@@ -274,14 +302,17 @@ def _first_size(top: Path, names: Sequence[str]) -> tuple[int, int]:
 def _read_array(path: Path, size: tuple[int, int]) -> Float[np.ndarray, "3 height width"]:
     try:
         array = np.load(path)
-    except (OSError, ValueError, EOFError) as error:
+        shape, kind = array.shape, array.dtype.kind
+    except Exception as error:  # what a damaged file can raise has no end
         reason = str(error).strip().splitlines()[0] if str(error) else "the file is empty"
         raise ImageError(f"cannot be read as an array ({reason})") from error
-    if array.shape != (3, *size) or array.dtype.kind != "f":
+    if shape != (3, *size) or kind != "f":
         raise ImageError(
             f"is {array.dtype} {' x '.join(map(str, array.shape))}, not float 3 x {size[0]} x"
             f" {size[1]} as the others"
         )
+    with np.errstate(over="ignore"):
+        array = array.astype(np.float32, copy=False)
     if not np.isfinite(array).all():
         raise ImageError("holds values that are not finite")
-    return array.astype(np.float32, copy=False)
+    return array

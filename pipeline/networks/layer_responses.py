@@ -26,6 +26,7 @@ class LayerResponses(fx.Interpreter):
         self._layers = dict(zip(cast("tuple[fx.Node, ...]", copies), layers, strict=True))
         output.args = ((),)  # so that no layer is kept until the end of the pass
         super().__init__(truncated)
+        self.extra_traceback = False  # errors keep the words they were raised with
         self._take: Callable[[Layer, Tensor], None] = lambda _layer, _responses: None
 
     def visit(
@@ -36,7 +37,7 @@ class LayerResponses(fx.Interpreter):
         """Call ``take(layer, responses)`` for every layer.
 
         Responses are ``[batch, units, rows, columns]``, one row and column for a layer without a
-        map; they must be read at once and not kept.
+        map, and of a layer with a center only that; they must be read at once and not kept.
         """
         self._take = take
         self.run(images)
@@ -48,5 +49,6 @@ class LayerResponses(fx.Interpreter):
         result = super().run_node(n)
         layer = self._layers.get(n)
         if layer is not None:
-            self._take(layer, result if result.ndim == 4 else result[:, :, None, None])
+            responses = result if result.ndim == 4 else result[:, :, None, None]
+            self._take(layer, layer.looked_at(responses))
         return result

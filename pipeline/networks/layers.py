@@ -10,10 +10,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from torch import fx, nn
+import numpy as np
+from jaxtyping import Float, Int
+from torch import Tensor, fx, nn
 
 from pipeline.errors import ConfigError, nearest
 from pipeline.networks.graph import Graph
+from pipeline.networks.receptive_fields import center
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,8 @@ class Layer:
         node: the node whose output is the response.
         units: number of units (channels).
         map_size: rows and columns of units at the traced input size; (1, 1) for a vector.
+        center: the row and the column at which alone units are looked at, ``None`` for all
+            (``receptive_fields.center``).
     """
 
     name: str
@@ -35,6 +40,24 @@ class Layer:
     node: fx.Node
     units: int
     map_size: tuple[int, int]
+    center: tuple[int | None, int | None] = (None, None)
+
+    def looked_at(
+        self, responses: Float[Tensor, "batch units rows columns"]
+    ) -> Float[Tensor, "batch units seen_rows seen_columns"]:
+        """Return the part of the layer's map that is looked at."""
+        row, column = self.center
+        rows = slice(None) if row is None else slice(row, row + 1)
+        columns = slice(None) if column is None else slice(column, column + 1)
+        return responses[:, :, rows, columns]
+
+    def place(
+        self, positions: Int[np.ndarray, "*_"]
+    ) -> tuple[Int[np.ndarray, "*_"], Int[np.ndarray, "*_"]]:
+        """Return rows and columns on the map of row-major positions in what is looked at."""
+        row, column = self.center
+        rows, columns = np.divmod(positions, self.map_size[1] if column is None else 1)
+        return rows + (row or 0), columns + (column or 0)
 
 
 def convolutions(graph: Graph) -> list[Layer]:
@@ -124,7 +147,7 @@ def _layer(graph: Graph, name: str, module: str, node: fx.Node) -> Layer:
     calls = [call for call in graph.traced.graph.nodes if call.op == "call_module"]
     index = calls.index(node) if node in calls else -1
     map_size = (shape[2], shape[3]) if len(shape) == 4 else (1, 1)
-    return Layer(name, module, index, node, shape[1], map_size)
+    return Layer(name, module, index, node, shape[1], map_size, center(graph, node))
 
 
 def parse_units(selection: object) -> slice | list[int] | None:

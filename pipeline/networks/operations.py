@@ -63,17 +63,21 @@ def spatial_rules(
     axes = next((found for found in axes_of.values() if found is not None), None)
     shape = _shape(node)
     if axes is None or any(other not in (axes, None) for other in axes_of.values()):
-        return _mixed(shape)
+        return _mixed(module, shape)
     if module is not None:
         placed = _module_rules(module, axes, shape)
     else:
         placed = _function_rules(node, axes, shape)
-    return placed or _mixed(shape)
+    return placed or _mixed(module, shape)
 
 
-def _mixed(shape: Sequence[int] | None) -> Placed:
-    """Everything reaches everything; a four-dimensional output still is a map."""
-    if shape is not None and len(shape) == 4:
+# These make maps of channels, rows and columns, whatever was mixed before them.
+_MAP_MODULES = (nn.Conv2d, nn.BatchNorm2d, nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d)
+
+
+def _mixed(module: nn.Module | None, shape: Sequence[int] | None) -> Placed:
+    """Everything reaches everything; where the map lies is known of some modules only."""
+    if isinstance(module, _MAP_MODULES) and shape is not None and len(shape) == 4:
         return (2, 3), (Global(shape[2]), Global(shape[3]))
     return None, (Global(), Global())
 

@@ -17,6 +17,8 @@ from torchvision.transforms import functional as transforms
 
 from pipeline.errors import ConfigError, ImageError
 
+LARGEST = 4096  # pixels: beyond, one image would not fit the memory of a deep network
+
 
 @dataclass(frozen=True)
 class Preprocessing:
@@ -90,4 +92,6 @@ def _side(key: str, value: int | str) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
         allowed = "'default', null or a number" if key == "resize" else "'default' or a number"
         raise ConfigError(f"images.{key}: {value!r} is not {allowed} of pixels")
+    if value > LARGEST:
+        raise ConfigError(f"images.{key}: {value} is beyond the {LARGEST} pixels that are allowed")
     return value

@@ -109,6 +109,21 @@ def is_shift_invariant(graph: Graph, node: fx.Node, axis: int) -> bool:
     return True
 
 
+def center(graph: Graph, node: fx.Node) -> tuple[int | None, int | None]:
+    """Return the row and column at which alone a layer's units are looked at.
+
+    ``None`` where every position will do, because all see the same field, only shifted. Elsewhere
+    a unit's response depends on where it is, and the one at index n // 2 stands for its channel.
+    """
+    row, column = (
+        None
+        if is_shift_invariant(graph, node, axis)
+        else graph.sizes(graph.input_size[axis], axis)[node] // 2
+        for axis in (0, 1)
+    )
+    return row, column
+
+
 class Canvas(NamedTuple):
     """An input size and the unit that is read on it.
 
@@ -124,8 +139,8 @@ class Canvas(NamedTuple):
 def canvas(graph: Graph, node: fx.Node) -> Canvas:
     """Return the canvas of a layer: its center unit sees its whole field and no padding.
 
-    Along an axis where the field is the whole input (global operations, adaptive pooling) the
-    canvas is the network's own input and the unit is at index n // 2.
+    Along an axis where units do not all see the same (global operations, adaptive pooling) the
+    canvas is the network's own input and the unit is the one that ``center`` names.
     """
     sides = []
     for axis in (0, 1):
@@ -133,7 +148,9 @@ def canvas(graph: Graph, node: fx.Node) -> Canvas:
             sides.append(_free_side(graph, node, axis))
         else:
             size = graph.input_size[axis]
-            sides.append((size, graph.sizes(size, axis)[node] // 2, Interval(0, size)))
+            middle = graph.sizes(size, axis)[node] // 2
+            found = graph.reach(node, Interval(middle, middle + 1), size, axis)
+            sides.append((size, middle, Interval(0, size) if found == EVERYTHING else found))
     (height, row, vertical), (width, column, horizontal) = sides
     box = Box(int(vertical[0]), int(horizontal[0]), int(vertical[1]), int(horizontal[1]))
     return Canvas((height, width), (row, column), box)

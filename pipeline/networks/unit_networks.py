@@ -44,7 +44,13 @@ class UnitNetwork(nn.Module):
     def forward(
         self, images: Float[Tensor, "batch 3 height width"], units: Int[Tensor, " batch"]
     ) -> Float[Tensor, " batch"]:
-        """Return the response of ``units[i]`` to ``images[i]``, before any nonlinearity."""
+        """Return the response of ``units[i]`` to ``images[i]``, before any nonlinearity.
+
+        Raises:
+            ValueError: the images are not of the size of the receptive field.
+        """
+        if tuple(images.shape[2:]) != self.input_size:
+            raise ValueError(f"images of {tuple(images.shape[2:])} pixels, not {self.input_size}")
         responses = self.truncated(F.pad(images, self.margins))
         rows = arange(len(units), device=units.device)
         if responses.ndim == 2:
@@ -55,7 +61,7 @@ class UnitNetwork(nn.Module):
 def unit_network(graph: Graph, layer: Layer) -> UnitNetwork:
     """Return the unit network of a layer.
 
-    For a layer whose receptive field is the whole input (global pooling, attention, fully connected
-    layers) the image is the network's own input and the unit the one at the center of the map.
+    For a layer whose units do not all see the same (behind global pooling, attention, adaptive
+    pooling) the unit is the one at the center of the map, for which the image set is searched too.
     """
     return UnitNetwork(graph, layer)

@@ -33,7 +33,7 @@ def read_weights(source: str) -> dict[str, Tensor]:
     Raises:
         NetworkError: the file is missing, of another kind, unreadable or holds no tensors.
     """
-    if "://" in source:
+    if source.startswith(("http://", "https://", "file://")):
         return _tensors(_download(source), source)
     path = Path(source).expanduser()
     if path.suffix not in SUFFIXES:

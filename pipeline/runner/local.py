@@ -32,12 +32,15 @@ class Runner:
         workers: processes that decode images; one per spare core by default.
 
     Raises:
-        ConfigError: the accelerator is not there.
+        ConfigError: the accelerator is not there, or a number is negative.
     """
 
     def __init__(
         self, accelerator: str = "auto", threads: int | None = None, workers: int | None = None
     ) -> None:
+        for name, value, least in (("threads", threads, 1), ("workers", workers, 0)):
+            if value is not None and value < least:
+                raise ConfigError(f"runner.{name}: {value} is not null or a number from {least}")
         self.accelerator = accelerator
         if threads is not None:
             torch.set_num_threads(threads)
@@ -57,9 +60,9 @@ class Runner:
             )
         try:
             device = torch.device(self.accelerator)
-            torch.empty(0, device=device)
-        except (RuntimeError, AssertionError) as error:
-            reason = str(error).strip().splitlines()[0]
+            torch.zeros(1, device=device).item()
+        except (RuntimeError, AssertionError, NotImplementedError) as error:
+            reason = str(error).strip().splitlines()[0][:120]
             raise ConfigError(
                 f"runner.accelerator: '{self.accelerator}' cannot be used ({reason}); use auto or"
                 " cpu"

@@ -27,6 +27,7 @@ def extremes_result(session: Session, layer: Layer) -> Result:
         "module": layer.module,
         "images": dict(session.parts.images.settings),
         "keep": session.parts.config.search.keep,
+        "batch_size": session.parts.config.search.batch_size,
     }
     return session.result("top_patches", layer.name, layer.name, settings, ["extremes"])
 
@@ -54,7 +55,7 @@ def read_patches(
             " from 0 (search.keep sets how many are kept)"
         )
     images = arrays[f"{prefix}_images"][units, rank]
-    rows, columns = np.divmod(arrays[f"{prefix}_positions"][units, rank], layer.map_size[1])
+    rows, columns = layer.place(arrays[f"{prefix}_positions"][units, rank])
     boxes = receptive_fields(session.parts.graph, layer.node, rows, columns).T
     read = {index: session.parts.images.read(int(index)) for index in np.unique(images)}
     patches = [
@@ -78,7 +79,7 @@ def _table(parts: Parts, layer: Layer, result: Result) -> pd.DataFrame:
     frames = []
     for sign, prefix in SIGNS.items():
         images = arrays[f"{prefix}_images"][units]
-        rows, columns = np.divmod(arrays[f"{prefix}_positions"][units], layer.map_size[1])
+        rows, columns = layer.place(arrays[f"{prefix}_positions"][units])
         top, left, bottom, right = receptive_fields(parts.graph, layer.node, rows, columns)
         height, width = parts.images.size
         inside = (top >= 0) & (left >= 0) & (bottom <= height) & (right <= width)

@@ -35,7 +35,9 @@ class Layout:
             try:
                 folder.mkdir(parents=True)
             except FileExistsError:
-                continue
+                if folder.is_dir():
+                    continue
+                raise StoreError(f"out: '{self.out}' is not a folder; choose another out") from None
             except OSError as error:
                 message = (
                     f"out: '{folder}' cannot be created ({error.strerror}); choose another out"

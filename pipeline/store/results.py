@@ -56,7 +56,7 @@ class Result:
 
     def missing(self) -> list[str]:
         """Return the items that are not there yet."""
-        return [item for item in self.items if not self._path(item).is_file()]
+        return [item for item in self.items if not _has_content(self._path(item))]
 
     def begin(self, record: Mapping[str, Any]) -> None:
         """Write down what the result is and how it is being made.
@@ -65,8 +65,8 @@ class Result:
             StoreError: another result lies under the same key.
         """
         path = self.folder / "settings.json"
-        if path.is_file():
-            if json.loads(path.read_text(encoding="utf-8")) != _plain(self.settings):
+        if _has_content(path):
+            if _read_json(path) != _plain(self.settings):
                 raise StoreError(
                     f"out: '{self.folder}' holds a result of other settings under the same key;"
                     " move it away"
@@ -95,6 +95,8 @@ class Result:
                 notes = json.loads((file.metadata() or {}).get("notes", "{}"))
         except FileNotFoundError as error:
             raise StoreError(f"out: '{path}' is missing; run its stage again") from error
+        except PermissionError as error:
+            raise StoreError(f"out: '{path}' cannot be read ({error.strerror})") from error
         except (SafetensorError, OSError, ValueError) as error:
             raise StoreError(
                 f"out: '{path}' is damaged ({error}); delete it and run its stage again"
@@ -119,6 +121,17 @@ def find_result(
     stage, network, layer = place
     folder = layout.result(stage, network, layer, digest_settings(settings))
     return Result(folder, settings, items)
+
+
+def _has_content(path: Path) -> bool:
+    return path.is_file() and path.stat().st_size > 0
+
+
+def _read_json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:
+        return None
 
 
 def _plain(settings: Mapping[str, Any]) -> Any:

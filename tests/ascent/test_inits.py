@@ -86,7 +86,7 @@ def test_image_is_told_apart_by_contents(gradient_picture: Path):
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: noise(std=-1.0), "init.noise.std: -1.0 is negative; use a positive number"),
+        (lambda: noise(std=-1.0), "init.noise.std: -1.0 is not a positive number"),
         (lambda: top_patch(rank=-1), "init.top_patch.rank: -1 is negative; ranks count from 0"),
         (
             lambda: top_patch(sign=0),

@@ -180,9 +180,9 @@ def test_the_labs_own_arrays_can_be_read(reference_data: Path):
 def test_photographs_are_crops_at_their_place():
     preprocessing = Preprocessing(None, 96, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
     found = photographs(preprocessing, scales=[1.0])
-    name = next(name for name in found.names if name.startswith("coffee/1/96-48"))
+    name = next(name for name in found.names if name.startswith("coffee/1/72-144"))
     crop = found.read(list(found.names).index(name))
-    expected = bundled_photographs()["coffee"][96:192, 48:144].transpose(2, 0, 1) / 255
+    expected = bundled_photographs()["coffee"][72:168, 144:240].transpose(2, 0, 1) / 255
     np.testing.assert_allclose(crop.numpy(), expected, atol=1e-6)
 
 
@@ -190,3 +190,53 @@ def test_photographs_smaller_than_the_crop_are_enlarged():
     found = photographs(Preprocessing(None, 640, (0.0,) * 3, (1.0,) * 3))
     assert found.read(0).shape == (3, 640, 640)
     assert {name.split("/")[0] for name in found.names} == set(bundled_photographs())
+
+
+def test_links_are_followed_but_not_in_circles(tmp_path: Path):
+    save(tmp_path / "images" / "a.png")
+    save(tmp_path / "elsewhere" / "b.png")
+    (tmp_path / "images" / "loop").symlink_to(tmp_path / "images")
+    (tmp_path / "images" / "linked").symlink_to(tmp_path / "elsewhere")
+    found = folder(PREPROCESSING, root=str(tmp_path / "images"))
+    assert list(found.names) == ["a.png", "linked/b.png"]
+
+
+def test_link_to_nowhere_is_an_unreadable_image(tmp_path: Path):
+    save(tmp_path / "a.png")
+    (tmp_path / "b.png").symlink_to(tmp_path / "nowhere.png")
+    found = folder(PREPROCESSING, root=str(tmp_path))
+    with pytest.raises(ImageError, match=r"^b\.png: cannot be decoded"):
+        found.read(1)
+
+
+def test_name_that_cannot_be_stored_is_refused(tmp_path: Path):
+    save(tmp_path / "a\nb.png")
+    with pytest.raises(ConfigError) as caught:
+        folder(PREPROCESSING, root=str(tmp_path))
+    assert str(caught.value) == (
+        "images.root: 'a\\nb.png' is a name that cannot be stored; rename it"
+    )
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"stride": 0}, "images.stride: 0 is not null or a positive number of pixels"),
+        ({"scales": []}, "images.scales: [] are not numbers above 0 and up to 10"),
+        ({"scales": [0.0]}, "images.scales: [0.0] are not numbers above 0 and up to 10"),
+        ({"crop": 9999}, "images.crop: 9999 is beyond the 4096 pixels that are allowed"),
+    ],
+)
+def test_crops_that_cannot_be_are_refused(options: dict, message: str):
+    with pytest.raises(ConfigError) as caught:
+        photographs(PREPROCESSING, **options)
+    assert str(caught.value) == message
+
+
+def test_resizing_below_the_crop_is_refused(tmp_path: Path):
+    save(tmp_path / "a.png")
+    with pytest.raises(ConfigError) as caught:
+        folder(PREPROCESSING, root=str(tmp_path), resize=5)
+    assert str(caught.value) == (
+        "images.resize: 5 is smaller than the crop of 6; raise images.resize or lower images.crop"
+    )

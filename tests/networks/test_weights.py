@@ -279,10 +279,16 @@ def test_a_download_that_is_not_there_is_refused(tmp_path, torch_home):
     assert message.endswith("; give model.weights the path of a file, or model.weights=random")
 
 
-@pytest.mark.parametrize("url", ["nothing://here/w.pth", "http:///w.pth"])
-def test_a_url_of_no_known_kind_is_refused(url, torch_home):
-    message = refused(read_weights, url)
-    assert message.startswith(f"model.weights: '{url}' could not be downloaded (")
+def test_a_url_of_no_host_is_refused(torch_home):
+    message = refused(read_weights, "http:///w.pth")
+    assert message.startswith("model.weights: 'http:///w.pth' could not be downloaded (")
+
+
+def test_a_url_of_no_known_kind_is_taken_for_a_path(torch_home):
+    message = refused(read_weights, "nothing://here/w.pth")
+    assert message == (
+        "model.weights: there is no file 'nothing://here/w.pth'; give the path of one"
+    )
 
 
 @pytest.mark.parametrize("content", [b"", b"<html>not found</html>", b"PK\x03\x04"])

@@ -312,3 +312,48 @@ def test_training_stage_writes_weights_that_can_be_used(run_pipeline: RunPipelin
         f"out={tmp_path}",
     )
     assert session.done == 1
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ["layers=[avgpool]"],  # adaptive pooling
+        ["model=efficientnet_b0", "model.weights=random", "layers=[features.1]", "images.crop=64"],
+        ["model=efficientnet_b0", "model.weights=random", "layers=[conv4]", "images.crop=64"],
+    ],
+)
+def test_unit_behind_a_global_operation_is_climbed_where_it_was_searched(
+    run_pipeline: RunPipeline, tmp_path: Path, overrides: list[str]
+):
+    session = run_pipeline(
+        "stages=[top_patches,ascent]",
+        "init=[top_patch]",
+        "units=0:4",
+        "images.limit=4",
+        "optimizer.steps=1",
+        *overrides,
+        f"out={tmp_path}",
+    )
+    run = pipeline.open_run(session.paths.folder)
+    top = run.top_patches.query("sign == 1 and rank == 0")
+    both = top.merge(run.ascents, on=["layer", "unit"])
+    assert both["row"].nunique() == both["column"].nunique() == 1
+    np.testing.assert_allclose(both["start_response"], both["response"], rtol=1e-4, atol=1e-6)
+
+
+def test_layer_whose_output_is_no_map_of_channels_first_is_refused(
+    run_pipeline: RunPipeline, tmp_path: Path
+):
+    with pytest.raises(ConfigError) as caught:
+        run_pipeline(
+            "model=torchvision",
+            "model.name=swin_t",
+            "model.weights=random",
+            "layers=[features.1]",
+            "images.crop=64",
+            f"out={tmp_path}/out",
+        )
+    assert str(caught.value) == (
+        "layers: the output of 'features.1' has shape (1, 16, 16, 96), not [1, units] or"
+        " [1, units, rows, columns]; name another layer"
+    )

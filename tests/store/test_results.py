@@ -87,3 +87,16 @@ def test_other_settings_under_the_same_key_are_refused(result: Result):
     (result.folder / "settings.json").write_text(json.dumps({"weights": "other"}))
     with pytest.raises(StoreError, match="holds a result of other settings under the same key"):
         result.begin({})
+
+
+def test_empty_file_counts_as_missing(result: Result):
+    result.write("a", {"x": np.zeros(1)})
+    (result.folder / "a.safetensors").write_bytes(b"")
+    assert result.missing() == ["a", "b"]
+
+
+def test_colleagues_can_read_what_is_written(result: Result):
+    result.write("a", {"x": np.zeros(1)})
+    plain = result.folder / "plain"
+    plain.touch()
+    assert (result.folder / "a.safetensors").stat().st_mode == plain.stat().st_mode

@@ -66,3 +66,11 @@ def test_what_is_not_there_is_named(out: Path):
         _ = run.ascents
     with pytest.raises(StoreError, match="is not a run and holds none"):
         pipeline.open_run(out / "nothing")
+
+
+def test_runs_of_one_second_are_ordered_by_number(out: Path):
+    folder = out / "runs" / "main"
+    for number in (2, 9, 11):
+        (folder / f"2031-01-01_00-00-00_{number}").mkdir()
+        (folder / f"2031-01-01_00-00-00_{number}" / "record.json").write_text('{"results": {}}')
+    assert pipeline.open_run(folder).paths.folder.name == "2031-01-01_00-00-00_11"
