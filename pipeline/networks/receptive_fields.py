@@ -7,6 +7,8 @@ than the receptive field, on which the center unit's field is centered and free 
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -142,10 +144,27 @@ def canvas(graph: Graph, node: fx.Node) -> Canvas:
     Along an axis where units do not all see the same (global operations, adaptive pooling) the
     canvas is the network's own input and the unit is the one that ``center`` names.
     """
-    sides = []
+    return _canvas(graph, node, _centered_side)
+
+
+def smallest_canvas(graph: Graph, node: fx.Node) -> Canvas:
+    """Return the smallest input on which some unit of a layer sees its whole field and no padding.
+
+    That unit's response to what lies in its field is the one that ``canvas`` gives, for less work.
+    """
+    return _canvas(graph, node, _smallest_side)
+
+
+Side = tuple[int, int, Interval]  # length, the unit's position, its field
+
+
+def _canvas(
+    graph: Graph, node: fx.Node, free_side: Callable[[Graph, fx.Node, int], Side]
+) -> Canvas:
+    sides: list[Side] = []
     for axis in (0, 1):
         if is_shift_invariant(graph, node, axis):
-            sides.append(_free_side(graph, node, axis))
+            sides.append(free_side(graph, node, axis))
         else:
             size = graph.input_size[axis]
             middle = graph.sizes(size, axis)[node] // 2
@@ -156,17 +175,33 @@ def canvas(graph: Graph, node: fx.Node) -> Canvas:
     return Canvas((height, width), (row, column), box)
 
 
-def _free_side(graph: Graph, node: fx.Node, axis: int) -> tuple[int, int, Interval]:
-    """Return (canvas length, unit's position, its field) along one axis.
+def _smallest_side(graph: Graph, node: fx.Node, axis: int) -> Side:
+    first, stride = _first_field(graph, node, axis)
+    position = max(0, math.ceil(-first.start / stride))
+    found = Interval(first.start + stride * position, first.stop + stride * position)
+    length = int(found.stop)
+    while graph.sizes(length, axis)[node] <= position:
+        length += 1
+    return length, position, found
+
+
+def _first_field(graph: Graph, node: fx.Node, axis: int) -> tuple[Interval, int]:
+    """Return the field of the unit at position 0, and how far apart the fields of units are."""
+    size = graph.input_size[axis]
+    first = graph.reach(node, Interval(0, 1), size, axis)
+    second = graph.reach(node, Interval(1, 2), size, axis)
+    return first, int(second.start - first.start)
+
+
+def _centered_side(graph: Graph, node: fx.Node, axis: int) -> Side:
+    """Return the side of a canvas in whose middle the field lies.
 
     The smallest length beyond int(1.1 field) whose difference to the field is even and at which the
     unit (n - 1) // 2 has its field in the exact middle; where strides make that impossible, the
     smallest length at which the field lies inside.
     """
-    size = graph.input_size[axis]
-    first = graph.reach(node, Interval(0, 1), size, axis)
+    first, stride = _first_field(graph, node, axis)
     field = int(first.stop - first.start)
-    stride = int(graph.reach(node, Interval(1, 2), size, axis).start - first.start)
     start = int(1.1 * field) + 1
     inside: tuple[int, int, Interval] | None = None
     for length in range(start, start + 4 * stride + field + 2):

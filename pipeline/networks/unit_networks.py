@@ -12,14 +12,14 @@ from torch import Tensor, arange, nn
 
 from pipeline.networks.graph import Graph
 from pipeline.networks.layers import Layer
-from pipeline.networks.receptive_fields import canvas
+from pipeline.networks.receptive_fields import smallest_canvas
 
 
 class UnitNetwork(nn.Module):
     """Responses of units of one layer to images of the size of their receptive field.
 
-    The image is set on the layer's canvas, where the center unit sees all of it and no padding, and
-    the network truncated at the layer is run on the canvas.
+    The image is set on the layer's smallest canvas, where one unit sees all of it and no padding,
+    and the network truncated at the layer is run on the canvas.
 
     Attributes:
         input_size: height and width of the receptive field, in pixels.
@@ -28,7 +28,7 @@ class UnitNetwork(nn.Module):
 
     def __init__(self, graph: Graph, layer: Layer) -> None:
         super().__init__()
-        plan = canvas(graph, layer.node)
+        plan = smallest_canvas(graph, layer.node)
         box = plan.box
         self.input_size = (box.height, box.width)
         self.canvas_size = plan.size
