@@ -44,7 +44,8 @@ def _pair(session: Session, layer: Layer, first: str, second: str) -> Pair:
         find_climb(session, layer, first, "float64"),
         find_climb(session, layer, second, "float64"),
     )
-    settings = {"ascents": [climb.result.key for climb in (*climbs, *exact)]}
+    keys = [climb.result.key for climb in (*climbs, *exact)]
+    settings = {"ascents": keys, "seed": session.parts.config.seed}
     name = f"{layer.name}/{first}/{second}"
     result = session.result("correlations", layer.name, name, settings, ["pairs"])
     return Pair(layer, (first, second), climbs, exact, result)
@@ -81,7 +82,8 @@ def correlation_summary(session: Session) -> pd.DataFrame:
 
 def random_numbers(session: Session, pair: Pair, purpose: str) -> np.random.Generator:
     """Return random numbers of one pair's own, for one purpose."""
-    identity = f"{session.parts.config.seed}/{pair.result.key}/{purpose}"
+    names = "/".join((session.parts.network.name, pair.layer.name, *pair.inits))
+    identity = f"{session.parts.config.seed}/{names}/{purpose}"
     seed = int.from_bytes(hashlib.sha256(identity.encode()).digest()[:8], "big")
     return np.random.default_rng(seed)
 
