@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -153,12 +152,6 @@ def miniature(weights: str = "default", seed: int = 0) -> Network:
     shipped = files("pipeline.networks") / "weights" / "miniature.safetensors"
     with as_file(shipped) as path:
         return _network("miniature", embedded.Miniature, preprocessing, str(path), seed)
-
-
-def miniature_record() -> dict[str, Any]:
-    """Return how the shipped weights were made and the test accuracy reached."""
-    shipped = files("pipeline.networks") / "weights" / "miniature.json"
-    return json.loads(shipped.read_text(encoding="utf-8"))
 
 
 def _network(

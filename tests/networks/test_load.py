@@ -12,7 +12,6 @@ from pipeline.errors import ConfigError, NetworkError
 from pipeline.networks.load import (
     Network,
     miniature,
-    miniature_record,
     torchvision_names,
     torchvision_network,
 )
@@ -174,4 +173,3 @@ def test_the_embedded_network_comes_with_its_weights():
     assert [layer.units for layer in network.layers("all")] == [24, 32, 48, 48, 48]
     pixels = torch.full((3, 96, 96), 0.75)
     assert torch.equal(network.preprocessing.normalize(pixels), torch.ones(3, 96, 96))
-    assert miniature_record()
