@@ -23,6 +23,8 @@ from pipeline.config.schema import Config
 from pipeline.errors import ArtiphysError, ConfigError, nearest
 
 if TYPE_CHECKING:
+    from torch import fx
+
     from pipeline.ascent.inits import Init
     from pipeline.ascent.objectives import Objective
     from pipeline.ascent.optimizers import Optimizer
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from pipeline.networks.graph import Graph
     from pipeline.networks.layers import Layer
     from pipeline.networks.load import Network
+    from pipeline.networks.receptive_fields import Canvas
     from pipeline.runner.local import Runner
     from pipeline.tracking import Start
 
@@ -152,6 +155,7 @@ class Parts:
 
     def __init__(self, config: Config) -> None:
         self.config = config
+        self._canvases: dict[fx.Node, Canvas] = {}
 
     @property
     def asks_network(self) -> bool:
@@ -216,6 +220,14 @@ class Parts:
     def start_tracking(self) -> Start:
         """The function that starts tracking."""
         return build(self.config.tracking, "tracking")
+
+    def canvas(self, layer: Layer) -> Canvas:
+        """Return the smallest canvas of one layer, worked out once."""
+        from pipeline.networks.receptive_fields import smallest_canvas
+
+        if layer.node not in self._canvases:
+            self._canvases[layer.node] = smallest_canvas(self.graph, layer.node)
+        return self._canvases[layer.node]
 
     def objective(self, layer: Layer) -> Objective:
         """Return the objective for one layer, on the runner's device."""

@@ -92,11 +92,9 @@ def check_parts(parts: Parts) -> None:
 
 def _ascent_bytes(parts: Parts) -> int:
     """Return how much the ascents will store: two float32 images per unit and init."""
-    from pipeline.networks.receptive_fields import smallest_canvas
-
     pixels = 0
     for layer in parts.layers:
-        box = smallest_canvas(parts.graph, layer.node).box
+        box = parts.canvas(layer).box
         pixels += len(parts.units[layer.name]) * box.height * box.width * 3
     return pixels * 4 * 2 * len(parts.inits)
 

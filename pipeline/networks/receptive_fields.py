@@ -88,6 +88,9 @@ def receptive_fields(
 def _bounds(
     graph: Graph, node: fx.Node, positions: Int[np.ndarray, "*_"], axis: int
 ) -> tuple[Int[np.ndarray, "*_"], Int[np.ndarray, "*_"]]:
+    if is_shift_invariant(graph, node, axis):
+        first, stride = _first_field(graph, node, axis)
+        return positions * stride + int(first.start), positions * stride + int(first.stop)
     places, inverse = np.unique(positions, return_inverse=True)
     found = [
         receptive_field(graph, node, (int(place), 0) if axis == 0 else (0, int(place)))

@@ -11,7 +11,6 @@ import pandas as pd
 
 from pipeline.config.build import code_digest
 from pipeline.networks.layers import Layer
-from pipeline.networks.receptive_fields import smallest_canvas
 from pipeline.session.searched import extremes_result
 from pipeline.session.session import Session
 from pipeline.store.results import Result
@@ -59,7 +58,7 @@ def find_climb(session: Session, layer: Layer, init: str, precision: str = "floa
     units = parts.units[layer.name]
     if precision == "float64":
         units = units[:: max(1, len(units) // FLOOR_UNITS)][:FLOOR_UNITS]
-    plan = smallest_canvas(parts.graph, layer.node)
+    plan = parts.canvas(layer)
     size = max(1, min(BLOCK_UNITS, BLOCK_PIXELS // (plan.size[0] * plan.size[1])))
     starts = range(0, len(units), size)
     blocks = {f"block-{n:04d}": units[at : at + size] for n, at in enumerate(starts)}

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -64,7 +63,3 @@ class Session:
         write_table(self.paths.tables, name, table)
         if len(table) <= 10_000:
             self.tracker.table(name, table)
-
-    def figure_path(self, name: str) -> Path:
-        """Return the path of a figure without its ending."""
-        return self.paths.figures / name

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from pipeline.networks.graph import Graph
+from pipeline.networks.layers import find_layers
 from pipeline.networks.load import torchvision_network
 from pipeline.networks.receptive_fields import (
     Box,
@@ -160,3 +161,14 @@ def test_global_operations_make_the_field_the_image(filled):
     assert plan.position[0] == 0
     assert (plan.box.top, plan.box.bottom) == (0, 10)
     assert plan.box.width == 3
+
+
+@pytest.mark.parametrize("name", ["alexnet", "resnet18", "inception_v3"])
+def test_boxes_of_many_units_are_those_of_each(name):
+    graph = torchvision_network(name, "random").graph
+    layer = find_layers(graph, "all", name)[-1]
+    rows, columns = np.indices(layer.map_size)
+    boxes = receptive_fields(graph, layer.node, rows, columns)
+    for row, column in zip(rows.ravel(), columns.ravel(), strict=True):
+        expected = receptive_field(graph, layer.node, (int(row), int(column)))
+        assert tuple(boxes[:, row, column]) == expected
