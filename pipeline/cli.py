@@ -10,6 +10,7 @@ import time
 from dataclasses import asdict
 from datetime import datetime
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 import hydra
@@ -24,6 +25,7 @@ from pipeline.errors import ArtiphysError
 
 if TYPE_CHECKING:
     from pipeline.session.session import Session
+    from pipeline.store.layout import Layout, RunPaths
 
 log = logging.getLogger("pipeline")
 
@@ -57,8 +59,50 @@ def task(config: DictConfig) -> None:
         raise SystemExit(130) from None
 
 
-def run(config: Config) -> Session:
-    """Check a configuration and run its stages.
+def run(config: Config) -> None:
+    """Check a configuration and run its stages, or repeat a finished run of the same.
+
+    Raises:
+        ArtiphysError: as in ``run_anew``.
+    """
+    _log_to_console()
+    from pipeline.config.checks import check_values
+
+    check_values(config)
+
+    from pipeline.session.repeated import find_finished, fingerprint, remember
+    from pipeline.store.layout import Layout
+
+    layout, key = Layout(config.out), fingerprint(config)
+    former = find_finished(layout, key)
+    if former is not None:
+        _repeat(config, layout, former)
+        return
+    session = run_anew(config)
+    if session.parts.asks_network:
+        remember(layout, key, session.paths)
+
+
+def _repeat(config: Config, layout: Layout, former: RunPaths) -> None:
+    """Answer from the folder of a finished run; torch is not even loaded."""
+    from pipeline.session.repeated import repeat
+    from pipeline.store.provenance import provenance
+    from pipeline.store.runs import write_record
+
+    start = time.monotonic()
+    paths = layout.new_run(config.name, datetime.now())
+    paths.config.write_text(OmegaConf.to_yaml(asdict(config)), encoding="utf-8")
+    record = repeat(former, paths)
+    seconds = time.monotonic() - start
+    changes = {"seconds": round(seconds, 2), "computed": 0, "overrides": _overrides()}
+    origin = former.folder.relative_to(layout.out).as_posix()
+    write_record(paths, record | provenance() | changes | {"repeats": origin})
+    log.info("everything was in the store already: repeats %s", _short(former.folder))
+    _tell(paths, record["findings"])
+
+
+def run_anew(config: Config) -> Session:
+    """Check a configuration and run its stages; what the store holds is not computed again.
 
     Returns:
         The finished session.
@@ -67,14 +111,12 @@ def run(config: Config) -> Session:
         ArtiphysError: bad input; nothing has been written if it was found before work started.
     """
     _log_to_console()
-    from pipeline.config.checks import check_parts, check_values
-
-    check_values(config)
-
     from pipeline.config.build import Parts
+    from pipeline.config.checks import check_parts, check_values
     from pipeline.session.session import Session
     from pipeline.store.layout import Layout
 
+    check_values(config)
     parts = Parts(config)
     check_parts(parts)
     layout = Layout(config.out)
@@ -98,13 +140,16 @@ def run(config: Config) -> Session:
     return session
 
 
+def _overrides() -> list[str]:
+    return list(HydraConfig.get().overrides.task) if HydraConfig.initialized() else []
+
+
 def _run_stages(session: Session) -> None:
-    from pipeline.session.report import report, write_remaining_tables, write_run_record
+    from pipeline.session.report import findings, write_remaining_tables, write_run_record
 
     start = time.monotonic()
     state = "failed"
-    overrides = list(HydraConfig.get().overrides.task) if HydraConfig.initialized() else []
-    session.facts["overrides"] = overrides
+    session.facts["overrides"] = _overrides()
     write_run_record(session, "running", 0.0)
     try:
         for stage in STAGES:
@@ -112,6 +157,7 @@ def _run_stages(session: Session) -> None:
                 import_module(f"pipeline.stages.{stage}").run(session)
         if session.parts.asks_network:
             write_remaining_tables(session)
+        session.facts["findings"] = findings(session)
         state = "finished"
     except KeyboardInterrupt:
         state = "interrupted"
@@ -120,7 +166,24 @@ def _run_stages(session: Session) -> None:
         seconds = time.monotonic() - start
         write_run_record(session, state, seconds)
         session.tracker.finish(failed=state != "finished")
-    report(session, seconds)
+    nothing = "" if session.done else ": everything was in the store already"
+    log.info("done in %.1f s%s", seconds, nothing)
+    _tell(session.paths, session.facts["findings"])
+
+
+def _tell(paths: RunPaths, lines: list[str]) -> None:
+    """Say what was found, and where everything is."""
+    for line in lines:
+        log.info("%s", line)
+    for label, folder in (("tables", paths.tables), ("figures", paths.figures)):
+        if folder.is_dir():
+            log.info("%-8s %s", label, _short(folder))
+    log.info("%-8s %s", "run", _short(paths.folder))
+
+
+def _short(path: Path) -> str:
+    relative = os.path.relpath(path)
+    return relative if not relative.startswith("..") else str(path)
 
 
 def _log_to_console() -> None:

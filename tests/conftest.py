@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from hydra import compose, initialize_config_dir
 
-from pipeline.cli import run, share_cores
+from pipeline.cli import run_anew, share_cores
 from pipeline.config.build import typed
 from pipeline.config.schema import Config, register
 from pipeline.config.search_path import conf_dir
@@ -48,6 +48,6 @@ def run_pipeline() -> RunPipeline:
 
     def run_overrides(*overrides: str) -> Session:
         # The caller's overrides come last, so that they win.
-        return run(_compose("tracking=none", "runner.accelerator=cpu", *overrides))
+        return run_anew(_compose("tracking=none", "runner.accelerator=cpu", *overrides))
 
     return run_overrides

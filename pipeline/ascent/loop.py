@@ -6,6 +6,8 @@ are maximized; the sign flips here and nowhere else.
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -14,6 +16,8 @@ from torch import Tensor
 
 from pipeline.ascent.objectives import Objective
 from pipeline.ascent.optimizers import Optimizer
+
+log = logging.getLogger(__name__)
 
 OK = "ok"
 ZERO_GRADIENT = "zero_gradient"
@@ -49,6 +53,7 @@ def ascend(
     units: Int[Tensor, " batch"],
     starts: Float[Tensor, "batch 3 height width"],
     optimizer: Optimizer,
+    check: Callable[[], None] = lambda: None,
 ) -> Ascent:
     """Climb the scores of a batch of images.
 
@@ -57,35 +62,117 @@ def ascend(
         units: unit numbers.
         starts: starting images; not altered.
         optimizer: takes its steps on all images at once, each by its own gradient.
+        check: called before every step; raises to stop.
     """
-    images = starts.clone().requires_grad_()
-    steps = optimizer.build([images])
-    responses: list[Tensor] = []
-    finite = torch.ones(len(units), dtype=torch.bool, device=starts.device)
-    moved = torch.zeros_like(finite)
-    for step in range(optimizer.steps):
-        scores = objective(images, units)
-        responses.append(scores.detach())
-        (gradient,) = torch.autograd.grad(scores.sum(), images)
-        finite &= scores.detach().isfinite() & _all(gradient.isfinite())
-        if step == 0:
-            moved = ~_all(gradient == 0)
-        images.grad = -torch.where(finite[:, None, None, None], gradient, 0.0)
-        before = images.detach().clone()
-        steps.step()
-        with torch.no_grad():
-            # An image whose score is no longer finite stays as it is: momentum must not move it.
-            finite &= _all(images.isfinite())
-            images.copy_(torch.where(finite[:, None, None, None], images, before))
-    with torch.no_grad():
-        responses.append(objective(images, units))
-    recorded = torch.stack(responses, dim=1)
-    finite &= recorded[:, -1].isfinite()
+
+    def climb(guarded: bool) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        return _climb(objective, units, starts, optimizer, check, guarded=guarded)
+
+    images, responses, moved, finite = climb(guarded=False)
+    if not finite.all():  # seldom: climb again and look at every step
+        images, responses, moved, finite = climb(guarded=True)
     status = [
         NOT_FINITE if not is_finite else OK if has_moved else ZERO_GRADIENT
         for is_finite, has_moved in zip(finite.tolist(), moved.tolist(), strict=True)
     ]
-    return Ascent(starts, images.detach(), _from_failure_on(recorded), status)
+    return Ascent(starts, images, _from_failure_on(responses), status)
+
+
+def _climb(
+    objective: Objective,
+    units: Int[Tensor, " batch"],
+    starts: Float[Tensor, "batch 3 height width"],
+    optimizer: Optimizer,
+    check: Callable[[], None],
+    *,
+    guarded: bool,
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Return images, responses before and after every step, and which images moved and are finite.
+
+    Where ``guarded``, an image whose score or gradient is not finite stays as it was before.
+    """
+    images = starts.clone(memory_format=torch.channels_last).requires_grad_()
+    steps = optimizer.build([images])
+    descent = Descent(objective, units, images)
+    responses = starts.new_empty(len(units), optimizer.steps + 1)
+    moved = finite = torch.ones(len(units), dtype=torch.bool, device=starts.device)
+    for step in range(optimizer.steps):
+        check()
+        scores, gradient = descent()
+        responses[:, step] = scores
+        if step == 0:
+            moved = ~_all(gradient == 0)
+        if not guarded:
+            images.grad = gradient
+            steps.step()
+            continue
+        finite = finite & scores.isfinite() & _all(gradient.isfinite())
+        images.grad = torch.where(finite[:, None, None, None], gradient, 0.0)
+        before = images.detach().clone()
+        steps.step()
+        with torch.no_grad():
+            # Momentum must not move an image whose score is no longer finite.
+            finite = finite & _all(images.isfinite())
+            images.copy_(torch.where(finite[:, None, None, None], images, before))
+    with torch.no_grad():
+        responses[:, -1] = objective(images, units)
+    images = images.detach().contiguous()
+    return images, responses, moved, finite & _all(responses.isfinite()) & _all(images.isfinite())
+
+
+class Descent:
+    """Scores of a batch of images and the gradient of their negatives, for optimizers to descend.
+
+    On a CUDA device the computation is recorded once as a graph and then replayed: deep networks of
+    small maps would otherwise wait for Python.
+
+    Args:
+        objective: scores image i for unit i.
+        units: unit numbers.
+        images: read anew at every call, so that they can be stepped in place.
+    """
+
+    def __init__(
+        self,
+        objective: Objective,
+        units: Int[Tensor, " batch"],
+        images: Float[Tensor, "batch 3 height width"],
+    ) -> None:
+        self.objective, self.units, self.images = objective, units, images
+        self.downhill = -torch.ones(len(units), dtype=images.dtype, device=images.device)
+        self.replay: Callable[[], None] | None = None
+        self.found = (images, images)
+        if images.is_cuda:
+            self._record()
+
+    def __call__(self) -> tuple[Float[Tensor, " batch"], Float[Tensor, "batch 3 height width"]]:
+        """Return scores and gradients at the images as they are now; overwritten by the next."""
+        if self.replay is None:
+            return self._compute()
+        self.replay()
+        return self.found
+
+    def _compute(self) -> tuple[Tensor, Tensor]:
+        scores = self.objective(self.images, self.units)
+        (gradient,) = torch.autograd.grad(scores, self.images, self.downhill)
+        return scores.detach(), gradient
+
+    def _record(self) -> None:
+        """Follow PyTorch's recipe: warm up on another stream, then record."""
+        stream = torch.cuda.Stream()
+        stream.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(stream):
+            for _ in range(3):
+                self._compute()
+        torch.cuda.current_stream().wait_stream(stream)
+        graph = torch.cuda.CUDAGraph()
+        try:
+            with torch.cuda.graph(graph):
+                self.found = self._compute()
+        except RuntimeError as error:  # an objective that asks the host cannot be recorded
+            log.info("ascent: not recorded as a CUDA graph (%s)", str(error).splitlines()[0])
+            return
+        self.replay = graph.replay
 
 
 def _all(mask: Tensor) -> Tensor:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from pipeline.ascent.objectives import Objective
     from pipeline.ascent.optimizers import Optimizer
     from pipeline.images.image_sets import ImageSet
+    from pipeline.networks.cropping import Crop
     from pipeline.networks.graph import Graph
     from pipeline.networks.layers import Layer
     from pipeline.networks.load import Network
@@ -156,6 +157,7 @@ class Parts:
     def __init__(self, config: Config) -> None:
         self.config = config
         self._canvases: dict[fx.Node, Canvas] = {}
+        self._crops: dict[fx.Node, Crop] = {}
 
     @property
     def asks_network(self) -> bool:
@@ -229,10 +231,26 @@ class Parts:
             self._canvases[layer.node] = smallest_canvas(self.graph, layer.node)
         return self._canvases[layer.node]
 
+    def crop(self, layer: Layer) -> Crop:
+        """Return what the unit of a layer's smallest canvas sees of every map, worked out once."""
+        from pipeline.networks.cropping import Crop
+
+        if layer.node not in self._crops:
+            plan = self.canvas(layer)
+            self._crops[layer.node] = Crop(self.graph, layer.node, plan.size, plan.position)
+        return self._crops[layer.node]
+
     def objective(self, layer: Layer) -> Objective:
         """Return the objective for one layer, on the runner's device."""
+        from torch.nn import Module
+
         self.runner.place(self.network.module)
-        return complete(build(self.config.objective, "objective"), "objective", self.graph, layer)
+        group = build(self.config.objective, "objective")
+        objective: Any = complete(group, "objective", self.graph, layer)
+        # What the objective made of the weights is where these were when the network was traced.
+        if isinstance(objective, Module):
+            self.runner.place(objective)
+        return cast("Objective", objective)
 
     def option(self, group: str) -> str:
         """Return the name of the option chosen in a group: its target's name."""

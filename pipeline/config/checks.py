@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 
 from pipeline.config.build import Parts
-from pipeline.config.schema import STAGES, Config, FiguresConfig, SearchConfig
+from pipeline.config.schema import PRECISIONS, STAGES, Config, FiguresConfig, SearchConfig
 from pipeline.errors import ConfigError, StoreError, nearest
 
 
@@ -32,6 +32,11 @@ def _check_names(config: Config) -> None:
         raise ConfigError(f"layers: {config.layers!r} is not 'all', a name or a list of names")
     if not 0 <= config.seed < 2**63:
         raise ConfigError(f"seed: {config.seed} is not from 0 to below 2^63")
+    if config.precision not in PRECISIONS:
+        raise ConfigError(
+            f"precision: '{config.precision}' is not one of {', '.join(PRECISIONS)}"
+            f"{nearest(config.precision, PRECISIONS)}"
+        )
     if config.training.steps < 1 or config.training.batch < 1:
         raise ConfigError(
             f"training: steps ({config.training.steps}) and batch ({config.training.batch}) must be"
@@ -86,6 +91,11 @@ def check_parts(parts: Parts) -> None:
     if not parts.asks_network:
         return
     _ = parts.layers, parts.units, parts.inits, parts.optimizer
+    if parts.config.precision == "tf32" and parts.runner.device.type != "cuda":
+        raise ConfigError(
+            f"precision: tf32 needs a CUDA device, and this run is on {parts.runner.device.type};"
+            " use float32 or bfloat16"
+        )
     if "ascent" in parts.config.stages:
         _check_disk(Path(parts.config.out), _ascent_bytes(parts))
 

@@ -14,6 +14,7 @@ from hydra.core.config_store import ConfigStore
 # In the order in which they run.
 STAGES = ("train", "top_patches", "ascent", "correlations", "figures")
 DEFAULT_STAGES = STAGES[1:]
+PRECISIONS = ("float32", "tf32", "bfloat16")
 
 
 @dataclass
@@ -27,7 +28,7 @@ class SearchConfig:
     """
 
     keep: int = 100
-    batch_size: int = 32
+    batch_size: int = 16
     max_unreadable: float = 0.1
 
 
@@ -80,6 +81,7 @@ class Config:
     out: str = "outputs"
     name: str = "main"
     seed: int = 0
+    precision: str = "float32"
     search: SearchConfig = field(default_factory=SearchConfig)
     figures: FiguresConfig = field(default_factory=FiguresConfig)
     training: TrainingConfig = field(default_factory=TrainingConfig)

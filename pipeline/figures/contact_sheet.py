@@ -1,133 +1,190 @@
-"""Contact sheet: the patches of many units at once, one unit a row, composed as one image."""
+"""Contact sheets: many small images with labels, composed with Pillow as one image.
+
+They are pictures of pixels, so they are made as such: a plot of a thousand patches takes minutes.
+"""
 
 from __future__ import annotations
 
+import io
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+
+import matplotlib as mpl
 import numpy as np
 from jaxtyping import Float, UInt8
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from PIL import Image, ImageDraw, ImageFont
 
 from pipeline.figures import style
 
-# Inches: a sheet aims at one page, with patches that can still be seen and labels that fit.
-PAGE_HEIGHT = 9.5
-SMALLEST_PATCH, LARGEST_PATCH = 0.3, 0.9
-STRIP = 0.11
-TOP, RIGHT = 0.5, 0.08
-SMALLEST_WIDTH = 2.5
-RESPONSE_TEXT = 5.0
-
-# Patches smaller than this are enlarged by whole factors, so that gaps can be thin.
+# Images smaller than this are enlarged by whole factors, so that labels fit below them.
 SMALLEST_PIXELS = 64
+WIDEST = 2400  # pixels of a grid of units
+GAP = 4
+TEXT = 13  # pixels
+TITLE = 16
+DPI = 200  # for programs that print: a sheet of ten patches is as wide as a page
 
 
-@style.paper_style()
 def contact_sheet(
     patches: Float[np.ndarray, "units ranks height width 3"],
     responses: Float[np.ndarray, "units ranks"],
-    units: list[int],
+    units: Sequence[int],
     title: str,
-) -> Figure:
+) -> Image.Image:
     """Return units as rows and ranks (from 0) as columns, each patch with its response below.
 
     Patches are 0..1, already scaled for display; those with NaN pixels are missing and light gray.
-    The figure is sized for patches of 0.3 to 0.9 inch: 10 ranks of 21 units fit on one page.
+
+    Raises:
+        ValueError: there is nothing to show, or not one number per row.
     """
     if len(units) != len(patches) or patches.size == 0:
         raise ValueError(
             f"a contact sheet needs one number per unit; it got {len(units)} numbers for "
             f"{len(patches)} rows of patches with {patches.shape[1]} ranks"
         )
-    rows, ranks, patch_height, patch_width = patches.shape[:4]
-    label = 0.2 + max(style.text_width(str(unit), style.TEXT) for unit in units)
-    side = _patch_inches(rows, ranks, label)
-    pixels = mosaic(patches, side)
-    per_inch = _factor(patches) * max(patch_height, patch_width) / side
-    sheet_height, sheet_width = pixels.shape[0] / per_inch, pixels.shape[1] / per_inch
-    width = max(label + sheet_width + RIGHT, SMALLEST_WIDTH)
-    left = label + (width - label - sheet_width - RIGHT) / 2
-    text = style.wrapped(title, width - 0.1)
-    height = TOP + 0.14 * text.count("\n") + sheet_height + 0.03
-    figure = style.new_figure(width, height, layout=None)
-    axis = figure.add_axes(
-        (left / width, 0.03 / height, sheet_width / width, sheet_height / height)
-    )
-    axis.imshow(pixels, aspect="auto", interpolation="antialiased")
-    _label(axis, patches, responses, units, side)
-    figure.text(0.5, 1 - 0.06 / height, text, ha="center", va="top", fontsize=8)
-    return figure
+    rows, ranks = patches.shape[:2]
+    labels = [response_text(float(response)) for response in responses.ravel()]
+    grid = mosaic(patches.reshape(-1, *patches.shape[2:]), ranks)
+    names = [str(unit) for unit in units]
+    left = 2 * GAP + max(_width(text, TEXT) for text in [*names, "unit"])
+    down, across = cell(patches.shape[2:4])
+    sheet, draw, top = _page(grid, title, left, below_title=2 * TEXT)
+    _label(draw, labels, ranks, (down, across), (left, top))
+    _centered(draw, "rank", (left + ranks * across // 2, top - 2 * TEXT))
+    for rank in range(ranks):
+        _centered(draw, str(rank), (left + rank * across + (across - GAP) // 2, top - TEXT))
+    draw.text((GAP, top - TEXT), "unit", style.INK, _font(TEXT), "lt")
+    for row in range(rows):
+        middle = top + row * down + (down - TEXT - GAP) // 2
+        draw.text((left - GAP, middle), names[row], style.INK, _font(TEXT), "rm")
+    return sheet
+
+
+def unit_sheet(
+    images: Float[np.ndarray, "units height width 3"],
+    responses: Float[np.ndarray, " units"],
+    units: Sequence[int],
+    title: str,
+) -> Image.Image:
+    """Return one image per unit, row by row, each with its unit and response below.
+
+    Images are 0..1, already scaled for display; those with NaN pixels are missing and light gray.
+
+    Raises:
+        ValueError: there is nothing to show, or not one number per image.
+    """
+    if len(units) != len(images) or images.size == 0:
+        raise ValueError(
+            f"a sheet of units needs one number per image; it got {len(units)} numbers for"
+            f" {len(images)} images"
+        )
+    labels = [
+        f"{unit}: {response_text(float(response))}"
+        for unit, response in zip(units, responses, strict=True)
+    ]
+    down, across = cell(images.shape[1:3], max(_width(label, TEXT) for label in labels))
+    columns = min(len(images), max(1, WIDEST // across))
+    grid = mosaic(images, columns, across)
+    sheet, draw, top = _page(grid, title, GAP, below_title=0)
+    _label(draw, labels, columns, (down, across), (GAP, top))
+    return sheet
 
 
 def mosaic(
-    patches: Float[np.ndarray, "units ranks height width 3"], side: float
+    images: Float[np.ndarray, "images height width 3"], columns: int, across: int | None = None
 ) -> UInt8[np.ndarray, "mosaic_height mosaic_width 3"]:
-    """Return all patches in one 8-bit image, each with a white gap at its right and a strip below.
+    """Return images row by row in one 8-bit image, each with room below and at its right.
 
-    ``side`` is the printed size in inches of a patch's longer edge; it sets how many pixels the
-    strip for the response takes. ``cell`` gives the place of a patch.
+    ``cell`` gives the place of an image; ``across`` widens it.
     """
-    factor = _factor(patches)
-    cell_height, cell_width = cell(patches, side)
-    rows, ranks, height, width = patches.shape[:4]
-    sheet = np.full((rows, cell_height, ranks, cell_width, 3), 255, np.uint8)
-    missing = np.isnan(patches).any(axis=(2, 3, 4), keepdims=True)
-    shown = np.where(missing, style.MISSING_GRAY, patches).clip(0, 1)
-    large = np.rint(shown * 255).astype(np.uint8).repeat(factor, 2).repeat(factor, 3)
-    sheet[:, : height * factor, :, : width * factor] = large.transpose(0, 2, 1, 3, 4)
-    return sheet.reshape(rows * cell_height, ranks * cell_width, 3)
+    factor = _factor(images.shape[1:3])
+    down, own = cell(images.shape[1:3])
+    across = across or own
+    rows = -(-len(images) // columns)
+    height, width = (factor * side for side in images.shape[1:3])
+    sheet = np.full((rows * columns, down, across, 3), 255, np.uint8)
+    missing = np.isnan(images).any(axis=(1, 2, 3), keepdims=True)
+    shown = np.where(missing, style.MISSING_GRAY, images).clip(0, 1)
+    large = np.rint(shown * 255).astype(np.uint8).repeat(factor, 1).repeat(factor, 2)
+    sheet[: len(images), :height, :width] = large
+    ordered = sheet.reshape(rows, columns, down, across, 3).swapaxes(1, 2)
+    return ordered.reshape(rows * down, columns * across, 3)
 
 
-def cell(patches: Float[np.ndarray, "units ranks height width 3"], side: float) -> tuple[int, int]:
-    """Return the mosaic pixels (height, width) from one patch to the next."""
-    height, width = (_factor(patches) * size for size in patches.shape[2:4])
-    per_inch = max(height, width) / side
-    return height + round(STRIP * per_inch), width + max(1, round(0.03 * per_inch))
+def cell(size: tuple[int, ...], label: int = 0) -> tuple[int, int]:
+    """Return the pixels (height, width) from one image to the next, a label below each."""
+    height, width = (_factor(size) * side for side in size)
+    return height + TEXT + 2 * GAP, max(width, label) + GAP
 
 
-def _factor(patches: np.ndarray) -> int:
-    return max(1, -(-SMALLEST_PIXELS // max(patches.shape[2:4])))
-
-
-def _patch_inches(rows: int, ranks: int, label: float) -> float:
-    """Return the size of a patch for which the sheet fits a page, if that is large enough."""
-    across = (style.DOUBLE_COLUMN - label - RIGHT) / ranks - 0.03
-    down = (PAGE_HEIGHT - TOP) / rows - STRIP
-    return min(max(min(across, down), SMALLEST_PATCH), LARGEST_PATCH)
-
-
-def _label(
-    axis: Axes,
-    patches: np.ndarray,
-    responses: np.ndarray,
-    units: list[int],
-    side: float,
-) -> None:
-    factor = _factor(patches)
-    high, wide = cell(patches, side)
-    height, width = (factor * size for size in patches.shape[2:4])
-    lefts, tops = wide * np.arange(patches.shape[1]) - 0.5, high * np.arange(len(units)) - 0.5
-    axis.set_xticks(lefts + width / 2, [str(rank) for rank in range(patches.shape[1])])
-    axis.set_yticks(tops + height / 2, [str(unit) for unit in units])
-    axis.xaxis.tick_top()
-    axis.xaxis.set_label_position("top")
-    axis.set_xlabel("rank", labelpad=2)
-    axis.set_ylabel("unit", labelpad=2)
-    axis.tick_params(length=0, pad=2)
-    axis.spines[:].set_visible(False)
-    for row, top in enumerate(tops):
-        for rank, left in enumerate(lefts):
-            axis.text(
-                left + width / 2,
-                top + height + 0.1 * (high - height),
-                _response_text(float(responses[row, rank])),
-                ha="center",
-                va="top",
-                fontsize=RESPONSE_TEXT,
-            )
-
-
-def _response_text(response: float) -> str:
+def response_text(response: float) -> str:
     """Return three digits or so, never so wide that neighbors touch."""
     if not np.isfinite(response):
         return "none"
     return f"{response:.0f}" if abs(response) >= 100 else f"{response:#.3g}"
+
+
+def png(sheet: Image.Image) -> bytes:
+    """Return the sheet as the bytes of a PNG file."""
+    buffer = io.BytesIO()
+    # Light compression: a tenth more bytes in a quarter of the time.
+    sheet.save(buffer, "PNG", compress_level=2, dpi=(DPI, DPI))
+    return buffer.getvalue()
+
+
+def _factor(size: tuple[int, ...]) -> int:
+    return max(1, -(-SMALLEST_PIXELS // max(size)))
+
+
+def _page(
+    grid: UInt8[np.ndarray, "height width 3"], title: str, left: int, below_title: int
+) -> tuple[Image.Image, ImageDraw.ImageDraw, int]:
+    """Return a white page with a title and the grid, how to draw on it, and the grid's top."""
+    lines = _wrapped(title, max(left + grid.shape[1], 40 * TEXT))
+    top = GAP + round(1.3 * TITLE) * len(lines) + below_title + GAP
+    width = max(left + grid.shape[1], *(_width(line, TITLE) + 2 * GAP for line in lines))
+    sheet = Image.new("RGB", (width, top + grid.shape[0]), "white")
+    sheet.paste(Image.fromarray(grid), (left, top))
+    draw = ImageDraw.Draw(sheet)
+    for index, line in enumerate(lines):
+        draw.text((GAP, GAP + round(1.3 * TITLE) * index), line, style.INK, _font(TITLE), "lt")
+    return sheet, draw, top
+
+
+def _label(
+    draw: ImageDraw.ImageDraw,
+    labels: Sequence[str],
+    columns: int,
+    step: tuple[int, int],
+    corner: tuple[int, int],
+) -> None:
+    for index, label in enumerate(labels):
+        row, column = divmod(index, columns)
+        middle = corner[0] + column * step[1] + (step[1] - GAP) // 2
+        _centered(draw, label, (middle, corner[1] + (row + 1) * step[0] - TEXT - GAP))
+
+
+def _centered(draw: ImageDraw.ImageDraw, text: str, place: tuple[int, int]) -> None:
+    draw.text(place, text, style.INK, _font(TEXT), "mt")
+
+
+def _wrapped(text: str, width: int) -> list[str]:
+    lines = [""]
+    for word in text.split():
+        longer = f"{lines[-1]} {word}".strip()
+        if lines[-1] and _width(longer, TITLE) > width:
+            lines.append(word)
+        else:
+            lines[-1] = longer
+    return lines
+
+
+def _width(text: str, size: int) -> int:
+    return int(np.ceil(_font(size).getlength(text)))
+
+
+@cache
+def _font(size: int) -> ImageFont.FreeTypeFont:
+    return ImageFont.truetype(str(Path(mpl.get_data_path(), "fonts/ttf/DejaVuSans.ttf")), size)

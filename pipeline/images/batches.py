@@ -1,14 +1,13 @@
-"""Batches of an image set, decoded in worker processes, with unreadable images set aside."""
+"""Batches of an image set, with unreadable images set aside."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
 
 from pipeline.errors import ImageError
 from pipeline.images.image_sets import ImageSet
@@ -22,50 +21,19 @@ class Batch(NamedTuple):
     unreadable: dict[str, str]
 
 
-class _Items(Dataset[tuple[int, Tensor | str]]):
-    def __init__(self, images: ImageSet, order: Sequence[int]) -> None:
-        self.images = images
-        self.order = order
+def split(count: int, batch_size: int) -> list[range]:
+    """Return the indices of ``count`` images in order, ``batch_size`` at a time."""
+    return [range(start, min(start + batch_size, count)) for start in range(0, count, batch_size)]
 
-    def __len__(self) -> int:
-        return len(self.order)
 
-    def __getitem__(self, item: int) -> tuple[int, Tensor | str]:
-        index = self.order[item]
+def load_batch(images: ImageSet, indices: Sequence[int]) -> Batch:
+    """Return some images of a set; those that cannot be read are named, with the reason."""
+    good: dict[int, Tensor] = {}
+    unreadable: dict[str, str] = {}
+    for index in indices:
         try:
-            return index, self.images.load(index)
+            good[index] = images.load(index)
         except ImageError as error:
-            return index, str(error)
-
-
-class _Collate:
-    def __init__(self, images: ImageSet) -> None:
-        self.names = images.names
-        self.size = images.size
-
-    def __call__(self, items: list[tuple[int, Tensor | str]]) -> Batch:
-        good = [(index, item) for index, item in items if isinstance(item, Tensor)]
-        bad = {self.names[index]: item for index, item in items if isinstance(item, str)}
-        stacked = [image for _, image in good] or [torch.empty(0, 3, *self.size)]
-        images = torch.stack(stacked) if good else stacked[0]
-        return Batch(torch.tensor([index for index, _ in good], dtype=torch.int64), images, bad)
-
-
-def batches(
-    images: ImageSet, batch_size: int, workers: int = 0, order: Sequence[int] | None = None
-) -> Iterator[Batch]:
-    """Yield the images of a set, ``batch_size`` at a time.
-
-    Args:
-        images: the set.
-        batch_size: images in a batch, unreadable ones included.
-        workers: processes that decode; used only where decoding is worth sharing.
-        order: indices in the order wanted; all from the first by default.
-    """
-    items = _Items(images, range(len(images)) if order is None else order)
-    yield from DataLoader(
-        items,
-        batch_size=batch_size,
-        num_workers=workers if images.decoding else 0,
-        collate_fn=_Collate(images),
-    )
+            unreadable[images.names[index]] = str(error)
+    loaded = torch.stack([*good.values()]) if good else torch.empty(0, 3, *images.size)
+    return Batch(torch.tensor([*good], dtype=torch.int64), loaded, unreadable)

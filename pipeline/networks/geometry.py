@@ -90,6 +90,14 @@ POINTWISE = Window()
 
 
 @dataclass(frozen=True)
+class Anchored(Window):
+    """Pointwise, but not the same everywhere: a constant map is added, or weighs positions."""
+
+
+ANCHORED = Anchored()
+
+
+@dataclass(frozen=True)
 class Adaptive:
     """Adaptive pooling to a fixed number ``o`` of outputs.
 

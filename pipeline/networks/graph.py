@@ -1,24 +1,20 @@
 """The traced computation of a network: which operation follows which, and what each does in space.
 
-A network is traced once with torch.fx. Every node is given its spatial axes (the vertical and the
-horizontal one) and one geometric rule for each (``geometry.py``), so that sizes and receptive
+A network is traced once (``tracing.py``). Every node is given its spatial axes (the vertical and
+the horizontal one) and one geometric rule for each (``geometry.py``), so that sizes and receptive
 fields follow by arithmetic, in time linear in the number of nodes, for any input size.
 """
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterable, Mapping
-from contextlib import redirect_stderr
 from dataclasses import dataclass
 
-import torch
 from torch import fx, nn
-from torch.fx.passes.shape_prop import ShapeProp
 
-from pipeline.errors import NetworkError
 from pipeline.networks.geometry import EVERYTHING, Global, Interval, Rule
 from pipeline.networks.operations import Axes, spatial_rules
+from pipeline.networks.tracing import trace
 
 
 @dataclass(frozen=True)
@@ -36,6 +32,21 @@ class Operation:
     rules: tuple[Rule, Rule]
 
 
+@dataclass(frozen=True)
+class Demand:
+    """What is asked of every node along one axis.
+
+    Attributes:
+        lengths: of every node's whole output.
+        needed: the interval of a node's output that is asked for; nodes that are not are left out.
+        edges: the interval of a source that a node reads, padding included.
+    """
+
+    lengths: dict[fx.Node, int]
+    needed: dict[fx.Node, Interval]
+    edges: dict[tuple[fx.Node, fx.Node], Interval]
+
+
 class Graph:
     """The operations of a network in call order, with their geometry.
 
@@ -44,27 +55,14 @@ class Graph:
         input_size: height and width at which shapes are traced.
 
     Raises:
-        NetworkError: the network cannot be traced, or does not run at this size.
+        NetworkError: the network does not run at this size.
     """
 
     def __init__(self, module: nn.Module, input_size: tuple[int, int]) -> None:
         self.module = module
         self.input_size = input_size
-        try:
-            self.traced = fx.symbolic_trace(module)
-            parameter = next(module.parameters(), torch.empty(0))
-            # On failure ShapeProp prints a traceback besides raising.
-            with torch.no_grad(), redirect_stderr(io.StringIO()):
-                image = torch.zeros(
-                    1, 3, *input_size, dtype=parameter.dtype, device=parameter.device
-                )
-                ShapeProp(self.traced).propagate(image)
-        except Exception as error:
-            cause = error.__cause__ or error
-            reason = str(cause).strip().splitlines()[0] if str(cause) else type(cause).__name__
-            message = f"model: the network cannot be traced at {input_size} pixels ({reason})"
-            raise NetworkError(message) from error
-        self.modules = dict(self.traced.named_modules())
+        self.traced = trace(module, input_size)
+        self.modules = dict(self.traced.named_modules(remove_duplicate=False))
         self.operations: dict[fx.Node, Operation] = {}
         for node in self.traced.graph.nodes:
             self._add(node)
@@ -127,19 +125,50 @@ class Graph:
             A half-open interval of pixels, unclipped unless asked; infinite where the whole image
             reaches the unit.
         """
+        demand = self.demand(node, interval, size, axis, clip=clip)
+        return demand.needed.get(self.image, Interval(0, 0))
+
+    def demand(
+        self,
+        node: fx.Node,
+        interval: Interval,
+        size: int,
+        axis: int,
+        *,
+        clip: bool = False,
+        whole: Iterable[fx.Node] = (),
+    ) -> Demand:
+        """Return what an interval of a node's output asks of every node it depends on.
+
+        Args:
+            node: the node whose output positions are asked about.
+            interval: half-open positions on the node's output.
+            size: length of the input image along this axis, in pixels.
+            axis: 0 for vertical, 1 for horizontal.
+            clip: cut every interval to its map, so that padding is left out.
+            whole: nodes all of whose output is needed.
+        """
         lengths = self.sizes(size, axis)
-        needed = {node: interval if self.operations[node].axes else EVERYTHING}
+        whole = set(whole)
+        needed = dict.fromkeys(whole, EVERYTHING)
+        needed[node] = interval if self.operations[node].axes else EVERYTHING
+        edges: dict[tuple[fx.Node, fx.Node], Interval] = {}
         for candidate in reversed(self.operations):
             if candidate not in needed:
                 continue
+            if clip and needed[candidate] == EVERYTHING and self.operations[candidate].axes:
+                needed[candidate] = Interval(0, lengths[candidate])
             for source in self.operations[candidate].inputs:
                 part = self._reach_source(candidate, source, needed[candidate], lengths, axis)
+                edges[candidate, source] = part
                 if clip and part != EVERYTHING:
                     part = part.clip(lengths[source])
                     if part.start >= part.stop:
                         continue  # padding alone
+                if source in whole:
+                    continue
                 needed[source] = needed[source].union(part) if source in needed else part
-        return needed.get(self.image, Interval(0, 0))
+        return Demand(lengths, needed, edges)
 
     def _reach_source(
         self,

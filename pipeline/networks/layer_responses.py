@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from copy import copy
 from typing import Any, cast
 
 from jaxtyping import Float
@@ -38,9 +39,11 @@ class LayerResponses(fx.Interpreter):
 
         Responses are ``[batch, units, rows, columns]``, one row and column for a layer without a
         map, and of a layer with a center only that; they must be read at once and not kept.
+        Several threads may do so at the same time.
         """
-        self._take = take
-        self.run(images)
+        visitor = copy(self)
+        visitor._take = take
+        visitor.run(images)
 
     def run_node(self, n: fx.Node) -> Any:
         """Run one node and hand its output over if it is a layer."""

@@ -64,7 +64,9 @@ def convolutions(graph: Graph) -> list[Layer]:
     """Return the convolutions in call order, named ``conv1`` to ``convN``."""
     found = []
     for node in graph.operations:
-        if node.op == "call_module" and isinstance(graph.modules[str(node.target)], nn.Conv2d):
+        if node.op == "call_module" and isinstance(
+            graph.module.get_submodule(str(node.target)), nn.Conv2d
+        ):
             found.append(_layer(graph, f"conv{len(found) + 1}", str(node.target), node))
     return found
 

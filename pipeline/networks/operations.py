@@ -7,14 +7,14 @@ is never too small.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal
 
-import torch
-import torch.nn.functional as F
 from torch import fx, nn
 from torchvision.ops import Permute, StochasticDepth
 
-from pipeline.networks.geometry import POINTWISE, Adaptive, Global, Rule, Window
+from pipeline.networks.geometry import ANCHORED, POINTWISE, Adaptive, Global, Rule, Window
+from pipeline.networks.tracing import Opaque
 
 Axes = tuple[int, int]  # which dimensions of a tensor are vertical and horizontal
 Rules = tuple[Rule, Rule]
@@ -43,9 +43,9 @@ POINTWISE_MODULES = (
 # Functions and tensor methods that act on every position by itself, by their names without a
 # trailing underscore (the in-place forms) or a leading i (the operators +=, *= ...).
 _POINTWISE = """
-    abs add clamp clone contiguous div dropout dropout2d elu exp float gelu hardsigmoid hardswish
-    hardtanh leaky_relu mish mul neg pow relu relu6 sigmoid silu softplus sqrt stochastic_depth sub
-    tanh to truediv
+    abs add batch_norm clamp clone contiguous div dropout dropout2d elu exp float gelu hardsigmoid
+    hardswish hardtanh leaky_relu mish mul neg pow relu relu6 sigmoid silu softplus sqrt
+    stochastic_depth sub tanh to truediv
 """
 POINTWISE_NAMES = frozenset(_POINTWISE.split())
 
@@ -63,27 +63,29 @@ def spatial_rules(
     axes = next((found for found in axes_of.values() if found is not None), None)
     shape = _shape(node)
     if axes is None or any(other not in (axes, None) for other in axes_of.values()):
-        return _mixed(module, shape)
-    if module is not None:
+        return _mixed(node, module)
+    sliding = windows(node, module) if axes == (2, 3) and len(axes_of) == 1 else None
+    if sliding is not None:
+        placed = (axes, sliding.rules())
+    elif module is not None:
         placed = _module_rules(module, axes, shape)
     else:
         placed = _function_rules(node, axes, shape)
-    return placed or _mixed(module, shape)
+    return placed or _mixed(node, module)
 
 
-# These make maps of channels, rows and columns, whatever was mixed before them.
-_MAP_MODULES = (nn.Conv2d, nn.BatchNorm2d, nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d)
-
-
-def _mixed(module: nn.Module | None, shape: Sequence[int] | None) -> Placed:
+def _mixed(node: fx.Node, module: nn.Module | None) -> Placed:
     """Everything reaches everything; where the map lies is known of some modules only."""
-    if isinstance(module, _MAP_MODULES) and shape is not None and len(shape) == 4:
+    shape = _shape(node)
+    makes_map = isinstance(module, nn.BatchNorm2d | Opaque) or windows(node, module) is not None
+    if makes_map and shape is not None and len(shape) == 4:
         return (2, 3), (Global(shape[2]), Global(shape[3]))
     return None, (Global(), Global())
 
 
-def _shape(node: fx.Node) -> Sequence[int] | None:
-    shape = getattr(node.meta.get("tensor_meta"), "shape", None)
+def _shape(node: Any) -> Sequence[int] | None:
+    """Return the traced shape of a node's output, ``None`` for what is no tensor or no node."""
+    shape = getattr(getattr(node, "meta", {}).get("tensor_meta"), "shape", None)
     return None if shape is None else tuple(shape)
 
 
@@ -91,17 +93,201 @@ def _pair(value: Any) -> tuple[Any, Any]:
     return (value[0], value[-1]) if isinstance(value, Sequence) else (value, value)
 
 
-def _windows(
-    kernel: Any, stride: Any, padding: Any, dilation: Any = 1, ceil: bool = False
-) -> Rules:
-    """Return both rules; ``padding`` is one number, a pair, or (left, right, top, bottom)."""
-    if not isinstance(padding, Sequence) or len(padding) < 4:
-        vertical, horizontal = _pair(padding)
-        padding = (horizontal, horizontal, vertical, vertical)
-    sides = ((padding[2], padding[3]), (padding[0], padding[1]))
-    sizes = zip(_pair(kernel), _pair(stride), _pair(dilation), sides, strict=True)
-    top, left = (Window(k, s, before, after, d, ceil) for k, s, d, (before, after) in sizes)
-    return top, left
+@dataclass(frozen=True)
+class Sliding:
+    """A window that slides over a map: convolution, pooling or constant padding (kernel 1).
+
+    Attributes:
+        kind: what is done in the window.
+        kernel: height and width.
+        stride: vertical and horizontal.
+        padding: left, right, top, bottom, as in ``torch.nn.functional.pad``.
+        dilation: vertical and horizontal.
+        ceil: whether a last, incomplete window counts.
+        count_padding: whether an average counts padding.
+        divisor: what a sum is divided by instead of the window's size.
+        value: what padding is filled with.
+    """
+
+    kind: Literal["convolution", "maximum", "average", "padding"]
+    kernel: tuple[int, int] = (1, 1)
+    stride: tuple[int, int] = (1, 1)
+    padding: tuple[int, int, int, int] = (0, 0, 0, 0)
+    dilation: tuple[int, int] = (1, 1)
+    ceil: bool = False
+    count_padding: bool = True
+    divisor: int | None = None
+    value: float = 0.0
+
+    def rules(self) -> Rules:
+        """Return the vertical and the horizontal rule."""
+        left, right, top, bottom = self.padding
+        vertical, horizontal = (
+            Window(self.kernel[axis], self.stride[axis], *sides, self.dilation[axis], self.ceil)
+            for axis, sides in enumerate(((top, bottom), (left, right)))
+        )
+        return vertical, horizontal
+
+
+@dataclass(frozen=True)
+class Adapting:
+    """Adaptive pooling to a number of rows and columns; ``None`` keeps them."""
+
+    kind: Literal["maximum", "average"]
+    outputs: tuple[int | None, int | None]
+
+    def rules(self) -> Rules:
+        """Return the vertical and the horizontal rule."""
+        vertical, horizontal = (
+            POINTWISE if n is None else Global() if n == 1 else Adaptive(n) for n in self.outputs
+        )
+        return vertical, horizontal
+
+
+def windows(node: fx.Node, module: nn.Module | None) -> Sliding | Adapting | None:
+    """Return what slides over a map of channels, rows and columns, if the node is such a thing."""
+    if module is not None:
+        return _module_windows(module)
+    reader = _FUNCTIONS.get(operation_name(node))
+    if reader is None:
+        return None
+    names, read = reader
+    arguments = {**dict(zip(names.split(), node.args, strict=False)), **node.kwargs}
+    return read(**arguments)
+
+
+def operation_name(node: fx.Node) -> str:
+    """Return the plain name of the function or method that a node calls.
+
+    In-place forms lose their trailing underscore, operators of torch.export their overload.
+    """
+    schema = getattr(node.target, "_schema", None)
+    if schema is not None:
+        return str(schema.name).split("::")[-1].rstrip("_")
+    return str(getattr(node.target, "__name__", node.target)).rstrip("_")
+
+
+def _sides(padding: Any) -> tuple[int, int, int, int]:
+    """Return (left, right, top, bottom) of one number, of a pair, or of four numbers."""
+    if isinstance(padding, Sequence) and len(padding) == 4:
+        left, right, top, bottom = padding
+        return left, right, top, bottom
+    vertical, horizontal = _pair(padding)
+    return horizontal, horizontal, vertical, vertical
+
+
+def _convolution(
+    kernel: Any, stride: Any = 1, padding: Any = 0, dilation: Any = 1
+) -> Sliding | None:
+    if padding == "same":
+        # The odd pixel goes to the end.
+        total = [d * (k - 1) for k, d in zip(kernel, _pair(dilation), strict=True)]
+        (top, bottom), (left, right) = ((n // 2, n - n // 2) for n in total)
+        padding = (left, right, top, bottom)
+    sides = _sides(0 if padding == "valid" else padding)
+    return Sliding("convolution", _pair(kernel), _pair(stride), sides, _pair(dilation))
+
+
+def _function_convolution(
+    *, weight: Any, stride: Any = 1, padding: Any = 0, dilation: Any = 1, **_: Any
+) -> Sliding | None:
+    shape = _shape(weight)
+    return _convolution(shape[2:], stride, padding, dilation) if shape else None
+
+
+def _max_pool(
+    *,
+    kernel_size: Any,
+    stride: Any = None,
+    padding: Any = 0,
+    dilation: Any = 1,
+    ceil_mode: bool = False,
+    return_indices: bool = False,
+    **_: Any,
+) -> Sliding | None:
+    if return_indices:
+        return None
+    kernel, steps = _pair(kernel_size), _pair(stride or kernel_size)
+    return Sliding("maximum", kernel, steps, _sides(padding), _pair(dilation), ceil_mode)
+
+
+def _average_pool(
+    *,
+    kernel_size: Any,
+    stride: Any = None,
+    padding: Any = 0,
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+    divisor_override: int | None = None,
+    **_: Any,
+) -> Sliding:
+    kernel, steps = _pair(kernel_size), _pair(stride or kernel_size)
+    return Sliding(
+        "average",
+        kernel,
+        steps,
+        _sides(padding),
+        ceil=ceil_mode,
+        count_padding=count_include_pad,
+        divisor=divisor_override,
+    )
+
+
+def _padding(
+    *, pad: Any, mode: str = "constant", value: float | None = None, **_: Any
+) -> Sliding | None:
+    if mode != "constant" or len(pad) not in (2, 4) or min(pad) < 0:
+        return None  # padding that shows pixels again, or cuts some off, is no window of kernel 1
+    sides = (*pad, 0, 0) if len(pad) == 2 else tuple(pad)
+    return Sliding("padding", padding=sides, value=value or 0.0)
+
+
+def _adaptive(kind: Literal["maximum", "average"], output_size: Any) -> Adapting:
+    return Adapting(kind, _pair(output_size))
+
+
+_CONVOLUTION = "input weight bias stride padding dilation groups"
+_POOLING = "input kernel_size stride padding"
+_FUNCTIONS: dict[str, tuple[str, Callable[..., Sliding | Adapting | None]]] = {
+    "conv2d": (_CONVOLUTION, _function_convolution),
+    "max_pool2d": (f"{_POOLING} dilation ceil_mode return_indices", _max_pool),
+    "avg_pool2d": (f"{_POOLING} ceil_mode count_include_pad divisor_override", _average_pool),
+    "pad": ("input pad mode value", _padding),
+    "constant_pad_nd": ("input pad value", _padding),
+    "adaptive_avg_pool2d": (
+        "input output_size",
+        lambda *, output_size, **_: _adaptive("average", output_size),
+    ),
+    "adaptive_max_pool2d": (
+        "input output_size",
+        lambda *, output_size, return_indices=False, **_: (
+            None if return_indices else _adaptive("maximum", output_size)
+        ),
+    ),
+}
+
+
+def _module_windows(module: nn.Module) -> Sliding | Adapting | None:
+    match module:
+        case nn.Conv2d(padding_mode="zeros"):
+            return _convolution(module.kernel_size, module.stride, module.padding, module.dilation)
+        case nn.MaxPool2d() | nn.AvgPool2d():
+            read = _max_pool if isinstance(module, nn.MaxPool2d) else _average_pool
+            return read(**vars(module))
+        case nn.AdaptiveAvgPool2d():
+            return _adaptive("average", module.output_size)
+        case nn.AdaptiveMaxPool2d(return_indices=False):
+            return _adaptive("maximum", module.output_size)
+        case nn.ConstantPad2d():  # and ZeroPad2d
+            return _padding(pad=module.padding, value=module.value)
+        case _:
+            return None
+
+
+def _permuted(axes: Axes, order: Sequence[int]) -> Placed:
+    positive = [dimension % len(order) for dimension in order]
+    moved = (positive.index(axes[0]), positive.index(axes[1]))
+    return moved, (POINTWISE, POINTWISE)
 
 
 def _module_rules(module: nn.Module, axes: Axes, shape: Sequence[int] | None) -> Placed | None:
@@ -114,100 +300,31 @@ def _module_rules(module: nn.Module, axes: Axes, shape: Sequence[int] | None) ->
         apart = max(axes) <= last - len(module.normalized_shape)
     else:
         apart = isinstance(module, POINTWISE_MODULES)
-    if apart:
-        return axes, (POINTWISE, POINTWISE)
-    rules = _window_module_rules(module) if axes == (2, 3) else None
-    return (axes, rules) if rules else None
-
-
-def _window_module_rules(module: nn.Module) -> Rules | None:
-    match module:
-        case nn.Conv2d(padding_mode="zeros"):
-            padding = module.padding
-            if padding == "valid":
-                padding = 0
-            elif padding == "same":
-                padding = _same_padding(module)
-            return _windows(module.kernel_size, module.stride, padding, module.dilation)
-        case nn.MaxPool2d():
-            stride = module.stride or module.kernel_size
-            arguments = (module.kernel_size, stride, module.padding, module.dilation)
-            return _windows(*arguments, ceil=module.ceil_mode)
-        case nn.AvgPool2d():
-            stride = module.stride or module.kernel_size
-            return _windows(module.kernel_size, stride, module.padding, ceil=module.ceil_mode)
-        case nn.AdaptiveAvgPool2d() | nn.AdaptiveMaxPool2d():
-            return _adaptive(module.output_size)
-        case nn.ConstantPad2d() if min(module.padding) >= 0:  # and ZeroPad2d; not cropping
-            return _windows(1, 1, module.padding)
-        case _:
-            return None
-
-
-def _same_padding(module: nn.Conv2d) -> list[int]:
-    """Return (left, right, top, bottom) of ``padding='same'``: the odd pixel goes to the end."""
-    total = [d * (k - 1) for k, d in zip(module.kernel_size, module.dilation, strict=True)]
-    (top, bottom), (left, right) = ((n // 2, n - n // 2) for n in total)
-    return [left, right, top, bottom]
-
-
-def _adaptive(outputs: Any) -> Rules:
-    vertical, horizontal = (
-        POINTWISE if n is None else Global() if n == 1 else Adaptive(n) for n in _pair(outputs)
-    )
-    return vertical, horizontal
-
-
-def _permuted(axes: Axes, order: Sequence[int]) -> Placed:
-    positive = [dimension % len(order) for dimension in order]
-    moved = (positive.index(axes[0]), positive.index(axes[1]))
-    return moved, (POINTWISE, POINTWISE)
+    return (axes, (POINTWISE, POINTWISE)) if apart else None
 
 
 def _function_rules(node: fx.Node, axes: Axes, shape: Sequence[int] | None) -> Placed | None:
-    reader = _POOLS.get(node.target)
-    if reader is not None and axes == (2, 3):
-        return axes, reader(**_arguments(node))
-    name = str(getattr(node.target, "__name__", node.target)).rstrip("_")
+    name = operation_name(node)
     if name in POINTWISE_NAMES or (name.startswith("i") and name[1:] in POINTWISE_NAMES):
-        return axes, (POINTWISE, POINTWISE)
+        return axes, _pointwise(node, axes, shape)
     handler = _LAYOUTS.get(name)
     return handler(node, axes, shape) if handler else None
 
 
-def _arguments(node: fx.Node) -> dict[str, Any]:
-    names = ("input", "kernel_size", "stride", "padding", "ceil_mode", "count_include_pad")
-    if node.target in (F.adaptive_avg_pool2d, F.adaptive_max_pool2d):
-        names = ("input", "output_size")
-    elif node.target in _MAX_POOLS:
-        names = ("input", "kernel_size", "stride", "padding", "dilation", "ceil_mode")
-    return {**dict(zip(names, node.args, strict=False)), **node.kwargs}
+def _pointwise(node: fx.Node, axes: Axes, shape: Sequence[int] | None) -> Rules:
+    """Pointwise along each axis, anchored where a constant is not the same all along it."""
+    extents = [
+        other[axis - len(shape)]
+        for axis in axes
+        for source in node.all_input_nodes
+        if (other := constant_shape(source)) and shape and axis - len(shape) >= -len(other)
+    ]
+    return (ANCHORED, ANCHORED) if any(n > 1 for n in extents) else (POINTWISE, POINTWISE)
 
 
-def _pool(
-    *,
-    kernel_size: Any,
-    stride: Any = None,
-    padding: Any = 0,
-    dilation: Any = 1,
-    ceil_mode: bool = False,
-    **_: Any,
-) -> Rules:
-    return _windows(kernel_size, stride or kernel_size, padding, dilation, ceil_mode)
-
-
-def _adaptive_pool(*, output_size: Any, **_: Any) -> Rules:
-    return _adaptive(output_size)
-
-
-_MAX_POOLS = (F.max_pool2d, torch.max_pool2d)
-_POOLS: dict[Any, Callable[..., Rules]] = {
-    F.max_pool2d: _pool,
-    torch.max_pool2d: _pool,
-    F.avg_pool2d: _pool,
-    F.adaptive_avg_pool2d: _adaptive_pool,
-    F.adaptive_max_pool2d: _adaptive_pool,
-}
+def constant_shape(node: fx.Node) -> Sequence[int] | None:
+    """Return the shape of a tensor that does not depend on the image, ``None`` for other nodes."""
+    return _shape(node) if node.op == "get_attr" else None
 
 
 # Operations that move or join dimensions: they keep positions apart as long as they leave the

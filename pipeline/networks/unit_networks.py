@@ -1,4 +1,4 @@
-"""The unit network: responses of chosen units of a layer, at one position, from an image.
+"""The unit network: responses of chosen units of a layer, at one position, from what they see.
 
 This is the only place that knows how such a response is computed. Everything else hands over
 images of exactly the receptive field's size and the units to read, and gets responses back.
@@ -6,40 +6,60 @@ images of exactly the receptive field's size and the units to read, and gets res
 
 from __future__ import annotations
 
+import logging
+
+import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int
-from torch import Tensor, arange, nn
+from torch import Tensor, fx, nn
 
+from pipeline.networks.cropping import Crop, UncroppableError
 from pipeline.networks.graph import Graph
 from pipeline.networks.layers import Layer
-from pipeline.networks.receptive_fields import smallest_canvas
+from pipeline.networks.lowering import lower
+from pipeline.networks.receptive_fields import Box, Canvas, receptive_field, smallest_canvas
+
+log = logging.getLogger(__name__)
 
 
 class UnitNetwork(nn.Module):
     """Responses of units of one layer to images of the size of their receptive field.
 
-    The image is set on the layer's smallest canvas, where one unit sees all of it and no padding,
-    and the network truncated at the layer is run on the canvas.
+    Only what the unit sees is computed (``cropping``), in a form that is fast (``lowering``), and
+    of the layer itself only the sample's own unit: a dot product with its own kernel.
+
+    Args:
+        graph: the traced network.
+        node: the layer's node.
+        canvas: the whole input and the position of the unit on the layer's map.
+        plain: leave out lowering, so that gradients are those of the network to the last bit.
 
     Attributes:
         input_size: height and width of the receptive field, in pixels.
-        canvas_size: height and width of the canvas, in pixels.
     """
 
-    def __init__(self, graph: Graph, layer: Layer) -> None:
+    def __init__(self, graph: Graph, node: fx.Node, canvas: Canvas, *, plain: bool = False) -> None:
         super().__init__()
-        plan = smallest_canvas(graph, layer.node)
-        box = plan.box
-        self.input_size = (box.height, box.width)
-        self.canvas_size = plan.size
-        self.position = plan.position
+        self.canvas = canvas
+        self.input_size = (canvas.box.height, canvas.box.width)
+        seen = receptive_field(graph, node, canvas.position, canvas.size, clip=True)
+        try:
+            network = Crop(graph, node, canvas.size, canvas.position).module()
+            own, position = own_unit(network), (0, 0)
+        except UncroppableError as error:
+            log.info("%s: asked through the whole network, as %s", node.name, error)
+            network = graph.truncated([node])
+            own, position, seen = None, canvas.position, Box(0, 0, *canvas.size)
+        # Where the field reaches beyond the input, that part of an image is not looked at.
+        box = canvas.box
         self.margins = (
-            box.left,
-            plan.size[1] - box.right,
-            box.top,
-            plan.size[0] - box.bottom,
+            box.left - seen.left,
+            seen.right - box.right,
+            box.top - seen.top,
+            seen.bottom - box.bottom,
         )
-        self.truncated = graph.truncated([layer.node])
+        self.network = network if plain else lower(network)
+        self.own = own or OwnChannel(position)
 
     def forward(
         self, images: Float[Tensor, "batch 3 height width"], units: Int[Tensor, " batch"]
@@ -51,11 +71,76 @@ class UnitNetwork(nn.Module):
         """
         if tuple(images.shape[2:]) != self.input_size:
             raise ValueError(f"images of {tuple(images.shape[2:])} pixels, not {self.input_size}")
-        responses = self.truncated(F.pad(images, self.margins))
-        rows = arange(len(units), device=units.device)
-        if responses.ndim == 2:
-            return responses[rows, units]
-        return responses[rows, units, self.position[0], self.position[1]]
+        if any(self.margins):
+            images = F.pad(images, self.margins)
+        return self.own(self.network(images), units)
+
+
+class OwnKernel(nn.Module):
+    """The last convolution or linear map, as one dot product per sample with its unit's weights."""
+
+    def __init__(self, layer: nn.Conv2d | nn.Linear) -> None:
+        super().__init__()
+        self.weight, self.bias = layer.weight, layer.bias
+        self.groups = 1
+        self.margins: tuple[int, ...] = ()
+        self.taps: tuple[slice, ...] = ()
+        if isinstance(layer, nn.Conv2d):
+            self.groups = layer.groups
+            above, beside = (int(n) for n in layer.padding)
+            self.margins = (beside, beside, above, above)
+            self.taps = tuple(
+                slice(0, dilation * (kernel - 1) + 1, dilation)
+                for kernel, dilation in zip(layer.kernel_size, layer.dilation, strict=True)
+            )
+
+    def forward(
+        self, seen: Float[Tensor, "batch *features"], units: Int[Tensor, " batch"]
+    ) -> Float[Tensor, " batch"]:
+        """Return the response of each sample's unit to what it sees of the map before."""
+        if any(self.margins):
+            seen = F.pad(seen, self.margins)
+        seen = seen[..., *self.taps]
+        if self.groups > 1:
+            group = units // (len(self.weight) // self.groups)
+            rows = torch.arange(len(units), device=units.device)
+            seen = seen.unflatten(1, (self.groups, -1))[rows, group]
+        response = (seen * self.weight[units]).flatten(1).sum(1)
+        return response if self.bias is None else response + self.bias[units]
+
+
+class OwnChannel(nn.Module):
+    """The sample's own unit out of the responses of all units."""
+
+    def __init__(self, position: tuple[int, int]) -> None:
+        super().__init__()
+        self.position = position
+
+    def forward(
+        self, responses: Float[Tensor, "batch units *map"], units: Int[Tensor, " batch"]
+    ) -> Float[Tensor, " batch"]:
+        """Return the response of each sample's unit."""
+        own = responses[torch.arange(len(units), device=units.device), units]
+        return own if own.ndim == 1 else own[:, *self.position]
+
+
+def own_unit(network: fx.GraphModule) -> OwnKernel | None:
+    """Take a last convolution or linear map off a network of one response per unit.
+
+    Returns:
+        What computes the response of single units instead, ``None`` if the last is another thing.
+    """
+    output = network.graph.output_node()
+    last = output.args[0]
+    if not isinstance(last, fx.Node) or last.op != "call_module" or len(last.users) > 1:
+        return None
+    module = network.get_submodule(str(last.target))
+    if not isinstance(module, nn.Conv2d | nn.Linear):
+        return None
+    output.args = (last.all_input_nodes[0],)
+    network.graph.erase_node(last)
+    network.recompile()
+    return OwnKernel(module)
 
 
 def unit_network(graph: Graph, layer: Layer) -> UnitNetwork:
@@ -64,4 +149,4 @@ def unit_network(graph: Graph, layer: Layer) -> UnitNetwork:
     For a layer whose units do not all see the same (behind global pooling, attention, adaptive
     pooling) the unit is the one at the center of the map, for which the image set is searched too.
     """
-    return UnitNetwork(graph, layer)
+    return UnitNetwork(graph, layer.node, smallest_canvas(graph, layer.node))

@@ -1,8 +1,9 @@
 """Streaming extremes: the K strongest and the K weakest responses of every unit.
 
-Memory holds K rows for every unit, whatever the number of images. At most one position per image
-and unit is kept, the strongest (weakest). Ties go to the lower image index, then to the lower
-position, so that the result does not depend on batches or on the order of images.
+Memory holds K rows for every unit and a few hundred waiting ones, whatever the number of images. At
+most one position per image and unit is kept, the strongest (weakest). Ties go to the lower image
+index, then to the lower position, so that the result does not depend on batches or on the order of
+images.
 """
 
 from __future__ import annotations
@@ -13,63 +14,127 @@ from torch import Tensor
 
 from pipeline.errors import NetworkError
 
+WAITING = 256  # images that wait, at least, before they are merged into what is kept
+_LAST_IMAGE = 2**32 - 1
+
+
+def peaks(
+    responses: Float[Tensor, "batch units rows columns"], sign: int
+) -> tuple[Float[Tensor, "units batch"], Int[Tensor, "units batch"]]:
+    """Return the strongest (weakest) response of every unit to every image, and where it is.
+
+    Args:
+        responses: of one layer.
+        sign: +1 for the largest responses, -1 for the smallest.
+
+    Returns:
+        Responses, and row-major positions, the first of several equal ones. A response that is not
+        a number is the extreme of its map.
+    """
+    # Reducing without looking for the place, channels last, is many times as fast; so the place is
+    # looked for among the maxima of rows, and then within one row.
+    maps = responses.permute(0, 2, 3, 1)
+    columns = maps.shape[2]
+    best, rows = _extreme(maps.amax(2) if sign > 0 else maps.amin(2), sign)
+    row = maps.gather(1, rows[:, None, None].expand(-1, 1, columns, -1))[:, 0]
+    return best.T, (rows * columns + _extreme(row, sign)[1]).T
+
+
+def _extreme(maps: Float[Tensor, "batch positions units"], sign: int) -> tuple[Tensor, Tensor]:
+    """Return the largest (smallest) value and its first position."""
+    found = maps.max(1) if sign > 0 else maps.min(1)
+    return found.values, found.indices
+
 
 class Extremes:
-    """The K largest values of every unit seen so far, with image and position.
+    """The K largest (smallest) responses of every unit seen so far, with image and position.
 
     Args:
         units: number of units.
         keep: K.
         sign: +1 keeps the largest responses, -1 the smallest.
-
-    Attributes:
-        responses: float32 [units, kept], best first; kept is at most K.
-        images: int64 [units, kept], image indices.
-        positions: int64 [units, kept], row-major positions on the layer's map.
+        device: where they are kept.
     """
 
-    def __init__(self, units: int, keep: int, sign: int) -> None:
+    def __init__(
+        self, units: int, keep: int, sign: int, device: torch.device | str = "cpu"
+    ) -> None:
         self.keep = keep
         self.sign = sign
-        self.responses = torch.empty(units, 0)
-        self.images = torch.empty(units, 0, dtype=torch.int64)
-        self.positions = torch.empty(units, 0, dtype=torch.int64)
+        # A key orders by response and then by image, the lower first: it stands for both.
+        self._keys = torch.empty(units, 0, dtype=torch.int64, device=device)
+        self._positions = torch.empty(units, 0, dtype=torch.int64, device=device)
+        self._waiting: list[tuple[Tensor, Tensor, Tensor]] = []
+
+    @property
+    def responses(self) -> Float[Tensor, "units kept"]:
+        """Responses, best first; kept is at most K."""
+        self._settle()
+        return _values(self._keys) * self.sign + 0.0  # no negative zeros
+
+    @property
+    def images(self) -> Int[Tensor, "units kept"]:
+        """Image indices."""
+        self._settle()
+        return _LAST_IMAGE - (self._keys & _LAST_IMAGE)
+
+    @property
+    def positions(self) -> Int[Tensor, "units kept"]:
+        """Row-major positions on the layer's map."""
+        self._settle()
+        return self._positions
 
     def add(
         self,
         indices: Int[Tensor, " batch"],
-        responses: Float[Tensor, "batch units rows columns"],
+        responses: Float[Tensor, "units batch"],
+        positions: Int[Tensor, "units batch"],
     ) -> None:
-        """Take in the responses of one layer to a batch of images.
+        """Take in the ``peaks`` of one layer for a batch of images.
 
         Args:
-            indices: the images' indices, each given once over all calls.
-            responses: their responses.
+            indices: the images' indices, from 0 to below 2^32, each given once over all calls.
+            responses: the best response of every unit to every image.
+            positions: where it is.
 
         Raises:
-            NetworkError: a response is not finite.
+            NetworkError: a response is not finite; it may be told only by a later call.
         """
-        flat = responses.flatten(2)
-        # max and min return the first of several equal positions.
-        best = flat.max(dim=2) if self.sign > 0 else flat.min(dim=2)
-        values = best.values.T.to(self.responses)
-        if not torch.isfinite(values).all():
-            image = int(indices[(~torch.isfinite(values)).any(0).nonzero()[0, 0]])
+        device = self._keys.device
+        self._waiting.append((indices.to(device), responses.float(), positions))
+        if sum(len(part[0]) for part in self._waiting) >= max(WAITING, self.keep):
+            self._settle()
+
+    def _settle(self) -> None:
+        if not self._waiting:
+            return
+        parts, self._waiting = self._waiting, []
+        images = torch.cat([part[0] for part in parts])
+        responses = torch.cat([part[1] for part in parts], 1)
+        if not torch.isfinite(responses).all():
+            image = int(images[(~torch.isfinite(responses)).any(0).nonzero()[0, 0]])
             raise NetworkError(
                 f"model: a response to image {image} is not finite; are the weights whole?"
             )
-        images = indices.to(self.images).expand(len(values), -1)
-        self._merge(values, images, best.indices.T.to(self.positions))
+        keys = torch.cat([self._keys, _keys(responses * self.sign, images)], 1)
+        positions = torch.cat([self._positions, *[part[2] for part in parts]], 1)
+        kept = keys.topk(min(self.keep, keys.shape[1]), dim=1)
+        self._keys = kept.values
+        self._positions = positions.gather(1, kept.indices)
 
-    def _merge(self, responses: Tensor, images: Tensor, positions: Tensor) -> None:
-        responses = torch.cat([self.responses, responses], 1)
-        images = torch.cat([self.images, images], 1)
-        positions = torch.cat([self.positions, positions], 1)
-        # Two stable sorts: by image, then by response, so that ties stay in the order of images.
-        by_image = images.argsort(dim=1, stable=True)
-        ordered = responses.gather(1, by_image)
-        by_response = ordered.argsort(dim=1, descending=self.sign > 0, stable=True)
-        chosen = by_image.gather(1, by_response[:, : self.keep])
-        self.responses = responses.gather(1, chosen)
-        self.images = images.gather(1, chosen)
-        self.positions = positions.gather(1, chosen)
+
+def _keys(
+    values: Float[Tensor, "units images"], images: Int[Tensor, " images"]
+) -> Int[Tensor, "units images"]:
+    """Return numbers that order as the values do and, where these are equal, fall with the image.
+
+    The bits of floats order as integers do; those of negative ones the other way round.
+    """
+    bits = (values + 0.0).view(torch.int32)
+    ordered = torch.where(bits >= 0, bits, bits ^ 0x7FFFFFFF).long()
+    return (ordered << 32) | (_LAST_IMAGE - images)
+
+
+def _values(keys: Int[Tensor, "units kept"]) -> Float[Tensor, "units kept"]:
+    ordered = (keys >> 32).int()
+    return torch.where(ordered >= 0, ordered, ordered ^ 0x7FFFFFFF).view(torch.float32)

@@ -12,7 +12,16 @@ from pipeline.errors import ImageError
 from pipeline.images.batches import Batch
 from pipeline.networks.layer_responses import LayerResponses
 from pipeline.networks.layers import Layer
-from pipeline.search.extremes import Extremes
+from pipeline.search.extremes import Extremes, peaks
+
+
+@dataclass(frozen=True)
+class Peaks:
+    """What one batch of images gives: responses and positions by layer name and sign."""
+
+    indices: Tensor
+    by_layer: dict[str, dict[int, tuple[Tensor, Tensor]]]
+    unreadable: dict[str, str]
 
 
 @dataclass
@@ -23,10 +32,31 @@ class Found:
     unreadable: dict[str, str] = field(default_factory=dict[str, str])
 
 
+def find_peaks(network: LayerResponses, batch: Batch, device: torch.device | str = "cpu") -> Peaks:
+    """Return the strongest and weakest responses of every unit to every image of a batch.
+
+    One layer is in memory at a time, and nothing waits for the device.
+
+    Args:
+        network: runs the layers.
+        batch: the images.
+        device: where the network runs.
+    """
+    by_layer: dict[str, dict[int, tuple[Tensor, Tensor]]] = {}
+
+    def take(layer: Layer, responses: Tensor) -> None:
+        by_layer[layer.name] = {sign: peaks(responses, sign) for sign in (1, -1)}
+
+    if len(batch.indices):
+        with torch.inference_mode():
+            images = batch.images.to(device, non_blocking=True)
+            network.visit(images.contiguous(memory_format=torch.channels_last), take)
+    return Peaks(batch.indices, by_layer, batch.unreadable)
+
+
 def search(
-    network: LayerResponses,
+    found: Iterable[Peaks],
     layers: Iterable[Layer],
-    batches: Iterable[Batch],
     *,
     total: int,
     keep: int = 100,
@@ -37,49 +67,36 @@ def search(
     """Return the top and bottom patches of every unit of some layers.
 
     Args:
-        network: runs the layers.
+        found: what ``find_peaks`` found in each batch, in any order.
         layers: the layers to record.
-        batches: the images, each once.
         total: number of images, to judge how many may be unreadable.
         keep: patches kept per unit and sign.
         max_unreadable: the search stops when more than this share of all images (and more than
             one) cannot be read.
-        device: where the network runs.
+        device: where the extremes are kept.
         progress: called with the number of images after each batch.
 
     Raises:
         ImageError: too many images cannot be read.
         NetworkError: a response is not finite.
     """
-    found = Found(
+    result = Found(
         {
-            layer.name: {sign: Extremes(layer.units, keep, sign) for sign in (1, -1)}
+            layer.name: {sign: Extremes(layer.units, keep, sign, device) for sign in (1, -1)}
             for layer in layers
         }
     )
-    with torch.inference_mode():
-        for batch in batches:
-            found.unreadable.update(batch.unreadable)
-            _check_unreadable(found.unreadable, max(1.0, max_unreadable * total), total)
-            if len(batch.indices):
-                network.visit(batch.images.to(device), _taker(found, batch.indices))
-            progress(len(batch.indices) + len(batch.unreadable))
-    if len(found.unreadable) == total:
-        _refuse(found.unreadable, total)
-    return found
-
-
-def _taker(found: Found, indices: Tensor) -> Callable[[Layer, Tensor], None]:
-    def take(layer: Layer, responses: Tensor) -> None:
-        for extremes in found.extremes[layer.name].values():
-            extremes.add(indices, responses)
-
-    return take
-
-
-def _check_unreadable(unreadable: dict[str, str], allowed: float, total: int) -> None:
-    if len(unreadable) > allowed:
-        _refuse(unreadable, total)
+    for batch in found:
+        result.unreadable.update(batch.unreadable)
+        if len(result.unreadable) > max(1.0, max_unreadable * total):
+            _refuse(result.unreadable, total)
+        for name, by_sign in batch.by_layer.items():
+            for sign, (responses, positions) in by_sign.items():
+                result.extremes[name][sign].add(batch.indices, responses, positions)
+        progress(len(batch.indices) + len(batch.unreadable))
+    if len(result.unreadable) == total:
+        _refuse(result.unreadable, total)
+    return result
 
 
 def _refuse(unreadable: dict[str, str], total: int) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from pipeline.ascent.plan import block_units
 from pipeline.config.build import code_digest
 from pipeline.networks.layers import Layer
 from pipeline.session.searched import extremes_result
@@ -17,8 +18,7 @@ from pipeline.store.results import Result
 from pipeline.store.tables import COLUMNS
 
 FLOOR_UNITS = 4  # units per layer and init that are climbed in float64 too
-BLOCK_PIXELS = 2**20  # of the canvases of one block of units: bounds memory
-BLOCK_UNITS = 32
+EXACT = "float64"
 
 
 @dataclass(frozen=True)
@@ -34,32 +34,33 @@ class Climb:
 
 
 def all_climbs(session: Session) -> list[Climb]:
-    """Return every climb of the run: float32 for all units, float64 for a sample of them."""
+    """Return every climb of the run: all units, and a sample of them in float64."""
     return [
         find_climb(session, layer, init, precision)
         for layer in session.parts.layers
         for init in session.parts.inits
-        for precision in ("float32", "float64")
+        for precision in (session.parts.config.precision, EXACT)
     ]
 
 
 def main_climbs(session: Session) -> list[Climb]:
-    """Return the float32 climbs of the run."""
-    return [climb for climb in all_climbs(session) if climb.precision == "float32"]
+    """Return the climbs of all units of the run."""
+    return [climb for climb in all_climbs(session) if climb.precision != EXACT]
 
 
-def find_climb(session: Session, layer: Layer, init: str, precision: str = "float32") -> Climb:
-    """Return one climb with the place of its result.
+def find_climb(session: Session, layer: Layer, init: str, precision: str | None = None) -> Climb:
+    """Return one climb with the place of its result, in the precision of the run if none is given.
 
     The blocks of units are part of what determines the result, because the composition of a batch
     can change the last bits of a response.
     """
     parts = session.parts
+    precision = precision or parts.config.precision
     units = parts.units[layer.name]
-    if precision == "float64":
+    if precision == EXACT:
         units = units[:: max(1, len(units) // FLOOR_UNITS)][:FLOOR_UNITS]
     plan = parts.canvas(layer)
-    size = max(1, min(BLOCK_UNITS, BLOCK_PIXELS // (plan.size[0] * plan.size[1])))
+    size = block_units(parts.crop(layer))
     starts = range(0, len(units), size)
     blocks = {f"block-{n:04d}": units[at : at + size] for n, at in enumerate(starts)}
     described = parts.inits[init]
@@ -83,7 +84,7 @@ def find_climb(session: Session, layer: Layer, init: str, precision: str = "floa
     }
     if described.needs_top_patches:
         determined_by["top_patches"] = extremes_result(session, layer).key
-    stage = "ascent" if precision == "float32" else "ascent_float64"
+    stage = "ascent_float64" if precision == EXACT else "ascent"
     name = f"{layer.name}/{init}"
     result = session.result(stage, layer.name, name, determined_by, list(blocks))
     return Climb(layer, init, units, precision, blocks, result)

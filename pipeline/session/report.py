@@ -1,9 +1,7 @@
-"""What a run says of itself: its record on disk and the last lines on the screen."""
+"""What a run says of itself: its record on disk and its findings in a few lines."""
 
 from __future__ import annotations
 
-import logging
-import os
 from pathlib import Path
 from typing import cast
 
@@ -14,8 +12,6 @@ from pipeline.session.session import Session
 from pipeline.store.provenance import provenance
 from pipeline.store.runs import write_record
 from pipeline.store.tables import read_table
-
-log = logging.getLogger(__name__)
 
 
 def write_run_record(session: Session, state: str, seconds: float) -> None:
@@ -63,36 +59,27 @@ def write_remaining_tables(session: Session) -> None:
             session.table(name, read(session))
 
 
-def report(session: Session, seconds: float) -> None:
-    """Print what was done, the median r of every layer, and where everything is."""
-    paths = session.paths
-    if session.done:
-        log.info("done in %.1f s", seconds)
-    else:
-        log.info("done in %.1f s: everything was in the store already", seconds)
+def findings(session: Session) -> list[str]:
+    """Return what a run found in a few lines: images set aside, the median r of every layer."""
+    lines: list[str] = []
     if session.unreadable:
-        log.info("images set aside: %d (see record.json)", len(session.unreadable))
+        lines.append(f"images set aside: {len(session.unreadable)} (see record.json)")
     if "correlations" in session.parts.config.stages:
-        _report_correlations(paths.tables)
-    for label, folder in (("tables", paths.tables), ("figures", paths.figures)):
-        if folder.is_dir():
-            log.info("%-8s %s", label, _short(folder))
-    log.info("%-8s %s", "run", _short(paths.folder))
+        lines += _correlations(session.paths.tables)
+    return lines
 
 
-def _report_correlations(tables: Path) -> None:
+def _correlations(tables: Path) -> list[str]:
+    lines: list[str] = []
     summary = read_table(tables, "correlation_summary")
     for inits, rows in summary.groupby(["init_a", "init_b"], sort=False):
-        log.info("median r between ascents from %s and %s:", *cast("tuple[str, str]", inits))
+        first, second = cast("tuple[str, str]", inits)
+        lines.append(f"median r between ascents from {first} and {second}:")
         for row in rows.to_dict("records"):
             undefined = ", {undefined} undefined" if row["undefined"] else ""
             line = (
                 "  {layer:<10} {median:6.3f}  [{ci_low:.3f}, {ci_high:.3f}]"
                 "  null {null_median:6.3f}  floor {floor:.3f}  {units} units" + undefined
             )
-            log.info("%s", line.format(**row))
-
-
-def _short(path: Path) -> str:
-    relative = os.path.relpath(path)
-    return relative if not relative.startswith("..") else str(path)
+            lines.append(line.format(**row))
+    return lines

@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import threading
 from collections.abc import Callable, Sequence
 from copy import deepcopy
+from dataclasses import dataclass
 from functools import lru_cache
-from itertools import count
 
 import numpy as np
 import torch
+from jaxtyping import Float, Int
+from torch import Tensor
 
 from pipeline.ascent.inits import Request
 from pipeline.ascent.loop import NOT_FINITE, ZERO_GRADIENT, ascend
 from pipeline.ascent.objectives import Objective
+from pipeline.ascent.plan import batches
+from pipeline.networks.layers import Layer
 from pipeline.session.climbed import (
+    EXACT,
     Climb,
     all_climbs,
     ascents,
@@ -25,8 +31,19 @@ from pipeline.session.climbed import (
 )
 from pipeline.session.searched import read_patches
 from pipeline.session.session import Session
+from pipeline.store.results import Arrays
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Units of one block that are climbed together."""
+
+    climb: Climb
+    block: str
+    units: Sequence[int]
+    last: bool
 
 
 def run(session: Session) -> None:
@@ -42,41 +59,94 @@ def run(session: Session) -> None:
 
 
 def _climb(session: Session, items: Sequence[tuple[Climb, str]]) -> None:
+    runner = session.parts.runner
     images = sum(len(climb.blocks[item]) for climb, item in items)
     log.info("ascent: climbing %d images in %d blocks", images, len(items))
-
-    @lru_cache(maxsize=1)
-    def objective(layer: str, precision: str) -> Objective:
-        found = next(climb.layer for climb, _ in items if climb.layer.name == layer)
-        built = session.parts.objective(found)
-        if precision == "float64" and isinstance(built, torch.nn.Module):
-            return deepcopy(built).to(_device(session, precision)).double()
-        return built
-
     for climb in {id(climb): climb for climb, _ in items}.values():
         session.begin(climb.result)
+    plan = [batch for climb, item in items for batch in _batches(session, climb, item)]
+    objectives = _Objectives(session)
+    done = runner.run(plan, lambda batch: _climb_batch(session, batch, objectives))
+    block: list[Arrays] = []
+    written = 0
+    runner.allow_tf32(session.parts.config.precision == "tf32")
+    try:
+        with runner.progress("ascent: images", images) as advance:
+            for batch, (arrays, status) in zip(plan, done, strict=True):
+                block.append(arrays | {"status": np.array(status)})
+                advance(len(batch.units))
+                if batch.last:
+                    _write(batch, block)
+                    block = []
+                    session.done += 1
+                    written += 1
+                    session.tracker.log({"ascent/share": written / len(items)})
+    finally:
+        done.close()
+        runner.allow_tf32(False)
 
-    blocks_done = count(1)
 
-    def work(item: tuple[Climb, str]) -> None:
-        climb, name = item
-        _climb_block(session, climb, name, objective(climb.layer.name, climb.precision))
-        session.done += 1
-        session.tracker.log({"ascent/share": next(blocks_done) / len(items)})
-
-    session.parts.runner.run("ascent: blocks", items, work)
+def _batches(session: Session, climb: Climb, block: str) -> list[Batch]:
+    units = climb.blocks[block]
+    crop = session.parts.crop(climb.layer)
+    parts = batches(units, crop, _device(session, climb.precision).type)
+    return [Batch(climb, block, part, part is parts[-1]) for part in parts]
 
 
-def _climb_block(session: Session, climb: Climb, name: str, objective: Objective) -> None:
-    parts, units = session.parts, climb.blocks[name]
+def _write(batch: Batch, parts: Sequence[Arrays]) -> None:
+    whole = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    status = whole.pop("status").tolist()
+    batch.climb.result.write(batch.block, whole, {"status": status})
+
+
+class _Objectives:
+    """The objectives of the layers at work, each built once; threads at work share them."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self.lock = threading.Lock()
+        self.build = lru_cache(maxsize=2)(self._build)
+
+    def __call__(self, layer: Layer, precision: str) -> Objective:
+        with self.lock:
+            return self.build(layer, precision)
+
+    def _build(self, layer: Layer, precision: str) -> Objective:
+        objective = self.session.parts.objective(layer)
+        if precision not in (EXACT, "bfloat16") or not isinstance(objective, torch.nn.Module):
+            return objective
+        device = _device(self.session, precision)
+        converted = deepcopy(objective).to(device, getattr(torch, precision))
+        return converted if precision == EXACT else Rounded(converted)
+
+
+class Rounded:
+    """An objective that computes in bfloat16 on images that are kept in float32."""
+
+    def __init__(self, objective: Objective) -> None:
+        self.objective = objective
+        self.input_size = objective.input_size
+
+    def __call__(
+        self, images: Float[Tensor, "batch 3 height width"], units: Int[Tensor, " batch"], /
+    ) -> Float[Tensor, " batch"]:
+        """Return one score per image."""
+        return self.objective(images.to(torch.bfloat16), units).to(images.dtype)
+
+
+def _climb_batch(
+    session: Session, batch: Batch, objectives: _Objectives
+) -> tuple[Arrays, list[str]]:
+    parts, climb = session.parts, batch.climb
+    objective = objectives(climb.layer, climb.precision)
 
     def patches(wanted: Sequence[int], rank: int, sign: int) -> torch.Tensor:
         return read_patches(session, climb.layer, wanted, rank, sign)
 
     request = Request(
-        units,
+        batch.units,
         objective.input_size,
-        [_generator(session, climb, unit) for unit in units],
+        [_generator(session, climb, unit) for unit in batch.units],
         parts.network.preprocessing,
         patches,
     )
@@ -84,22 +154,25 @@ def _climb_block(session: Session, climb: Climb, name: str, objective: Objective
     device = _device(session, climb.precision)
     done = ascend(
         objective,
-        torch.tensor(units, device=device),
-        starts.to(device=device, dtype=getattr(torch, climb.precision)),
+        torch.tensor(batch.units, device=device),
+        starts.to(
+            device=device, dtype=torch.float64 if climb.precision == EXACT else torch.float32
+        ),
         parts.optimizer,
+        check=parts.runner.check,
     )
     arrays = {
-        "units": np.array(units),
+        "units": np.array(batch.units),
         "starts": starts.numpy(),
         "images": done.images.cpu().numpy(),
         "responses": done.responses.cpu().numpy(),
     }
-    climb.result.write(name, arrays, {"status": done.status})
+    return arrays, done.status
 
 
 def _device(session: Session, precision: str) -> torch.device:
     device = session.parts.runner.device
-    return torch.device("cpu") if device.type == "mps" and precision == "float64" else device
+    return torch.device("cpu") if device.type == "mps" and precision == EXACT else device
 
 
 def _generator(session: Session, climb: Climb, unit: int) -> torch.Generator:

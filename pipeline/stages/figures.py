@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 from jaxtyping import Float
 from matplotlib.figure import Figure
+from PIL import Image
 
 from pipeline.figures import scaling, style
-from pipeline.figures.contact_sheet import contact_sheet
+from pipeline.figures.contact_sheet import contact_sheet, png, unit_sheet
 from pipeline.figures.correlations import box_plot, histograms
 from pipeline.figures.trajectories import ascent_curves
 from pipeline.figures.triptych import triptych, triptych_grid
 from pipeline.networks.layers import Layer
-from pipeline.session.climbed import all_climbs, find_climb, trajectories
+from pipeline.session.climbed import all_climbs, find_climb, read_responses, trajectories
 from pipeline.session.correlated import all_pairs, correlations
 from pipeline.session.searched import SIGNS, extremes_result, read_patches
 from pipeline.session.session import Session
@@ -25,7 +29,6 @@ from pipeline.store.runs import read_images
 
 log = logging.getLogger(__name__)
 PLOT_DPI = 300
-SHEET_DPI = 200  # a patch is printed under an inch wide
 CAPTION = (
     f"{scaling.DESCRIPTIONS['symmetric']} Plain gray beside a top patch lies outside its image."
 )
@@ -35,20 +38,32 @@ Panels = list[tuple[str, Float[np.ndarray, "_ _ 3"]]]
 def run(session: Session) -> None:
     """Draw every figure that the results in the store allow."""
     log.info("figures: drawing")
-    for name, figure in _plots(session):
-        _save(session, name, figure, PLOT_DPI)
-    for name, figure in _contact_sheets(session):
-        _save(session, name, figure, SHEET_DPI)
+    # Pillow composes and encodes in other threads while matplotlib draws in this one.
+    with ThreadPoolExecutor() as pool:
+        sheets = {
+            name: pool.submit(_save_sheet, session, name, draw) for name, draw in _sheets(session)
+        }
+        for name, figure in _plots(session):
+            _save(session, name, figure)
+        for name, saved in sheets.items():
+            session.tracker.figure(name, saved.result())
     _tell_undrawn(session)
 
 
-def _save(session: Session, name: str, figure: Figure, dpi: int) -> None:
+def _save(session: Session, name: str, figure: Figure) -> None:
     for kind in session.parts.config.figures.formats:
-        content = style.render(figure, cast("Any", kind), dpi)
+        content = style.render(figure, cast("Any", kind), PLOT_DPI)
         path = session.paths.figures / f"{name}.{kind}"
         write_whole(path, lambda temporary, content=content: temporary.write_bytes(content))
         if kind == "png":
             session.tracker.figure(name, path)
+
+
+def _save_sheet(session: Session, name: str, draw: Callable[[], Image.Image]) -> Path:
+    content = png(draw())
+    path = session.paths.figures / f"{name}.png"
+    write_whole(path, lambda temporary: temporary.write_bytes(content))
+    return path
 
 
 def _plots(session: Session) -> Iterator[tuple[str, Figure]]:
@@ -114,27 +129,39 @@ def _triptychs(session: Session, layer: Layer) -> Iterator[tuple[str, Figure]]:
         yield f"triptychs_{layer.name}", triptych_grid(rows, title, CAPTION)
 
 
-def _contact_sheets(session: Session) -> Iterator[tuple[str, Figure]]:
+def _sheets(session: Session) -> Iterator[tuple[str, Callable[[], Image.Image]]]:
     for layer in session.parts.layers:
         if extremes_result(session, layer).missing():
             log.info("figures: no top patches of %s in the store, so none are shown", layer.name)
         else:
-            yield from _layer_sheets(session, layer)
+            for sign, word in SIGNS.items():
+                yield f"{word}_patches_{layer.name}", partial(_patch_sheet, session, layer, sign)
+        for init in session.parts.inits:
+            if not find_climb(session, layer, init).result.missing():
+                yield f"ascents_{layer.name}_{init}", partial(_ascent_sheet, session, layer, init)
 
 
-def _layer_sheets(session: Session, layer: Layer) -> Iterator[tuple[str, Figure]]:
-    config = session.parts.config.figures
+def _patch_sheet(session: Session, layer: Layer, sign: int) -> Image.Image:
+    config, word = session.parts.config.figures, SIGNS[sign]
     units = session.parts.units[layer.name][: config.contact_units]
-    arrays, _ = extremes_result(session, layer).read("extremes")
-    for sign, word in SIGNS.items():
-        responses = arrays[f"{word}_responses"][units, : config.contact_ranks]
-        columns = [
-            _patches(session, layer, units, sign, rank) for rank in range(responses.shape[1])
-        ]
-        name = f"{session.parts.network.name} {layer.name}"
-        title = f"{name}: {word} patches and responses (plain gray: outside the image)"
-        sheet = contact_sheet(np.stack(columns, axis=1), responses, list(units), title)
-        yield f"{word}_patches_{layer.name}", sheet
+    arrays, _ = extremes_result(session, layer).read("extremes", (f"{word}_responses",))
+    responses = arrays[f"{word}_responses"][units, : config.contact_ranks]
+    columns = [_patches(session, layer, units, sign, rank) for rank in range(responses.shape[1])]
+    name = f"{session.parts.network.name} {layer.name}"
+    title = f"{name}: {word} patches and responses (plain gray: outside the image)"
+    return contact_sheet(np.stack(columns, axis=1), responses, list(units), title)
+
+
+def _ascent_sheet(session: Session, layer: Layer, init: str) -> Image.Image:
+    climb = find_climb(session, layer, init)
+    found = read_images(climb.result)
+    _, responses, _ = read_responses(climb)
+    shown = np.stack([scaling.to_display(added, "symmetric") for added in found.added])
+    title = (
+        f"{session.parts.network.name} {layer.name}: added from {init}, unit and final response"
+        f" ({scaling.DESCRIPTIONS['symmetric'].rstrip('.').lower()})"
+    )
+    return unit_sheet(shown, responses[:, -1], found.units.tolist(), title)
 
 
 def _patches(

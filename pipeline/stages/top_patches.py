@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from contextlib import closing
 
-from pipeline.images.batches import batches
+from pipeline.images.batches import load_batch, split
 from pipeline.networks.layer_responses import LayerResponses
 from pipeline.networks.layers import Layer
 from pipeline.search.extremes import Extremes
-from pipeline.search.top_patches import search
+from pipeline.search.top_patches import find_peaks, search
 from pipeline.session.searched import SIGNS, extremes_result, top_patches
 from pipeline.session.session import Session
 from pipeline.store.results import Arrays
@@ -35,15 +36,20 @@ def _search(session: Session, layers: Sequence[Layer]) -> None:
     total = len(parts.images)
     names = ", ".join(layer.name for layer in layers)
     log.info("top_patches: searching %d images for %s", total, names)
-    with parts.runner.progress("top_patches: images", total) as advance:
+    network, device = LayerResponses(parts.graph, layers), parts.runner.device
+    peaks = parts.runner.stream(
+        split(total, config.batch_size),
+        lambda indices: load_batch(parts.images, indices),
+        lambda batch: find_peaks(network, batch, device),
+    )
+    with parts.runner.progress("top_patches: images", total) as advance, closing(peaks):
         found = search(
-            LayerResponses(parts.graph, layers),
+            peaks,
             layers,
-            batches(parts.images, config.batch_size, parts.runner.workers),
             total=total,
             keep=config.keep,
             max_unreadable=config.max_unreadable,
-            device=parts.runner.device,
+            device=device,
             progress=advance,
         )
     for name, reason in found.unreadable.items():
@@ -58,7 +64,7 @@ def _search(session: Session, layers: Sequence[Layer]) -> None:
 
 def _arrays(extremes: dict[int, Extremes]) -> Arrays:
     return {
-        f"{SIGNS[sign]}_{field}": getattr(found, field).numpy()
+        f"{SIGNS[sign]}_{field}": getattr(found, field).cpu().numpy()
         for sign, found in extremes.items()
         for field in ("responses", "images", "positions")
     }

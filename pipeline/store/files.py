@@ -10,6 +10,10 @@ from uuid import uuid4
 
 from pipeline.errors import StoreError
 
+# Asking for it means setting it, which must not happen while other threads write.
+_UMASK = os.umask(0)
+os.umask(_UMASK)
+
 
 def write_whole(path: Path, write: Callable[[Path], object]) -> None:
     """Write a file under a temporary name beside it, sync it and rename it.
@@ -28,16 +32,10 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> None:
         write(temporary)
         with temporary.open("rb") as written:
             os.fsync(written.fileno())
-        temporary.chmod(0o666 & ~_umask())  # some writers make files that no colleague can read
+        temporary.chmod(0o666 & ~_UMASK)  # some writers make files that no colleague can read
         temporary.replace(path)
     except OSError as error:
         raise StoreError(f"out: '{path}' cannot be written ({error.strerror or error})") from error
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

@@ -1,6 +1,7 @@
 """Where everything lies. No other place builds a path below ``out``.
 
 <out>/store/<stage>/<network>/<layer>/<key>/   results, by the configuration that determines them
+<out>/store/finished/<fingerprint>.json        which run has done all of a configuration
 <out>/runs/<name>/<date_time>/                 one run: config, record, log, tables, figures
 """
 
@@ -22,6 +23,10 @@ class Layout:
     def result(self, stage: str, network: str, layer: str, key: str) -> Path:
         """Return the folder of one result."""
         return self.out / "store" / stage / network / layer / key
+
+    def finished(self, fingerprint: str) -> Path:
+        """Return the note on the finished run of a fingerprint."""
+        return self.out / "store" / "finished" / f"{fingerprint}.json"
 
     def runs(self, name: str) -> Path:
         """Return the folder of all runs of one name."""

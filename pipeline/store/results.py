@@ -22,7 +22,7 @@ from pipeline.errors import StoreError
 from pipeline.store.files import write_whole
 from pipeline.store.layout import Layout
 
-RESULT_VERSION = 1  # raised whenever the code changes numbers
+RESULT_VERSION = 2  # raised whenever the code changes numbers
 
 Arrays = dict[str, np.ndarray]
 

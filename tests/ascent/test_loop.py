@@ -118,5 +118,5 @@ def test_last_response_is_the_response_of_the_returned_image(kernels: Tensor):
     units = torch.tensor([0, 1, 2])
     starts = torch.zeros(3, 3, 2, 2)
     done = ascend(Dot(kernels), units, starts, sgd(steps=7))
-    assert torch.equal(done.responses[:, -1], Dot(kernels)(done.images, units))
+    torch.testing.assert_close(done.responses[:, -1], Dot(kernels)(done.images, units))
     assert done.responses.shape == (3, 8)

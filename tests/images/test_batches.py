@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from pipeline.errors import ImageError
-from pipeline.images.batches import batches
+from pipeline.images.batches import load_batch, split
 from pipeline.images.image_sets import ImageSet
 
 
@@ -18,11 +18,14 @@ def numbered(count: int, bad: set[int]) -> ImageSet:
     return ImageSet([f"{n}.png" for n in range(count)], (2, 2), {}, load, decoding=True)
 
 
-@pytest.mark.parametrize("workers", [0, 2])
-def test_every_image_comes_once_with_its_index_and_bad_ones_are_named(workers: int):
+@pytest.mark.parametrize("size", [1, 3, 11, 20])
+def test_every_image_comes_once_with_its_index_and_bad_ones_are_named(size: int):
+    images = numbered(11, {3, 4, 5})
     seen: dict[int, float] = {}
     unreadable: dict[str, str] = {}
-    for batch in batches(numbered(11, {3, 4, 5}), 3, workers):
+    for indices in split(11, size):
+        batch = load_batch(images, indices)
+        assert len(batch.indices) + len(batch.unreadable) == len(indices) <= size
         unreadable |= batch.unreadable
         for index, image in zip(batch.indices.tolist(), batch.images, strict=True):
             seen[index] = image[0, 0, 0].item()
@@ -32,5 +35,4 @@ def test_every_image_comes_once_with_its_index_and_bad_ones_are_named(workers: i
 
 def test_order_is_kept():
     order = [4, 0, 2]
-    (batch,) = batches(numbered(5, set()), 3, order=order)
-    assert batch.indices.tolist() == order
+    assert load_batch(numbered(5, set()), order).indices.tolist() == order

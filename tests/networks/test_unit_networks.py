@@ -144,7 +144,7 @@ def test_squeeze_and_excitation_takes_the_whole_input():
     (early, late) = network.layers(["conv2", "features.2.0.block.0.0"])
     assert unit_network(network.graph, early).input_size < (64, 48)
     asked = unit_network(network.graph, late)
-    assert asked.input_size == asked.canvas_size == (64, 48)
+    assert asked.input_size == asked.canvas.size == (64, 48)
     image = random_images(1, (64, 48))
     whole = network.graph.truncated([late.node])(image)[0]
     units = torch.arange(late.units)
@@ -183,7 +183,7 @@ def test_padding_that_holds_or_hides_pixels_is_not_taken_for_zeros(first, filled
     (layer,) = find_layers(graph, "conv1", "net")
     image = random_images(1, (12, 12))
     asked = unit_network(graph, layer)
-    row, column = asked.position
+    row, column = asked.canvas.position
     for place in inside_places(graph, layer, (12, 12)):
         top, left, bottom, right = receptive_field(graph, layer.node, place)
         cut = image[..., top:bottom, left:right].expand(4, -1, -1, -1)
@@ -210,7 +210,7 @@ def test_a_map_of_one_position_that_is_broadcast_does_not_shift(filled):
     assert receptive_field(graph, node, (0, 5)) == (-1, 0, 5, 7)
     asked = unit_network(graph, Layer("last", "last", 0, node, 4, (8, 8)))
     # The unit in the middle: the convolution sees rows and columns 3 to 5, the gate from 0 on.
-    assert asked.canvas_size == (8, 8)
+    assert asked.canvas.size == (8, 8)
     assert asked.input_size == (6, 6)
     image = random_images(1, (8, 8))
     whole = graph.module(image)[0, :, 4, 4]

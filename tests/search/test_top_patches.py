@@ -5,12 +5,12 @@ import torch
 from torch import nn
 
 from pipeline.errors import ImageError
-from pipeline.images.batches import Batch, batches
+from pipeline.images.batches import Batch, load_batch
 from pipeline.images.image_sets import ImageSet
 from pipeline.networks.graph import Graph
 from pipeline.networks.layer_responses import LayerResponses
 from pipeline.networks.layers import find_layers
-from pipeline.search.top_patches import search
+from pipeline.search.top_patches import find_peaks, search
 
 
 @pytest.fixture(scope="module")
@@ -45,9 +45,11 @@ def image_set(count, unreadable=()):
 
 def found(layers, images, *, batch_size=4, order=None, **options):
     graph, asked = layers
-    asked_batches = batches(images, batch_size, order=order)
     runs = LayerResponses(graph, asked)
-    return search(runs, asked, asked_batches, total=len(images), **options)
+    order = order or list(range(len(images)))
+    parts = (order[at : at + batch_size] for at in range(0, len(order), batch_size))
+    peaks = (find_peaks(runs, load_batch(images, part)) for part in parts)
+    return search(peaks, asked, total=len(images), **options)
 
 
 def test_every_layer_is_searched_before_its_nonlinearity(layers, network):
@@ -140,7 +142,8 @@ def test_a_batch_of_unreadable_images_alone_is_passed_over(layers):
     _, pixels = image_set(2)
     empty = Batch(torch.empty(0, dtype=torch.int64), torch.empty(0, 3, 9, 9), {"a": "is gone"})
     whole = Batch(torch.tensor([0, 1]), pixels, {})
-    result = search(LayerResponses(graph, asked), asked, [empty, whole], total=3)
+    runs = LayerResponses(graph, asked)
+    result = search([find_peaks(runs, empty), find_peaks(runs, whole)], asked, total=3)
     assert result.extremes["conv1"][1].images.shape == (4, 2)
     assert result.unreadable == {"a": "is gone"}
 
@@ -168,9 +171,9 @@ def test_the_published_search_of_alexnet(reference_data):
     reference = np.load(reference_data / "alexnet_reference.npz")
     assert [*images.names] == [str(name) for name in reference["files"][:60]]
     asked = network.layers(["conv1", "conv2", "conv3"])
-    result = search(
-        LayerResponses(network.graph, asked), asked, batches(images, 20), total=60, keep=60
-    )
+    runs = LayerResponses(network.graph, asked)
+    peaks = (find_peaks(runs, load_batch(images, range(n, n + 20))) for n in (0, 20, 40))
+    result = search(peaks, asked, total=60, keep=60)
     compared = 0
     for layer in asked:
         for sign, kind in ((1, "top"), (-1, "bot")):

@@ -113,11 +113,12 @@ def test_figures_are_whole_pictures(small_run: Session):
     expected = {"correlations_zeros_top_patch", "histograms_zeros_top_patch", "ascent_curves"}
     for layer in ("conv1", "conv2", "conv3"):
         expected |= {f"triptychs_{layer}", f"top_patches_{layer}", f"bottom_patches_{layer}"}
+        expected |= {f"ascents_{layer}_zeros", f"ascents_{layer}_top_patch"}
     assert names == expected
     for path in small_run.paths.figures.glob("*.png"):
         with Image.open(path) as picture:
             picture.load()
-            assert min(picture.size) > 300
+            assert min(picture.size) > 100
 
 
 def test_same_command_again_computes_nothing_and_gives_the_same_tables(
@@ -144,7 +145,7 @@ def test_other_process_settings_give_the_same_bits(
     small_run: Session, run_pipeline: RunPipeline, tmp_path: Path
 ):
     stages = "stages=[top_patches,ascent,correlations]"
-    other = run_pipeline(*SMALL, f"out={tmp_path}", stages, "runner.workers=0")
+    other = run_pipeline(*SMALL, f"out={tmp_path}", stages, "runner.threads=1")
     assert other.done > 0
     first, second = (pipeline.open_run(s.paths.folder) for s in (small_run, other))
     for name in ("top_patches", "ascents", "correlations", "correlation_summary"):

@@ -1,0 +1,137 @@
+"""Runs that repeat a finished one: found without loading torch, and answered from its folder.
+
+A run is known by its fingerprint: its configuration, the code, and the size and time of every file
+and folder that the configuration names. The fingerprint only saves work that would find every
+result in the store; what is in the store is still known by its contents alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import pipeline
+from pipeline.config.schema import Config
+from pipeline.store.files import write_whole
+from pipeline.store.layout import Layout, RunPaths
+
+# What does not change any table or figure of a run.
+_WITHOUT_EFFECT = ("out", "name", "runner")
+
+
+def fingerprint(config: Config) -> str:
+    """Return a digest of all that a run depends on."""
+    settings = {key: value for key, value in asdict(config).items() if key not in _WITHOUT_EFFECT}
+    digest = hashlib.sha256(json.dumps(settings, sort_keys=True, default=str).encode())
+    for path in (Path(pipeline.__file__).parent, *_files(settings)):
+        for line in _stamps(path):
+            digest.update(line.encode("utf-8", "surrogateescape"))
+    return digest.hexdigest()[:16]
+
+
+def remember(layout: Layout, key: str, paths: RunPaths) -> None:
+    """Note that the run of a fingerprint has finished."""
+    note = {
+        "run": paths.folder.relative_to(layout.out).as_posix(),
+        "files": [path.relative_to(paths.folder).as_posix() for path in _drawn(paths)],
+    }
+    text = json.dumps(note, indent=2) + "\n"
+    write_whole(layout.finished(key), lambda path: path.write_text(text, encoding="utf-8"))
+
+
+def find_finished(layout: Layout, key: str) -> RunPaths | None:
+    """Return a finished run of a fingerprint, all of whose files and results are still there."""
+    try:
+        note = json.loads(layout.finished(key).read_text(encoding="utf-8"))
+        paths = RunPaths(layout.out / note["run"])
+        record = read_record(paths)
+        whole = record["state"] == "finished" and all(
+            _has_content(paths.folder / name) for name in note["files"]
+        )
+        places = [place for stage in record["results"].values() for place in stage.values()]
+        items = [
+            layout.out / place["folder"] / f"{item}.safetensors"
+            for place in places
+            for item in place["items"]
+        ]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None  # never run, moved away, or damaged: the run is done in the usual way
+    return paths if whole and all(_has_content(item) for item in items) else None
+
+
+def repeat(former: RunPaths, paths: RunPaths) -> dict[str, Any]:
+    """Copy tables and figures of a former run and return its record for the new one."""
+    for path in _drawn(former):
+        copy = paths.folder / path.relative_to(former.folder)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(path, copy)
+    return read_record(former)
+
+
+def read_record(paths: RunPaths) -> dict[str, Any]:
+    """Return the record of a run."""
+    return json.loads(paths.record.read_text(encoding="utf-8"))
+
+
+def _drawn(paths: RunPaths) -> list[Path]:
+    folders = [folder for folder in (paths.tables, paths.figures) if folder.is_dir()]
+    return sorted(path for folder in folders for path in folder.iterdir() if path.is_file())
+
+
+def _has_content(path: Path) -> bool:
+    return path.is_file() and path.stat().st_size > 0
+
+
+def _files(settings: Any) -> Iterator[Path]:
+    """Yield the files and folders that a configuration names, and the code of its own targets."""
+    if isinstance(settings, Mapping):
+        target = settings.get("_target_")
+        if isinstance(target, str) and not target.startswith("pipeline."):
+            yield from _code(target)
+        for value in settings.values():
+            yield from _files(value)
+    elif isinstance(settings, list | tuple):
+        for value in settings:
+            yield from _files(value)
+    elif isinstance(settings, str) and settings and len(settings) < 4096:
+        path = Path(settings).expanduser()
+        if path.exists():
+            yield path
+
+
+def _code(target: str) -> Iterator[Path]:
+    module = target
+    while module := module.rpartition(".")[0]:
+        try:
+            spec = find_spec(module)
+        except (ImportError, ValueError):
+            continue
+        if spec is not None and spec.origin is not None:
+            yield Path(spec.origin)
+            return
+
+
+def _stamps(path: Path) -> Iterator[str]:
+    """Yield name, size and time of a file, or of all files below a folder."""
+    if path.is_file():
+        yield _stamp(path)
+        return
+    for parent, folders, names in os.walk(path, followlinks=False):
+        folders[:] = sorted(name for name in folders if name != "__pycache__")
+        for name in sorted(names):
+            yield _stamp(Path(parent, name))
+
+
+def _stamp(path: Path) -> str:
+    try:
+        stat = path.stat()
+    except OSError:
+        return f"{path} unreadable\n"
+    return f"{path} {stat.st_size} {stat.st_mtime_ns}\n"

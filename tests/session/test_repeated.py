@@ -1,0 +1,156 @@
+"""A run that repeats a finished one is answered from its folder, and only where that is right."""
+
+import json
+import logging
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pipeline.cli import run
+from pipeline.session.repeated import find_finished, fingerprint
+from pipeline.store.layout import Layout
+
+LITTLE = (
+    "layers=[conv1]",
+    "units=0:2",
+    "optimizer.steps=2",
+    "search.keep=2",
+    "tracking=none",
+    "runner.accelerator=cpu",
+    "figures.formats=[png]",
+)
+
+
+@pytest.fixture
+def little(tmp_path: Path, composed):
+    """A configuration on a folder of three small pictures."""
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    rng = np.random.default_rng(3)
+    for number in range(3):
+        pixels = rng.integers(0, 255, (100, 110, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(photos / f"{number}.png")
+    images = ("images=folder", f"images.root={photos}", "images.resize=null")
+    return composed(*LITTLE, *images, f"out={tmp_path / 'out'}")
+
+
+@pytest.fixture
+def finished(little):
+    run(little)
+    return little
+
+
+def runs(config):
+    return sorted(Path(config.out, "runs", config.name).iterdir())
+
+
+def known(config):
+    return find_finished(Layout(config.out), fingerprint(config)) is not None
+
+
+@pytest.fixture
+def said():
+    """What the pipeline says, line by line."""
+    lines: list[str] = []
+    handler = logging.Handler()
+    handler.emit = lambda record: lines.append(record.getMessage())
+    logging.getLogger("pipeline").addHandler(handler)
+    yield lines
+    logging.getLogger("pipeline").removeHandler(handler)
+
+
+def test_a_run_is_repeated_with_all_its_files_and_says_so(finished, said):
+    run(finished)
+    first, second = runs(finished)
+    said = "\n".join(said)
+    assert "everything was in the store already: repeats " in said
+    assert "median r between ascents from zeros and top_patch:" in said
+    for part in ("tables", "figures"):
+        names = [path.name for path in sorted((first / part).iterdir())]
+        assert names
+        assert names == [path.name for path in sorted((second / part).iterdir())]
+        for name in names:
+            assert (first / part / name).read_bytes() == (second / part / name).read_bytes()
+    record = json.loads((second / "record.json").read_text())
+    assert record["computed"] == 0
+    assert record["state"] == "finished"
+    assert record["repeats"] == f"runs/main/{first.name}"
+    assert (second / "config.yaml").read_text() == (first / "config.yaml").read_text()
+
+
+def test_torch_is_not_even_loaded_for_it(finished):
+    code = (
+        "import sys, json; from pipeline.cli import run; from pipeline.config.schema import *;"
+        "values = json.load(sys.stdin); nested = ('search', 'figures', 'training');"
+        "kinds = (SearchConfig, FiguresConfig, TrainingConfig);"
+        "parts = {name: kind(**values.pop(name)) for name, kind in zip(nested, kinds)};"
+        "run(Config(**values, **parts)); assert 'torch' not in sys.modules"
+    )
+    from dataclasses import asdict
+
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        input=json.dumps(asdict(finished)),
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=Path(__file__).parents[2],
+    )
+    assert done.returncode == 0, done.stderr
+    assert "repeats" in done.stdout
+
+
+def test_name_out_and_runner_do_not_matter_and_all_else_does(finished, composed):
+    assert known(finished)
+    assert known(replace(finished, name="other", runner={"threads": 7}))
+    assert not known(replace(finished, seed=1))
+    assert not known(replace(finished, tracking={"_target_": "pipeline.tracking.wandb"}))
+    assert not known(replace(finished, out=finished.out + "2"))
+
+
+@pytest.mark.parametrize("lost", ["figures/*.png", "tables/ascents.parquet", "record.json"])
+def test_a_run_that_has_lost_a_file_is_done_again(finished, lost):
+    next(runs(finished)[0].glob(lost)).unlink()
+    assert not known(finished)
+
+
+def test_a_run_whose_results_have_gone_is_done_again(finished):
+    next(Path(finished.out, "store").rglob("block-*.safetensors")).unlink()
+    assert not known(finished)
+
+
+def test_pictures_that_were_changed_added_or_taken_away_are_noticed(finished):
+    photos = Path(finished.images["root"])
+    key = fingerprint(finished)
+    (photos / "new.png").write_bytes(b"a picture to come")
+    assert fingerprint(finished) != key
+    (photos / "new.png").unlink()
+    assert fingerprint(finished) == key
+    time = (photos / "1.png").stat().st_mtime + 5
+    os.utime(photos / "1.png", (time, time))
+    assert fingerprint(finished) != key
+
+
+def test_own_code_that_was_edited_is_noticed(little, tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    own = tmp_path / "my_objectives.py"
+    own.write_text("def mine(graph, layer): ...\n")
+    config = replace(little, objective={"_target_": "my_objectives.mine"})
+    key = fingerprint(config)
+    assert fingerprint(config) == key
+    own.write_text("def mine(graph, layer, strength=2): ...\n")
+    assert fingerprint(config) != key
+
+
+def test_a_damaged_note_is_no_obstacle(finished):
+    note = Layout(finished.out).finished(fingerprint(finished))
+    note.write_text("{")
+    assert not known(finished)
+    run(finished)
+    assert known(finished)
