@@ -7,7 +7,7 @@ export UV_SYSTEM_CERTS = 1
 export UV_NATIVE_TLS = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install figures test test-slow test-gpu check lock miniature clean
+.PHONY: help install figures test test-slow test-gpu bench bench-gpu check lock miniature clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -35,6 +35,12 @@ test-slow: install ## the slow tests
 
 test-gpu: install ## the tests that need a GPU
 	$(RUN) pytest -m gpu
+
+bench: install ## speed against plain code and the machine's peak (about ten minutes, quiet machine)
+	$(RUN) tests.benchmarks
+
+bench-gpu: install ## the same on a CUDA device
+	$(RUN) tests.benchmarks --device cuda
 
 check: install ## style, types, import order, spelling
 	$(VENV)/bin/ruff check .

@@ -21,7 +21,7 @@ import torch
 from jaxtyping import Float
 from PIL import Image
 from torch import Tensor
-from torchvision.transforms import functional as transforms
+from torchvision.transforms.v2 import functional as transforms
 
 from pipeline.errors import ConfigError, ImageError
 from pipeline.images.bundled import bundled_photographs

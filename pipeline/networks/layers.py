@@ -16,6 +16,7 @@ from torch import Tensor, fx, nn
 
 from pipeline.errors import ConfigError, nearest
 from pipeline.networks.graph import Graph
+from pipeline.networks.operations import operation_name
 from pipeline.networks.receptive_fields import center
 
 
@@ -84,6 +85,7 @@ def find_layers(graph: Graph, names: str | Sequence[str], network: str) -> list[
     """
     convs = convolutions(graph)
     if names == "all":
+        _refuse_transposed(graph, convs, network)
         return convs
     wanted = [names] if isinstance(names, str) else list(names)
     if not wanted:
@@ -95,7 +97,28 @@ def find_layers(graph: Graph, names: str | Sequence[str], network: str) -> list[
         layer.node: layer for name in wanted for layer in [_find(graph, name, by_name, network)]
     }
     order = list(graph.traced.graph.nodes)
-    return sorted(found.values(), key=lambda layer: order.index(layer.node))
+    layers = sorted(found.values(), key=lambda layer: order.index(layer.node))
+    _refuse_transposed(graph, layers, network)
+    return layers
+
+
+def _refuse_transposed(graph: Graph, layers: Sequence[Layer], network: str) -> None:
+    """Refuse layers behind a transposed convolution.
+
+    Its windows overlap in a pattern that repeats with the stride: neighboring units do not see the
+    same field, only shifted, but a few different ones by turns, so that no patch or ascent at one
+    position would stand for the channel.
+    """
+    for layer in layers:
+        for node in graph.ancestors(layer.node):
+            module = graph.modules.get(str(node.target)) if node.op == "call_module" else None
+            named = node.op != "call_module" and "conv_transpose" in operation_name(node)
+            if isinstance(module, nn.ConvTranspose2d) or named:
+                raise ConfigError(
+                    f"layers: '{layer.name}' of {network} lies behind the transposed convolution"
+                    f" '{node.target}', whose units see different fields by turns; name layers"
+                    " before it"
+                )
 
 
 def _find(graph: Graph, name: str, convs: dict[str, Layer], network: str) -> Layer:

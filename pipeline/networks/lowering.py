@@ -89,7 +89,8 @@ def _pool_before_relu(network: fx.GraphModule) -> None:
         relu = _sole_source(pool)
         if relu is None or not _is_relu(network, relu):
             continue
-        if isinstance(_module(network, pool), nn.MaxPool2d):
+        module = _module(network, pool)
+        if isinstance(module, nn.MaxPool2d) and not module.return_indices:
             _skip(relu)
             with network.graph.inserting_after(pool):
                 after = network.graph.call_function(F.relu, (pool,))

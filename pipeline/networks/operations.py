@@ -6,6 +6,7 @@ is never too small.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -14,14 +15,13 @@ from torch import fx, nn
 from torchvision.ops import Permute, StochasticDepth
 
 from pipeline.networks.geometry import ANCHORED, POINTWISE, Adaptive, Global, Rule, Window
-from pipeline.networks.tracing import Opaque
+from pipeline.networks.tracing import Opaque, operation_name
 
 Axes = tuple[int, int]  # which dimensions of a tensor are vertical and horizontal
 Rules = tuple[Rule, Rule]
 Placed = tuple[Axes | None, Rules]
 
 POINTWISE_MODULES = (
-    nn.BatchNorm2d,
     nn.Dropout,
     nn.Dropout2d,
     nn.ELU,
@@ -71,13 +71,27 @@ def spatial_rules(
         placed = _module_rules(module, axes, shape)
     else:
         placed = _function_rules(node, axes, shape)
+        placed = placed and _beside_others(node, placed, axes_of)
     return placed or _mixed(node, module)
+
+
+_MAP_MODULES = (
+    Opaque,
+    nn.AdaptiveMaxPool2d,
+    nn.BatchNorm2d,
+    nn.Conv2d,
+    nn.GroupNorm,
+    nn.InstanceNorm2d,
+    nn.ReflectionPad2d,
+    nn.ReplicationPad2d,
+    nn.Upsample,
+)
 
 
 def _mixed(node: fx.Node, module: nn.Module | None) -> Placed:
     """Everything reaches everything; where the map lies is known of some modules only."""
     shape = _shape(node)
-    makes_map = isinstance(module, nn.BatchNorm2d | Opaque) or windows(node, module) is not None
+    makes_map = isinstance(module, _MAP_MODULES) or windows(node, module) is not None
     if makes_map and shape is not None and len(shape) == 4:
         return (2, 3), (Global(shape[2]), Global(shape[3]))
     return None, (Global(), Global())
@@ -154,17 +168,6 @@ def windows(node: fx.Node, module: nn.Module | None) -> Sliding | Adapting | Non
     names, read = reader
     arguments = {**dict(zip(names.split(), node.args, strict=False)), **node.kwargs}
     return read(**arguments)
-
-
-def operation_name(node: fx.Node) -> str:
-    """Return the plain name of the function or method that a node calls.
-
-    In-place forms lose their trailing underscore, operators of torch.export their overload.
-    """
-    schema = getattr(node.target, "_schema", None)
-    if schema is not None:
-        return str(schema.name).split("::")[-1].rstrip("_")
-    return str(getattr(node.target, "__name__", node.target)).rstrip("_")
 
 
 def _sides(padding: Any) -> tuple[int, int, int, int]:
@@ -298,6 +301,8 @@ def _module_rules(module: nn.Module, axes: Axes, shape: Sequence[int] | None) ->
         apart = last not in axes
     elif isinstance(module, nn.LayerNorm):
         apart = max(axes) <= last - len(module.normalized_shape)
+    elif isinstance(module, nn.BatchNorm2d):
+        apart = module.running_mean is not None  # else by the statistics of the map itself
     else:
         apart = isinstance(module, POINTWISE_MODULES)
     return (axes, (POINTWISE, POINTWISE)) if apart else None
@@ -305,26 +310,43 @@ def _module_rules(module: nn.Module, axes: Axes, shape: Sequence[int] | None) ->
 
 def _function_rules(node: fx.Node, axes: Axes, shape: Sequence[int] | None) -> Placed | None:
     name = operation_name(node)
+    if name == "batch_norm" and _argument(node, 5, "training", False):
+        return None  # by the statistics of the map itself
     if name in POINTWISE_NAMES or (name.startswith("i") and name[1:] in POINTWISE_NAMES):
-        return axes, _pointwise(node, axes, shape)
+        return axes, (POINTWISE, POINTWISE)
     handler = _LAYOUTS.get(name)
     return handler(node, axes, shape) if handler else None
 
 
-def _pointwise(node: fx.Node, axes: Axes, shape: Sequence[int] | None) -> Rules:
-    """Pointwise along each axis, anchored where a constant is not the same all along it."""
-    extents = [
-        other[axis - len(shape)]
-        for axis in axes
-        for source in node.all_input_nodes
-        if (other := constant_shape(source)) and shape and axis - len(shape) >= -len(other)
-    ]
-    return (ANCHORED, ANCHORED) if any(n > 1 for n in extents) else (POINTWISE, POINTWISE)
+def _beside_others(node: fx.Node, placed: Placed, axes_of: Mapping[fx.Node, Axes | None]) -> Placed:
+    """Return where an operation is that also reads tensors other than maps of the same axes.
+
+    A constant that differs along the map anchors it. What depends on the whole image and has an
+    extent of its own, or is larger than the map, mixes everything.
+    """
+    axes, _ = placed
+    shape = _shape(node)
+    if axes is None or shape is None or operation_name(node) == "batch_norm":
+        return placed
+    maps = [found for other in axes_of if axes_of[other] and (found := _shape(other))]
+    sizes = [max((_extent(m, axis - len(shape)) for m in maps), default=math.inf) for axis in axes]
+    for source in node.all_input_nodes:
+        if axes_of.get(source) is not None:
+            continue
+        other = _shape(source) or ()
+        extents = [_extent(other, axis - len(shape)) for axis in axes]
+        if all(extent == 1 for extent in extents):
+            continue
+        larger = any(extent > size for extent, size in zip(extents, sizes, strict=True))
+        if larger or source in axes_of:
+            return axes, (Global(shape[axes[0]]), Global(shape[axes[1]]))
+        placed = axes, (ANCHORED, ANCHORED)
+    return placed
 
 
-def constant_shape(node: fx.Node) -> Sequence[int] | None:
-    """Return the shape of a tensor that does not depend on the image, ``None`` for other nodes."""
-    return _shape(node) if node.op == "get_attr" else None
+def _extent(shape: Sequence[int], axis: int) -> int:
+    """Return the length along an axis counted from the last; 1 where there is none."""
+    return shape[axis] if -axis <= len(shape) else 1
 
 
 # Operations that move or join dimensions: they keep positions apart as long as they leave the

@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Int
 from torch import fx
 
-from pipeline.networks.geometry import EVERYTHING, Adaptive, Global, Interval
+from pipeline.networks.geometry import EVERYTHING, Adaptive, Anchored, Global, Interval
 from pipeline.networks.graph import Graph
 
 
@@ -109,7 +109,7 @@ def is_shift_invariant(graph: Graph, node: fx.Node, axis: int) -> bool:
         if operation is None or not operation.inputs:
             continue
         broadcast = len({lengths[source] for source in operation.inputs}) > 1
-        if broadcast or isinstance(operation.rules[axis], Adaptive | Global):
+        if broadcast or isinstance(operation.rules[axis], Adaptive | Anchored | Global):
             return False
     return True
 

@@ -10,16 +10,19 @@ from __future__ import annotations
 
 import io
 import logging
+import operator
 import threading
 import warnings
-from collections import Counter
-from collections.abc import Callable, Generator
-from contextlib import contextmanager, redirect_stderr
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from itertools import groupby
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, fx, nn
 from torch.fx.passes.shape_prop import ShapeProp
+from torch.utils._pytree import tree_leaves
 
 from pipeline.errors import NetworkError
 
@@ -85,24 +88,31 @@ def trace(module: nn.Module, input_size: tuple[int, int]) -> fx.GraphModule:
         message = f"model: the network does not run at {input_size} pixels ({reason})"
         raise NetworkError(message) from error
     _follow_overwriting(traced)
+    _reshape_for_view(traced)
+    traced.recompile()
     return traced
 
 
 def _traced(module: nn.Module, image: Tensor) -> fx.GraphModule:
     try:
-        return fx.symbolic_trace(module)
+        traced = fx.symbolic_trace(module)
+        _refuse_aliases(traced)
+        _refuse_another(traced, module, image)
+        return traced
     except Exception as error:  # noqa: BLE001 - whatever a network can raise under tracing
         reason = _reason(error)
     try:
         return _exported(module, image)
     except Exception as error:  # noqa: BLE001 - likewise
-        log.warning(
-            "model: cannot be traced (fx: %s; export: %s), so each unit is asked through the whole"
-            " network and sees the whole image",
-            reason,
-            _reason(error),
-        )
-    return _opaque(module, image)
+        other = _reason(error)
+    opaque = _opaque(module, image)
+    log.warning(
+        "model: cannot be traced (fx: %s; export: %s), so each unit is asked through the whole"
+        " network and sees the whole image",
+        reason,
+        other,
+    )
+    return opaque
 
 
 def _reason(error: BaseException) -> str:
@@ -112,30 +122,36 @@ def _reason(error: BaseException) -> str:
 
 def _exported(module: nn.Module, image: Tensor) -> fx.GraphModule:
     batch = torch.export.Dim("batch")
-    with warnings.catch_warnings(), _quiet(logging.getLogger("torch")):
+    silenced = redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO())
+    with warnings.catch_warnings(), _quiet(logging.getLogger("torch")), silenced[0], silenced[1]:
         warnings.simplefilter("ignore")
         program = torch.export.export(
             module, (image.expand(2, -1, -1, -1),), dynamic_shapes=({0: batch},)
         )
         flat = program.module()
-    operators = {(path, node.target) for node in flat.graph.nodes if (path := _leaf(node, module))}
-    kinds = Counter(path for path, _ in operators)
+        try:
+            _refuse_aliases(flat)
+        except NotImplementedError:
+            # Without decompositions this only puts plain operators in place of overwriting ones.
+            flat = program.run_decompositions({}).module()
+    calls = _leaf_calls(flat, module)
     graph = fx.Graph()
     copies: dict[fx.Node, fx.Node] = {}
     attributes: dict[str, Any] = {}
     for node in flat.graph.nodes:
-        path = _leaf(node, module)
         if str(node.target) == "_guards_fn":
             continue
-        if path is not None and kinds[path] == 1:
-            data = next(source for source in node.all_input_nodes if source.op != "get_attr")
-            copies[node] = graph.call_module(path, (copies[data],))
+        if node in calls:
+            path, source = calls[node]
+            if source is None:
+                continue  # inside a call
+            copies[node] = graph.call_module(path, (copies[source],))
             copies[node].meta = dict(node.meta)
             attributes[path] = module.get_submodule(path)
             continue
         copies[node] = graph.node_copy(node, lambda source: copies[source])
         if node.op == "get_attr":
-            attributes[str(node.target)] = _attribute(flat, str(node.target))
+            attributes[str(node.target)] = attribute(flat, str(node.target))
     for node in reversed(graph.nodes):
         if node.op == "get_attr" and not node.users:
             graph.erase_node(node)
@@ -157,20 +173,45 @@ def _quiet(logger: logging.Logger) -> Generator[None]:
         logger.setLevel(level)
 
 
-def _leaf(node: fx.Node, module: nn.Module) -> str | None:
-    """Return the name of the leaf module whose call an operator belongs to."""
-    stack = list((node.meta.get("nn_module_stack") or {}).values())
-    if node.op != "call_function" or not stack:
-        return None
-    path = str(stack[-1][0])
+def _leaf_calls(
+    flat: fx.GraphModule, module: nn.Module
+) -> dict[fx.Node, tuple[str, fx.Node | None]]:
+    """Return the operators that are calls of leaf modules.
+
+    The operator that gives a call's result is given with the module's name and the call's only
+    input, the others with ``None``. Modules of several inputs or results stay operators.
+    """
+    calls: dict[fx.Node, tuple[str, fx.Node | None]] = {}
+    operators = [node for node in flat.graph.nodes if node.op == "call_function"]
+    for (_, path), run in groupby(operators, key=lambda node: _leaf(node, module)):
+        nodes = list(run)
+        inside = set(nodes)
+        read = {source for node in nodes for source in node.all_input_nodes if source not in inside}
+        sources = [source for source in read if source.op != "get_attr"]
+        results = [node for node in nodes if any(user not in inside for user in node.users)]
+        if path is None or len(sources) != 1 or len(results) != 1:
+            continue
+        if not isinstance(results[0].meta.get("val"), tuple | list):
+            calls |= dict.fromkeys(nodes, (path, None))
+            calls[results[0]] = (path, sources[0])
+    return calls
+
+
+def _leaf(node: fx.Node, module: nn.Module) -> tuple[str, str | None]:
+    """Return which call an operator belongs to, and the name of the module if it is a leaf."""
+    stack = list((node.meta.get("nn_module_stack") or {}).items())
+    if not stack:
+        return "", None
+    call, (path, *_) = stack[-1]
     try:
-        leaf = module.get_submodule(path)
+        leaf = module.get_submodule(str(path))
     except AttributeError:
-        return None
-    return path if fx.Tracer().is_leaf_module(leaf, path) else None
+        return call, None
+    return call, str(path) if fx.Tracer().is_leaf_module(leaf, str(path)) else None
 
 
-def _attribute(root: nn.Module, path: str) -> Any:
+def attribute(root: Any, path: str) -> Any:
+    """Return what a dotted path names."""
     for name in path.split("."):
         root = getattr(root, name)
     return root
@@ -205,6 +246,64 @@ def _noting(called: list[str], name: str) -> Callable[..., None]:
     return note
 
 
+def _refuse_another(traced: fx.GraphModule, module: nn.Module, image: Tensor) -> None:
+    """Refuse a graph that computes something else than the network, on random pixels.
+
+    torch.fx takes ``a += b`` for ``a = a + b``, which differs where others read ``a``.
+    """
+    pixels = torch.randn(image.shape, generator=torch.Generator().manual_seed(0)).to(image)
+    with torch.no_grad():
+        pairs = zip(*(tree_leaves(network(pixels)) for network in (traced, module)), strict=True)
+    for one, other in pairs:
+        if isinstance(one, Tensor) and not torch.allclose(one, other, 1e-4, 1e-4, equal_nan=True):
+            raise NotImplementedError("the traced network computes something else")
+
+
+def _refuse_aliases(traced: fx.GraphModule) -> None:
+    """Refuse a graph in which what is overwritten is read later under another name.
+
+    torch.fx does not see that a slice or a view shares its memory; torch.export does.
+    """
+    modules = dict(traced.named_modules())
+    order = {node: index for index, node in enumerate(traced.graph.nodes)}
+    for node in traced.graph.nodes:
+        if node.target is operator.setitem:
+            raise NotImplementedError(f"{node.name} sets a part of a tensor")
+        if not overwrites(node, modules.get(str(node.target))) or not node.all_input_nodes:
+            continue
+        names = _aliases(node, modules)
+        later = [user for name in names for user in name.users if order[user] > order[node]]
+        if later:
+            raise NotImplementedError(f"{node.name} overwrites what {later[0].name} reads")
+
+
+def _aliases(node: fx.Node, modules: Mapping[str, nn.Module]) -> set[fx.Node]:
+    """Return other nodes whose output may share memory with what a node overwrites."""
+    source = node.all_input_nodes[0]
+    found, waiting = {source}, [source]
+    while waiting:
+        one = waiting.pop()
+        near = [user for user in one.users if user is not node and _shares(user, modules)]
+        near += one.all_input_nodes[:1] if _shares(one, modules) else []
+        waiting += [other for other in near if other not in found]
+        found.update(near)
+    return found - {source}
+
+
+_SHARING = """
+    chunk contiguous detach dropout dropout2d expand flatten float getitem narrow permute reshape
+    slice split select squeeze stochastic_depth to transpose unsqueeze view
+"""
+_SHARING_MODULES = (nn.Dropout, nn.Dropout2d, nn.Identity, nn.Flatten)
+
+
+def _shares(node: fx.Node, modules: Mapping[str, nn.Module]) -> bool:
+    """Say whether the output of a node may share memory with its first input."""
+    if node.op == "call_module":
+        return isinstance(modules.get(str(node.target)), _SHARING_MODULES)
+    return node.op in ("call_function", "call_method") and operation_name(node) in _SHARING.split()
+
+
 def _follow_overwriting(traced: fx.GraphModule) -> None:
     modules = dict(traced.named_modules())
     order = {node: index for index, node in enumerate(traced.graph.nodes)}
@@ -215,21 +314,56 @@ def _follow_overwriting(traced: fx.GraphModule) -> None:
         if isinstance(source, fx.Node):
             for user in [user for user in source.users if order[user] > order[node]]:
                 user.replace_input_with(source, node)
-    traced.recompile()
+
+
+def _reshape_for_view(traced: fx.GraphModule) -> None:
+    """Let views be copies where need be: tensors lie channels-last, or are parts of others."""
+    for node in traced.graph.nodes:
+        if node.target == "view" and not isinstance(node.args[1], torch.dtype):
+            node.target = "reshape"
+        elif node.target is torch.ops.aten.view.default:
+            node.target = torch.ops.aten.reshape.default
+
+
+def operation_name(node: fx.Node) -> str:
+    """Return the plain name of the function or method that a node calls.
+
+    In-place forms lose their trailing underscore, operators of torch.export their overload.
+    """
+    schema = getattr(node.target, "_schema", None)
+    if schema is not None:
+        return str(schema.name).split("::")[-1].rstrip("_")
+    return str(getattr(node.target, "__name__", node.target)).rstrip("_")
 
 
 def overwrites(node: fx.Node, module: nn.Module | None) -> bool:
     """Say whether an operation writes its result over its first input."""
-    if node.op == "call_module":
-        return bool(getattr(module, "inplace", False))
+    if node.op == "call_module":  # dropout does nothing in eval mode
+        inplace = getattr(module, "inplace", False)
+        return bool(inplace) and not isinstance(module, nn.Dropout | nn.Dropout2d)
     schema = getattr(node.target, "_schema", None)
     name = schema.name if schema is not None else getattr(node.target, "__name__", node.target)
-    operator = getattr(node.target, "__module__", "") == "_operator"
+    is_operator = getattr(node.target, "__module__", "") == "_operator"
     return (
         bool(node.kwargs.get("inplace", False))
         or (str(name).endswith("_") and not str(name).endswith("__"))
-        or (operator and str(name) in _OVERWRITING_OPERATORS)
+        or (is_operator and str(name) in _OVERWRITING_OPERATORS)
     )
 
 
 _OVERWRITING_OPERATORS = ("iadd", "isub", "imul", "itruediv", "ipow")
+
+
+def not_overwriting(target: Any) -> Any:
+    """Return the function or method that computes the same and overwrites nothing."""
+    schema = getattr(target, "_schema", None)
+    if schema is not None:
+        packet = getattr(torch.ops.aten, schema.name.split("::")[-1].rstrip("_"))
+        return getattr(packet, schema.overload_name or "default")
+    name = str(getattr(target, "__name__", target))
+    if not callable(target):
+        return name.rstrip("_")
+    if getattr(target, "__module__", "") == "_operator":
+        return getattr(operator, name.removeprefix("i"))
+    plain = name.rstrip("_")
+    return getattr(torch, plain, None) or getattr(F, plain) if name.endswith("_") else target

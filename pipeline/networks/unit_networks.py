@@ -13,11 +13,11 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, fx, nn
 
-from pipeline.networks.cropping import Crop, UncroppableError
+from pipeline.networks.cropping import Crop, UncroppableError, crop_network
 from pipeline.networks.graph import Graph
 from pipeline.networks.layers import Layer
 from pipeline.networks.lowering import lower
-from pipeline.networks.receptive_fields import Box, Canvas, receptive_field, smallest_canvas
+from pipeline.networks.receptive_fields import Box, Canvas, smallest_canvas
 
 log = logging.getLogger(__name__)
 
@@ -42,13 +42,15 @@ class UnitNetwork(nn.Module):
         super().__init__()
         self.canvas = canvas
         self.input_size = (canvas.box.height, canvas.box.width)
-        seen = receptive_field(graph, node, canvas.position, canvas.size, clip=True)
+        crop = Crop(graph, node, canvas.size, canvas.position)
         try:
-            network = Crop(graph, node, canvas.size, canvas.position).module()
+            network = crop_network(crop)
+            rows, columns = crop.part(graph.image)
+            seen = Box(*(int(side) for side in (rows[0], columns[0], rows[1], columns[1])))
             own, position = own_unit(network), (0, 0)
         except UncroppableError as error:
             log.info("%s: asked through the whole network, as %s", node.name, error)
-            network = graph.truncated([node])
+            network, plain = graph.truncated([node]), True  # shares the network's modules
             own, position, seen = None, canvas.position, Box(0, 0, *canvas.size)
         # Where the field reaches beyond the input, that part of an image is not looked at.
         box = canvas.box
@@ -136,6 +138,8 @@ def own_unit(network: fx.GraphModule) -> OwnKernel | None:
         return None
     module = network.get_submodule(str(last.target))
     if not isinstance(module, nn.Conv2d | nn.Linear):
+        return None
+    if isinstance(module, nn.Conv2d) and module.padding_mode != "zeros":
         return None
     output.args = (last.all_input_nodes[0],)
     network.graph.erase_node(last)

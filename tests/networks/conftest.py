@@ -8,7 +8,11 @@ from dataclasses import dataclass
 import pytest
 import torch
 from hypothesis import strategies as st
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
+
+from pipeline.networks.graph import Graph
+from pipeline.networks.receptive_fields import Canvas
+from pipeline.networks.unit_networks import UnitNetwork
 
 
 @dataclass
@@ -151,12 +155,23 @@ def _drawn(draw: st.DrawFn, *, positive: bool = False) -> Drawn:
 
 
 def _runs(drawn: Drawn) -> bool:
+    pooled: list[Tensor] = []
+    hooks = [
+        module.register_forward_hook(lambda _module, _inputs, output: pooled.append(output))
+        for module in drawn.module.modules()
+        if isinstance(module, nn.MaxPool2d)
+    ]
     try:
         with torch.no_grad():
             drawn.module(torch.zeros(1, 3, *drawn.size, dtype=torch.float64))
     except RuntimeError:  # the image is too small for a kernel
         return False
-    return True
+    finally:
+        for hook in hooks:
+            hook.remove()
+    # The maximum of padding alone (on a map of one position, by dilation) is minus infinity, and
+    # its gradient crashes PyTorch 2.15.
+    return all(bool(maps.isfinite().all()) for maps in pooled)
 
 
 @pytest.fixture(scope="session")
@@ -175,3 +190,84 @@ def positive_networks() -> st.SearchStrategy[Drawn]:
 def filled() -> Callable[..., nn.Module]:
     """Return ``fill``: random values for all weights, biases and statistics of a module."""
     return fill
+
+
+@dataclass(frozen=True)
+class Difference:
+    """How far answers are from others, unit by unit.
+
+    Responses relative to the largest of the layer, gradients to the largest of the same unit.
+    """
+
+    response: Tensor
+    gradient: Tensor
+
+    def within(self, tolerance: float) -> bool:
+        """Say whether neither is further off for any unit."""
+        return bool((torch.maximum(self.response, self.gradient) <= tolerance).all())
+
+
+@dataclass(frozen=True)
+class Answers:
+    """Responses of units of a layer to an image each, and their gradients on the whole input."""
+
+    response: Tensor
+    gradient: Tensor
+    largest: Tensor
+
+    def apart(self, other: Answers) -> Difference:
+        """Return how far these are from other answers."""
+        largest = other.gradient.abs().flatten(1).amax(1)
+        return Difference(
+            _relative(self.response[:, None], other.response[:, None], other.largest),
+            _relative(self.gradient, other.gradient, largest),
+        )
+
+
+def _relative(found: Tensor, expected: Tensor, scale: Tensor) -> Tensor:
+    """Return the largest difference in units of ``scale``; of nothing, only nothing is right."""
+    apart = (found - expected).abs().flatten(1).amax(1)
+    return torch.where(apart == 0, apart, apart / scale)
+
+
+class Asking:
+    """Units of one layer at one place, asked about images drawn at random.
+
+    Args:
+        graph: the traced network.
+        node: the layer's node.
+        plan: the whole input, the position of the units, and what of the input they see.
+        units: unit numbers, an image for each.
+    """
+
+    def __init__(self, graph: Graph, node: fx.Node, plan: Canvas, units: Tensor) -> None:
+        self.graph, self.node, self.plan, self.units = graph, node, plan, units
+        images = torch.randn(len(units), 3, *plan.size, generator=torch.Generator().manual_seed(0))
+        self.images = images.to(next(graph.module.parameters()))
+
+    def whole(self, network: Callable[[Tensor], Tensor] | None = None) -> Answers:
+        """Ask a network from the whole input to the layer; the truncated one by default."""
+        images = self.images.clone().requires_grad_()
+        layer = (network or self.graph.truncated([self.node]))(images)
+        place = self.plan.position[: layer.ndim - 2]
+        own = layer[(torch.arange(len(self.units)), self.units, *place)]
+        (gradient,) = torch.autograd.grad(own.sum(), images, materialize_grads=True)
+        return Answers(own.detach(), gradient, layer.detach().abs().max())
+
+    def alone(self, *, plain: bool = False) -> Answers:
+        """Ask the unit network, which sees its box alone."""
+        box = self.plan.box
+        seen = (..., slice(box.top, box.bottom), slice(box.left, box.right))
+        cut = self.images[seen].clone().requires_grad_()
+        asked = UnitNetwork(self.graph, self.node, self.plan, plain=plain)
+        own = asked(cut, self.units)
+        (gradient,) = torch.autograd.grad(own.sum(), cut, materialize_grads=True)
+        placed = torch.zeros_like(self.images)
+        placed[seen] = gradient
+        return Answers(own.detach(), placed, own.detach().abs().max())
+
+
+@pytest.fixture(scope="session")
+def asking() -> type[Asking]:
+    """Return ``Asking``: units at one place, alone and in the whole network."""
+    return Asking

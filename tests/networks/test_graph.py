@@ -6,7 +6,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from pipeline.errors import NetworkError
 from pipeline.networks.geometry import EVERYTHING, Interval
 from pipeline.networks.graph import Graph
 
@@ -134,27 +133,3 @@ def test_only_what_depends_on_the_image_is_an_operation():
     graph = Graph(Reshaped().eval(), (6, 6))
     assert [node.name for node in graph.operations] == ["images", "mul_1", "reshape"]
     assert graph.operations[last(graph)].axes is None
-
-
-def test_what_cannot_be_traced_is_refused():
-    class Choosing(nn.Module):
-        def forward(self, images):
-            return images if images.sum() > 0 else -images
-
-    with pytest.raises(NetworkError) as caught:
-        Graph(Choosing().eval(), (8, 8))
-    assert str(caught.value) == (
-        "model: the network cannot be traced at (8, 8) pixels (symbolically traced variables cannot"
-        " be used as inputs to control flow)"
-    )
-
-
-def test_an_image_too_small_for_the_network_is_refused_without_a_traceback(capfd):
-    with pytest.raises(NetworkError) as caught:
-        Graph(nn.Sequential(nn.Conv2d(3, 2, 7)).eval(), (4, 9))
-    assert str(caught.value) == (
-        "model: the network cannot be traced at (4, 9) pixels (Calculated padded input size per"
-        " channel: (4 x 9). Kernel size: (7 x 7). Kernel size can't be greater than actual input"
-        " size)"
-    )
-    assert capfd.readouterr() == ("", "")

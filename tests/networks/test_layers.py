@@ -282,3 +282,25 @@ def test_no_text_is_a_surprise(text):
     except ConfigError:
         return
     assert parsed is None or isinstance(parsed, slice) or parsed == [int(text)]
+
+
+@pytest.mark.parametrize("names", ["all", ["conv1", "conv2"]])
+def test_layers_behind_a_transposed_convolution_are_refused_with_the_reason(names):
+    class Decoder(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.down = nn.Conv2d(3, 4, 3, stride=2)
+            self.up = nn.ConvTranspose2d(4, 4, 3, stride=2)
+            self.out = nn.Conv2d(4, 2, 3)
+
+        def forward(self, images):
+            return self.out(self.up(self.down(images)))
+
+    graph = Graph(Decoder().eval(), (16, 16))
+    assert [layer.name for layer in find_layers(graph, "conv1", "decoder")] == ["conv1"]
+    with pytest.raises(ConfigError) as caught:
+        find_layers(graph, names, "decoder")
+    assert str(caught.value) == (
+        "layers: 'conv2' of decoder lies behind the transposed convolution 'up', whose units see"
+        " different fields by turns; name layers before it"
+    )

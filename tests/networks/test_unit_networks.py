@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+import torchvision
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from torch import nn
@@ -12,8 +13,16 @@ from torch import nn
 from pipeline.networks.graph import Graph
 from pipeline.networks.layers import Layer, find_layers
 from pipeline.networks.load import torchvision_network
-from pipeline.networks.receptive_fields import Box, receptive_field, receptive_fields
-from pipeline.networks.unit_networks import unit_network
+from pipeline.networks.receptive_fields import (
+    Box,
+    Canvas,
+    canvas,
+    receptive_field,
+    receptive_fields,
+    smallest_canvas,
+)
+from pipeline.networks.unit_networks import UnitNetwork, unit_network
+from pipeline.networks.weights import seeded
 
 pytestmark = pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel")
 
@@ -216,3 +225,190 @@ def test_a_map_of_one_position_that_is_broadcast_does_not_shift(filled):
     whole = graph.module(image)[0, :, 4, 4]
     found = asked(image[:, :, :6, :6].expand(4, -1, -1, -1), torch.arange(4))
     assert torch.allclose(found, whole, atol=1e-6)
+
+
+# Sides of images that the networks run on and that are smaller than deep units' receptive fields.
+KNOWN = {
+    "alexnet": 79,
+    "vgg16": 48,
+    "resnet18": 64,
+    "resnet50": 64,
+    "googlenet": 64,
+    "inception_v3": 107,
+    "squeezenet1_1": 64,
+    "densenet121": 64,
+    "mobilenet_v2": 64,
+    "efficientnet_b0": 64,
+    "convnext_tiny": 64,
+}
+
+
+def small(name):
+    side = KNOWN[name]
+    network = replace(torchvision_network(name, "random"), input_size=(side, side + 5))
+    stir(network.module)
+    return network
+
+
+def places(network, layers, side):
+    """Yield where a layer's unit sees padding and, if that takes no large input, where it does not.
+
+    With three units, from first to last.
+    """
+    for layer in layers:
+        middle = tuple(n // 2 for n in layer.map_size)
+        box = receptive_field(network.graph, layer.node, middle, clip=True)
+        units = torch.linspace(0, layer.units - 1, 3).long()
+        yield layer, Canvas(network.input_size, middle, box), units
+        plan = smallest_canvas(network.graph, layer.node)
+        if max(plan.size) <= side:
+            yield layer, plan, units
+
+
+def check_known(network, layers, asking, side):
+    """Answers to three images in double precision, then in single."""
+    graph, exact = network.graph, []
+    network.module.double()
+    for layer, plan, units in places(network, layers, side):
+        asked = asking(graph, layer.node, plan, units)
+        whole = asked.whole()
+        assert asked.alone().apart(whole).within(1e-12), (layer.name, plan)
+        exact.append(whole)
+    network.module.float()
+    for (layer, plan, units), expected in zip(places(network, layers, side), exact, strict=True):
+        asked = asking(graph, layer.node, plan, units)
+        alone, whole = asked.alone(), asked.whole()
+        found = alone.apart(whole)
+        assert found.response.max() <= 1e-5, (layer.name, plan)
+        if found.gradient.min() > 1e-5:
+            # Rounding decides a ReLU or a maximum otherwise now and then, and from there on the
+            # gradient is another, which a mistake would be in every image. Where so much is nearly
+            # equal that no image is spared, the whole network is as far from the exact gradient.
+            rounding = whole.apart(expected).gradient.max()
+            assert alone.apart(expected).gradient.min() <= 3 * rounding, (layer.name, plan)
+    return len(exact)
+
+
+@pytest.mark.parametrize("name", KNOWN)
+def test_units_of_known_networks_have_the_gradients_of_the_whole(name, asking):
+    network = small(name)
+    layers = network.layers("all")
+    some = [layers[n * (len(layers) - 1) // 4] for n in range(5)]
+    assert check_known(network, some, asking, 100) > len(some)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize("name", KNOWN)
+def test_all_units_of_known_networks_have_the_gradients_of_the_whole(name, asking):
+    network = small(name)
+    layers = network.layers("all")
+    assert check_known(network, layers, asking, 240) > len(layers)
+
+
+@torch.no_grad()
+def climbed_one_by_one(network, layer, starts, units, rate, steps=20):
+    """Ascend images singly through the padded, truncated network: the seed of the project."""
+    whole = network.graph.truncated([layer.node])
+    plan = canvas(network.graph, layer.node)
+    seen = (..., slice(plan.box.top, plan.box.bottom), slice(plan.box.left, plan.box.right))
+    ends = []
+    for start, unit in zip(starts, units, strict=True):
+        image = torch.zeros(1, 3, *plan.size)
+        image[seen] = start
+        for _ in range(steps):
+            image.requires_grad_()
+            with torch.enable_grad():
+                response = whole(image)[0, unit, *plan.position]
+            (gradient,) = torch.autograd.grad(response, image)
+            image = image.detach() + rate * gradient
+        ends.append(image[seen].clone())
+        image[seen] = 0
+        assert (image == 0).all(), "nothing outside the box has moved"
+    return torch.cat(ends)
+
+
+@torch.no_grad()
+def climbed_together(network, layer, starts, units, rate, steps=20):
+    plan = smallest_canvas(network.graph, layer.node)
+    asked = UnitNetwork(network.graph, layer.node, plan, plain=True)
+    images = starts
+    for _ in range(steps):
+        images.requires_grad_()
+        with torch.enable_grad():
+            total = asked(images, units).sum()
+        (gradient,) = torch.autograd.grad(total, images)
+        images = images.detach() + rate * gradient
+    return images
+
+
+@pytest.mark.parametrize(("name", "side", "units"), [("conv2", 51, 192), ("conv3", 99, 384)])
+def test_plain_ascents_are_those_of_the_seed_to_the_last_bit(name, side, units):
+    network = torchvision_network("alexnet", "random")
+    (layer,) = network.layers(name)
+    starts = random_images(6, (side, side))
+    some = torch.linspace(0, units - 1, 6).long()
+    expected = climbed_one_by_one(network, layer, starts.clone(), some, rate=10.0)
+    assert ((expected - starts).abs().amax((1, 2, 3)) > 0.1).all()
+    assert torch.equal(climbed_together(network, layer, starts.clone(), some, rate=10.0), expected)
+
+
+def ask_head(network, name, size, asking):
+    """Ask three units of a layer that sees the whole image through attention, which is smooth."""
+    stir(network)
+    graph = Graph(network.eval().requires_grad_(False), size)
+    (layer,) = find_layers(graph, [name], "net")
+    plan = smallest_canvas(graph, layer.node)
+    assert plan == Canvas(size, (0, 0), Box(0, 0, *size))
+    asked = asking(graph, layer.node, plan, torch.tensor([0, 500, layer.units - 1]))
+    whole = asked.whole(network)
+    for plain in (False, True):
+        assert asked.alone(plain=plain).apart(whole).within(1e-5)
+    return whole.gradient
+
+
+def test_a_vision_transformer_is_asked_behind_its_attention(asking):
+    with seeded(0):
+        network = torchvision.models.vit_b_16(image_size=48)
+        nn.init.normal_(network.heads.head.weight, std=0.02)  # zero before training
+    gradient = ask_head(network, "heads.head", (48, 48), asking)
+    # Each of nine patches reaches the class token.
+    patches = gradient.unflatten(3, (3, 16)).unflatten(2, (3, 16))
+    assert (patches.abs().amax((1, 3, 5)) > 0).all()
+
+
+def test_a_swin_transformer_is_asked_behind_its_shifted_windows(asking):
+    network = torchvision_network("swin_t", "random")
+    gradient = ask_head(network.module, "head", (64, 32), asking)
+    assert (gradient.abs().amax(1) > 0).all()
+    (layer,) = find_layers(Graph(network.module, (64, 32)), ["conv1"], "swin_t")
+    assert layer.map_size == (16, 8)
+
+
+@pytest.mark.parametrize(
+    ("name", "layer"), [("efficientnet_b0", "features.4.1.block.0.0"), ("maxvit_t", "conv9")]
+)
+def test_a_map_behind_something_global_is_asked_in_its_middle(name, layer, asking):
+    size = (224, 224) if name == "maxvit_t" else (64, 48)
+    network = replace(torchvision_network(name, "random"), input_size=size)
+    stir(network.module)
+    (found,) = network.layers(layer)
+    plan = smallest_canvas(network.graph, found.node)
+    assert plan == Canvas(size, tuple(n // 2 for n in found.map_size), Box(0, 0, *size))
+    asked = asking(network.graph, found.node, plan, torch.tensor([0, found.units - 1]))
+    assert asked.alone().apart(asked.whole()).within(1e-5)
+
+
+def test_a_reflected_convolution_is_a_layer_like_others(filled, asking):
+    parts = [nn.Conv2d(3, 4, 3), nn.Conv2d(4, 4, 3, padding=1, padding_mode="reflect")]
+    graph = Graph(filled(nn.Sequential(*parts, nn.Conv2d(4, 2, 3))).double(), (12, 11))
+    layers = find_layers(graph, "all", "net")
+    assert [(layer.module, layer.map_size) for layer in layers] == [
+        ("0", (10, 9)),
+        ("1", (10, 9)),
+        ("2", (8, 7)),
+    ]
+    for layer in layers[1:]:
+        plan = smallest_canvas(graph, layer.node)
+        asked = asking(graph, layer.node, plan, torch.arange(layer.units))
+        assert asked.alone().apart(asked.whole()).within(1e-12)

@@ -1,0 +1,169 @@
+"""What one unit sees of every map of a network, worked out without computing anything."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+
+from torch import fx, nn
+
+from pipeline.networks.geometry import EVERYTHING, Interval
+from pipeline.networks.graph import Demand, Graph
+from pipeline.networks.operations import operation_name
+
+Part = tuple[Interval, Interval]  # rows and columns of a node's whole map, half-open
+Sides = tuple[int, int, int, int]  # left, right, top, bottom
+
+
+class UncroppableError(Exception):
+    """The graph holds something that cannot be computed on a part of its map."""
+
+
+@dataclass(frozen=True)
+class Crop:
+    """What one unit sees of every map, worked out without computing anything.
+
+    Attributes:
+        graph: the traced network.
+        node: the layer's node.
+        size: height and width of the whole input.
+        position: row and column of the unit on the layer's map.
+    """
+
+    graph: Graph
+    node: fx.Node
+    size: tuple[int, int]
+    position: tuple[int, int]
+
+    @cached_property
+    def demands(self) -> tuple[Demand, Demand]:
+        """What is needed along the vertical and along the horizontal axis."""
+        whole = _read_by_numbers(self.graph, self.node)
+        rows, columns = (
+            self.graph.demand(
+                self.node,
+                Interval(self.position[axis], self.position[axis] + 1),
+                self.size[axis],
+                axis,
+                clip=True,
+                whole=whole,
+            )
+            for axis in (0, 1)
+        )
+        return rows, columns
+
+    @property
+    def nodes(self) -> list[fx.Node]:
+        """The operations that the unit depends on, in call order."""
+        rows, columns = (demand.needed for demand in self.demands)
+        return [node for node in self.graph.operations if node in rows and node in columns]
+
+    def part(self, node: fx.Node) -> Part:
+        """Return the rows and columns of a node's map that are computed."""
+        rows, columns = (
+            Interval(0, demand.lengths[node])
+            if demand.needed[node] == EVERYTHING
+            else demand.needed[node]
+            for demand in self.demands
+        )
+        return rows, columns
+
+    @cached_property
+    def operations(self) -> int:
+        """Multiplications and additions of convolutions and linear maps for one response.
+
+        Those of the layer itself are counted for one unit.
+        """
+        return sum(self._multiplications(node) for node in self.nodes)
+
+    def _multiplications(self, node: fx.Node) -> int:
+        weight = _weight_shape(self.graph, node)
+        if len(weight) not in (2, 4):
+            return 0
+        outputs = 1 if node is self.node else weight[0]
+        # Every number of the output is a sum over the weights of one output.
+        return 2 * math.prod(weight[1:]) * self._numbers(node) * outputs // weight[0]
+
+    @cached_property
+    def activations(self) -> int:
+        """Numbers that one response leaves in memory on the way, the image included."""
+        return sum(self._numbers(node) for node in self.nodes)
+
+    def _numbers(self, node: fx.Node) -> int:
+        """Return how many numbers of a node are computed."""
+        axes, shape = self.graph.operations[node].axes, traced_shape(node)
+        if axes is None or not shape:
+            return math.prod(shape) if shape else 0
+        beside = math.prod(side for axis, side in enumerate(shape) if axis not in axes)
+        return beside * _area(self.part(node))
+
+    def edge(self, node: fx.Node, source: fx.Node) -> tuple[Part, Sides]:
+        """Return what a node reads of a source, and by how much it hangs over the map's edges.
+
+        Raises:
+            UncroppableError: it reads nothing but padding.
+        """
+        parts: list[Interval] = []
+        over: list[tuple[int, int]] = []
+        for demand in self.demands:
+            wanted = demand.edges.get((node, source), Interval(0, 0))
+            part = wanted.clip(demand.lengths[source])
+            if part.start >= part.stop:
+                raise UncroppableError(f"{node.name} sees nothing but padding of {source.name}")
+            parts.append(part)
+            hangs = wanted != EVERYTHING
+            over.append(
+                (int(part.start - wanted.start), int(wanted.stop - part.stop)) if hangs else (0, 0)
+            )
+        (top, bottom), (left, right) = over
+        return (parts[0], parts[1]), (left, right, top, bottom)
+
+    def is_whole(self, node: fx.Node) -> bool:
+        """Say whether the whole of a node is computed from the whole of what it reads."""
+        return all(
+            self.part(other)[axis] == (0, demand.lengths[other])
+            for other in (node, *self.graph.operations[node].inputs)
+            for axis, demand in enumerate(self.demands)
+        )
+
+
+def traced_shape(node: fx.Node) -> tuple[int, ...]:
+    """Return the shape of a node's output as traced; empty for what is not one tensor."""
+    return tuple(getattr(node.meta.get("tensor_meta"), "shape", ()))
+
+
+def _area(part: Part) -> int:
+    rows, columns = part
+    return int((rows.stop - rows.start) * (columns.stop - columns.start))
+
+
+def _weight_shape(graph: Graph, node: fx.Node) -> tuple[int, ...]:
+    """Return the shape of the weights of a convolution or linear map."""
+    if node.op == "call_module":
+        module = graph.modules[str(node.target)]
+        return tuple(module.weight.shape) if isinstance(module, nn.Conv2d | nn.Linear) else ()
+    if node.op == "call_function" and operation_name(node) in ("conv2d", "linear"):
+        weight = node.args[1] if len(node.args) > 1 else node.kwargs.get("weight")
+        return traced_shape(weight) if isinstance(weight, fx.Node) else ()
+    return ()
+
+
+def _read_by_numbers(graph: Graph, node: fx.Node) -> set[fx.Node]:
+    """Return the nodes of whose output a size is read, other than to reshape a part of it."""
+    ancestors = graph.ancestors(node)
+    numbers: set[fx.Node] = set()
+    found: set[fx.Node] = set()
+    for candidate in reversed(ancestors):
+        if candidate in graph.operations and not reshapes(graph, candidate):
+            numbers.update(set(candidate.all_input_nodes) - graph.operations.keys())
+        elif candidate in numbers:
+            for source in candidate.all_input_nodes:
+                (found if source in graph.operations else numbers).add(source)
+    return found
+
+
+def reshapes(graph: Graph, node: fx.Node) -> bool:
+    """Say whether a node reshapes a map whose last two dimensions are and stay its positions."""
+    named = node.op != "call_module" and operation_name(node) in ("view", "reshape")
+    return named and graph.operations[node].axes is not None
