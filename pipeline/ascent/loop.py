@@ -9,6 +9,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
+from weakref import WeakKeyDictionary
 
 import torch
 from jaxtyping import Float, Int
@@ -91,9 +93,9 @@ def _climb(
 
     Where ``guarded``, an image whose score or gradient is not finite stays as it was before.
     """
-    images = starts.clone(memory_format=torch.channels_last).requires_grad_()
+    descent = _descent(objective, units, starts)
+    images = descent.images
     steps = optimizer.build([images])
-    descent = Descent(objective, units, images)
     responses = starts.new_empty(len(units), optimizer.steps + 1)
     moved = finite = torch.ones(len(units), dtype=torch.bool, device=starts.device)
     for step in range(optimizer.steps):
@@ -116,8 +118,28 @@ def _climb(
             images.copy_(torch.where(finite[:, None, None, None], images, before))
     with torch.no_grad():
         responses[:, -1] = objective(images, units)
-    images = images.detach().contiguous()
+    images = images.detach().clone(memory_format=torch.contiguous_format)
     return images, responses, moved, finite & _all(responses.isfinite()) & _all(images.isfinite())
+
+
+# Recorded graphs by objective, then by shape and type of the batch. Only one thread runs a GPU.
+_RECORDED: WeakKeyDictionary[Objective, dict[tuple[Any, ...], Descent]] = WeakKeyDictionary()
+
+
+def _descent(
+    objective: Objective,
+    units: Int[Tensor, " batch"],
+    starts: Float[Tensor, "batch 3 height width"],
+) -> Descent:
+    """Return a new descent or, on a CUDA device, the recorded one of the same shape."""
+    if not starts.is_cuda:
+        return Descent(objective, units, starts)
+    recorded = _RECORDED.setdefault(objective, {})
+    shape = (tuple(starts.shape), starts.dtype)
+    if shape not in recorded:
+        recorded[shape] = Descent(objective, units, starts)
+    recorded[shape].restart(units, starts)
+    return recorded[shape]
 
 
 class Descent:
@@ -129,21 +151,34 @@ class Descent:
     Args:
         objective: scores image i for unit i.
         units: unit numbers.
-        images: read anew at every call, so that they can be stepped in place.
+        starts: starting images; not altered.
+
+    Attributes:
+        images: the images, channels last, read anew at every call, so that they can be stepped in
+            place.
     """
 
     def __init__(
         self,
         objective: Objective,
         units: Int[Tensor, " batch"],
-        images: Float[Tensor, "batch 3 height width"],
+        starts: Float[Tensor, "batch 3 height width"],
     ) -> None:
-        self.objective, self.units, self.images = objective, units, images
-        self.downhill = -torch.ones(len(units), dtype=images.dtype, device=images.device)
+        self.objective, self.units = objective, units.clone()
+        self.images = starts.clone(memory_format=torch.channels_last).requires_grad_()
+        self.downhill = -torch.ones(len(units), dtype=starts.dtype, device=starts.device)
         self.replay: Callable[[], None] | None = None
-        self.found = (images, images)
-        if images.is_cuda:
+        self.found = (self.images, self.images)
+        if starts.is_cuda:
             self._record()
+
+    def restart(
+        self, units: Int[Tensor, " batch"], starts: Float[Tensor, "batch 3 height width"]
+    ) -> None:
+        """Take other units and images of the same shape."""
+        with torch.no_grad():
+            self.units.copy_(units)
+            self.images.copy_(starts)
 
     def __call__(self) -> tuple[Float[Tensor, " batch"], Float[Tensor, "batch 3 height width"]]:
         """Return scores and gradients at the images as they are now; overwritten by the next."""

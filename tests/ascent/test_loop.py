@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from pipeline.ascent.loop import ascend
+from pipeline.ascent.loop import Descent, ascend
 from pipeline.ascent.optimizers import adam, momentum, sgd
 from pipeline.networks.graph import Graph
 from pipeline.networks.layers import find_layers
@@ -120,3 +120,42 @@ def test_last_response_is_the_response_of_the_returned_image(kernels: Tensor):
     done = ascend(Dot(kernels), units, starts, sgd(steps=7))
     torch.testing.assert_close(done.responses[:, -1], Dot(kernels)(done.images, units))
     assert done.responses.shape == (3, 8)
+
+
+def test_a_descent_that_is_used_again_gives_what_a_new_one_gives(kernels: Tensor):
+    starts = torch.randn(2, 3, 2, 2, generator=torch.Generator().manual_seed(4))
+    used = Descent(Dot(kernels), torch.tensor([0, 1]), torch.zeros_like(starts))
+    used()
+    used.restart(torch.tensor([4, 2]), starts)
+    scores, gradient = used()
+    torch.testing.assert_close(scores, Dot(kernels)(starts, torch.tensor([4, 2])))
+    assert torch.equal(gradient, -kernels[[4, 2]])
+    assert torch.equal(used.images, starts)
+
+
+def test_a_climb_stops_where_it_is_checked(kernels: Tensor):
+    asked: list[int] = []
+
+    def check() -> None:
+        asked.append(1)
+        if len(asked) == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        ascend(Dot(kernels), torch.tensor([0]), torch.zeros(1, 3, 2, 2), sgd(steps=50), check)
+    assert len(asked) == 3
+
+
+@pytest.mark.gpu
+def test_a_recorded_graph_climbs_as_the_plain_computation_does(kernels: Tensor):
+    conv = nn.Sequential(nn.Conv2d(3, 8, 5, stride=2), nn.ReLU(), nn.Conv2d(8, 4, 3))
+    graph = Graph(conv.eval().requires_grad_(False), (32, 32))
+    layer = find_layers(graph, "conv2", "net")[0]
+    starts = torch.randn(3, 3, 9, 9, generator=torch.Generator().manual_seed(5))
+    units = torch.tensor([2, 0, 3])
+    network = unit_network(graph, layer)
+    plain = ascend(network, units, starts, sgd(steps=10))
+    network.cuda()
+    for _ in range(2):  # the second time the graph is replayed from the start
+        recorded = ascend(network, units.cuda(), starts.cuda(), sgd(steps=10))
+        torch.testing.assert_close(recorded.images.cpu(), plain.images, rtol=1e-4, atol=1e-4)

@@ -107,7 +107,7 @@ def compare_ascents(bench: Bench, network: Network, layer: Layer) -> Row:
     plan = objective.canvas
     crop = Crop(graph, layer.node, plan.size, plan.position)
     batch = batch_units(crop) if device == "cpu" else min(layer.units, block_units(crop))
-    batches = 2 * bench.runner.threads if device == "cpu" else 1
+    batches = bench.runner.threads if device == "cpu" else 1
     units = torch.arange(batch, device=device) % layer.units
     draw = torch.Generator().manual_seed(1)
     starts = (0.1 * torch.randn(batch, 3, *objective.input_size, generator=draw)).to(device)
@@ -126,8 +126,9 @@ def compare_ascents(bench: Bench, network: Network, layer: Layer) -> Row:
     def plainly(steps: int) -> None:
         plain.climb(whole, 0, place.position, image, steps, 0.1)
 
-    # As many steps as fill about two seconds of ours and one of the plain loop.
-    own = steps_for(lambda: ours(2), 3, 2.0, bench)
+    # As many steps as fill a few seconds of ours, so that its one pass more (the last response) and
+    # its first checks weigh as little as in a whole ascent, and one second of the plain loop.
+    own = steps_for(lambda: ours(2), 3, 4.0, bench)
     theirs = steps_for(lambda: plainly(2), 2, 1.0, bench)
     things = {"peak": bench.peak, "plain": lambda: plainly(theirs), "ours": lambda: ours(own)}
     times = take_turns(things, bench.rounds, device)
