@@ -166,7 +166,7 @@ def _run_stages(session: Session) -> None:
         seconds = time.monotonic() - start
         write_run_record(session, state, seconds)
         session.tracker.finish(failed=state != "finished")
-    nothing = "" if session.done else ": everything was in the store already"
+    nothing = ": everything was in the store already" if session.found_everything else ""
     log.info("done in %.1f s%s", seconds, nothing)
     _tell(session.paths, session.facts["findings"])
 

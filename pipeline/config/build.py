@@ -248,9 +248,12 @@ class Parts:
         group = build(self.config.objective, "objective")
         objective: Any = complete(group, "objective", self.graph, layer)
         # What the objective made of the weights is where these were when the network was traced.
-        if isinstance(objective, Module):
-            self.runner.place(objective)
-        return cast("Objective", objective)
+        if not isinstance(objective, Module):
+            raise ConfigError(
+                f"objective: '{self.config.objective['_target_']}' must return a torch.nn.Module,"
+                " which can be moved to a device and be computed in another precision"
+            )
+        return cast("Objective", self.runner.place(objective.eval()))
 
     def option(self, group: str) -> str:
         """Return the name of the option chosen in a group: its target's name."""

@@ -85,7 +85,9 @@ def unit_sheet(
         for unit, response in zip(units, responses, strict=True)
     ]
     down, across = cell(images.shape[1:3], max(_width(label, TEXT) for label in labels))
-    columns = min(len(images), max(1, WIDEST // across))
+    # About three to two, as a screen.
+    wanted = round((1.5 * len(images) * down / across) ** 0.5)
+    columns = max(1, min(len(images), WIDEST // across, wanted))
     grid = mosaic(images, columns, across)
     sheet, draw, top = _page(grid, title, GAP, below_title=0)
     _label(draw, labels, columns, (down, across), (GAP, top))

@@ -14,7 +14,7 @@ from torch import fx, nn
 
 from pipeline.networks.geometry import EVERYTHING, Global, Interval, Rule
 from pipeline.networks.operations import Axes, spatial_rules
-from pipeline.networks.tracing import trace
+from pipeline.networks.tracing import operation_name, trace
 
 
 @dataclass(frozen=True)
@@ -183,6 +183,23 @@ class Graph:
         if lengths[source] == 1 and lengths[node] > 1 and len(self.operations[node].inputs) > 1:
             return Interval(0, 1)  # broadcast along this axis: every position reads the only one
         return self.operations[node].rules[axis].reach(interval, lengths[source])
+
+    def read_as_numbers(self, node: fx.Node) -> set[fx.Node]:
+        """Return the nodes of whose output a size is read, other than to reshape a part of it."""
+        numbers: set[fx.Node] = set()
+        found: set[fx.Node] = set()
+        for candidate in reversed(self.ancestors(node)):
+            if candidate in self.operations and not self.reshapes(candidate):
+                numbers.update(set(candidate.all_input_nodes) - self.operations.keys())
+            elif candidate in numbers:
+                for source in candidate.all_input_nodes:
+                    (found if source in self.operations else numbers).add(source)
+        return found
+
+    def reshapes(self, node: fx.Node) -> bool:
+        """Say whether a node reshapes a map whose last two dimensions are its positions."""
+        named = node.op != "call_module" and operation_name(node) in ("view", "reshape")
+        return named and self.operations[node].axes is not None
 
     def truncated(self, nodes: Iterable[fx.Node]) -> fx.GraphModule:
         """Return the part of the network that computes ``nodes``, sharing its weights.

@@ -111,7 +111,8 @@ def is_shift_invariant(graph: Graph, node: fx.Node, axis: int) -> bool:
         broadcast = len({lengths[source] for source in operation.inputs}) > 1
         if broadcast or isinstance(operation.rules[axis], Adaptive | Anchored | Global):
             return False
-    return True
+    # A size that is read as a number is another on another input.
+    return not graph.read_as_numbers(node)
 
 
 def center(graph: Graph, node: fx.Node) -> tuple[int | None, int | None]:

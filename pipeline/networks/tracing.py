@@ -37,8 +37,18 @@ class Opaque(nn.Module):
         self.network = network
         self.name = name
 
+    def weights(self) -> int:
+        """Return the number of weights of the network."""
+        return sum(weight.numel() for weight in self.network.parameters())
+
     def forward(self, images: Tensor) -> Tensor:
-        """Return the output of the layer's first call."""
+        """Return the output of the layer's first call, for one image after the other.
+
+        What the network decides by looking at its input must not depend on the rest of a batch.
+        """
+        return torch.cat([self._respond(image) for image in images.split(1)])
+
+    def _respond(self, images: Tensor) -> Tensor:
         thread = threading.get_ident()
 
         def stop(_module: nn.Module, _inputs: Any, output: Tensor) -> None:
@@ -128,12 +138,23 @@ def _exported(module: nn.Module, image: Tensor) -> fx.GraphModule:
         program = torch.export.export(
             module, (image.expand(2, -1, -1, -1),), dynamic_shapes=({0: batch},)
         )
-        flat = program.module()
+        # Without decompositions these are plain operators in place of overwriting ones.
+        forms = (program.module(), program.run_decompositions({}).module())
+    for last, flat in enumerate(forms):
         try:
             _refuse_aliases(flat)
+            traced = _with_leaves(flat, module)
+            _refuse_another(traced, module, image)
         except NotImplementedError:
-            # Without decompositions this only puts plain operators in place of overwriting ones.
-            flat = program.run_decompositions({}).module()
+            if last:
+                raise
+        else:
+            return traced
+    raise AssertionError("unreachable")
+
+
+def _with_leaves(flat: fx.GraphModule, module: nn.Module) -> fx.GraphModule:
+    """Return an exported network with calls of leaf modules in place of their operators."""
     calls = _leaf_calls(flat, module)
     graph = fx.Graph()
     copies: dict[fx.Node, fx.Node] = {}
@@ -207,7 +228,9 @@ def _leaf(node: fx.Node, module: nn.Module) -> tuple[str, str | None]:
         leaf = module.get_submodule(str(path))
     except AttributeError:
         return call, None
-    return call, str(path) if fx.Tracer().is_leaf_module(leaf, str(path)) else None
+    # A container of torch.nn is a leaf to torch.fx; its operators are not those of one call.
+    is_leaf = fx.Tracer().is_leaf_module(leaf, str(path)) and not list(leaf.children())
+    return call, str(path) if is_leaf else None
 
 
 def attribute(root: Any, path: str) -> Any:
@@ -253,10 +276,25 @@ def _refuse_another(traced: fx.GraphModule, module: nn.Module, image: Tensor) ->
     """
     pixels = torch.randn(image.shape, generator=torch.Generator().manual_seed(0)).to(image)
     with torch.no_grad():
-        pairs = zip(*(tree_leaves(network(pixels)) for network in (traced, module)), strict=True)
+        # What nobody reads is left out, as it is where the network is cut off at a layer.
+        found, expected = _without_unread(traced)(pixels), module(pixels)
+    pairs = zip(tree_leaves(found), tree_leaves(expected), strict=True)
     for one, other in pairs:
         if isinstance(one, Tensor) and not torch.allclose(one, other, 1e-4, 1e-4, equal_nan=True):
             raise NotImplementedError("the traced network computes something else")
+
+
+def _without_unread(traced: fx.GraphModule) -> fx.GraphModule:
+    needed = {traced.graph.output_node()}
+    for node in reversed(traced.graph.nodes):
+        if node in needed:
+            needed.update(node.all_input_nodes)
+    graph = fx.Graph()
+    copies: dict[fx.Node, fx.Node] = {}
+    for node in traced.graph.nodes:
+        if node in needed or node.op == "placeholder":
+            copies[node] = graph.node_copy(node, lambda source: copies[source])
+    return fx.GraphModule(traced, graph)
 
 
 def _refuse_aliases(traced: fx.GraphModule) -> None:

@@ -32,7 +32,12 @@ class Found:
     unreadable: dict[str, str] = field(default_factory=dict[str, str])
 
 
-def find_peaks(network: LayerResponses, batch: Batch, device: torch.device | str = "cpu") -> Peaks:
+def find_peaks(
+    network: LayerResponses,
+    batch: Batch,
+    device: torch.device | str = "cpu",
+    check: Callable[[], None] = lambda: None,
+) -> Peaks:
     """Return the strongest and weakest responses of every unit to every image of a batch.
 
     One layer is in memory at a time, and nothing waits for the device.
@@ -41,10 +46,12 @@ def find_peaks(network: LayerResponses, batch: Batch, device: torch.device | str
         network: runs the layers.
         batch: the images.
         device: where the network runs.
+        check: called before every layer; raises to stop.
     """
     by_layer: dict[str, dict[int, tuple[Tensor, Tensor]]] = {}
 
     def take(layer: Layer, responses: Tensor) -> None:
+        check()
         by_layer[layer.name] = {sign: peaks(responses, sign) for sign in (1, -1)}
 
     if len(batch.indices):

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
 import shutil
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import asdict
 from importlib.util import find_spec
 from pathlib import Path
@@ -21,6 +23,8 @@ import pipeline
 from pipeline.config.schema import Config
 from pipeline.store.files import write_whole
 from pipeline.store.layout import Layout, RunPaths
+
+log = logging.getLogger(__name__)
 
 # What does not change any table or figure of a run.
 _WITHOUT_EFFECT = ("out", "name", "runner")
@@ -37,33 +41,54 @@ def fingerprint(config: Config) -> str:
 
 
 def remember(layout: Layout, key: str, paths: RunPaths) -> None:
-    """Note that the run of a fingerprint has finished."""
-    note = {
-        "run": paths.folder.relative_to(layout.out).as_posix(),
-        "files": [path.relative_to(paths.folder).as_posix() for path in _drawn(paths)],
-    }
-    text = json.dumps(note, indent=2) + "\n"
-    write_whole(layout.finished(key), lambda path: path.write_text(text, encoding="utf-8"))
+    """Note that the run of a fingerprint has finished, if the store held all that it asks for.
+
+    A run of some stages alone shows what is there; the same command later may find more.
+    """
+    items = _items(layout, read_record(paths))
+    if all(_has_content(item) for item in items):
+        files = [*_drawn(paths), *items]
+        note = {
+            "run": paths.folder.relative_to(layout.out).as_posix(),
+            "files": {path.relative_to(layout.out).as_posix(): _size_time(path) for path in files},
+        }
+        text = json.dumps(note, indent=2) + "\n"
+        write_whole(layout.finished(key), lambda path: path.write_text(text, encoding="utf-8"))
 
 
 def find_finished(layout: Layout, key: str) -> RunPaths | None:
-    """Return a finished run of a fingerprint, all of whose files and results are still there."""
+    """Return a finished run of a fingerprint, if its files and results are still what they were."""
     try:
         note = json.loads(layout.finished(key).read_text(encoding="utf-8"))
         paths = RunPaths(layout.out / note["run"])
-        record = read_record(paths)
-        whole = record["state"] == "finished" and all(
-            _has_content(paths.folder / name) for name in note["files"]
-        )
-        places = [place for stage in record["results"].values() for place in stage.values()]
-        items = [
-            layout.out / place["folder"] / f"{item}.safetensors"
-            for place in places
-            for item in place["items"]
+        finished = read_record(paths)["state"] == "finished"
+        changed = [
+            name for name, stamp in note["files"].items() if _size_time(layout.out / name) != stamp
         ]
+    except FileNotFoundError:
+        return None
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return None  # never run, moved away, or damaged: the run is done in the usual way
-    return paths if whole and all(_has_content(item) for item in items) else None
+        return None  # moved away or damaged: the run is done in the usual way
+    if changed:
+        log.info("%s is not as this run left it, so it is run again", changed[0])
+    return paths if finished and not changed else None
+
+
+def _items(layout: Layout, record: Mapping[str, Any]) -> list[Path]:
+    places = [place for stage in record["results"].values() for place in stage.values()]
+    return [
+        layout.out / place["folder"] / f"{item}.safetensors"
+        for place in places
+        for item in place["items"]
+    ]
+
+
+def _size_time(path: Path) -> list[int]:
+    try:
+        stat = path.stat()
+    except OSError:
+        return []
+    return [stat.st_size, stat.st_mtime_ns]
 
 
 def repeat(former: RunPaths, paths: RunPaths) -> dict[str, Any]:
@@ -101,20 +126,24 @@ def _files(settings: Any) -> Iterator[Path]:
         for value in settings:
             yield from _files(value)
     elif isinstance(settings, str) and settings and len(settings) < 4096:
-        path = Path(settings).expanduser()
-        if path.exists():
-            yield path
+        with suppress(OSError, RuntimeError):  # too long for a path, or not ours to see
+            path = Path(settings).expanduser()
+            if path.exists():
+                yield path
 
 
 def _code(target: str) -> Iterator[Path]:
+    """Yield where a target of one's own is defined: its package, or the modules beside it."""
     module = target
     while module := module.rpartition(".")[0]:
         try:
-            spec = find_spec(module)
+            spec = find_spec(module.partition(".")[0])
         except (ImportError, ValueError):
             continue
         if spec is not None and spec.origin is not None:
-            yield Path(spec.origin)
+            origin = Path(spec.origin)
+            is_package = origin.name == "__init__.py"
+            yield from [origin.parent] if is_package else sorted(origin.parent.glob("*.py"))
             return
 
 
@@ -123,8 +152,15 @@ def _stamps(path: Path) -> Iterator[str]:
     if path.is_file():
         yield _stamp(path)
         return
-    for parent, folders, names in os.walk(path, followlinks=False):
-        folders[:] = sorted(name for name in folders if name != "__pycache__")
+    seen: set[str] = set()
+    for parent, folders, names in os.walk(path, followlinks=True):
+        seen.add(os.path.realpath(parent))
+        # Links are followed, but not in circles.
+        folders[:] = sorted(
+            name
+            for name in folders
+            if name != "__pycache__" and os.path.realpath(Path(parent, name)) not in seen
+        )
         for name in sorted(names):
             yield _stamp(Path(parent, name))
 

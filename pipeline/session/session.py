@@ -29,6 +29,7 @@ class Session:
         paths: the files of this run.
         tracker: told of tables, figures and progress.
         results: where the results of the run lie, by stage and name, for its record.
+        asked: the results themselves.
         unreadable: images that could not be read, with reasons.
         done: how many work items were computed in this run.
         facts: more for the record of the run.
@@ -40,8 +41,14 @@ class Session:
     tracker: Tracker
     results: dict[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
     unreadable: dict[str, str] = field(default_factory=dict[str, str])
+    asked: list[Result] = field(default_factory=list[Result])
     done: int = 0
     facts: dict[str, Any] = field(default_factory=dict[str, Any])
+
+    @property
+    def found_everything(self) -> bool:
+        """Whether all that the run asked for was there before it."""
+        return not self.done and not any(result.missing() for result in self.asked)
 
     def result(
         self, stage: str, layer: str, name: str, settings: Mapping[str, Any], items: Sequence[str]
@@ -50,7 +57,9 @@ class Session:
         place = (stage, self.parts.network.identity, layer)
         result = find_result(self.layout, place, settings, items)
         folder = result.folder.relative_to(self.layout.out).as_posix()
-        self.results.setdefault(stage, {})[name] = {"folder": folder, "items": list(items)}
+        if name not in self.results.setdefault(stage, {}):
+            self.results[stage][name] = {"folder": folder, "items": list(items)}
+            self.asked.append(result)
         return result
 
     def begin(self, result: Result) -> None:

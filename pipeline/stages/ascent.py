@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -113,10 +114,11 @@ class _Objectives:
 
     def _build(self, layer: Layer, precision: str) -> Objective:
         objective = self.session.parts.objective(layer)
-        if precision not in (EXACT, "bfloat16") or not isinstance(objective, torch.nn.Module):
+        if precision not in (EXACT, "bfloat16"):
             return objective
         device = _device(self.session, precision)
-        converted = deepcopy(objective).to(device, getattr(torch, precision))
+        module = cast("torch.nn.Module", objective)  # as Parts.objective makes sure
+        converted: Any = deepcopy(module).to(device, getattr(torch, precision))
         return converted if precision == EXACT else Rounded(converted)
 
 

@@ -143,12 +143,15 @@ def _sheets(session: Session) -> Iterator[tuple[str, Callable[[], Image.Image]]]
 
 def _patch_sheet(session: Session, layer: Layer, sign: int) -> Image.Image:
     config, word = session.parts.config.figures, SIGNS[sign]
-    units = session.parts.units[layer.name][: config.contact_units]
+    all_units = session.parts.units[layer.name]
+    units = all_units[: config.contact_units]
     arrays, _ = extremes_result(session, layer).read("extremes", (f"{word}_responses",))
     responses = arrays[f"{word}_responses"][units, : config.contact_ranks]
     columns = [_patches(session, layer, units, sign, rank) for rank in range(responses.shape[1])]
     name = f"{session.parts.network.name} {layer.name}"
-    title = f"{name}: {word} patches and responses (plain gray: outside the image)"
+    some = f" of the first {len(units)} of {len(all_units)} units"
+    some = some if len(units) < len(all_units) else ""
+    title = f"{name}: {word} patches and responses{some} (plain color: outside the image)"
     return contact_sheet(np.stack(columns, axis=1), responses, list(units), title)
 
 

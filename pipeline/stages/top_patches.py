@@ -40,7 +40,7 @@ def _search(session: Session, layers: Sequence[Layer]) -> None:
     peaks = parts.runner.stream(
         split(total, config.batch_size),
         lambda indices: load_batch(parts.images, indices),
-        lambda batch: find_peaks(network, batch, device),
+        lambda batch: find_peaks(network, batch, device, parts.runner.check),
     )
     with parts.runner.progress("top_patches: images", total) as advance, closing(peaks):
         found = search(

@@ -78,7 +78,8 @@ def test_units_fill_rows_of_a_sheet_no_wider_than_a_screen():
     found = places(page, images)
     columns = sum(y == found[0][0] for y, _ in found)
     assert page.width <= 2400 + 8
-    assert 20 <= columns < 97
+    assert 10 <= columns < 20
+    assert 1 < page.width / page.height < 2
     assert [x for _, x in found[:columns]] == sorted({x for _, x in found})
     assert found[columns][1] == found[0][1]
     assert found[columns][0] > found[0][0]

@@ -274,6 +274,76 @@ def test_what_is_read_after_it_was_overwritten_is_the_result(kind, function, fil
     assert asked.alone().apart(asked.whole(module)).within(1e-12)
 
 
+def through_a_second_name(net, images):
+    maps = net.first(images)
+    part = maps.relu_()[:, :2]
+    part.add_(1)
+    return net.second(maps)
+
+
+def through_unbound_maps(net, images):
+    maps = net.first(images)
+    unbound = maps.unbind(1)
+    maps.relu_()
+    return net.second(torch.stack(unbound, 1))
+
+
+def through_a_transposed_name(net, images):
+    maps = net.first(images)
+    maps.mT.relu_()
+    return net.second(maps)
+
+
+def through_an_output_argument(net, images):
+    maps = net.first(images)
+    torch.add(maps, 1, out=maps)
+    return net.second(maps)
+
+
+def through_a_kept_map(net, images):
+    net.kept = net.first(images)
+    F.relu(net.kept, inplace=True)
+    return net.second(net.kept)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize(
+    ("kind", "function"),
+    [
+        (Following, through_a_second_name),
+        (Calling, through_a_second_name),
+        (Following, through_unbound_maps),
+        (Calling, through_unbound_maps),
+        (Following, through_a_transposed_name),
+        (Calling, through_a_transposed_name),
+        (Following, through_an_output_argument),
+        (Calling, through_an_output_argument),
+        (Following, through_a_kept_map),
+        (Calling, through_a_kept_map),
+    ],
+)
+def test_what_is_overwritten_under_another_name_is_found_out(kind, function, filled):
+    parts = {"first": nn.Conv2d(3, 4, 3), "second": nn.Conv2d(4, 2, 3), "kept": None}
+    module = filled(kind(function, **parts)).double()
+    graph = Graph(module, SIZE)
+    images = drawn(2, 3, *SIZE)
+    assert torch.equal(graph.truncated([last(graph)])(images), module(images))
+
+
+def test_an_encoder_behind_a_branch_on_shapes_is_traced(filled):
+    def encoded(net, images):
+        return net.head(net.encoder(net.conv(images).flatten(2).transpose(1, 2)).mean(1))
+
+    encoder = nn.TransformerEncoderLayer(4, 2, 8, batch_first=True)
+    parts = {"conv": nn.Conv2d(3, 4, 7, 7), "encoder": encoder, "head": nn.Linear(4, 2)}
+    module = filled(Calling(encoded, **parts)).requires_grad_(False)
+    graph = Graph(module, SIZE)
+    (layer,) = find_layers(graph, ["head"], "net")
+    images = drawn(2, 3, *SIZE).float()
+    found = unit_network(graph, layer)(images, torch.tensor([0, 1]))
+    assert torch.allclose(found, module(images)[[0, 1], [0, 1]], atol=1e-5)
+
+
 def test_what_cannot_be_traced_is_asked_as_a_whole_and_the_log_says_so(filled, caplog, capfd):
     module = filled(Choosing())
     with caplog.at_level(logging.INFO, LOGGER):
@@ -335,7 +405,10 @@ def test_several_layers_of_what_cannot_be_traced_are_searched_in_one_visit(fille
         )
     with torch.no_grad():
         conv1 = module.conv1(images)
-        conv2 = module.conv2(conv1.relu() * (2 if images.mean() > 0 else 1))
+        # Each image is decided on by itself, whatever else is in the batch.
+        factor = torch.where(images.mean((1, 2, 3)) > 0, 2.0, 1.0)[:, None, None, None]
+        assert len(factor.unique()) == 2
+        conv2 = module.conv2(conv1.relu() * factor)
         head = module.head(conv2.mean((2, 3)))
     # Of a layer whose units see the whole image, only the one in the middle is looked at.
     assert list(found) == ["conv1", "conv2", "head"]

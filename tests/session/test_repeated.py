@@ -46,14 +46,6 @@ def finished(little):
     return little
 
 
-def runs(config):
-    return sorted(Path(config.out, "runs", config.name).iterdir())
-
-
-def known(config):
-    return find_finished(Layout(config.out), fingerprint(config)) is not None
-
-
 @pytest.fixture
 def said():
     """What the pipeline says, line by line."""
@@ -63,6 +55,14 @@ def said():
     logging.getLogger("pipeline").addHandler(handler)
     yield lines
     logging.getLogger("pipeline").removeHandler(handler)
+
+
+def runs(config):
+    return sorted(Path(config.out, "runs", config.name).iterdir())
+
+
+def known(config):
+    return find_finished(Layout(config.out), fingerprint(config)) is not None
 
 
 def test_a_run_is_repeated_with_all_its_files_and_says_so(finished, said):
@@ -114,6 +114,30 @@ def test_name_out_and_runner_do_not_matter_and_all_else_does(finished, composed)
     assert not known(replace(finished, out=finished.out + "2"))
 
 
+def test_tables_or_results_that_were_edited_are_not_handed_on(finished):
+    table = runs(finished)[0] / "tables" / "ascents.csv"
+    before = table.read_text()
+    table.write_text(before.replace("ok", "OK"))
+    assert not known(finished)
+    run(finished)
+    assert (runs(finished)[1] / "tables" / "ascents.csv").read_text() == before
+    assert known(finished)
+    result = next(Path(finished.out, "store").rglob("block-*.safetensors"))
+    result.write_bytes(bytes(result.stat().st_size))
+    assert not known(finished)
+
+
+def test_a_run_that_found_too_little_in_the_store_is_not_repeated(little, said):
+    drawing = replace(little, stages=["figures"])
+    run(drawing)
+    assert not any("everything was in the store" in line for line in said)
+    run(little)
+    run(drawing)
+    names = {path.name for path in (runs(little)[2] / "figures").iterdir()}
+    assert {"ascent_curves.png", "top_patches_conv1.png"} <= names
+    assert known(drawing)
+
+
 @pytest.mark.parametrize("lost", ["figures/*.png", "tables/ascents.parquet", "record.json"])
 def test_a_run_that_has_lost_a_file_is_done_again(finished, lost):
     next(runs(finished)[0].glob(lost)).unlink()
@@ -135,6 +159,34 @@ def test_pictures_that_were_changed_added_or_taken_away_are_noticed(finished):
     time = (photos / "1.png").stat().st_mtime + 5
     os.utime(photos / "1.png", (time, time))
     assert fingerprint(finished) != key
+
+
+def test_pictures_behind_a_link_are_watched_too(little, tmp_path):
+    real = tmp_path / "elsewhere"
+    real.mkdir()
+    (real / "9.png").write_bytes((Path(little.images["root"]) / "1.png").read_bytes())
+    Path(little.images["root"], "more").symlink_to(real)
+    Path(little.images["root"], "round").symlink_to(little.images["root"])
+    key = fingerprint(little)
+    assert fingerprint(little) == key
+    os.utime(real / "9.png", (1, 1))
+    assert fingerprint(little) != key
+
+
+def test_what_own_code_imports_is_watched_too(little, tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    package = tmp_path / "my_package"
+    package.mkdir()
+    (package / "__init__.py").write_text("from my_package.inner import mine\n")
+    (package / "inner.py").write_text("def mine(graph, layer): ...\n")
+    config = replace(little, objective={"_target_": "my_package.mine"})
+    key = fingerprint(config)
+    (package / "inner.py").write_text("def mine(graph, layer, strength=2): ...\n")
+    assert fingerprint(config) != key
+
+
+def test_words_that_are_too_long_for_a_path_are_only_words(little):
+    assert fingerprint(replace(little, layers=["x" * 5000])) != fingerprint(little)
 
 
 def test_own_code_that_was_edited_is_noticed(little, tmp_path, monkeypatch):

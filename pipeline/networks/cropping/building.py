@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, fx, nn
 from torch.fx.node import map_arg
 
-from pipeline.networks.cropping.crop import Crop, Part, Sides, reshapes, traced_shape
+from pipeline.networks.cropping.crop import Crop, Part, Sides, traced_shape
 from pipeline.networks.cropping.windows import (
     AdaptivePool,
     adaptive_bounds,
@@ -71,12 +71,12 @@ class _Builder:
         if isinstance(found, Sliding) and isinstance(operation.rules[0], Window):
             return self._slide(node, found)
         sources = {source: self._read(node, source) for source in operation.inputs}
-        if reshapes(self.graph, node):
+        if self.graph.reshapes(node):
             (source,) = sources.values()
             rows, columns = (int(side.stop - side.start) for side in self.crop.part(node))
             shape = (-1, *traced_shape(node)[1:-2], rows, columns)
             return self.built.call_method("reshape", (source, *shape))
-        if isinstance(found, Adapting) and not self.crop.is_whole(node):
+        if isinstance(found, Adapting) and self.crop.adapts(node) and not self.crop.is_whole(node):
             return self._adapt(node, found)
         if operation.rules[0] == ANCHORED or operation.rules[1] == ANCHORED:
             sources |= {
@@ -111,7 +111,7 @@ class _Builder:
         if operation.inputs and not traced_shape(operation.inputs[0]):  # out of several tensors
             return self.crop.part(operation.inputs[0])
         mixes = isinstance(operation.rules[0], Global)
-        if source.op == "placeholder" or not mixes or isinstance(self._windows(source), Adapting):
+        if source.op == "placeholder" or not mixes or self.crop.adapts(source):
             return self.crop.part(source)
         rows, columns = (Interval(0, demand.lengths[source]) for demand in self.crop.demands)
         return rows, columns

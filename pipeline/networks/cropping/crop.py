@@ -10,7 +10,8 @@ from torch import fx, nn
 
 from pipeline.networks.geometry import EVERYTHING, Interval
 from pipeline.networks.graph import Demand, Graph
-from pipeline.networks.operations import operation_name
+from pipeline.networks.operations import Adapting, operation_name, windows
+from pipeline.networks.tracing import Opaque
 
 Part = tuple[Interval, Interval]  # rows and columns of a node's whole map, half-open
 Sides = tuple[int, int, int, int]  # left, right, top, bottom
@@ -39,7 +40,7 @@ class Crop:
     @cached_property
     def demands(self) -> tuple[Demand, Demand]:
         """What is needed along the vertical and along the horizontal axis."""
-        whole = _read_by_numbers(self.graph, self.node)
+        whole = self.graph.read_as_numbers(self.node)
         rows, columns = (
             self.graph.demand(
                 self.node,
@@ -77,7 +78,16 @@ class Crop:
         """
         return sum(self._multiplications(node) for node in self.nodes)
 
+    def adapts(self, node: fx.Node) -> bool:
+        """Say whether a node is adaptive pooling of a known map, so that a part can be computed."""
+        module = self.graph.modules[str(node.target)] if node.op == "call_module" else None
+        mapped = all(self.graph.operations[o].axes for o in self.graph.operations[node].inputs)
+        return mapped and isinstance(windows(node, module), Adapting)
+
     def _multiplications(self, node: fx.Node) -> int:
+        module = self.graph.modules[str(node.target)] if node.op == "call_module" else None
+        if isinstance(module, Opaque):  # a guess: every weight is used once in 8 x 8 pixels
+            return 2 * module.weights() * self.size[0] * self.size[1] // 64
         weight = _weight_shape(self.graph, node)
         if len(weight) not in (2, 4):
             return 0
@@ -93,6 +103,8 @@ class Crop:
     def _numbers(self, node: fx.Node) -> int:
         """Return how many numbers of a node are computed."""
         axes, shape = self.graph.operations[node].axes, traced_shape(node)
+        if node.op == "call_module" and isinstance(self.graph.modules[str(node.target)], Opaque):
+            return 64 * self.size[0] * self.size[1]  # a guess: as much as a first layer leaves
         if axes is None or not shape:
             return math.prod(shape) if shape else 0
         beside = math.prod(side for axis, side in enumerate(shape) if axis not in axes)
@@ -147,23 +159,3 @@ def _weight_shape(graph: Graph, node: fx.Node) -> tuple[int, ...]:
         weight = node.args[1] if len(node.args) > 1 else node.kwargs.get("weight")
         return traced_shape(weight) if isinstance(weight, fx.Node) else ()
     return ()
-
-
-def _read_by_numbers(graph: Graph, node: fx.Node) -> set[fx.Node]:
-    """Return the nodes of whose output a size is read, other than to reshape a part of it."""
-    ancestors = graph.ancestors(node)
-    numbers: set[fx.Node] = set()
-    found: set[fx.Node] = set()
-    for candidate in reversed(ancestors):
-        if candidate in graph.operations and not reshapes(graph, candidate):
-            numbers.update(set(candidate.all_input_nodes) - graph.operations.keys())
-        elif candidate in numbers:
-            for source in candidate.all_input_nodes:
-                (found if source in graph.operations else numbers).add(source)
-    return found
-
-
-def reshapes(graph: Graph, node: fx.Node) -> bool:
-    """Say whether a node reshapes a map whose last two dimensions are and stay its positions."""
-    named = node.op != "call_module" and operation_name(node) in ("view", "reshape")
-    return named and graph.operations[node].axes is not None
