@@ -83,7 +83,8 @@ class OwnKernel(nn.Module):
 
     def __init__(self, layer: nn.Conv2d | nn.Linear) -> None:
         super().__init__()
-        self.weight, self.bias = layer.weight, layer.bias
+        weight = layer.weight.detach()
+        self.bias = layer.bias
         self.groups = 1
         self.margins: tuple[int, ...] = ()
         self.taps: tuple[slice, ...] = ()
@@ -95,6 +96,9 @@ class OwnKernel(nn.Module):
                 slice(0, dilation * (kernel - 1) + 1, dilation)
                 for kernel, dilation in zip(layer.kernel_size, layer.dilation, strict=True)
             )
+            weight = weight.permute(0, 2, 3, 1)  # taken channels last, as the map before lies
+        self.size = tuple(weight.shape[1:])
+        self.kernels = nn.Buffer(weight.reshape(len(weight), -1).contiguous())
 
     def forward(
         self, seen: Float[Tensor, "batch *features"], units: Int[Tensor, " batch"]
@@ -104,10 +108,13 @@ class OwnKernel(nn.Module):
             seen = F.pad(seen, self.margins)
         seen = seen[..., *self.taps]
         if self.groups > 1:
-            group = units // (len(self.weight) // self.groups)
+            group = units // (len(self.kernels) // self.groups)
             rows = torch.arange(len(units), device=units.device)
             seen = seen.unflatten(1, (self.groups, -1))[rows, group]
-        response = (seen * self.weight[units]).flatten(1).sum(1)
+        own = self.kernels[units].view(-1, *self.size)
+        if own.ndim == 4:
+            own = own.permute(0, 3, 1, 2)
+        response = (seen * own).sum(tuple(range(1, own.ndim)))
         return response if self.bias is None else response + self.bias[units]
 
 
