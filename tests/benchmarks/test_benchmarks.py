@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(120)
 def test_every_part_gives_its_figures(tmp_path):
     parts = ["ascent", "search", "files"]  # whole commands are timed by make bench alone
