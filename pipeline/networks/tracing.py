@@ -71,6 +71,10 @@ class _ReachedError(Exception):
         self.output = output
 
 
+class _UntraceableError(Exception):
+    """A graph of the network is not the network in every part."""
+
+
 def trace(module: nn.Module, input_size: tuple[int, int]) -> fx.GraphModule:
     """Return the graph of a network, with the shape of every tensor in it.
 
@@ -145,7 +149,7 @@ def _exported(module: nn.Module, image: Tensor) -> fx.GraphModule:
             _refuse_aliases(flat)
             traced = _with_leaves(flat, module)
             _refuse_another(traced, module, image)
-        except NotImplementedError:
+        except _UntraceableError:
             if last:
                 raise
         else:
@@ -281,7 +285,7 @@ def _refuse_another(traced: fx.GraphModule, module: nn.Module, image: Tensor) ->
     pairs = zip(tree_leaves(found), tree_leaves(expected), strict=True)
     for one, other in pairs:
         if isinstance(one, Tensor) and not torch.allclose(one, other, 1e-4, 1e-4, equal_nan=True):
-            raise NotImplementedError("the traced network computes something else")
+            raise _UntraceableError("the traced network computes something else")
 
 
 def _without_unread(traced: fx.GraphModule) -> fx.GraphModule:
@@ -306,13 +310,13 @@ def _refuse_aliases(traced: fx.GraphModule) -> None:
     order = {node: index for index, node in enumerate(traced.graph.nodes)}
     for node in traced.graph.nodes:
         if node.target is operator.setitem:
-            raise NotImplementedError(f"{node.name} sets a part of a tensor")
+            raise _UntraceableError(f"{node.name} sets a part of a tensor")
         if not overwrites(node, modules.get(str(node.target))) or not node.all_input_nodes:
             continue
         names = _aliases(node, modules)
         later = [user for name in names for user in name.users if order[user] > order[node]]
         if later:
-            raise NotImplementedError(f"{node.name} overwrites what {later[0].name} reads")
+            raise _UntraceableError(f"{node.name} overwrites what {later[0].name} reads")
 
 
 def _aliases(node: fx.Node, modules: Mapping[str, nn.Module]) -> set[fx.Node]:
