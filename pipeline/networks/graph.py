@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from torch import fx, nn
 
 from pipeline.networks.geometry import EVERYTHING, Global, Interval, Rule
+from pipeline.networks.nodes import operation_name
 from pipeline.networks.operations import Axes, spatial_rules
-from pipeline.networks.tracing import operation_name, trace
+from pipeline.networks.tracing import ancestors, trace, truncated
 
 
 @dataclass(frozen=True)
@@ -86,11 +87,7 @@ class Graph:
 
     def ancestors(self, node: fx.Node) -> list[fx.Node]:
         """Return every node that ``node`` depends on, itself included, in call order."""
-        needed = {node}
-        for candidate in reversed(self.traced.graph.nodes):
-            if candidate in needed:
-                needed.update(candidate.all_input_nodes)
-        return [candidate for candidate in self.traced.graph.nodes if candidate in needed]
+        return ancestors(self.traced.graph, [node])
 
     def sizes(self, size: int, axis: int) -> dict[fx.Node, int]:
         """Return the length of every node's output along ``axis`` (0 vertical, 1 horizontal).
@@ -207,13 +204,4 @@ class Graph:
         With one node the result returns its output, with several a tuple. Nothing that comes after
         is kept, so that an in-place nonlinearity behind a single layer cannot change its response.
         """
-        wanted = list(nodes)
-        needed = {ancestor for node in wanted for ancestor in self.ancestors(node)}
-        graph = fx.Graph()
-        copies: dict[fx.Node, fx.Node] = {}
-        for node in self.traced.graph.nodes:
-            if node in needed:
-                copies[node] = graph.node_copy(node, lambda old: copies[old])
-        outputs = tuple(copies[node] for node in wanted)
-        graph.output(outputs[0] if len(outputs) == 1 else outputs)
-        return fx.GraphModule(self.traced, graph)
+        return truncated(self.traced, nodes)

@@ -16,7 +16,7 @@ from torch import Tensor, fx, nn
 
 from pipeline.errors import ConfigError, nearest
 from pipeline.networks.graph import Graph
-from pipeline.networks.operations import operation_name
+from pipeline.networks.nodes import operation_name
 from pipeline.networks.receptive_fields import center
 
 

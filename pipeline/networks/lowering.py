@@ -16,6 +16,8 @@ from jaxtyping import Float
 from torch import Tensor, fx, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from pipeline.networks.nodes import operation_name
+
 BLOCK_CHANNELS = 12  # channels of a block of pixels from which a convolution runs fast
 NARROW = 5  # columns of an output up to which a matrix product is faster than a convolution
 
@@ -78,10 +80,8 @@ def _drop_identities(network: fx.GraphModule) -> None:
 def _is_relu(network: fx.GraphModule, node: fx.Node | None) -> bool:
     if node is None or not node.all_input_nodes:
         return False
-    name = str(getattr(node.target, "__name__", node.target)).partition(".")[0]
-    return isinstance(_module(network, node), nn.ReLU) or (
-        node.op in ("call_function", "call_method") and name == "relu"
-    )
+    named = node.op in ("call_function", "call_method") and operation_name(node) == "relu"
+    return named or isinstance(_module(network, node), nn.ReLU)
 
 
 def _pool_before_relu(network: fx.GraphModule) -> None:

@@ -47,6 +47,19 @@ class Joined(nn.Module):
         return f"how={self.how!r}"
 
 
+class Net(nn.Module):
+    """Parts by name, and a function of them and the images that is traced through."""
+
+    def __init__(self, function, **parts):
+        super().__init__()
+        self.function = function
+        for name, part in parts.items():
+            setattr(self, name, part)
+
+    def forward(self, images):
+        return self.function(self, images)
+
+
 def fill(module: nn.Module, seed: int = 0, *, positive: bool = False) -> nn.Module:
     """Give all weights, biases and statistics random values; no bias where ``positive``."""
     generator = torch.Generator().manual_seed(seed)

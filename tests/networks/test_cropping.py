@@ -16,22 +16,10 @@ from pipeline.networks.graph import Graph
 from pipeline.networks.load import torchvision_network
 from pipeline.networks.receptive_fields import Box, Canvas, receptive_field, smallest_canvas
 from pipeline.networks.unit_networks import UnitNetwork
+from tests.networks.conftest import Net
 
 pytestmark = pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel")
 SIZE = ROWS, COLUMNS = (8, 9)
-
-
-class Net(nn.Module):
-    """Parts by name, and a function of them and the images that is traced through."""
-
-    def __init__(self, function, **parts):
-        super().__init__()
-        self.function = function
-        for name, part in parts.items():
-            setattr(self, name, part)
-
-    def forward(self, images):
-        return self.function(self, images)
 
 
 def conv(before, after, kernel=3, padding=1, **options):

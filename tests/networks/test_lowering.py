@@ -15,22 +15,11 @@ from pipeline.networks.load import torchvision_network
 from pipeline.networks.lowering import ImageConvolution, NarrowConvolution, lower
 from pipeline.networks.receptive_fields import Canvas, receptive_field
 from pipeline.networks.unit_networks import UnitNetwork, unit_network
+from tests.networks.conftest import Net
 
 pairs = st.tuples
+
 modest = settings(max_examples=60, deadline=None)
-
-
-class Net(nn.Module):
-    """Parts by name, and a function of them and the images that is traced through."""
-
-    def __init__(self, function, **parts):
-        super().__init__()
-        self.function = function
-        for name, part in parts.items():
-            setattr(self, name, part)
-
-    def forward(self, images):
-        return self.function(self, images)
 
 
 def drawn(*shape, seed=0):

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, fx, nn
 from torch.fx.node import map_arg
 
-from pipeline.networks.cropping.crop import Crop, Part, Sides, traced_shape
+from pipeline.networks.cropping.crop import Crop, Part, Sides
 from pipeline.networks.cropping.windows import (
     AdaptivePool,
     adaptive_bounds,
@@ -22,8 +22,9 @@ from pipeline.networks.cropping.windows import (
     own_padding,
 )
 from pipeline.networks.geometry import ANCHORED, Global, Interval, Window
-from pipeline.networks.operations import Adapting, Sliding, windows
-from pipeline.networks.tracing import Opaque, attribute, not_overwriting, overwrites
+from pipeline.networks.nodes import not_overwriting, overwrites, traced_shape
+from pipeline.networks.opaque import Opaque
+from pipeline.networks.windows import Adapting, Sliding, windows
 
 
 def crop_network(crop: Crop) -> fx.GraphModule:
@@ -182,7 +183,7 @@ class _Builder:
         weight, bias = (
             source
             if source is None
-            else attribute(self.graph.traced, str(source.target))
+            else operator.attrgetter(str(source.target))(self.graph.traced)
             if constant
             else self.copies[source]
             for source in sources
@@ -243,7 +244,7 @@ class _Builder:
         copied = self.built.node_copy(node, lambda other: known[other])
         if node.op == "get_attr":
             name = node.name
-            self.attributes[name] = attribute(self.graph.traced, str(node.target))
+            self.attributes[name] = operator.attrgetter(str(node.target))(self.graph.traced)
             copied.target = name
         elif overwrites(node, None):
             copied.kwargs = {k: v for k, v in copied.kwargs.items() if k != "inplace"}

@@ -10,8 +10,9 @@ from torch import fx, nn
 
 from pipeline.networks.geometry import EVERYTHING, Interval
 from pipeline.networks.graph import Demand, Graph
-from pipeline.networks.operations import Adapting, operation_name, windows
-from pipeline.networks.tracing import Opaque
+from pipeline.networks.nodes import operation_name, traced_shape
+from pipeline.networks.opaque import Opaque
+from pipeline.networks.windows import Adapting, windows
 
 Part = tuple[Interval, Interval]  # rows and columns of a node's whole map, half-open
 Sides = tuple[int, int, int, int]  # left, right, top, bottom
@@ -138,11 +139,6 @@ class Crop:
             for other in (node, *self.graph.operations[node].inputs)
             for axis, demand in enumerate(self.demands)
         )
-
-
-def traced_shape(node: fx.Node) -> tuple[int, ...]:
-    """Return the shape of a node's output as traced; empty for what is not one tensor."""
-    return tuple(getattr(node.meta.get("tensor_meta"), "shape", ()))
 
 
 def _area(part: Part) -> int:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from pipeline.networks.cropping.crop import Part, Sides
 from pipeline.networks.geometry import Interval, Window
-from pipeline.networks.operations import Adapting, Sliding
+from pipeline.networks.windows import Adapting, Sliding
 
 Bounds = list[tuple[int, int]]
 
