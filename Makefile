@@ -7,7 +7,7 @@ export UV_SYSTEM_CERTS = 1
 export UV_NATIVE_TLS = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install figures test test-slow test-gpu bench bench-gpu check lock miniature clean
+.PHONY: help install figures test test-slow test-faults test-gpu test-slurm bench bench-gpu check lock miniature clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -28,13 +28,19 @@ figures: install ## the main job on the embedded network: tables and figures in 
 	$(RUN) pipeline
 
 test: install ## the default tests (CPU, offline)
-	$(RUN) pytest
+	$(RUN) pytest -n auto --dist loadfile
 
 test-slow: install ## the slow tests
 	$(RUN) pytest -m slow
 
+test-faults: install ## the tests that kill, damage and disturb runs
+	$(RUN) pytest -m 'faults and not slow'
+
 test-gpu: install ## the tests that need a GPU
 	$(RUN) pytest -m gpu
+
+test-slurm: install ## the tests on a Slurm that they start (root on Debian or Ubuntu; else skipped)
+	$(RUN) pytest -m slurm
 
 bench: install ## speed against plain code and the machine's peak (about ten minutes, quiet machine)
 	$(RUN) tests.benchmarks

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pipeline.store.runs import Run as Run
     from pipeline.store.runs import open_run as open_run
+    from pipeline.store.sweeps import Sweep as Sweep
+    from pipeline.store.sweeps import collect as collect
 
-__all__ = ["Run", "open_run"]
+# Loaded when asked for: the command line must answer before pandas is imported.
+_HOMES = {
+    "Run": "pipeline.store.runs",
+    "Sweep": "pipeline.store.sweeps",
+    "collect": "pipeline.store.sweeps",
+    "open_run": "pipeline.store.runs",
+}
+__all__ = ["Run", "Sweep", "collect", "open_run"]
 
 
 def __getattr__(name: str) -> Any:
-    # Loaded when asked for: the command line must answer before pandas is imported.
-    if name in __all__:
-        from pipeline.store import runs
-
-        return getattr(runs, name)
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
     raise AttributeError(f"module 'pipeline' has no attribute '{name}'")

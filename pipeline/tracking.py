@@ -35,7 +35,9 @@ class Tracker(Protocol):
         ...
 
 
-Start = Callable[[Path, Mapping[str, Any]], Tracker]  # from the run folder and the configuration
+# From the run folder, the configuration, the sweep's name, and a name that a run keeps when it is
+# run again.
+Start = Callable[[Path, Mapping[str, Any], str | None, str], Tracker]
 
 
 class _Silent:
@@ -50,7 +52,7 @@ class _Silent:
 
 def none() -> Start:
     """Track nothing."""
-    return lambda _folder, _config: _Silent()
+    return lambda _folder, _config, _group, _identity: _Silent()
 
 
 def wandb(
@@ -65,7 +67,7 @@ def wandb(
         project: W&B project.
         mode: ``offline`` (upload later with ``wandb sync``) or ``online``.
         entity: W&B user or team.
-        group: name under which W&B groups runs.
+        group: name under which W&B groups runs; a sweep's own name by default.
 
     Raises:
         ConfigError: the mode is unknown, or W&B cannot start in it.
@@ -73,7 +75,7 @@ def wandb(
     if mode not in MODES:
         raise ConfigError(f"tracking.mode: '{mode}' is not one of {', '.join(MODES)}")
 
-    def start(folder: Path, config: Mapping[str, Any]) -> Tracker:
+    def start(folder: Path, config: Mapping[str, Any], sweep: str | None, identity: str) -> Tracker:
         os.environ.setdefault("WANDB_SILENT", "true")
         import wandb as client
         from wandb.errors import Error
@@ -83,7 +85,9 @@ def wandb(
             run = client.init(
                 project=project,
                 entity=entity,
-                group=group,
+                group=group or sweep,
+                id=identity,
+                resume="allow",
                 name=f"{folder.parent.name}/{folder.name}",
                 dir=folder,
                 mode=mode,  # type: ignore[arg-type]

@@ -9,10 +9,13 @@ from pathlib import Path
 import pytest
 from hydra import compose, initialize_config_dir
 
-from pipeline.cli import run_anew, share_cores
+from pipeline.cli import share_cores
+from pipeline.cli.run import run_anew
 from pipeline.config.build import typed
 from pipeline.config.schema import Config, register
 from pipeline.config.search_path import conf_dir
+from pipeline.runner.processes import Processes
+from pipeline.runner.runner import Runner
 from pipeline.session.session import Session
 
 share_cores()  # before any test imports torch
@@ -28,6 +31,11 @@ def reference_data() -> Path:
     if not folder:
         pytest.skip("ARTIPHYS_REFERENCE_DATA is not set")
     return Path(folder)
+
+
+def here() -> Runner:
+    """Return the runner of this process, on the CPU."""
+    return Processes("cpu").here()
 
 
 def _compose(*overrides: str) -> Config:

@@ -40,8 +40,8 @@ def test_help_lists_groups_and_keys_and_imports_nothing_heavy(tmp_path: Path):
         (["images=folder"], "error: images.root: must be given; add images.root=VALUE\n"),
         (
             ["stages=[ascend]"],
-            "error: stages: 'ascend' is not a stage; the stages are train, top_patches, ascent,"
-            " correlations, figures; nearest: ascent\n",
+            "error: stages: 'ascend' is not a stage; the stages are check, train, top_patches,"
+            " ascent, correlations, figures, collect; nearest: ascent\n",
         ),
         (["search.keep=many"], "Value 'many' of type 'str' could not be converted to Integer"),
     ],

@@ -33,12 +33,22 @@ def test_every_stage_and_every_table_with_its_columns_is_named():
 
 def _commands() -> list[str]:
     lines = re.findall(r"^    artiphys (.*)$", README, re.MULTILINE)
-    return [line.split("  #")[0].strip() for line in lines if "--help" not in line]
+    lines = [line for line in lines if not line.startswith(("--help", "store", "sweep"))]
+    return [line.split("  #")[0].strip() for line in lines]
 
 
 @pytest.mark.parametrize("command", [c for c in _commands() if not c.startswith("-m")])
 def test_every_command_composes(composed: Compose, command: str):
     composed(*command.split())
+
+
+def test_every_sub_command_is_there():
+    from pipeline.cli import SUBCOMMANDS
+
+    named = re.findall(
+        r"^    artiphys (\w+) (?:verify|status|submit|collect)", README, re.MULTILINE
+    )
+    assert set(named) == set(SUBCOMMANDS)
 
 
 def test_every_link_leads_to_a_file():

@@ -86,10 +86,10 @@ def test_online_without_an_account_is_one_sentence(tmp_path: Path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.delenv("WANDB_API_KEY", raising=False)
     with pytest.raises(ConfigError, match=r"^tracking: W&B cannot start in mode 'online'"):
-        wandb(mode="online")(tmp_path, {})
+        wandb(mode="online")(tmp_path, {}, None, "0123456789abcdef")
 
 
 def test_empty_table_can_be_tracked(tmp_path: Path):
-    tracker = wandb()(tmp_path, {})
+    tracker = wandb()(tmp_path, {}, None, "0123456789abcdef")
     tracker.table("correlations", pd.DataFrame(columns=["r"]))
     tracker.finish(failed=False)

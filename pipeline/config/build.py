@@ -21,6 +21,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from pipeline.config.schema import Config
 from pipeline.errors import ArtiphysError, ConfigError, nearest
+from pipeline.store.layout import Layout
 
 if TYPE_CHECKING:
     from torch import fx
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from pipeline.networks.layers import Layer
     from pipeline.networks.load import Network
     from pipeline.networks.receptive_fields import Canvas
-    from pipeline.runner.local import Runner
+    from pipeline.runner.runner import Runner
     from pipeline.tracking import Start
 
 
@@ -50,7 +51,8 @@ def typed(composed: DictConfig) -> Config:
     try:
         missing = sorted(str(key) for key in OmegaConf.missing_keys(composed))
         if missing:
-            raise ConfigError(f"{missing[0]}: must be given; add {missing[0]}=VALUE")
+            values = " ".join(f"{key}=VALUE" for key in missing)
+            raise ConfigError(f"{', '.join(missing)}: must be given; add {values}")
         return cast("Config", OmegaConf.to_object(composed))
     except OmegaConfBaseException as error:
         key = getattr(error, "full_key", None) or "configuration"
@@ -96,26 +98,45 @@ def check_signature(group: Group, key: str) -> None:
     Raises:
         ConfigError: there is no such target, or it takes no such argument.
     """
+    for fault in signature_faults(group, key).values():
+        raise ConfigError(fault)
+
+
+def signature_faults(group: Group, key: str) -> dict[str, str]:
+    """Return what is wrong with a group's keys, by name: all that its target will not take."""
     target = str(group.get("_target_"))
     try:
-        signature = inspect.signature(cast("Callable[..., Any]", get_object(target)))
-    except Exception as error:
-        raise ConfigError(f"{key}._target_: '{target}' cannot be imported ({error})") from error
-    parameters = signature.parameters
+        function: Any = get_object(target)
+        parameters = inspect.signature(function).parameters
+    except Exception as error:  # noqa: BLE001 - importing it may run any code
+        return {"_target_": f"{key}._target_: '{target}' cannot be imported ({error})"}
     if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
-        return
-    hints = get_type_hints(get_object(target))
+        return {}
+    hints = get_type_hints(function)
+    faults: dict[str, str] = {}
     for name, value in group.items():
         if name.startswith("_"):
             continue
         if name not in parameters:
-            raise ConfigError(
+            faults[name] = (
                 f"{key}.{name}: {target} takes no such argument; it takes"
                 f" {', '.join(parameters) or 'none'}{nearest(name, parameters)}"
             )
-        if not _fits(value, hints.get(name, Any)):
+        elif not _fits(value, hints.get(name, Any)):
             expected = parameters[name].annotation
-            raise ConfigError(f"{key}.{name}: {value!r} is not of the type {expected}")
+            faults[name] = f"{key}.{name}: {value!r} is not of the type {expected}"
+    return faults
+
+
+def required(group: Group) -> set[str]:
+    """Return the keys of a group that its target, which is there, cannot do without."""
+    parameters = inspect.signature(cast("Callable[..., Any]", get_object(str(group["_target_"]))))
+    given = {
+        name
+        for name, parameter in parameters.parameters.items()
+        if parameter.default is parameter.empty
+    }
+    return {name for name in group if name.startswith("_") or name in given}
 
 
 def _fits(value: Any, hint: Any) -> bool:
@@ -152,17 +173,33 @@ class Parts:
 
     Attributes:
         config: the composed configuration.
+        runner: what the work runs on.
     """
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, runner: Runner) -> None:
         self.config = config
+        self.runner = runner
         self._canvases: dict[fx.Node, Canvas] = {}
         self._crops: dict[fx.Node, Crop] = {}
 
     @property
     def asks_network(self) -> bool:
-        """Whether any stage asks the network; training makes one instead."""
-        return set(self.config.stages) != {"train"}
+        """Whether any stage asks the network; training makes one, collecting needs none."""
+        return not set(self.config.stages) <= {"train", "collect"}
+
+    @property
+    def collected_places(self) -> list[str]:
+        """Where the runs lie that are collected: those of this run's name, if none are given."""
+        runs = Layout(self.config.out).runs(self.config.name)
+        return self.config.collect.runs or [str(runs)]
+
+    @cached_property
+    def collected_group(self) -> str | None:
+        """The tracking group of the runs that are collected, if all are of one."""
+        from pipeline.store.sweeps import find_finished_runs
+
+        collects = "collect" in self.config.stages
+        return find_finished_runs(self.collected_places).group if collects else None
 
     @cached_property
     def network(self) -> Network:
@@ -212,11 +249,6 @@ class Parts:
     def optimizer(self) -> Optimizer:
         """The optimizer."""
         return build(self.config.optimizer, "optimizer")
-
-    @cached_property
-    def runner(self) -> Runner:
-        """The runner."""
-        return build(self.config.runner, "runner")
 
     @cached_property
     def start_tracking(self) -> Start:

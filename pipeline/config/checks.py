@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 from pipeline.config.build import Parts
 from pipeline.config.schema import PRECISIONS, STAGES, Config, FiguresConfig, SearchConfig
 from pipeline.errors import ConfigError, StoreError, nearest
+from pipeline.store.files import describe_bytes
 
 
 def check_values(config: Config) -> None:
@@ -17,67 +19,69 @@ def check_values(config: Config) -> None:
     Raises:
         ConfigError: a value is not allowed.
     """
-    _check_stages(config.stages)
-    _check_search(config.search)
-    _check_figures(config.figures)
-    _check_names(config)
+    for fault in value_faults(config):
+        raise ConfigError(fault)
+
+
+def value_faults(config: Config) -> Iterator[str]:
+    """Yield everything that is wrong with values, as far as it shows without importing torch."""
+    yield from _stage_faults(config.stages)
+    yield from _search_faults(config.search)
+    yield from _figure_faults(config.figures)
+    yield from _name_faults(config)
     root = config.images.get("root")
     if root is not None and not Path(str(root)).expanduser().is_dir():
-        raise ConfigError(f"images.root: there is no folder '{root}'; give the path of one")
+        yield f"images.root: there is no folder '{root}'; give the path of one"
 
 
-def _check_names(config: Config) -> None:
+def _name_faults(config: Config) -> Iterator[str]:
     names = config.layers if isinstance(config.layers, list) else [config.layers]
     if not all(isinstance(name, str) for name in names):
-        raise ConfigError(f"layers: {config.layers!r} is not 'all', a name or a list of names")
+        yield f"layers: {config.layers!r} is not 'all', a name or a list of names"
     if not 0 <= config.seed < 2**63:
-        raise ConfigError(f"seed: {config.seed} is not from 0 to below 2^63")
+        yield f"seed: {config.seed} is not from 0 to below 2^63"
     if config.precision not in PRECISIONS:
-        raise ConfigError(
+        yield (
             f"precision: '{config.precision}' is not one of {', '.join(PRECISIONS)}"
             f"{nearest(config.precision, PRECISIONS)}"
         )
     if config.training.steps < 1 or config.training.batch < 1:
-        raise ConfigError(
+        yield (
             f"training: steps ({config.training.steps}) and batch ({config.training.batch}) must be"
             " 1 or more"
         )
 
 
-def _check_stages(stages: list[str]) -> None:
+def _stage_faults(stages: list[str]) -> Iterator[str]:
     for stage in stages:
         if stage not in STAGES:
-            raise ConfigError(
+            yield (
                 f"stages: '{stage}' is not a stage; the stages are {', '.join(STAGES)}"
                 f"{nearest(stage, STAGES)}"
             )
     if not stages:
-        raise ConfigError(f"stages: the list is empty; choose from {', '.join(STAGES)}")
+        yield f"stages: the list is empty; choose from {', '.join(STAGES)}"
 
 
-def _check_search(search: SearchConfig) -> None:
+def _search_faults(search: SearchConfig) -> Iterator[str]:
     for name, value in (("keep", search.keep), ("batch_size", search.batch_size)):
         if value < 1:
-            raise ConfigError(f"search.{name}: {value} is not positive; use 1 or more")
+            yield f"search.{name}: {value} is not positive; use 1 or more"
     if not 0 <= search.max_unreadable <= 1:
-        raise ConfigError(
-            f"search.max_unreadable: {search.max_unreadable} is not a share from 0 to 1"
-        )
+        yield f"search.max_unreadable: {search.max_unreadable} is not a share from 0 to 1"
 
 
-def _check_figures(figures: FiguresConfig) -> None:
+def _figure_faults(figures: FiguresConfig) -> Iterator[str]:
     for name in figures.triptychs:
         if not re.fullmatch(r".+/\d+", name):
-            raise ConfigError(
-                f"figures.triptychs: '{name}' is not a layer and a unit, such as conv2/7"
-            )
+            yield f"figures.triptychs: '{name}' is not a layer and a unit, such as conv2/7"
     for name, value in (("units", figures.contact_units), ("ranks", figures.contact_ranks)):
         if value < 1:
-            raise ConfigError(f"figures.contact_{name}: {value} is not positive; use 1 or more")
+            yield f"figures.contact_{name}: {value} is not positive; use 1 or more"
     known = ("png", "pdf", "svg")
     for kind in figures.formats:
         if kind not in known:
-            raise ConfigError(f"figures.formats: '{kind}' is not one of {', '.join(known)}")
+            yield f"figures.formats: '{kind}' is not one of {', '.join(known)}"
 
 
 def check_parts(parts: Parts) -> None:
@@ -85,31 +89,43 @@ def check_parts(parts: Parts) -> None:
 
     Raises:
         ArtiphysError: anything that is wrong with the model, its layers and units, the images, the
-            inits, the optimizer, the runner, or the disk.
+            inits, the optimizer, the runner, or the runs to collect.
     """
     _ = parts.start_tracking, parts.runner.device
+    if "collect" in parts.config.stages:
+        from pipeline.store.sweeps import find_finished_runs
+
+        find_finished_runs(parts.collected_places)
     if not parts.asks_network:
         return
     _ = parts.layers, parts.units, parts.inits, parts.optimizer
-    if parts.config.precision == "tf32" and parts.runner.device.type != "cuda":
+    check_precision(parts.config.precision, parts.runner.device.type)
+
+
+def check_precision(precision: str, device: str) -> None:
+    """Check that a kind of device can compute in a precision.
+
+    Raises:
+        ConfigError: it cannot.
+    """
+    if precision == "tf32" and device != "cuda":
         raise ConfigError(
-            f"precision: tf32 needs a CUDA device, and this run is on {parts.runner.device.type};"
+            f"precision: tf32 needs a CUDA device, and this run is on {device};"
             " use float32 or bfloat16"
         )
-    if "ascent" in parts.config.stages:
-        _check_disk(Path(parts.config.out), _ascent_bytes(parts))
 
 
-def _ascent_bytes(parts: Parts) -> int:
-    """Return how much the ascents will store: two float32 images per unit and init."""
-    pixels = 0
-    for layer in parts.layers:
-        box = parts.canvas(layer).box
-        pixels += len(parts.units[layer.name]) * box.height * box.width * 3
-    return pixels * 4 * 2 * len(parts.inits)
+def check_disk(out: Path, needed: int, what: str) -> int:
+    """Return how many bytes are free where ``out`` lies or will lie.
 
+    Args:
+        out: the folder; it need not be there yet.
+        needed: bytes that will be written.
+        what: what needs them, for the message.
 
-def _check_disk(out: Path, needed: int) -> None:
+    Raises:
+        StoreError: they are not free, or there is no telling.
+    """
     out = out.expanduser().absolute()
     try:
         existing = next(path for path in (out, *out.parents) if path.exists())
@@ -118,6 +134,7 @@ def _check_disk(out: Path, needed: int) -> None:
         raise StoreError(f"out: '{out}' cannot be used ({error.strerror})") from error
     if needed > free:
         raise StoreError(
-            f"out: the ascents need up to {needed / 1e9:.1f} GB and '{existing}' has"
-            f" {free / 1e9:.1f} GB free; choose another out, fewer layers or fewer units"
+            f"out: {what} need {describe_bytes(needed)} and '{existing}' has"
+            f" {describe_bytes(free)} free; choose another out, fewer layers or fewer units"
         )
+    return free

@@ -11,9 +11,10 @@ from typing import Any
 
 from hydra.core.config_store import ConfigStore
 
+CHECK = "check"  # says what the other stages would do and cost, and what is wrong with them
 # In the order in which they run.
-STAGES = ("train", "top_patches", "ascent", "correlations", "figures")
-DEFAULT_STAGES = STAGES[1:]
+STAGES = (CHECK, "train", "top_patches", "ascent", "correlations", "figures", "collect")
+DEFAULT_STAGES = STAGES[2:-1]
 PRECISIONS = ("float32", "tf32", "bfloat16")
 
 
@@ -65,6 +66,18 @@ class TrainingConfig:
 
 
 @dataclass
+class CollectConfig:
+    """Which runs are collected.
+
+    Attributes:
+        runs: run folders, folders that hold runs at any depth, or patterns of these; all runs of
+            this run's name by default: ``<out>/runs/<name>``.
+    """
+
+    runs: list[str] = field(default_factory=list[str])
+
+
+@dataclass
 class Config:
     """The whole configuration; see ``conf/config.yaml`` for what each key does."""
 
@@ -85,6 +98,7 @@ class Config:
     search: SearchConfig = field(default_factory=SearchConfig)
     figures: FiguresConfig = field(default_factory=FiguresConfig)
     training: TrainingConfig = field(default_factory=TrainingConfig)
+    collect: CollectConfig = field(default_factory=CollectConfig)
 
 
 def register() -> None:

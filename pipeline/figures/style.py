@@ -46,6 +46,10 @@ INIT_COLORS = {
 # What is left of the palette, for inits the package does not ship.
 OTHER_COLORS = ("#d55e00", "#ca9161", "#fbafe4", "#56b4e9", "#ece133")
 
+# For anything else that is compared, in the order in which they are given out.
+SERIES_COLORS = ("#0173b2", "#de8f05", "#029e73", "#d55e00", "#cc78bc", "#56b4e9", "#ca9161")
+SERIES_MARKERS = ("o", "s", "D", "^", "v", "P", "X", "<", ">")
+
 INIT_TITLES = {"zeros": "Zero", "top_patch": "Top-Patch"}
 
 PAPER = {

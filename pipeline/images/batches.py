@@ -14,10 +14,14 @@ from pipeline.images.image_sets import ImageSet
 
 
 class Batch(NamedTuple):
-    """Images with their indices in the set, and the reasons why others could not be read."""
+    """Images with their indices in the set, and the reasons why others could not be read.
+
+    ``digests`` are those of all images asked for, readable or not.
+    """
 
     indices: Int[Tensor, " batch"]
     images: Float[Tensor, "batch 3 height width"]
+    digests: Int[Tensor, " asked"]
     unreadable: dict[str, str]
 
 
@@ -29,11 +33,15 @@ def split(count: int, batch_size: int) -> list[range]:
 def load_batch(images: ImageSet, indices: Sequence[int]) -> Batch:
     """Return some images of a set; those that cannot be read are named, with the reason."""
     good: dict[int, Tensor] = {}
+    digests: list[int] = []
     unreadable: dict[str, str] = {}
     for index in indices:
         try:
-            good[index] = images.load(index)
+            good[index], digest = images.load(index)
         except ImageError as error:
             unreadable[images.names[index]] = str(error)
+            digest = images.digest(index)
+        digests.append(digest)
     loaded = torch.stack([*good.values()]) if good else torch.empty(0, 3, *images.size)
-    return Batch(torch.tensor([*good], dtype=torch.int64), loaded, unreadable)
+    read, all_digests = (torch.tensor(x, dtype=torch.int64) for x in ([*good], digests))
+    return Batch(read, loaded, all_digests, unreadable)

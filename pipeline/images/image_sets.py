@@ -7,6 +7,7 @@ in the lab's own format. Each is one function that returns an ``ImageSet``.
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 import re
 from collections.abc import Callable, Sequence
@@ -14,7 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -28,6 +29,18 @@ from pipeline.images.bundled import bundled_photographs
 from pipeline.networks.preprocessing import Preprocessing
 
 PICTURES = (".jpg", ".jpeg", ".png", ".webp")
+UNREADABLE = -1  # instead of a digest
+
+
+def _unchanging(_index: int) -> int:
+    return 0
+
+
+class Loaded(NamedTuple):
+    """An image in network-input space, and the digest of the file that it was read from."""
+
+    image: Float[Tensor, "3 height width"]
+    digest: int
 
 
 @dataclass(frozen=True)
@@ -37,33 +50,51 @@ class ImageSet:
     Attributes:
         names: one per image: its path below the root, or the item's name.
         size: height and width in pixels, of every image.
-        settings: what determines the images, as plain data, with a digest of the list.
-        load: from an index to the image; raises ``ImageError`` with the reason, without the name.
+        settings: what determines the images, as plain data. ``images`` stands for the list: a
+            digest of names and contents or, for files, of names, sizes and times, which are quick
+            to look up.
+        load: from an index to the image and the digest of its contents, taken as they are read;
+            raises ``ImageError`` with the reason, without the name.
+        digest: from an index to the digest of its contents alone, ``UNREADABLE`` where there is
+            none.
+        like: digest of names and sizes: of lists that differ in it, no image needs to be compared;
+            ``None`` where contents cannot change.
         pixel_scale: mean and standard deviation per channel that lead back to pixels in 0..1;
             ``None`` where they are not known.
-        decoding: whether loading is work enough to be shared among processes.
     """
 
     names: Sequence[str]
     size: tuple[int, int]
     settings: dict[str, Any]
-    load: Callable[[int], Tensor]
+    load: Callable[[int], Loaded]
+    digest: Callable[[int], int] = _unchanging
+    like: str | None = None
     pixel_scale: tuple[Sequence[float], Sequence[float]] | None = None
-    decoding: bool = False
 
     def __len__(self) -> int:
         return len(self.names)
 
-    def read(self, index: int) -> Float[Tensor, "3 height width"]:
+    def read(self, index: int, digest: int | None = None) -> Float[Tensor, "3 height width"]:
         """Return one image in network-input space.
 
+        Args:
+            index: which.
+            digest: of its contents as they were when they were searched, if they were.
+
         Raises:
-            ImageError: it cannot be read; the message starts with its name.
+            ImageError: it cannot be read, or its contents have changed; the message names it.
         """
         try:
-            return self.load(index)
+            loaded = self.load(index)
         except ImageError as error:
-            raise ImageError(f"{self.names[index]}: {error}") from error
+            raise ImageError(f"images: '{self.names[index]}' {error}") from error
+        if digest not in (None, loaded.digest):
+            raise ImageError(
+                f"images: '{self.names[index]}' has changed since it was searched; give the same"
+                " command again, and changed images are searched anew (touch it if it has kept its"
+                " time)"
+            )
+        return loaded.image
 
 
 def photographs(
@@ -107,7 +138,7 @@ def photographs(
         "images": _digest(names, [p.tobytes() for p in bundled_photographs().values()]),
     }
     scale_back = (preprocessing.mean, preprocessing.std)
-    return ImageSet(names, preprocessing.input_size, settings, load, scale_back)
+    return ImageSet(names, preprocessing.input_size, settings, load, pixel_scale=scale_back)
 
 
 def folder(
@@ -143,14 +174,16 @@ def folder(
         kinds = ", ".join(PICTURES)
         raise ConfigError(f"images.root: '{root}' holds no picture ending in {kinds}")
 
-    load = _Picture([top / name for name in names], preprocessing)
+    files = _PictureFiles([top / name for name in names], preprocessing)
+    like, stamps = files.stamps(names)
     settings = {
         "kind": "folder",
         "preprocessing": preprocessing.settings(),
-        "images": _digest(names, _stamps(top, names)),
+        "images": stamps,
     }
     scale_back = (preprocessing.mean, preprocessing.std)
-    return ImageSet(names, preprocessing.input_size, settings, load, scale_back, decoding=True)
+    size = preprocessing.input_size
+    return ImageSet(names, size, settings, files.load, files.digest, like, scale_back)
 
 
 def arrays(preprocessing: Preprocessing, *, root: str, limit: int | None = None) -> ImageSet:
@@ -171,13 +204,10 @@ def arrays(preprocessing: Preprocessing, *, root: str, limit: int | None = None)
         raise ConfigError(f"images.root: '{root}' holds no array ending in .npy")
     size = _first_size(top, names)
 
-    load = _Array([top / name for name in names], size)
-    settings = {"kind": "arrays", "size": list(size), "images": _digest(names, _stamps(top, names))}
-    return ImageSet(names, size, settings, load, decoding=True)
-
-
-# What loads the images of each kind. Objects and not closures, because they must reach worker
-# processes by pickling where these are not forked.
+    files = _ArrayFiles([top / name for name in names], size)
+    like, stamps = files.stamps(names)
+    settings = {"kind": "arrays", "size": list(size), "images": stamps}
+    return ImageSet(names, size, settings, files.load, files.digest, like)
 
 
 @dataclass(frozen=True)
@@ -185,11 +215,11 @@ class _Crop:
     places: Sequence[tuple[str, float, int, int]]  # photograph, scale, top, left
     preprocessing: Preprocessing
 
-    def __call__(self, index: int) -> Tensor:
+    def __call__(self, index: int) -> Loaded:
         name, scale, top, left = self.places[index]
         side = self.preprocessing.crop
         crop = _scaled_photograph(name, scale)[:, top : top + side, left : left + side]
-        return self.preprocessing.normalize(crop.to(torch.float32) / 255)
+        return Loaded(self.preprocessing.normalize(crop.to(torch.float32) / 255), 0)
 
 
 @cache
@@ -200,31 +230,65 @@ def _scaled_photograph(name: str, scale: float) -> Tensor:
 
 
 @dataclass(frozen=True)
-class _Picture:
-    paths: Sequence[Path]
-    preprocessing: Preprocessing
+class _Files:
+    """Images that are files."""
 
-    def __call__(self, index: int) -> Tensor:
-        return self.preprocessing(read_picture(self.paths[index]))
+    paths: Sequence[Path]
+
+    def load(self, index: int) -> Loaded:
+        content = _content(self.paths[index])
+        return Loaded(self.decoded(content), _content_digest(content))
+
+    def decoded(self, content: bytes) -> Tensor:
+        raise NotImplementedError
+
+    def digest(self, index: int) -> int:
+        try:
+            return _content_digest(_content(self.paths[index]))
+        except ImageError:
+            return UNREADABLE
+
+    def stamps(self, names: Sequence[str]) -> tuple[str, str]:
+        """Return digests of names and sizes, and of names, sizes and times."""
+        stats = [_stat(path) for path in self.paths]
+        sizes = [str(size).encode() for size, _ in stats]
+        times = [f"{size} {time}".encode() for size, time in stats]
+        return _digest(names, sizes), _digest(names, times)
 
 
 @dataclass(frozen=True)
-class _Array:
-    paths: Sequence[Path]
+class _PictureFiles(_Files):
+    preprocessing: Preprocessing
+
+    def decoded(self, content: bytes) -> Tensor:
+        return self.preprocessing(decode_picture(content))
+
+
+@dataclass(frozen=True)
+class _ArrayFiles(_Files):
     size: tuple[int, int]
 
-    def __call__(self, index: int) -> Tensor:
-        return torch.from_numpy(_read_array(self.paths[index], self.size))
+    def decoded(self, content: bytes) -> Tensor:
+        return torch.from_numpy(_decode_array(content, self.size))
 
 
 def read_picture(path: Path) -> Tensor:
     """Return a picture as uint8 RGB [3, height, width].
 
     Raises:
+        ImageError: it cannot be read or decoded.
+    """
+    return decode_picture(_content(path))
+
+
+def decode_picture(content: bytes) -> Tensor:
+    """Return a picture as uint8 RGB [3, height, width], from the bytes of its file.
+
+    Raises:
         ImageError: it cannot be decoded.
     """
     try:
-        with Image.open(path) as file:
+        with Image.open(io.BytesIO(content)) as file:
             if file.mode.startswith("I"):  # 16 bits a pixel, which Pillow would clip to 8
                 gray = (np.asarray(file).astype(np.int64) >> 8).clip(0, 255).astype(np.uint8)
                 pixels = np.stack([gray] * 3, axis=-1)
@@ -270,16 +334,24 @@ def _natural(name: str) -> list[tuple[int, str]]:
     ]
 
 
-def _stamps(top: Path, names: Sequence[str]) -> list[bytes]:
-    return [_stamp(top / name) for name in names]
-
-
-def _stamp(path: Path) -> bytes:
+def _stat(path: Path) -> tuple[int, int]:
     try:
         stat = path.stat()
     except OSError:
-        return b"unreadable"  # such as a link to nowhere; the search sets it aside
-    return f"{stat.st_size} {stat.st_mtime_ns}".encode()
+        return (-1, -1)  # such as a link to nowhere; the search sets it aside
+    return (stat.st_size, stat.st_mtime_ns)
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ImageError(f"cannot be read ({error.strerror})") from error
+
+
+def _content_digest(content: bytes) -> int:
+    """Return 63 bits of the SHA-256, which arrays of integers can hold."""
+    return int.from_bytes(hashlib.sha256(content).digest()[:8], "big") >> 1
 
 
 def _digest(names: Sequence[str], contents: Sequence[bytes]) -> str:
@@ -299,9 +371,9 @@ def _first_size(top: Path, names: Sequence[str]) -> tuple[int, int]:
     raise ConfigError(f"images.root: no array in '{top}' can be read as 3 x height x width")
 
 
-def _read_array(path: Path, size: tuple[int, int]) -> Float[np.ndarray, "3 height width"]:
+def _decode_array(content: bytes, size: tuple[int, int]) -> Float[np.ndarray, "3 height width"]:
     try:
-        array = np.load(path)
+        array = np.load(io.BytesIO(content))
         shape, kind = array.shape, array.dtype.kind
     except Exception as error:  # what a damaged file can raise has no end
         reason = str(error).strip().splitlines()[0] if str(error) else "the file is empty"

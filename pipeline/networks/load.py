@@ -131,6 +131,17 @@ def torchvision_network(name: str, weights: str = "default", seed: int = 0) -> N
     )
 
 
+def declared_weights(name: str) -> tuple[str, float | None] | None:
+    """Return the URL of a torchvision network's own weights, and their size in MB if it is known.
+
+    ``None`` where torchvision has no such network.
+    """
+    if name not in torchvision_names():
+        return None
+    declared = torchvision.models.get_model_weights(name).DEFAULT  # type: ignore[attr-defined]
+    return str(declared.url), declared.meta.get("_file_size")
+
+
 def miniature(weights: str = "default", seed: int = 0) -> Network:
     """Return the embedded network, trained by the project on images that it draws itself.
 

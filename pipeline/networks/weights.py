@@ -17,6 +17,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from pipeline.errors import NetworkError, nearest
+from pipeline.networks.downloads import SCHEMES, download
 
 SUFFIXES = (".safetensors", ".pth", ".pt", ".ckpt")
 
@@ -24,17 +25,30 @@ SUFFIXES = (".safetensors", ".pth", ".pt", ".ckpt")
 def read_weights(source: str) -> dict[str, Tensor]:
     """Return the tensors of a weights file or of a URL, by parameter name.
 
-    A ``state_dict`` inside a checkpoint is found, and a common prefix such as ``model.`` is cut. A
-    download is checked against the digest in its file name, where it has one, and cached by torch.
+    A ``state_dict`` inside a checkpoint is found, and a common prefix such as ``model.`` is cut.
 
     Args:
-        source: a path ending in .safetensors, .pth, .pt or .ckpt, or a URL of a .pth file.
+        source: a path ending in .safetensors, .pth, .pt or .ckpt, or the URL of such a file, which
+            is downloaded (``downloads.download``).
 
     Raises:
         NetworkError: the file is missing, of another kind, unreadable or holds no tensors.
     """
-    if source.startswith(("http://", "https://", "file://")):
-        return _tensors(_download(source), source)
+    by_url = source.startswith(SCHEMES)
+    path = download(source) if by_url else _existing(source)
+    # Code in a file is never run, but torchvision's own files may be too old to be read that way.
+    safe = not source.startswith("https://download.pytorch.org/")
+    try:
+        loaded = _load(path, weights_only=safe)
+    except Exception as error:  # damaged files break the readers in many ways
+        remedy = f"remove '{path}' to download it again" if by_url else "is the file whole?"
+        raise NetworkError(
+            f"model.weights: '{source}' cannot be read as weights ({_reason(error)}); {remedy}"
+        ) from error
+    return _tensors(loaded, source)
+
+
+def _existing(source: str) -> Path:
     path = Path(source).expanduser()
     if path.suffix not in SUFFIXES:
         raise NetworkError(
@@ -43,31 +57,13 @@ def read_weights(source: str) -> dict[str, Tensor]:
         )
     if not path.is_file():
         raise NetworkError(f"model.weights: there is no file '{source}'; give the path of one")
-    try:
-        if path.suffix == ".safetensors":
-            loaded = load_file(path)
-        else:
-            loaded = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # damaged files break the readers in many ways
-        raise NetworkError(
-            f"model.weights: '{source}' cannot be read as weights ({_reason(error)}); is the file"
-            " whole?"
-        ) from error
-    return _tensors(loaded, source)
+    return path
 
 
-def _download(url: str) -> Any:
-    # Code in a file is never run, but torchvision's own files may be too old to be read that way.
-    safe = not url.startswith("https://download.pytorch.org/")
-    try:
-        return torch.hub.load_state_dict_from_url(
-            url, map_location="cpu", check_hash=True, weights_only=safe
-        )
-    except Exception as error:  # no connection, a wrong digest, or not a file of weights
-        raise NetworkError(
-            f"model.weights: '{url}' could not be downloaded ({_reason(error)}); give model.weights"
-            " the path of a file, or model.weights=random"
-        ) from error
+def _load(path: Path, *, weights_only: bool) -> Any:
+    if path.suffix == ".safetensors":
+        return load_file(path)
+    return torch.load(path, map_location="cpu", weights_only=weights_only)
 
 
 def _reason(error: Exception) -> str:

@@ -8,6 +8,9 @@ images.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import NamedTuple
+
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
@@ -16,6 +19,28 @@ from pipeline.errors import NetworkError
 
 WAITING = 256  # images that wait, at least, before they are merged into what is kept
 _LAST_IMAGE = 2**32 - 1
+
+
+class Kept(NamedTuple):
+    """The best responses of every unit, best first, with image index and row-major position."""
+
+    responses: Float[Tensor, "units kept"]
+    images: Int[Tensor, "units kept"]
+    positions: Int[Tensor, "units kept"]
+
+
+def merged(parts: Sequence[Kept], keep: int, sign: int) -> Kept:
+    """Return the K best of what was kept of separate images, as if they had been seen together.
+
+    Args:
+        parts: at least one, each with its own images.
+        keep: K.
+        sign: +1 if the largest responses were kept, -1 if the smallest.
+    """
+    responses, images, positions = (torch.cat(field, 1) for field in zip(*parts, strict=True))
+    keys = _keys(responses * sign, images.long())
+    best = keys.topk(min(keep, keys.shape[1]), dim=1).indices
+    return Kept(*(field.gather(1, best) for field in (responses, images.long(), positions.long())))
 
 
 def peaks(
@@ -66,23 +91,11 @@ class Extremes:
         self._positions = torch.empty(units, 0, dtype=torch.int64, device=device)
         self._waiting: list[tuple[Tensor, Tensor, Tensor]] = []
 
-    @property
-    def responses(self) -> Float[Tensor, "units kept"]:
-        """Responses, best first; kept is at most K."""
+    def kept(self) -> Kept:
+        """Return what has been kept so far, at most K of every unit."""
         self._settle()
-        return _values(self._keys) * self.sign + 0.0  # no negative zeros
-
-    @property
-    def images(self) -> Int[Tensor, "units kept"]:
-        """Image indices."""
-        self._settle()
-        return _LAST_IMAGE - (self._keys & _LAST_IMAGE)
-
-    @property
-    def positions(self) -> Int[Tensor, "units kept"]:
-        """Row-major positions on the layer's map."""
-        self._settle()
-        return self._positions
+        responses = _values(self._keys) * self.sign + 0.0  # no negative zeros
+        return Kept(responses, _LAST_IMAGE - (self._keys & _LAST_IMAGE), self._positions)
 
     def add(
         self,
@@ -124,7 +137,7 @@ class Extremes:
 
 
 def _keys(
-    values: Float[Tensor, "units images"], images: Int[Tensor, " images"]
+    values: Float[Tensor, "units images"], images: Int[Tensor, "*units images"]
 ) -> Int[Tensor, "units images"]:
     """Return numbers that order as the values do and, where these are equal, fall with the image.
 

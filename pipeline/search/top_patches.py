@@ -1,35 +1,39 @@
-"""One pass over an image set: top and bottom patches of every unit of every layer."""
+"""Top and bottom patches of every unit of every layer, block by block of an image set."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from pipeline.errors import ImageError
 from pipeline.images.batches import Batch
 from pipeline.networks.layer_responses import LayerResponses
 from pipeline.networks.layers import Layer
 from pipeline.search.extremes import Extremes, peaks
+
+BLOCK_IMAGES = 64  # images of a block, at least
+BLOCKS = 128  # of one image set, at most: what waits to be merged stays small
 
 
 @dataclass(frozen=True)
 class Peaks:
     """What one batch of images gives: responses and positions by layer name and sign."""
 
-    indices: Tensor
+    batch: Batch
     by_layer: dict[str, dict[int, tuple[Tensor, Tensor]]]
-    unreadable: dict[str, str]
 
 
-@dataclass
-class Found:
-    """Extremes by layer name, top (+1) and bottom (-1), and the images that could not be read."""
+def block_images(total: int, batch_size: int) -> int:
+    """Return how many images a block holds: a whole number of batches, for any number of processes.
 
-    extremes: dict[str, dict[int, Extremes]]
-    unreadable: dict[str, str] = field(default_factory=dict[str, str])
+    Args:
+        total: images of the set.
+        batch_size: images that the network runs at once.
+    """
+    wanted = max(BLOCK_IMAGES, -(-total // BLOCKS))
+    return -(-wanted // batch_size) * batch_size
 
 
 def find_peaks(
@@ -58,57 +62,41 @@ def find_peaks(
         with torch.inference_mode():
             images = batch.images.to(device, non_blocking=True)
             network.visit(images.contiguous(memory_format=torch.channels_last), take)
-    return Peaks(batch.indices, by_layer, batch.unreadable)
+    return Peaks(batch._replace(images=batch.images[:0]), by_layer)
 
 
-def search(
-    found: Iterable[Peaks],
-    layers: Iterable[Layer],
-    *,
-    total: int,
-    keep: int = 100,
-    max_unreadable: float = 0.1,
-    device: torch.device | str = "cpu",
-    progress: Callable[[int], None] = lambda _: None,
-) -> Found:
-    """Return the top and bottom patches of every unit of some layers.
+class Found:
+    """What a search has found so far.
 
     Args:
-        found: what ``find_peaks`` found in each batch, in any order.
         layers: the layers to record.
-        total: number of images, to judge how many may be unreadable.
         keep: patches kept per unit and sign.
-        max_unreadable: the search stops when more than this share of all images (and more than
-            one) cannot be read.
         device: where the extremes are kept.
-        progress: called with the number of images after each batch.
 
-    Raises:
-        ImageError: too many images cannot be read.
-        NetworkError: a response is not finite.
+    Attributes:
+        extremes: by layer name, top (+1) and bottom (-1).
+        digests: of all images, in order.
+        unreadable: images that could not be read, with reasons.
     """
-    result = Found(
-        {
+
+    def __init__(
+        self, layers: Iterable[Layer], keep: int, device: torch.device | str = "cpu"
+    ) -> None:
+        self.extremes = {
             layer.name: {sign: Extremes(layer.units, keep, sign, device) for sign in (1, -1)}
             for layer in layers
         }
-    )
-    for batch in found:
-        result.unreadable.update(batch.unreadable)
-        if len(result.unreadable) > max(1.0, max_unreadable * total):
-            _refuse(result.unreadable, total)
-        for name, by_sign in batch.by_layer.items():
+        self.digests: list[int] = []
+        self.unreadable: dict[str, str] = {}
+
+    def add(self, found: Peaks) -> None:
+        """Take in one batch.
+
+        Raises:
+            NetworkError: a response is not finite; it may be told only by a later call.
+        """
+        self.digests += found.batch.digests.tolist()
+        self.unreadable.update(found.batch.unreadable)
+        for name, by_sign in found.by_layer.items():
             for sign, (responses, positions) in by_sign.items():
-                result.extremes[name][sign].add(batch.indices, responses, positions)
-        progress(len(batch.indices) + len(batch.unreadable))
-    if len(result.unreadable) == total:
-        _refuse(result.unreadable, total)
-    return result
-
-
-def _refuse(unreadable: dict[str, str], total: int) -> None:
-    name, reason = next(iter(unreadable.items()))
-    raise ImageError(
-        f"images: {len(unreadable)} of {total} images cannot be used, the first is '{name}', which"
-        f" {reason}; mend or remove them, or raise search.max_unreadable"
-    )
+                self.extremes[name][sign].add(found.batch.indices, responses, positions)

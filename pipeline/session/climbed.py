@@ -43,6 +43,17 @@ def all_climbs(session: Session) -> list[Climb]:
     ]
 
 
+def missing_bytes(session: Session) -> int:
+    """Return how much is still to be written: two images per unit, float32 or float64, and more."""
+    needed = 0
+    for climb in all_climbs(session):
+        box = session.parts.canvas(climb.layer).box
+        units = sum(len(climb.blocks[item]) for item in climb.result.missing())
+        image = box.height * box.width * 3 * 4
+        needed += units * image * (3 if climb.precision == EXACT else 2)
+    return needed
+
+
 def main_climbs(session: Session) -> list[Climb]:
     """Return the climbs of all units of the run."""
     return [climb for climb in all_climbs(session) if climb.precision != EXACT]

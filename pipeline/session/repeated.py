@@ -21,8 +21,8 @@ from typing import Any
 
 import pipeline
 from pipeline.config.schema import Config
-from pipeline.store.files import write_whole
 from pipeline.store.layout import Layout, RunPaths
+from pipeline.store.sealed import DamagedError, read_document, write_document
 
 log = logging.getLogger(__name__)
 
@@ -52,14 +52,13 @@ def remember(layout: Layout, key: str, paths: RunPaths) -> None:
             "run": paths.folder.relative_to(layout.out).as_posix(),
             "files": {path.relative_to(layout.out).as_posix(): _size_time(path) for path in files},
         }
-        text = json.dumps(note, indent=2) + "\n"
-        write_whole(layout.finished(key), lambda path: path.write_text(text, encoding="utf-8"))
+        write_document(layout.finished(key), note)
 
 
 def find_finished(layout: Layout, key: str) -> RunPaths | None:
     """Return a finished run of a fingerprint, if its files and results are still what they were."""
     try:
-        note = json.loads(layout.finished(key).read_text(encoding="utf-8"))
+        note = read_document(layout.finished(key))
         paths = RunPaths(layout.out / note["run"])
         finished = read_record(paths)["state"] == "finished"
         changed = [
@@ -67,7 +66,7 @@ def find_finished(layout: Layout, key: str) -> RunPaths | None:
         ]
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, DamagedError):
         return None  # moved away or damaged: the run is done in the usual way
     if changed:
         log.info("%s is not as this run left it, so it is run again", changed[0])

@@ -16,6 +16,8 @@ from pipeline.store.tables import read_table
 
 def write_run_record(session: Session, state: str, seconds: float) -> None:
     """Write ``record.json``: state, provenance, digests, unreadable images, where results lie."""
+    if not session.leads:
+        return
     parts = session.parts
     record = provenance() | {
         "state": state,
@@ -23,6 +25,7 @@ def write_run_record(session: Session, state: str, seconds: float) -> None:
         "computed": session.done,
         "seed": parts.config.seed,
         "device": str(parts.runner.device),
+        "processes": parts.runner.ranks.size,
         "unreadable": session.unreadable,
         "results": session.results,
         **session.facts,
@@ -34,7 +37,7 @@ def write_run_record(session: Session, state: str, seconds: float) -> None:
                 "weights": parts.network.weights,
                 "digest": parts.network.digest,
             },
-            "images": dict(parts.images.settings) | {"count": len(parts.images)},
+            "images": dict(session.images.settings) | {"count": len(session.images)},
             "layers": {layer.name: layer.module for layer in parts.layers},
         }
     write_record(session.paths, record)

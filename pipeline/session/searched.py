@@ -6,13 +6,17 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
+import torch
+from jaxtyping import Int
 from torch import Tensor, stack
 
-from pipeline.config.build import Parts
-from pipeline.errors import StoreError
+from pipeline.errors import ImageError, StoreError
+from pipeline.images.batches import split
 from pipeline.images.patches import cut_patch
 from pipeline.networks.layers import Layer
 from pipeline.networks.receptive_fields import receptive_fields
+from pipeline.search.extremes import Kept, merged
+from pipeline.search.top_patches import block_images
 from pipeline.session.session import Session
 from pipeline.store.results import Result
 from pipeline.store.tables import COLUMNS
@@ -20,16 +24,81 @@ from pipeline.store.tables import COLUMNS
 SIGNS = {1: "top", -1: "bottom"}
 
 
+class Searched:
+    """The extremes of one layer: the merged blocks of its result.
+
+    Attributes:
+        by_sign: top (+1) and bottom (-1) patches of every unit.
+        digests: of the images that were searched, by index.
+    """
+
+    def __init__(self, blocks: Sequence[dict[str, np.ndarray]], keep: int) -> None:
+        self.by_sign = {sign: merged(_kept(blocks, sign), keep, sign) for sign in SIGNS}
+        self.digests: Int[np.ndarray, " images"] = np.concatenate([b["digests"] for b in blocks])
+
+
+def image_blocks(session: Session) -> dict[str, range]:
+    """Return the blocks of images that are the work items of a search, by name."""
+    total = len(session.images)
+    size = block_images(total, session.parts.config.search.batch_size)
+    return {f"block-{n:04d}": indices for n, indices in enumerate(split(total, size))}
+
+
 def extremes_result(session: Session, layer: Layer) -> Result:
     """Return the place of one layer's extremes, for all of its units."""
+    config, blocks = session.parts.config.search, image_blocks(session)
     settings = {
         "weights": session.parts.network.digest,
         "module": layer.module,
-        "images": dict(session.parts.images.settings),
-        "keep": session.parts.config.search.keep,
-        "batch_size": session.parts.config.search.batch_size,
+        "images": dict(session.images.settings),
+        "keep": config.keep,
+        "batch_size": config.batch_size,
+        "block": len(blocks["block-0000"]),
     }
-    return session.result("top_patches", layer.name, layer.name, settings, ["extremes"])
+    return session.result("top_patches", layer.name, layer.name, settings, list(blocks))
+
+
+def read_unreadable(session: Session) -> dict[str, str]:
+    """Return the images that the searches could not read, with reasons.
+
+    Raises:
+        ImageError: they are more than ``search.max_unreadable`` allows.
+    """
+    unreadable: dict[str, str] = {}
+    for layer in session.parts.layers:
+        result = extremes_result(session, layer)
+        for item in result.items:
+            unreadable.update(result.read(item, ())[1]["unreadable"])
+    check_unreadable(session, unreadable)
+    return unreadable
+
+
+def check_unreadable(session: Session, unreadable: dict[str, str]) -> None:
+    """Refuse an image set of which too much cannot be read.
+
+    Raises:
+        ImageError: more than ``search.max_unreadable`` (and more than one image), or all.
+    """
+    total, count = len(session.images), len(unreadable)
+    if count > max(1.0, session.parts.config.search.max_unreadable * total) or count == total:
+        name, reason = next(iter(unreadable.items()))
+        raise ImageError(
+            f"images: {count} of {total} images cannot be used, the first is '{name}', which"
+            f" {reason}; mend or remove them, or raise search.max_unreadable"
+        )
+
+
+def read_extremes(session: Session, layer: Layer) -> Searched:
+    """Return the extremes of a layer, merged once in a run.
+
+    Raises:
+        StoreError: the layer has not been searched, or a block is damaged.
+    """
+    result = extremes_result(session, layer)
+    if result.key not in session.searched:
+        blocks = [result.read(item)[0] for item in result.items]
+        session.searched[result.key] = Searched(blocks, session.parts.config.search.keep)
+    return session.searched[result.key]
 
 
 def read_patches(
@@ -39,25 +108,27 @@ def read_patches(
 
     Raises:
         StoreError: the layer has not been searched, or not so many patches were kept.
+        ImageError: an image has changed since it was searched, or cannot be read any more.
     """
-    result = extremes_result(session, layer)
-    if result.missing():
+    if extremes_result(session, layer).missing():
         raise StoreError(
             f"init.top_patch: the store holds no top patches of {layer.name} for these weights and"
             " images; add top_patches to stages"
         )
-    prefix = SIGNS[sign]
-    arrays, _ = result.read("extremes", (f"{prefix}_images", f"{prefix}_positions"))
-    kept = arrays[f"{prefix}_images"].shape[1]
-    if rank >= kept:
+    searched = read_extremes(session, layer)
+    kept = searched.by_sign[sign]
+    if rank >= kept.images.shape[1]:
         raise StoreError(
-            f"init.top_patch.rank: {rank} is beyond the {kept} patches kept per unit; ranks count"
-            " from 0 (search.keep sets how many are kept)"
+            f"init.top_patch.rank: {rank} is beyond the {kept.images.shape[1]} patches kept per"
+            " unit; ranks count from 0 (search.keep sets how many are kept)"
         )
-    images = arrays[f"{prefix}_images"][units, rank]
-    rows, columns = layer.place(arrays[f"{prefix}_positions"][units, rank])
+    images = kept.images[units, rank].numpy()
+    rows, columns = layer.place(kept.positions[units, rank].numpy())
     boxes = receptive_fields(session.parts.graph, layer.node, rows, columns).T
-    read = {index: session.parts.images.read(int(index)) for index in np.unique(images)}
+    read = {
+        index: session.images.read(int(index), int(searched.digests[index]))
+        for index in np.unique(images)
+    }
     patches = [
         cut_patch(read[index], (int(box[0]), int(box[1]), int(box[2]), int(box[3])))
         for index, box in zip(images, boxes, strict=True)
@@ -67,21 +138,25 @@ def read_patches(
 
 def top_patches(session: Session) -> pd.DataFrame:
     """Return the table of patches: one row per layer, unit, sign and rank."""
-    parts = session.parts
-    tables = [_table(parts, layer, extremes_result(session, layer)) for layer in parts.layers]
+    tables = [_table(session, layer) for layer in session.parts.layers]
     return pd.concat(tables, ignore_index=True)
 
 
-def _table(parts: Parts, layer: Layer, result: Result) -> pd.DataFrame:
-    arrays, _ = result.read("extremes")
+def _kept(blocks: Sequence[dict[str, np.ndarray]], sign: int) -> list[Kept]:
+    fields = [[b[f"{SIGNS[sign]}_{field}"] for field in Kept._fields] for b in blocks]
+    return [Kept(*map(torch.from_numpy, block)) for block in fields]
+
+
+def _table(session: Session, layer: Layer) -> pd.DataFrame:
+    parts, searched = session.parts, read_extremes(session, layer)
     units = np.array(parts.units[layer.name])
-    names = np.array(parts.images.names, dtype=object)
+    names = np.array(session.images.names, dtype=object)
     frames = []
-    for sign, prefix in SIGNS.items():
-        images = arrays[f"{prefix}_images"][units]
-        rows, columns = layer.place(arrays[f"{prefix}_positions"][units])
+    for sign in SIGNS:
+        responses, images, positions = (field[units].numpy() for field in searched.by_sign[sign])
+        rows, columns = layer.place(positions)
         top, left, bottom, right = receptive_fields(parts.graph, layer.node, rows, columns)
-        height, width = parts.images.size
+        height, width = session.images.size
         inside = (top >= 0) & (left >= 0) & (bottom <= height) & (right <= width)
         kept = images.shape[1]
         columns_of = {
@@ -93,7 +168,7 @@ def _table(parts: Parts, layer: Layer, result: Result) -> pd.DataFrame:
             "image": names[images].ravel(),
             "row": rows.ravel(),
             "column": columns.ravel(),
-            "response": arrays[f"{prefix}_responses"][units].ravel(),
+            "response": responses.ravel(),
             "top": top.ravel(),
             "left": left.ravel(),
             "bottom": bottom.ravel(),

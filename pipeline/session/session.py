@@ -3,35 +3,44 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+import time
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from pipeline.config.build import Parts
+from pipeline.images.image_sets import ImageSet
+from pipeline.session.known_images import known_images
 from pipeline.store.layout import Layout, RunPaths
 from pipeline.store.provenance import provenance
 from pipeline.store.results import Result, find_result
 from pipeline.store.tables import write_table
 from pipeline.tracking import Tracker
 
+if TYPE_CHECKING:
+    from pipeline.session.searched import Searched
+
 log = logging.getLogger(__name__)
 
 
 @dataclass
 class Session:
-    """One run at work.
+    """One run at work, in one of its processes.
 
     Attributes:
         parts: everything built from the configuration.
         layout: the paths below ``out``.
-        paths: the files of this run.
+        paths: the files of this run; only the process that leads writes there.
         tracker: told of tables, figures and progress.
         results: where the results of the run lie, by stage and name, for its record.
         asked: the results themselves.
+        searched: extremes that have been read, by the key of their result.
         unreadable: images that could not be read, with reasons.
-        done: how many work items were computed in this run.
+        done: how many work items were computed in this run, by all processes.
         facts: more for the record of the run.
     """
 
@@ -42,8 +51,20 @@ class Session:
     results: dict[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
     unreadable: dict[str, str] = field(default_factory=dict[str, str])
     asked: list[Result] = field(default_factory=list[Result])
+    searched: dict[str, Searched] = field(default_factory=dict[str, "Searched"])
     done: int = 0
     facts: dict[str, Any] = field(default_factory=dict[str, Any])
+
+    @property
+    def leads(self) -> bool:
+        """Whether this process writes tables and figures."""
+        return self.parts.runner.ranks.leads
+
+    @cached_property
+    def images(self) -> ImageSet:
+        """The image set, known again where it was searched before under other times."""
+        with self.parts.runner.ranks.leader_first():
+            return known_images(self.layout, self.parts.images)
 
     @property
     def found_everything(self) -> bool:
@@ -62,13 +83,43 @@ class Session:
             self.asked.append(result)
         return result
 
-    def begin(self, result: Result) -> None:
-        """Write a result's settings and record before its first item."""
-        device = str(self.parts.runner.device)
-        result.begin(provenance() | {"device": device, "run": self.paths.folder.name})
+    def begin(self, result: Result, state: str, seconds: float = 0.0) -> None:
+        """Write down what a result is and how this run makes it.
+
+        Args:
+            result: of this run.
+            state: ``begun`` or ``finished``.
+            seconds: that it took, with the results that were made together with it.
+        """
+        made = {"state": state, "seconds": round(seconds, 2)}
+        result.begin(self.paths.name, self._provenance | made)
+
+    @contextmanager
+    def making(self, results: Sequence[Result]) -> Generator[None]:
+        """Write down, before and after all processes make results, how they are made."""
+        for result in results if self.leads else ():
+            self.begin(result, "begun")
+        self.parts.runner.ranks.meet()
+        start = time.monotonic()
+        yield
+        for result in results if self.leads else ():
+            self.begin(result, "finished", time.monotonic() - start)
 
     def table(self, name: str, table: pd.DataFrame) -> None:
         """Write a table of the run; short ones go to the tracker too."""
         write_table(self.paths.tables, name, table)
         if len(table) <= 10_000:
             self.tracker.table(name, table)
+
+    @cached_property
+    def _provenance(self) -> dict[str, Any]:
+        parts = self.parts
+        return provenance() | {
+            "run": self.paths.name,
+            "device": str(parts.runner.device),
+            "processes": parts.runner.ranks.size,
+            "seed": parts.config.seed,
+            "weights": {"source": parts.network.weights, "sha256": parts.network.digest},
+            "images": dict(self.images.settings) | {"count": len(self.images)},
+            "config": asdict(parts.config),
+        }

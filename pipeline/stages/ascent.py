@@ -37,67 +37,122 @@ from pipeline.store.results import Arrays
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class Batch:
-    """Units of one block that are climbed together."""
-
-    climb: Climb
-    block: str
-    units: Sequence[int]
-    last: bool
+def work(session: Session) -> None:
+    """Climb, with all processes, what has not been climbed; the heaviest blocks first."""
+    runner, climbs = session.parts.runner, all_climbs(session)
+    missing = [climb for climb in climbs if session.leads and climb.result.missing()]
+    named = runner.ranks.tell(", ".join(_named(missing)))
+    if not named:
+        return
+    ascent = Ascent(session)
+    plan = [Block(climb, name) for climb in climbs for name in climb.blocks]
+    plan.sort(key=ascent.operations, reverse=True)
+    log.info("ascent: climbing %s", named)
+    runner.allow_tf32(session.parts.config.precision == "tf32")
+    try:
+        with session.making([climb.result for climb in missing]):
+            session.done += runner.do(
+                plan,
+                ascent,
+                "ascent: images",
+                lambda share: session.tracker.log({"ascent/share": share}),
+            )
+    finally:
+        runner.allow_tf32(False)
 
 
 def run(session: Session) -> None:
-    """Climb what has not been climbed, and write the tables of ascents and trajectories."""
-    climbs = all_climbs(session)
-    items = [(climb, item) for climb in climbs for item in climb.result.missing()]
-    if items:
-        _climb(session, items)
+    """Write the tables of ascents and trajectories."""
     session.table("ascents", ascents(session))
     session.table("trajectories", trajectories(session))
     for climb in main_climbs(session):
         _warn(climb)
 
 
-def _climb(session: Session, items: Sequence[tuple[Climb, str]]) -> None:
-    runner = session.parts.runner
-    images = sum(len(climb.blocks[item]) for climb, item in items)
-    log.info("ascent: climbing %d images in %d blocks", images, len(items))
-    for climb in {id(climb): climb for climb, _ in items}.values():
-        session.begin(climb.result)
-    plan = [batch for climb, item in items for batch in _batches(session, climb, item)]
-    objectives = _Objectives(session)
-    done = runner.run(plan, lambda batch: _climb_batch(session, batch, objectives))
-    block: list[Arrays] = []
-    written = 0
-    runner.allow_tf32(session.parts.config.precision == "tf32")
-    try:
-        with runner.progress("ascent: images", images) as advance:
-            for batch, (arrays, status) in zip(plan, done, strict=True):
-                block.append(arrays | {"status": np.array(status)})
-                advance(len(batch.units))
-                if batch.last:
-                    _write(batch, block)
-                    block = []
-                    session.done += 1
-                    written += 1
-                    session.tracker.log({"ascent/share": written / len(items)})
-    finally:
-        done.close()
-        runner.allow_tf32(False)
+def _named(climbs: Sequence[Climb]) -> list[str]:
+    return list(dict.fromkeys(f"{climb.layer.name} from {climb.init}" for climb in climbs))
 
 
-def _batches(session: Session, climb: Climb, block: str) -> list[Batch]:
-    units = climb.blocks[block]
-    crop = session.parts.crop(climb.layer)
-    parts = batches(units, crop, _device(session, climb.precision).type)
-    return [Batch(climb, block, part, part is parts[-1]) for part in parts]
+@dataclass(frozen=True)
+class Block:
+    """Units of one climb that are written as one file."""
+
+    climb: Climb
+    name: str
+
+    @property
+    def units(self) -> Sequence[int]:
+        """The units, in order."""
+        return self.climb.blocks[self.name]
 
 
-def _write(batch: Batch, parts: Sequence[Arrays]) -> None:
-    whole = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-    status = whole.pop("status").tolist()
-    batch.climb.result.write(batch.block, whole, {"status": status})
+@dataclass(frozen=True)
+class Batch:
+    """Units of one block that are climbed together."""
+
+    climb: Climb
+    units: Sequence[int]
+
+
+class Ascent:
+    """Blocks of units as work for the runner (``runner.Work``)."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self.objectives = _Objectives(session)
+
+    def operations(self, block: Block) -> int:
+        """Return how many operations a block takes, as weighed against others."""
+        crop = self.session.parts.crop(block.climb.layer)
+        return len(block.units) * crop.operations * (4 if block.climb.precision == EXACT else 1)
+
+    def needed(self, block: Block) -> bool:
+        """Say whether a block is not in the store."""
+        return not block.climb.result.holds(block.name)
+
+    def size(self, block: Block) -> int:
+        """Return how many images a block holds."""
+        return len(block.units)
+
+    def parts(self, block: Block) -> list[Batch]:
+        """Return the batches of a block, as they are climbed on this device."""
+        crop = self.session.parts.crop(block.climb.layer)
+        device = _device(self.session, block.climb.precision).type
+        return [Batch(block.climb, units) for units in batches(block.units, crop, device)]
+
+    def load(self, batch: Batch) -> Batch:
+        """Return the batch itself: its starting images are made where it is climbed."""
+        return batch
+
+    def run(self, batch: Batch) -> tuple[Arrays, list[str]]:
+        """Climb one batch."""
+        return _climb_batch(self.session, batch, self.objectives)
+
+    def begin(self, block: Block) -> Climbed:
+        """Return what gathers a block."""
+        return Climbed(block, [], [])
+
+
+@dataclass(frozen=True)
+class Climbed:
+    """What the batches of one block gave."""
+
+    block: Block
+    arrays: list[Arrays]
+    status: list[str]
+
+    def add(self, done: tuple[Arrays, list[str]]) -> None:
+        """Take in a batch."""
+        self.arrays.append(done[0])
+        self.status.extend(done[1])
+
+    def write(self) -> None:
+        """Write the block."""
+        whole = {
+            name: np.concatenate([arrays[name] for arrays in self.arrays])
+            for name in self.arrays[0]
+        }
+        self.block.climb.result.write(self.block.name, whole, {"status": self.status})
 
 
 class _Objectives:

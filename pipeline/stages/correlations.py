@@ -29,7 +29,9 @@ def run(session: Session) -> None:
         log.info("correlations: one init only, so there is nothing to correlate")
     for pair in all_pairs(session):
         if pair.result.missing():
+            session.begin(pair.result, "begun")
             _correlate(session, pair)
+            session.begin(pair.result, "finished")
     session.table("correlations", correlations(session))
     session.table("correlation_summary", correlation_summary(session))
 
@@ -59,7 +61,6 @@ def _correlate(session: Session, pair: Pair) -> None:
         "undefined" if np.isnan(value) and reason == "ok" else reason
         for value, reason in zip(r, status, strict=True)
     ]
-    session.begin(pair.result)
     pair.result.write("pairs", arrays, {"status": status})
     session.done += 1
 

@@ -22,7 +22,7 @@ from pipeline.figures.triptych import triptych, triptych_grid
 from pipeline.networks.layers import Layer
 from pipeline.session.climbed import all_climbs, find_climb, read_responses, trajectories
 from pipeline.session.correlated import all_pairs, correlations
-from pipeline.session.searched import SIGNS, extremes_result, read_patches
+from pipeline.session.searched import SIGNS, extremes_result, read_extremes, read_patches
 from pipeline.session.session import Session
 from pipeline.store.files import write_whole
 from pipeline.store.runs import read_images
@@ -145,8 +145,8 @@ def _patch_sheet(session: Session, layer: Layer, sign: int) -> Image.Image:
     config, word = session.parts.config.figures, SIGNS[sign]
     all_units = session.parts.units[layer.name]
     units = all_units[: config.contact_units]
-    arrays, _ = extremes_result(session, layer).read("extremes", (f"{word}_responses",))
-    responses = arrays[f"{word}_responses"][units, : config.contact_ranks]
+    kept = read_extremes(session, layer).by_sign[sign].responses
+    responses = kept[units, : config.contact_ranks].numpy()
     columns = [_patches(session, layer, units, sign, rank) for rank in range(responses.shape[1])]
     name = f"{session.parts.network.name} {layer.name}"
     some = f" of the first {len(units)} of {len(all_units)} units"

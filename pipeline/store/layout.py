@@ -1,17 +1,23 @@
 """Where everything lies. No other place builds a path below ``out``.
 
 <out>/store/<stage>/<network>/<layer>/<key>/   results, by the configuration that determines them
+<out>/store/images/<list>.safetensors          image lists that were searched, with digests
 <out>/store/finished/<fingerprint>.json        which run has done all of a configuration
 <out>/runs/<name>/<date_time>/                 one run: config, record, log, tables, figures
+<out>/sweeps/<name>/                           one sweep: its frozen jobs, and Slurm's logs
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
 from pipeline.errors import StoreError
+
+ITEM = ".safetensors"
+NOT_RESULTS = ("images", "finished")
 
 
 class Layout:
@@ -19,18 +25,39 @@ class Layout:
 
     def __init__(self, out: str | Path) -> None:
         self.out = Path(out).expanduser().absolute()
+        self.store = self.out / "store"
+        self.format = self.store / "format.json"
+        self.sweeps = self.out / "sweeps"
 
     def result(self, stage: str, network: str, layer: str, key: str) -> Path:
         """Return the folder of one result."""
-        return self.out / "store" / stage / network / layer / key
+        return self.store / stage / network / layer / key
+
+    def results(self) -> Iterator[Path]:
+        """Yield the folders of all results that are there, in order."""
+        for stage in sorted(self.store.glob("*")):
+            if stage.is_dir() and stage.name not in NOT_RESULTS:
+                yield from sorted(path for path in stage.glob("*/*/*") if path.is_dir())
+
+    def image_list(self, like: str, stamps: str) -> Path:
+        """Return the file of an image list, by the digests of its names and of its stamps."""
+        return self.store / "images" / f"{like[:16]}-{stamps[:16]}{ITEM}"
+
+    def image_lists(self, like: str) -> list[Path]:
+        """Return the files of all known image lists of the same names and sizes."""
+        return sorted((self.store / "images").glob(f"{like[:16]}-*{ITEM}"))
 
     def finished(self, fingerprint: str) -> Path:
         """Return the note on the finished run of a fingerprint."""
-        return self.out / "store" / "finished" / f"{fingerprint}.json"
+        return self.store / "finished" / f"{fingerprint}.json"
 
     def runs(self, name: str) -> Path:
         """Return the folder of all runs of one name."""
         return self.out / "runs" / _safe(name)
+
+    def sweep(self, name: str) -> SweepPaths:
+        """Return the files of one sweep."""
+        return SweepPaths(self.sweeps / _safe(name))
 
     def new_run(self, name: str, now: datetime) -> RunPaths:
         """Create the folder of a new run; a second run in the same second gets a number."""
@@ -52,6 +79,23 @@ class Layout:
         raise StoreError(f"out: no free name for a run below '{self.runs(name)}'")
 
 
+class ResultPaths:
+    """The files of one result."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.manifest = folder / "manifest.json"
+        self.provenances = folder / "provenance"
+
+    def item(self, name: str) -> Path:
+        """Return the file of one work item."""
+        return self.folder / f"{name}{ITEM}"
+
+    def provenance(self, run: str) -> Path:
+        """Return the document of one run that worked on the result."""
+        return self.provenances / f"{_safe(run)}.json"
+
+
 class RunPaths:
     """The files of one run."""
 
@@ -65,9 +109,37 @@ class RunPaths:
         self.weights = folder / "weights"
 
     @property
+    def name(self) -> str:
+        """The name of the run and its time, which no other run of ``out`` has."""
+        return f"{self.folder.parent.name}_{self.folder.name}"
+
+    @property
     def out(self) -> Path:
         """The ``out`` folder that the run lies in."""
         return self.folder.parents[2]
+
+
+class SweepPaths:
+    """The files of one sweep."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.plan = folder / "sweep.json"
+        self.logs = folder / "slurm"
+        self.jobs = folder / "jobs"
+
+    @property
+    def out(self) -> Path:
+        """The ``out`` folder that the sweep lies in."""
+        return self.folder.parents[1]
+
+    def job(self, number: int) -> Path:
+        """Return the file of what became of one job."""
+        return self.jobs / f"{number}.json"
+
+    def config(self, number: int) -> Path:
+        """Return the frozen configuration of one job."""
+        return self.folder / "configs" / f"{number}.yaml"
 
 
 def _safe(name: str) -> str:

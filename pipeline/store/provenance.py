@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import platform
 import subprocess
 import sys
@@ -25,6 +26,19 @@ def provenance() -> dict[str, Any]:
         "command": sys.argv,
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
     }
+
+
+@cache
+def code_version() -> dict[str, Any]:
+    """Return which code this is: its version, a digest of its files, and its commit if it has one.
+
+    The digest tells apart what an editable installation changes without a new version.
+    """
+    package = Path(__file__).resolve().parents[1]
+    digest = hashlib.sha256()
+    for path in sorted(package.rglob("*.py")):
+        digest.update(path.relative_to(package).as_posix().encode() + path.read_bytes())
+    return {"version": _versions()["artiphys"], "digest": digest.hexdigest(), "git": _git()}
 
 
 @cache

@@ -116,7 +116,7 @@ def open_run(path: str | Path) -> Run:
     """
     folder = Path(path).expanduser()
     if not (folder / "record.json").is_file():
-        runs = sorted((found.parent for found in folder.glob("*/record.json")), key=_by_time)
+        runs = sorted((found.parent for found in folder.glob("*/record.json")), key=by_time)
         if not runs:
             raise StoreError(f"'{path}' is not a run and holds none; give <out>/runs/<name>")
         finished = [run for run in runs if '"state": "finished"' in _record(run)]
@@ -124,7 +124,7 @@ def open_run(path: str | Path) -> Run:
     return Run(folder.absolute())
 
 
-def _by_time(folder: Path) -> tuple[str, int]:
+def by_time(folder: Path) -> tuple[str, int]:
     """Return the time stamp of a run's folder and its number among those of the same second."""
     stamp, number = folder.name[:19], folder.name[20:]
     return stamp, int(number) if number.isdecimal() else 0

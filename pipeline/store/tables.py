@@ -18,10 +18,15 @@ _COLUMNS = {
     "correlations": "model layer unit init_a init_b r null_r status",
     "correlation_summary": "model layer init_a init_b units undefined median mean q25 q75"
     " ci_low ci_high null_median floor",
+    # Of several runs; a job is named by the settings in which they differ.
+    "sweep_correlations": "job model weights objective optimizer seed precision layer unit init_a"
+    " init_b r null_r status",
+    "sweep_summary": "job model weights objective optimizer seed precision layer init_a init_b"
+    " units undefined median mean q25 q75 ci_low ci_high null_median floor",
 }
 COLUMNS = {name: tuple(columns.split()) for name, columns in _COLUMNS.items()}
 # Written as CSV too: short enough to be opened in a spreadsheet.
-SHORT = ("ascents", "correlations", "correlation_summary")
+SHORT = ("ascents", "correlations", "correlation_summary", "sweep_summary")
 
 
 def write_table(folder: Path, name: str, table: pd.DataFrame) -> None:

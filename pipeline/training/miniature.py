@@ -21,6 +21,7 @@ from typing import Any
 import pytorch_lightning as lightning
 import torch
 from jaxtyping import Float, Int64
+from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from pytorch_lightning.utilities.types import OptimizerLRSchedulerConfig
 from safetensors.torch import save_file
 from torch import Tensor, nn
@@ -277,6 +278,7 @@ def _trainer(steps: int, accelerator: str) -> lightning.Trainer:
         enable_checkpointing=False,
         enable_progress_bar=False,
         enable_model_summary=False,
+        plugins=[LightningEnvironment()],  # one process, also where Slurm could start more
     )
 
 
@@ -289,6 +291,7 @@ def _quiet_lightning() -> Generator[None]:
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=".*LeafSpec.*", category=FutureWarning)
+            warnings.filterwarnings("ignore", message=".*`srun` command is available.*")
             yield
     finally:
         log.setLevel(level)

@@ -40,13 +40,15 @@ from pipeline.networks.layers import Layer  # noqa: E402
 from pipeline.networks.load import Network, torchvision_network  # noqa: E402
 from pipeline.networks.receptive_fields import canvas  # noqa: E402
 from pipeline.networks.unit_networks import unit_network  # noqa: E402
-from pipeline.runner.local import Runner  # noqa: E402
-from pipeline.search.top_patches import find_peaks, search  # noqa: E402
+from pipeline.runner.processes import Processes  # noqa: E402
+from pipeline.runner.runner import Runner  # noqa: E402
+from pipeline.search.top_patches import Found, find_peaks  # noqa: E402
 from pipeline.store.provenance import provenance  # noqa: E402
-from tests.benchmarks import plain  # noqa: E402
+from tests.benchmarks import coordination, plain  # noqa: E402
 from tests.benchmarks.measure import Peak, Timed, synchronize, take_turns, timed  # noqa: E402
 
 SIDE = 227
+KEEP = 100  # patches of every unit
 STEPS = 100  # of the ascents that whole-network figures are for
 OTHERS = {
     "vgg16": ["features.14", "features.28"],  # conv3_3, conv5_3
@@ -107,7 +109,7 @@ def compare_ascents(bench: Bench, network: Network, layer: Layer) -> Row:
     plan = objective.canvas
     crop = Crop(graph, layer.node, plan.size, plan.position)
     batch = batch_units(crop) if device == "cpu" else min(layer.units, block_units(crop))
-    batches = bench.runner.threads if device == "cpu" else 1
+    batches = bench.runner.lanes.threads if device == "cpu" else 1
     units = torch.arange(batch, device=device) % layer.units
     draw = torch.Generator().manual_seed(1)
     starts = (0.1 * torch.randn(batch, 3, *objective.input_size, generator=draw)).to(device)
@@ -117,10 +119,10 @@ def compare_ascents(bench: Bench, network: Network, layer: Layer) -> Row:
     image = torch.zeros(1, 3, *place.size, device=device)
 
     def ours(steps: int) -> None:
-        done = bench.runner.run(
-            range(batches), lambda _: ascend(objective, units, starts, sgd(steps=steps))
-        )
-        for _ in done:
+        def climb(_: int) -> None:
+            ascend(objective, units, starts, sgd(steps=steps))
+
+        for _ in bench.runner.stream(range(batches), lambda part: part, climb):
             pass
 
     def plainly(steps: int) -> None:
@@ -185,22 +187,24 @@ def in_memory(bench: Bench) -> None:
     size = 16 if bench.device == "cpu" else 512
 
     def load(part: range) -> Batch:
-        return Batch(torch.tensor([*part]), images[part.start : part.stop], {})
+        indices = torch.tensor([*part])
+        return Batch(indices, images[part.start : part.stop], indices, {})
 
     def ours() -> None:
-        def peaks(part: range):
-            return find_peaks(responses, load(part), bench.device)
-
-        search(
-            bench.runner.run(split(count, size), peaks), layers, total=count, device=bench.device
-        )
+        found = Found(layers, KEEP, bench.device)
+        for peaks in bench.runner.stream(
+            split(count, size), load, lambda batch: find_peaks(responses, batch, bench.device)
+        ):
+            found.add(peaks)
+        for by_sign in found.extremes.values():
+            by_sign[1].kept(), by_sign[-1].kept()
 
     def forward() -> None:
         def run(part: range) -> None:
             with torch.inference_mode():
                 pure(load(part).images.contiguous(memory_format=torch.channels_last))
 
-        for _ in bench.runner.run(split(count, size), run):
+        for _ in bench.runner.stream(split(count, size), lambda part: part, run):
             pass
 
     def hook() -> None:
@@ -235,12 +239,13 @@ def from_files(bench: Bench) -> None:
         hooked, convolutions = hooked_network(bench)
 
         def ours() -> None:
-            found = bench.runner.stream(
+            found = Found(layers, KEEP, bench.device)
+            for peaks in bench.runner.stream(
                 split(len(paths), 16),
                 lambda part: load_batch(images, part),
                 lambda batch: find_peaks(responses, batch, bench.device),
-            )
-            search(found, layers, total=len(paths), device=bench.device)
+            ):
+                found.add(peaks)
 
         if bench.device == "cpu":
             things = {
@@ -396,7 +401,7 @@ def main() -> None:
     parser.add_argument("--out", default="outputs/benchmarks", help="folder for the JSON file")
     parser.add_argument("parts", nargs="*", help=f"some of {', '.join(PARTS)}; all by default")
     chosen = parser.parse_args()
-    runner = Runner(chosen.device)
+    runner = Processes(chosen.device).here()
     rounds = 1 if chosen.quick else chosen.rounds
     bench = Bench(runner, chosen.device, rounds, chosen.quick, Peak(chosen.device))
     console = Console(width=150)
@@ -406,7 +411,7 @@ def main() -> None:
         synchronize(chosen.device)
     peak = min(timed(bench.peak, chosen.device) for _ in range(5))
     machine = {
-        "threads": runner.threads,
+        "threads": runner.lanes.threads,
         "device": torch.cuda.get_device_name() if chosen.device != "cpu" else "cpu",
         "peak_gflops": bench.peak.operations / peak / 1e9,
         "seconds": time.perf_counter() - start,
@@ -424,6 +429,8 @@ PARTS: dict[str, Callable[[Bench], None]] = {
     "search": in_memory,
     "files": from_files,
     "commands": commands,
+    "items": lambda bench: bench.rows.update(items=coordination.items(bench.quick)),
+    "memory": lambda bench: bench.rows.update(memory=coordination.memory(bench.quick)),
 }
 
 if __name__ == "__main__":

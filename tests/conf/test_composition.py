@@ -28,6 +28,7 @@ EXPERIMENTS = [path.stem for path in (CONF / "experiment").glob("*.yaml")]
 def test_every_file_is_in_a_known_group():
     known = {CONF / "config.yaml", *(CONF / group / f"{name}.yaml" for group, name in OPTIONS)}
     known |= {CONF / "experiment" / f"{name}.yaml" for name in EXPERIMENTS}
+    known |= {CONF / "hydra" / "launcher" / "slurm.yaml"}
     files = {path for path in CONF.rglob("*") if path.is_file() and "local" not in path.parts}
     assert files == known
 

@@ -6,7 +6,7 @@ import pytest
 
 from pipeline.config.build import Parts, build, check_signature, code_digest
 from pipeline.errors import ConfigError
-from tests.conftest import Compose
+from tests.conftest import Compose, here
 
 SGD = "pipeline.ascent.optimizers.sgd"
 
@@ -48,19 +48,19 @@ def test_reference_to_nothing_is_named(composed: Compose):
 
 def test_no_init_is_refused(composed: Compose):
     with pytest.raises(ConfigError) as caught:
-        _ = Parts(composed("init=[]")).inits
+        _ = Parts(composed("init=[]"), here()).inits
     assert str(caught.value) == (
         "init: the list is empty; choose one or more, as in init=[zeros,noise]"
     )
 
 
 def test_name_of_an_option_is_its_targets(composed: Compose):
-    assert Parts(composed("optimizer=adam")).option("optimizer") == "adam"
+    assert Parts(composed("optimizer=adam"), here()).option("optimizer") == "adam"
 
 
 def test_value_of_the_wrong_type_is_refused(composed: Compose):
     with pytest.raises(ConfigError) as caught:
-        _ = Parts(composed("optimizer.steps=ten")).optimizer
+        _ = Parts(composed("optimizer.steps=ten"), here()).optimizer
     assert str(caught.value) == "optimizer.steps: 'ten' is not of the type int"
 
 

@@ -2,14 +2,14 @@ from __future__ import annotations
 
 import shutil
 from collections import namedtuple
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 
-from pipeline.config.build import Parts
-from pipeline.config.checks import check_parts, check_values
+from pipeline.config.checks import check_disk, check_values
 from pipeline.errors import ConfigError, StoreError
-from tests.conftest import Compose
+from tests.conftest import Compose, RunPipeline
 
 
 @pytest.mark.parametrize(
@@ -17,13 +17,13 @@ from tests.conftest import Compose
     [
         (
             "stages=[ascent,corelations]",
-            "stages: 'corelations' is not a stage; the stages are train, top_patches, ascent,"
-            " correlations, figures; nearest: correlations",
+            "stages: 'corelations' is not a stage; the stages are check, train, top_patches,"
+            " ascent, correlations, figures, collect; nearest: correlations",
         ),
         (
             "stages=[]",
-            "stages: the list is empty; choose from train, top_patches, ascent, correlations,"
-            " figures",
+            "stages: the list is empty; choose from check, train, top_patches, ascent,"
+            " correlations, figures, collect",
         ),
         ("search.keep=0", "search.keep: 0 is not positive; use 1 or more"),
         ("search.batch_size=-1", "search.batch_size: -1 is not positive; use 1 or more"),
@@ -41,16 +41,32 @@ def test_bad_value_is_refused(composed: Compose, override: str, message: str):
     assert str(caught.value) == message
 
 
-def test_full_disk_is_found_before_work_starts(
-    composed: Compose, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("free", "enough"), [(1, False), (116_639, False), (116_640, True)])
+def test_a_disk_too_small_is_found_before_work_starts(
+    composed: Compose, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, free: int, enough: bool
 ):
     usage = namedtuple("usage", "total used free")
-    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(100, 99, 1))
-    parts = Parts(composed(f"out={tmp_path}/not/yet", "layers=conv1", "images.limit=1"))
-    with pytest.raises(StoreError) as caught:
-        check_parts(parts)
-    # 24 units x 9 x 9 x 3 pixels x 4 bytes x start and image x two inits
-    assert str(caught.value) == (
-        f"out: the ascents need up to 0.0 GB and '{tmp_path}' has 0.0 GB free; choose another out,"
-        " fewer layers or fewer units"
-    )
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(100, 99, free))
+    # Two inits: 24 units x 9 x 9 x 3 pixels x 4 bytes x start and image, and 4 units in float64.
+    with nullcontext() if enough else pytest.raises(StoreError) as caught:
+        check_disk(tmp_path / "not" / "yet", 116_640, "the ascents")
+    if not enough:
+        assert str(caught.value) == (
+            f"out: the ascents need 117 kB and '{tmp_path}' has {round(free / 1000)} kB free;"
+            " choose another out, fewer layers or fewer units"
+        )
+
+
+def test_only_what_is_missing_must_fit_on_the_disk(
+    run_pipeline: RunPipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    job = ["layers=conv1", "images.limit=1", "optimizer.steps=1", f"out={tmp_path}/out"]
+    usage = namedtuple("usage", "total used free")
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "disk_usage", lambda path: usage(100, 99, 116_639))
+        with pytest.raises(StoreError, match="the ascents need 117 kB"):
+            run_pipeline(*job)
+        assert not (tmp_path / "out").exists()
+    run_pipeline(*job)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(100, 99, 0))
+    assert run_pipeline(*job).done == 0

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import pickle
 from pathlib import Path
 
 import numpy as np
@@ -63,7 +62,7 @@ def test_truncated_picture_is_named_with_the_reason(tmp_path: Path):
     noise = np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8)
     Image.fromarray(noise).save(path)
     path.write_bytes(path.read_bytes()[:-800])
-    with pytest.raises(ImageError, match=r"^cut\.jpg: cannot be decoded \(image file is truncated"):
+    with pytest.raises(ImageError, match=r"^images: 'cut\.jpg' cannot be decoded \(image file is"):
         folder(PREPROCESSING, root=str(tmp_path)).read(0)
 
 
@@ -72,7 +71,7 @@ def test_picture_smaller_than_the_crop_is_refused(tmp_path: Path):
     with pytest.raises(ImageError) as caught:
         folder(PREPROCESSING, root=str(tmp_path), resize=None).read(0)
     assert str(caught.value) == (
-        "a.png: is 5 x 20 pixels, smaller than the crop of 6; lower images.crop or set"
+        "images: 'a.png' is 5 x 20 pixels, smaller than the crop of 6; lower images.crop or set"
         " images.resize"
     )
 
@@ -139,10 +138,10 @@ def test_bad_arrays_are_named_with_the_reason(tmp_path: Path):
     (tmp_path / "4.npy").write_bytes(b"")
     found = arrays(PREPROCESSING, root=str(tmp_path))
     reasons = {
-        1: "1.npy: is float32 3 x 5 x 4, not float 3 x 4 x 4 as the others",
-        2: "2.npy: is uint8 3 x 4 x 4, not float 3 x 4 x 4 as the others",
-        3: "3.npy: holds values that are not finite",
-        4: "4.npy: cannot be read as an array (No data left in file)",
+        1: "images: '1.npy' is float32 3 x 5 x 4, not float 3 x 4 x 4 as the others",
+        2: "images: '2.npy' is uint8 3 x 4 x 4, not float 3 x 4 x 4 as the others",
+        3: "images: '3.npy' holds values that are not finite",
+        4: "images: '4.npy' cannot be read as an array (No data left in file)",
     }
     for index, message in reasons.items():
         with pytest.raises(ImageError) as caught:
@@ -150,15 +149,19 @@ def test_bad_arrays_are_named_with_the_reason(tmp_path: Path):
         assert str(caught.value) == message
 
 
-def test_image_sets_reach_worker_processes_that_are_not_forked(tmp_path: Path):
+def test_an_image_that_has_changed_since_it_was_searched_is_refused(tmp_path: Path):
     save(tmp_path / "a.png")
-    np.save(tmp_path / "0.npy", np.ones((3, 4, 4), np.float32))
-    for found in (
-        folder(PREPROCESSING, root=str(tmp_path)),
-        arrays(PREPROCESSING, root=str(tmp_path)),
-        photographs(PREPROCESSING, limit=3),
-    ):
-        assert torch.equal(pickle.loads(pickle.dumps(found)).read(0), found.read(0))
+    found = folder(PREPROCESSING, root=str(tmp_path))
+    image, digest = found.load(0)
+    assert digest == found.digest(0) > 0
+    assert torch.equal(found.read(0, digest), image)
+    save(tmp_path / "a.png", size=(19, 20))
+    with pytest.raises(ImageError) as caught:
+        found.read(0, digest)
+    assert str(caught.value) == (
+        "images: 'a.png' has changed since it was searched; give the same command again, and"
+        " changed images are searched anew (touch it if it has kept its time)"
+    )
 
 
 def test_no_usable_array_is_refused(tmp_path: Path):
@@ -205,7 +208,7 @@ def test_link_to_nowhere_is_an_unreadable_image(tmp_path: Path):
     save(tmp_path / "a.png")
     (tmp_path / "b.png").symlink_to(tmp_path / "nowhere.png")
     found = folder(PREPROCESSING, root=str(tmp_path))
-    with pytest.raises(ImageError, match=r"^b\.png: cannot be decoded"):
+    with pytest.raises(ImageError, match=r"^images: 'b\.png' cannot be read"):
         found.read(1)
 
 

@@ -405,7 +405,8 @@ def test_several_layers_of_what_cannot_be_traced_are_searched_in_one_visit(fille
     assert (conv1 < 0).any()
     assert torch.allclose(found["conv2"], conv2[:, :, 3:4, 3:4])
     assert torch.allclose(found["head"], head[:, :, None, None])
-    peaks = find_peaks(LayerResponses(graph, layers), Batch(torch.arange(3), images, {}))
+    batch = Batch(torch.arange(3), images, torch.arange(3), {})
+    peaks = find_peaks(LayerResponses(graph, layers), batch)
     assert torch.allclose(peaks.by_layer["conv2"][1][0], conv2[:, :, 3, 3].T)
 
 
@@ -526,5 +527,6 @@ def test_views_of_maps_do_not_depend_on_how_they_lie_in_memory(kind, filled):
     found = unit_network(graph, layer)(images, torch.tensor([0, 1]))
     assert torch.allclose(found, expected[[0, 1], [0, 1]], rtol=1e-12)
     # The search hands images over with the channels last.
-    peaks = find_peaks(LayerResponses(graph, [layer]), Batch(torch.arange(2), images, {}))
+    batch = Batch(torch.arange(2), images, torch.arange(2), {})
+    peaks = find_peaks(LayerResponses(graph, [layer]), batch)
     assert torch.allclose(peaks.by_layer["head"][1][0], expected.T)

@@ -2,6 +2,7 @@
 
 import hashlib
 import pickle
+from pathlib import PurePosixPath
 
 import pytest
 import torch
@@ -292,12 +293,37 @@ def test_a_url_of_no_known_kind_is_taken_for_a_path(torch_home):
 
 
 @pytest.mark.parametrize("content", [b"", b"<html>not found</html>", b"PK\x03\x04"])
-def test_a_download_that_is_no_weights_is_refused(tmp_path, torch_home, content):
-    path = tmp_path / "w.pth"
+@pytest.mark.parametrize("name", ["w.pth", "w.safetensors"])
+def test_a_download_that_is_no_weights_is_refused(tmp_path, torch_home, content, name):
+    path = tmp_path / name
     path.write_bytes(content)
     message = refused(read_weights, path.as_uri())
-    assert message.startswith(f"model.weights: '{path.as_uri()}' could not be downloaded (")
+    assert message.startswith(f"model.weights: '{path.as_uri()}' cannot be read as weights (")
+    kept = torch_home / "hub" / "checkpoints" / name
+    assert message.endswith(f"); remove '{kept}' to download it again")
     assert "\n" not in message
+    kept.unlink()
+    write(path, {"weight": torch.ones(1)})
+    assert read_weights(path.as_uri()).keys() == {"weight"}
+
+
+@pytest.mark.parametrize("suffix", [".safetensors", ".pth", ".pt", ".ckpt"])
+def test_all_kinds_of_files_can_be_downloaded(tensors, tmp_path, torch_home, suffix):
+    path = tmp_path / f"w{suffix}"
+    write(path, tensors)
+    for _ in ("downloaded", "cached"):
+        found = read_weights(path.as_uri())
+        assert all(torch.equal(found[name], tensors[name]) for name in tensors)
+
+
+def test_only_files_of_torchvision_may_hold_more_than_tensors(tensors, torch_home):
+    kept = torch_home / "hub" / "checkpoints"
+    kept.mkdir(parents=True)
+    torch.save({**tensors, "made": PurePosixPath("in/2016")}, kept / "w.pth")
+    assert read_weights("https://download.pytorch.org/models/w.pth").keys() == tensors.keys()
+    for host in ("http://download.pytorch.org", "https://download.pytorch.org.other.org"):
+        message = refused(read_weights, f"{host}/models/w.pth")
+        assert "cannot be read as weights (it holds something else than tensors)" in message
 
 
 def test_a_seed_gives_the_same_weights_and_leaves_the_callers_numbers_alone():

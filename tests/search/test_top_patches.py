@@ -6,11 +6,12 @@ from torch import nn
 
 from pipeline.errors import ImageError
 from pipeline.images.batches import Batch, load_batch
-from pipeline.images.image_sets import ImageSet
+from pipeline.images.image_sets import ImageSet, Loaded
 from pipeline.networks.graph import Graph
 from pipeline.networks.layer_responses import LayerResponses
 from pipeline.networks.layers import find_layers
-from pipeline.search.top_patches import find_peaks, search
+from pipeline.search.extremes import Kept, merged
+from pipeline.search.top_patches import Found, block_images, find_peaks
 
 
 @pytest.fixture(scope="module")
@@ -37,19 +38,24 @@ def image_set(count, unreadable=()):
     def load(index):
         if index in unreadable:
             raise ImageError(f"cannot be decoded (number {index})")
-        return pixels[index]
+        return Loaded(pixels[index], index + 100)
 
     names = [f"{index}.png" for index in range(count)]
     return ImageSet(names, (9, 9), {}, load), pixels
 
 
-def found(layers, images, *, batch_size=4, order=None, **options):
+def found(layers, images, *, batch_size=4, order=None, keep=100):
     graph, asked = layers
     runs = LayerResponses(graph, asked)
     order = order or list(range(len(images)))
-    parts = (order[at : at + batch_size] for at in range(0, len(order), batch_size))
-    peaks = (find_peaks(runs, load_batch(images, part)) for part in parts)
-    return search(peaks, asked, total=len(images), **options)
+    result = Found(asked, keep)
+    for at in range(0, len(order), batch_size):
+        result.add(find_peaks(runs, load_batch(images, order[at : at + batch_size])))
+    return result
+
+
+def kept(result, layer, sign):
+    return result.extremes[layer][sign].kept()
 
 
 def test_every_layer_is_searched_before_its_nonlinearity(layers, network):
@@ -60,13 +66,13 @@ def test_every_layer_is_searched_before_its_nonlinearity(layers, network):
     assert extremes.keys() == responses.keys()
     for name, whole in responses.items():
         highest, lowest = whole.amax((2, 3)), whole.amin((2, 3))
-        top, bottom = extremes[name][1], extremes[name][-1]
+        top, bottom = extremes[name][1].kept(), extremes[name][-1].kept()
         assert torch.allclose(top.responses, highest.T.sort(1, descending=True).values[:, :3])
         assert torch.allclose(bottom.responses, lowest.T.sort(1).values[:, :3])
         for unit in range(whole.shape[1]):
             at = whole.flatten(2)[top.images[unit], unit, top.positions[unit]]
             assert torch.allclose(at, top.responses[unit])
-    assert (extremes["conv1"][-1].responses < 0).all()
+    assert (extremes["conv1"][-1].kept().responses < 0).all()
 
 
 def test_batches_and_order_do_not_matter(layers):
@@ -75,8 +81,8 @@ def test_batches_and_order_do_not_matter(layers):
     parts = found(layers, images, batch_size=3, order=[9, 2, 4, 0, 7, 1, 3, 8, 5, 6])
     assert whole.unreadable == parts.unreadable
     for name, by_sign in whole.extremes.items():
-        for sign, extremes in by_sign.items():
-            other = parts.extremes[name][sign]
+        for sign in by_sign:
+            extremes, other = kept(whole, name, sign), kept(parts, name, sign)
             assert torch.equal(extremes.images, other.images)
             assert torch.equal(extremes.positions, other.positions)
             assert torch.allclose(extremes.responses, other.responses, rtol=1e-5)
@@ -89,62 +95,51 @@ def test_unreadable_images_are_set_aside(layers):
         "3.png": "cannot be decoded (number 3)",
         "19.png": "cannot be decoded (number 19)",
     }
-    for extremes in result.extremes["conv2"].values():
-        for unit in extremes.images:
+    assert result.digests == [index + 100 if index not in (3, 19) else 0 for index in range(20)]
+    for sign in (1, -1):
+        for unit in kept(result, "conv2", sign).images:
             assert sorted(unit.tolist()) == [i for i in range(20) if i not in (3, 19)]
 
 
-def test_too_many_unreadable_images_stop_the_search(layers):
-    images, _ = image_set(20, unreadable=[2, 3, 5, 19])
-    progress = []
-    with pytest.raises(ImageError) as caught:
-        found(layers, images, batch_size=2, progress=progress.append)
-    assert str(caught.value) == (
-        "images: 3 of 20 images cannot be used, the first is '2.png', which cannot be decoded"
-        " (number 2); mend or remove them, or raise search.max_unreadable"
-    )
-    # It stops at the third unreadable image, in the third batch.
-    assert progress == [2, 2]
+def test_merged_blocks_are_what_one_search_keeps(layers):
+    images, _ = image_set(23, unreadable=[4])
+    whole = found(layers, images, keep=5, batch_size=4)
+    blocks = [
+        found(layers, images, keep=5, order=list(order), batch_size=4)
+        for order in (range(16, 23), range(8), range(8, 16))
+    ]
+    for name in ("conv1", "conv2"):
+        for sign in (1, -1):
+            parts = [kept(block, name, sign) for block in blocks]
+            # As they are stored.
+            short = [
+                Kept(part.responses, part.images.int(), part.positions.int()) for part in parts
+            ]
+            together = merged(short, 5, sign)
+            for one, other in zip(together, kept(whole, name, sign), strict=True):
+                assert torch.equal(one, other)
 
 
-def test_how_many_may_be_unreadable_is_a_share_of_all(layers):
-    images, _ = image_set(20, unreadable=[2, 3, 5, 19])
-    assert len(found(layers, images, max_unreadable=0.2).unreadable) == 4
-    with pytest.raises(ImageError, match=r"^images: 4 of 20 "):
-        found(layers, images, batch_size=20, max_unreadable=0.19)
-
-
-def test_one_unreadable_image_is_always_allowed(layers):
-    images, _ = image_set(3, unreadable=[1])
-    assert list(found(layers, images, max_unreadable=0.0).unreadable) == ["1.png"]
-
-
-@pytest.mark.parametrize("count", [1, 5])
-def test_a_set_without_a_readable_image_is_refused(layers, count):
-    images, _ = image_set(count, unreadable=range(count))
-    with pytest.raises(ImageError) as caught:
-        found(layers, images, max_unreadable=1.0)
-    assert str(caught.value) == (
-        f"images: {count} of {count} images cannot be used, the first is '0.png', which cannot be"
-        " decoded (number 0); mend or remove them, or raise search.max_unreadable"
-    )
-
-
-def test_progress_counts_all_images(layers):
-    images, _ = image_set(10, unreadable=[4])
-    progress = []
-    found(layers, images, progress=progress.append)
-    assert progress == [4, 4, 2]
+@pytest.mark.parametrize(
+    ("total", "batch_size", "size"),
+    [(1, 16, 64), (500, 16, 64), (8192, 16, 64), (8193, 16, 80), (50_000, 16, 400), (100, 7, 70)],
+)
+def test_blocks_are_whole_batches_and_not_too_many(total, batch_size, size):
+    assert block_images(total, batch_size) == size
 
 
 def test_a_batch_of_unreadable_images_alone_is_passed_over(layers):
     graph, asked = layers
     _, pixels = image_set(2)
-    empty = Batch(torch.empty(0, dtype=torch.int64), torch.empty(0, 3, 9, 9), {"a": "is gone"})
-    whole = Batch(torch.tensor([0, 1]), pixels, {})
+    none = torch.empty(0, dtype=torch.int64)
+    empty = Batch(none, torch.empty(0, 3, 9, 9), torch.tensor([5]), {"a": "is gone"})
+    whole = Batch(torch.tensor([1, 2]), pixels, torch.tensor([6, 7]), {})
     runs = LayerResponses(graph, asked)
-    result = search([find_peaks(runs, empty), find_peaks(runs, whole)], asked, total=3)
-    assert result.extremes["conv1"][1].images.shape == (4, 2)
+    result = Found(asked, 10)
+    for batch in (empty, whole):
+        result.add(find_peaks(runs, batch))
+    assert kept(result, "conv1", 1).images.shape == (4, 2)
+    assert result.digests == [5, 6, 7]
     assert result.unreadable == {"a": "is gone"}
 
 
@@ -172,12 +167,13 @@ def test_the_published_search_of_alexnet(reference_data):
     assert [*images.names] == [str(name) for name in reference["files"][:60]]
     asked = network.layers(["conv1", "conv2", "conv3"])
     runs = LayerResponses(network.graph, asked)
-    peaks = (find_peaks(runs, load_batch(images, range(n, n + 20))) for n in (0, 20, 40))
-    result = search(peaks, asked, total=60, keep=60)
+    result = Found(asked, 60)
+    for n in (0, 20, 40):
+        result.add(find_peaks(runs, load_batch(images, range(n, n + 20))))
     compared = 0
     for layer in asked:
         for sign, kind in ((1, "top"), (-1, "bot")):
-            extremes = result.extremes[layer.name][sign]
+            extremes = kept(result, layer.name, sign)
             expected = {
                 part: reference[f"{layer.name}_{kind}_{part}"] for part in ("img", "pos", "resp")
             }

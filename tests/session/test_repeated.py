@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline.cli import run
+from pipeline.cli.run import run
 from pipeline.session.repeated import find_finished, fingerprint
 from pipeline.store.layout import Layout
 
@@ -86,7 +86,7 @@ def test_a_run_is_repeated_with_all_its_files_and_says_so(finished, said):
 
 def test_torch_is_not_even_loaded_for_it(finished):
     code = (
-        "import sys, json; from pipeline.cli import run; from pipeline.config.schema import *;"
+        "import sys, json; from pipeline.cli.run import run; from pipeline.config.schema import *;"
         "values = json.load(sys.stdin); nested = ('search', 'figures', 'training');"
         "kinds = (SearchConfig, FiguresConfig, TrainingConfig);"
         "parts = {name: kind(**values.pop(name)) for name, kind in zip(nested, kinds)};"

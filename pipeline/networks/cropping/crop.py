@@ -6,11 +6,17 @@ import math
 from dataclasses import dataclass
 from functools import cached_property
 
-from torch import fx, nn
+from torch import fx
 
+from pipeline.networks.counting import (
+    node_operations,
+    opaque_numbers,
+    opaque_operations,
+    weight_shape,
+)
 from pipeline.networks.geometry import EVERYTHING, Interval
 from pipeline.networks.graph import Demand, Graph
-from pipeline.networks.nodes import operation_name, traced_shape
+from pipeline.networks.nodes import traced_shape
 from pipeline.networks.opaque import Opaque
 from pipeline.networks.windows import Adapting, windows
 
@@ -73,11 +79,11 @@ class Crop:
 
     @cached_property
     def operations(self) -> int:
-        """Multiplications and additions of convolutions and linear maps for one response.
+        """Multiplications and additions for one response (``counting``).
 
         Those of the layer itself are counted for one unit.
         """
-        return sum(self._multiplications(node) for node in self.nodes)
+        return sum(self._operations(node) for node in self.nodes)
 
     def adapts(self, node: fx.Node) -> bool:
         """Say whether a node is adaptive pooling of a known map, so that a part can be computed."""
@@ -85,16 +91,13 @@ class Crop:
         mapped = all(self.graph.operations[o].axes for o in self.graph.operations[node].inputs)
         return mapped and isinstance(windows(node, module), Adapting)
 
-    def _multiplications(self, node: fx.Node) -> int:
-        module = self.graph.modules[str(node.target)] if node.op == "call_module" else None
-        if isinstance(module, Opaque):  # a guess: every weight is used once in 8 x 8 pixels
-            return 2 * module.weights() * self.size[0] * self.size[1] // 64
-        weight = _weight_shape(self.graph, node)
-        if len(weight) not in (2, 4):
-            return 0
-        outputs = 1 if node is self.node else weight[0]
-        # Every number of the output is a sum over the weights of one output.
-        return 2 * math.prod(weight[1:]) * self._numbers(node) * outputs // weight[0]
+    def _operations(self, node: fx.Node) -> int:
+        opaque = opaque_operations(self.graph, node, self.size)
+        if opaque:
+            return opaque
+        weight = weight_shape(self.graph, node)
+        outputs = weight[0] if weight and node is self.node else 1
+        return node_operations(self.graph, node, self._numbers(node) // outputs)
 
     @cached_property
     def activations(self) -> int:
@@ -105,7 +108,7 @@ class Crop:
         """Return how many numbers of a node are computed."""
         axes, shape = self.graph.operations[node].axes, traced_shape(node)
         if node.op == "call_module" and isinstance(self.graph.modules[str(node.target)], Opaque):
-            return 64 * self.size[0] * self.size[1]  # a guess: as much as a first layer leaves
+            return opaque_numbers(self.size)
         if axes is None or not shape:
             return math.prod(shape) if shape else 0
         beside = math.prod(side for axis, side in enumerate(shape) if axis not in axes)
@@ -144,14 +147,3 @@ class Crop:
 def _area(part: Part) -> int:
     rows, columns = part
     return int((rows.stop - rows.start) * (columns.stop - columns.start))
-
-
-def _weight_shape(graph: Graph, node: fx.Node) -> tuple[int, ...]:
-    """Return the shape of the weights of a convolution or linear map."""
-    if node.op == "call_module":
-        module = graph.modules[str(node.target)]
-        return tuple(module.weight.shape) if isinstance(module, nn.Conv2d | nn.Linear) else ()
-    if node.op == "call_function" and operation_name(node) in ("conv2d", "linear"):
-        weight = node.args[1] if len(node.args) > 1 else node.kwargs.get("weight")
-        return traced_shape(weight) if isinstance(weight, fx.Node) else ()
-    return ()

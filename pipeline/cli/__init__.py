@@ -1,0 +1,92 @@
+"""The command line: Hydra's for runs, and a few sub-commands for what is no run."""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib import import_module
+from typing import NoReturn
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import CompactHydraException
+from hydra.types import RunMode
+from omegaconf import DictConfig
+
+from pipeline.config.schema import register
+from pipeline.config.search_path import conf_dir
+from pipeline.errors import ArtiphysError
+from pipeline.runner.outside import leads_outside
+from pipeline.runner.stopping import STOPPED, Stopped, listen
+
+SUBCOMMANDS = ("store", "sweep")
+
+
+def main() -> None:
+    """Run the command line."""
+    share_cores()
+    register()
+    listen()
+    try:
+        if len(sys.argv) > 1 and sys.argv[1] in SUBCOMMANDS:
+            module = import_module(f"pipeline.cli.{sys.argv[1]}")
+            raise SystemExit(module.main(sys.argv[2:]))
+        _run_hydra()
+    except ArtiphysError as error:
+        sys.stderr.write(f"error: {error}\n")
+        raise SystemExit(1) from None
+    except (KeyboardInterrupt, Stopped) as stop:
+        _say_stopped(stop)
+
+
+def _run_hydra() -> None:
+    from pipeline.cli.jobs import summarize
+
+    try:
+        hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="config")(task)()
+    finally:
+        failed = summarize()
+    if failed:
+        raise SystemExit(1)
+
+
+def share_cores() -> None:
+    """Let threads that wait for each other spin only briefly; call before torch loads.
+
+    GNU OpenMP spins for milliseconds. Where another process works on the same cores, that makes
+    small networks run up to twenty times slower; where none does, a brief spin is as fast.
+    """
+    os.environ.setdefault("GOMP_SPINCOUNT", "30000")
+
+
+def task(config: DictConfig) -> None:
+    """Run one composed configuration (one job of a multirun)."""
+    from pipeline.cli.jobs import hydra_job, report
+    from pipeline.cli.run import run
+    from pipeline.config.build import typed
+
+    listen()  # a launcher may have started this process without ``main``
+    job = hydra_job()
+    try:
+        with report(job):
+            run(typed(config), job)
+    except ArtiphysError as error:
+        _refuse(str(error))
+
+
+def _refuse(message: str) -> NoReturn:
+    """Say what is wrong, without a traceback; in a multirun the other jobs go on."""
+    sys.stderr.write(f"error: {message}\n")
+    if HydraConfig.get().mode is RunMode.MULTIRUN:
+        raise CompactHydraException(message)
+    raise SystemExit(1)
+
+
+def _say_stopped(stop: BaseException) -> NoReturn:
+    by_hand = isinstance(stop, KeyboardInterrupt)
+    if leads_outside():
+        command = " ".join(["artiphys", *sys.argv[1:]])
+        why = "interrupted" if by_hand else f"stopped by {stop}"
+        sys.stderr.write(f"{why}: finished work is kept; continue it with the same command:\n")
+        sys.stderr.write(f"  {command}\n")
+    raise SystemExit(130 if by_hand else STOPPED)

@@ -1,0 +1,255 @@
+"""Frozen sweeps: jobs composed and checked once, and run as they were frozen, wherever that is."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import subprocess
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from itertools import product
+from pathlib import Path
+from typing import Any, cast
+
+from hydra import compose, initialize_config_dir
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+
+from pipeline.cli.jobs import Job, read_job, report
+from pipeline.config.build import typed
+from pipeline.config.schema import Config, register
+from pipeline.config.search_path import conf_dir
+from pipeline.errors import ConfigError, StoreError
+from pipeline.runner.stopping import STOPPED, Stopped, listen
+from pipeline.store.layout import Layout, SweepPaths
+from pipeline.store.provenance import code_version
+from pipeline.store.sealed import DamagedError, read_document, write_document
+
+log = logging.getLogger("pipeline")
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """The jobs of a sweep.
+
+    Attributes:
+        paths: its files.
+        overrides: of every job, in the order of their numbers.
+        submitted: ids that Slurm gave to arrays, the newest last.
+    """
+
+    paths: SweepPaths
+    overrides: Sequence[Sequence[str]]
+    submitted: Sequence[str] = ()
+
+    @property
+    def name(self) -> str:
+        """The sweep's name, and that of its runs."""
+        return self.paths.folder.name
+
+
+def composed(overrides: Sequence[str]) -> list[tuple[list[str], Config]]:
+    """Return the jobs that overrides stand for, as ``-m`` would make them, in order.
+
+    Raises:
+        ConfigError: an override is wrong.
+    """
+    register()
+    try:
+        jobs = list(_combinations(overrides))
+        with initialize_config_dir(config_dir=str(conf_dir()), version_base="1.3"):
+            configs = [compose("config", [*job]) for job in jobs]
+    except HydraException as error:
+        raise ConfigError(str(error).strip().splitlines()[0]) from error
+    return [(job, typed(config)) for job, config in zip(jobs, configs, strict=True)]
+
+
+def launcher(overrides: Sequence[str]) -> dict[str, Any]:
+    """Return the settings of ``hydra/launcher=slurm``, with overrides of Hydra's own keys.
+
+    Raises:
+        ConfigError: an override is wrong.
+    """
+    register()
+    try:
+        with initialize_config_dir(config_dir=str(conf_dir()), version_base="1.3"):
+            whole = compose(
+                "config", ["hydra/launcher=slurm", *overrides], return_hydra_config=True
+            )
+        node = cast("DictConfig", whole.hydra.launcher)
+        node.submitit_folder = ""  # refers to what only a running Hydra knows
+        found = OmegaConf.to_container(node, resolve=True)
+    except (HydraException, ValueError) as error:
+        raise ConfigError(str(error).strip().splitlines()[0]) from error
+    return cast("dict[str, Any]", found)
+
+
+def freeze(jobs: Sequence[tuple[list[str], Config]], given: Sequence[str]) -> Sweep:
+    """Write down every job with its resolved configuration, and the version of the code.
+
+    The same jobs make the same sweep: what its earlier jobs have finished stays finished.
+
+    Raises:
+        StoreError: the disk refuses.
+    """
+    sweep = find_sweep(jobs)
+    for number, (overrides, config) in enumerate(jobs):
+        values = asdict(config) | {"name": sweep.name, "out": str(Layout(config.out).out)}
+        write_document(sweep.paths.config(number), {"overrides": overrides, "config": values})
+    _write_plan(sweep, given)
+    return sweep
+
+
+def find_sweep(jobs: Sequence[tuple[list[str], Config]]) -> Sweep:
+    """Return the sweep that jobs make, whether it is there already or not.
+
+    Raises:
+        StoreError: it is, and its files are damaged.
+    """
+    first = jobs[0][1]
+    canonical = json.dumps([asdict(config) for _, config in jobs], sort_keys=True)
+    name = f"{first.name}-{hashlib.sha256(canonical.encode()).hexdigest()[:8]}"
+    paths = Layout(first.out).sweep(name)
+    submitted = open_sweep(first.out, name).submitted if paths.plan.is_file() else ()
+    return Sweep(paths, [overrides for overrides, _ in jobs], submitted)
+
+
+def open_sweep(out: str | Path, name: str) -> Sweep:
+    """Return a sweep by its name.
+
+    Raises:
+        StoreError: there is none, or its files are damaged.
+    """
+    layout = Layout(out)
+    paths = layout.sweep(name)
+    try:
+        plan = read_document(paths.plan)
+    except FileNotFoundError:
+        known = sorted(path.parent.name for path in layout.sweeps.glob("*/sweep.json"))
+        raise StoreError(
+            f"sweep: there is no '{name}' in '{layout.sweeps}', which has"
+            f" {', '.join(known) or 'none'}"
+        ) from None
+    except (OSError, DamagedError) as error:
+        raise StoreError(f"sweep: '{paths.plan}' cannot be read ({error})") from error
+    return Sweep(paths, plan["jobs"], plan["submitted"])
+
+
+def note_submitted(sweep: Sweep, slurm: str) -> None:
+    """Note the id that Slurm gave to an array of a sweep's jobs."""
+    plan = read_document(sweep.paths.plan)
+    write_document(sweep.paths.plan, plan | {"submitted": [*plan["submitted"], slurm]})
+
+
+class FrozenJob:
+    """One job of a sweep, as Slurm runs it: what submitit calls in a process of its own.
+
+    Args:
+        folder: of the sweep.
+        number: which of its jobs.
+    """
+
+    def __init__(self, folder: Path, number: int) -> None:
+        self.folder = folder
+        self.number = number
+
+    def __call__(self) -> None:
+        """Run the job.
+
+        Raises:
+            ArtiphysError: whatever is wrong; the job then fails, and says why.
+        """
+        from pipeline.cli import share_cores
+        from pipeline.cli.run import log_to_console, run
+
+        share_cores()
+        register()
+        listen()
+        log_to_console()
+        frozen = read_document(SweepPaths(self.folder).config(self.number))
+        job = Job(tuple(frozen["overrides"]), self.folder, self.number)
+        say_if_code_changed(self.folder)
+        try:
+            with report(job):
+                run(_config(frozen["config"]), job)
+        except Stopped as stop:
+            if str(stop) == "SIGUSR1":  # time is up; at SIGTERM Slurm itself knows what to do
+                _requeue()
+            raise SystemExit(STOPPED) from None
+
+    def checkpoint(self) -> Any:
+        """Return what submitit submits again when the job is preempted or its time is up."""
+        from submitit.helpers import DelayedSubmission
+
+        return DelayedSubmission(self)
+
+
+def say_if_code_changed(folder: Path) -> None:
+    """Warn where the code is not what the sweep was frozen with."""
+    frozen, now = read_document(SweepPaths(folder).plan)["code"], code_version()
+    if frozen["digest"] != now["digest"]:
+        log.warning(
+            "the code has changed since the sweep was frozen: it was %s, and is %s; results of"
+            " both are told apart only by their result version and provenance",
+            describe_code(frozen),
+            describe_code(now),
+        )
+
+
+def describe_code(code: dict[str, Any]) -> str:
+    """Return a version of the code in a few words."""
+    git = code["git"] or {}
+    commit = f", commit {git['commit'][:8]}" if git else ""
+    dirty = " with changes" if git.get("dirty") else ""
+    return f"{code['version']} ({code['digest'][:8]}{commit}{dirty})"
+
+
+def unfinished(sweep: Sweep) -> list[int]:
+    """Return the numbers of the jobs that have not finished."""
+    count = range(len(sweep.overrides))
+    return [n for n in count if read_job(sweep.paths.folder, n).get("state") != "finished"]
+
+
+def _write_plan(sweep: Sweep, given: Sequence[str]) -> None:
+    write_document(
+        sweep.paths.plan,
+        {
+            "created": datetime.now(UTC).isoformat(timespec="seconds"),
+            "overrides": list(given),
+            "code": code_version(),
+            "jobs": [list(job) for job in sweep.overrides],
+            "submitted": list(sweep.submitted),
+        },
+    )
+
+
+def _combinations(overrides: Sequence[str]) -> Iterator[list[str]]:
+    """Yield the overrides of every job: all combinations of the values that are swept."""
+    choices: dict[str, list[str]] = {}
+    for override in OverridesParser.create().parse_overrides(list(overrides)):
+        key = override.get_key_element()
+        if override.is_sweep_override():
+            if not override.is_discrete_sweep():
+                raise ConfigError(f"{key}: only lists, choices and ranges can be swept")
+            choices[key] = [f"{key}={value}" for value in override.sweep_string_iterator()]
+        else:
+            choices[key] = [f"{key}={override.get_value_element_as_str()}"]
+    for job in product(*choices.values()):
+        yield list(job)
+
+
+def _config(values: dict[str, Any]) -> Config:
+    return cast(
+        "Config", OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(Config), values))
+    )
+
+
+def _requeue() -> None:
+    array, task = (os.environ.get(f"SLURM_ARRAY_{part}_ID") for part in ("JOB", "TASK"))
+    job = f"{array}_{task}" if array else os.environ.get("SLURM_JOB_ID")
+    if job and os.environ.get("SLURM_PROCID", "0") == "0":
+        subprocess.run(["scontrol", "requeue", job], check=False)

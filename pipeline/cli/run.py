@@ -1,0 +1,266 @@
+"""One run: check the configuration, run the chosen stages in order, keep the record."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import sys
+import time
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from dataclasses import asdict
+from datetime import datetime
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from omegaconf import OmegaConf
+
+from pipeline.cli.jobs import ALONE, Job
+from pipeline.config.schema import CHECK, STAGES, Config
+from pipeline.runner.outside import leads_outside, processes_outside
+from pipeline.runner.stopping import Stopped
+
+if TYPE_CHECKING:
+    from pipeline.config.build import Parts
+    from pipeline.runner.runner import Runner
+    from pipeline.session.session import Session
+    from pipeline.store.layout import Layout, RunPaths
+    from pipeline.tracking import Tracker
+
+log = logging.getLogger("pipeline")
+
+
+def run(config: Config, job: Job = ALONE) -> None:
+    """Check a configuration and run its stages, or repeat a finished run of the same.
+
+    Raises:
+        ArtiphysError: as in ``run_anew``.
+    """
+    log_to_console(leads_outside())
+    from pipeline.config.checks import check_values
+
+    if CHECK in config.stages:
+        from pipeline.stages.check import check
+
+        config = check(config)
+        if not config.stages:
+            return
+    check_values(config)
+
+    from pipeline.session.repeated import find_finished, fingerprint
+    from pipeline.store.layout import Layout
+
+    layout, key = Layout(config.out), fingerprint(config)
+    # Of several processes each would answer; they find all work in the store soon enough.
+    former = find_finished(layout, key) if processes_outside() == 1 else None
+    if former is not None:
+        _repeat(config, job, layout, former)
+        return
+
+    from pipeline.config.build import build
+
+    build(config.runner, "runner").launch(_in_process, config, job, key)
+
+
+def _in_process(runner: Runner, config: Config, job: Job, key: str) -> int:
+    """Run the stages in one of the processes of a run."""
+    from pipeline.session.repeated import remember
+
+    log_to_console(runner.ranks.leads)
+    session = run_anew(config, runner, job)
+    # What is collected may be more the next time.
+    if session.leads and session.parts.asks_network and "collect" not in config.stages:
+        remember(session.layout, key, session.paths)
+    return 0
+
+
+def _repeat(config: Config, job: Job, layout: Layout, former: RunPaths) -> None:
+    """Answer from the folder of a finished run; torch is not even loaded."""
+    from pipeline.session.repeated import repeat
+    from pipeline.store.provenance import provenance
+    from pipeline.store.runs import write_record
+
+    start = time.monotonic()
+    paths = layout.new_run(config.name, datetime.now())
+    paths.config.write_text(OmegaConf.to_yaml(asdict(config)), encoding="utf-8")
+    record = repeat(former, paths)
+    seconds = time.monotonic() - start
+    changes = {"seconds": round(seconds, 2), "computed": 0, **job.facts(config)}
+    origin = former.folder.relative_to(layout.out).as_posix()
+    write_record(paths, record | provenance() | changes | {"repeats": origin})
+    job.ran(paths.folder)
+    log.info("everything was in the store already: repeats %s", _short(former.folder))
+    _tell(paths, record["findings"])
+
+
+def run_anew(config: Config, runner: Runner | None = None, job: Job = ALONE) -> Session:
+    """Check a configuration and run its stages; what the store holds is not computed again.
+
+    Args:
+        config: what to run.
+        runner: of this process; one process by default.
+        job: where the run belongs.
+
+    Returns:
+        The finished session.
+
+    Raises:
+        ArtiphysError: bad input; nothing has been written if it was found before work started.
+    """
+    log_to_console()
+    from pipeline.config.build import Parts, build
+    from pipeline.config.checks import check_parts, check_values
+    from pipeline.session.session import Session
+    from pipeline.store.format import check_format, mark_format
+    from pipeline.store.layout import Layout, RunPaths
+
+    check_values(config)
+    if runner is None:
+        runner = cast("Runner", build(config.runner, "runner").here())
+    parts, layout = Parts(config, runner), Layout(config.out)
+    check_format(layout)
+    with runner.ranks.leader_first():  # what it downloads, the others find
+        check_parts(parts)
+    if parts.asks_network and "ascent" in config.stages:
+        _check_room(parts, layout)
+    leads = runner.ranks.leads
+    made = layout.new_run(config.name, datetime.now()).folder if leads else Path()
+    paths = RunPaths(Path(runner.ranks.tell(str(made))))
+    with _log_to_file(paths.log if leads else paths.folder / f"log.{runner.ranks.rank}"):
+        tracker = _start_tracking(parts, paths, job)
+        session = Session(parts, layout, paths, tracker)
+        session.facts |= job.facts(config)
+        if leads:
+            mark_format(layout)
+            job.ran(paths.folder)
+        _run_stages(session)
+    return session
+
+
+def _check_room(parts: Parts, layout: Layout) -> None:
+    """Refuse a run whose ascents would fill the disk, before it leaves anything there."""
+    from pipeline.config.checks import check_disk
+    from pipeline.session.climbed import missing_bytes
+    from pipeline.session.session import Session
+    from pipeline.store.layout import RunPaths
+    from pipeline.tracking import none
+
+    nowhere = RunPaths(layout.runs(parts.config.name))
+    silent = none()(nowhere.folder, {}, None, "")
+    needed = missing_bytes(Session(parts, layout, nowhere, silent))
+    check_disk(layout.out, needed, "the ascents")
+
+
+def _start_tracking(parts: Parts, paths: RunPaths, job: Job) -> Tracker:
+    from pipeline.errors import ArtiphysError
+    from pipeline.tracking import none
+
+    config = parts.config
+    values, group = asdict(config), job.group(config) or parts.collected_group
+    if not parts.runner.ranks.leads:
+        return none()(paths.folder, values, group, job.identity(config))
+    paths.config.write_text(OmegaConf.to_yaml(values), encoding="utf-8")
+    try:
+        return parts.start_tracking(paths.folder, values, group, job.identity(config))
+    except ArtiphysError:
+        shutil.rmtree(paths.folder, ignore_errors=True)
+        raise
+
+
+def _run_stages(session: Session) -> None:
+    from pipeline.session.report import findings, write_remaining_tables, write_run_record
+
+    start, state, ranks = time.monotonic(), "failed", session.parts.runner.ranks
+    _ = session.images if session.parts.asks_network else None
+    write_run_record(session, "running", 0.0)
+    try:
+        for stage in STAGES:
+            if stage in session.parts.config.stages:
+                _run_stage(session, stage)
+        if session.leads:
+            if session.parts.asks_network:
+                write_remaining_tables(session)
+            session.facts["findings"] = findings(session)
+        ranks.meet()
+        state = "finished"
+    except (KeyboardInterrupt, Stopped):
+        state = "stopped"
+        session.facts["stopped_at"] = session.parts.runner.at
+        log.info("stopped at %s", session.parts.runner.at or "the start")
+        raise
+    except BaseException as error:
+        session.facts["error"] = str(error)
+        raise
+    finally:
+        seconds = time.monotonic() - start
+        _close(session, state, lambda: write_run_record(session, state, seconds))
+    if session.leads:
+        nothing = ": everything was in the store already" if session.found_everything else ""
+        log.info("done in %.1f s%s", seconds, nothing)
+        _tell(session.paths, session.facts["findings"])
+
+
+def _close(session: Session, state: str, write_record: Callable[[], None]) -> None:
+    """Write the record of a run and end its tracking."""
+    from pipeline.errors import StoreError
+
+    try:
+        write_record()
+    except StoreError as error:  # a full disk, say: what stopped the run is the thing to tell
+        log.warning("the record of the run is not up to date: %s", error)
+    session.tracker.finish(failed=state != "finished")
+
+
+def _run_stage(session: Session, name: str) -> None:
+    """Do the work of a stage in all processes, and what comes of it in the one that leads."""
+    stage = import_module(f"pipeline.stages.{name}")
+    if hasattr(stage, "work"):
+        stage.work(session)
+    if session.leads:
+        stage.run(session)
+
+
+def _tell(paths: RunPaths, lines: list[str]) -> None:
+    """Say what was found, and where everything is."""
+    for line in lines:
+        log.info("%s", line)
+    for label, folder in (("tables", paths.tables), ("figures", paths.figures)):
+        if folder.is_dir():
+            log.info("%-8s %s", label, _short(folder))
+    log.info("%-8s %s", "run", _short(paths.folder))
+
+
+def _short(path: Path) -> str:
+    relative = os.path.relpath(path)
+    return relative if not relative.startswith("..") else str(path)
+
+
+def log_to_console(leads: bool = True) -> None:
+    """Say on standard output what the run does; processes that do not lead only warn."""
+    # Hydra opens the root logger at INFO, through which libraries tell more than anyone asked.
+    logging.getLogger().setLevel(logging.WARNING)
+    logging.getLogger("hydra").setLevel(logging.INFO)
+    logging.raiseExceptions = False  # a reader who closes the pipe is no error
+    logger = logging.getLogger("pipeline")
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+    if not logger.handlers:
+        handler = logging.StreamHandler(sys.stdout)
+        handler.setFormatter(logging.Formatter("%(message)s"))
+        handler.setLevel(logging.INFO if leads else logging.ERROR)
+        logger.addHandler(handler)
+
+
+@contextmanager
+def _log_to_file(path: Path) -> Generator[None]:
+    handler = logging.FileHandler(path, encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    logger = logging.getLogger("pipeline")
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        handler.close()

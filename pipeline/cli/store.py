@@ -1,0 +1,80 @@
+"""``artiphys store verify|status [OUT]``: whether a store is whole, and what it holds."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from pipeline.store.layout import Layout
+from pipeline.store.verification import count_by_stage, progress, verify
+
+SHOWN = 50  # files of a kind that are named
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the sub-command and return the exit status: 1 where something is damaged."""
+    parser = argparse.ArgumentParser(prog="artiphys store", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    about = {
+        "verify": "check every file against its checksum",
+        "status": "show what is done and what is left",
+    }
+    for name, text in about.items():
+        command = commands.add_parser(name, help=text, description=text)
+        command.add_argument("out", nargs="?", default="outputs", help="as in out=... of the runs")
+    chosen = parser.parse_args(arguments)
+    layout = Layout(chosen.out)
+    return _verify(layout) if chosen.command == "verify" else _status(layout)
+
+
+def _verify(layout: Layout) -> int:
+    found = verify(layout)
+    reasons = [f"{_short(path, layout)}: {why}" for path, why in found.damaged.items()]
+    _list("damaged; the next run that needs them computes them again", reasons)
+    for title, paths in (
+        ("missing; the same commands compute them", found.missing),
+        ("orphaned; they belong to nothing and can be deleted", found.orphaned),
+        ("set aside by a run that found them damaged; they can be deleted", found.set_aside),
+        ("results of another version; they are left alone and not used", found.foreign),
+    ):
+        _list(title, [_short(path, layout) for path in paths])
+    _say(
+        f"{found.whole} files whole, {len(found.damaged)} damaged, {len(found.missing)} missing,"
+        f" {len(found.orphaned)} orphaned, {len(found.set_aside)} set aside"
+    )
+    return 1 if found.damaged else 0
+
+
+def _status(layout: Layout) -> int:
+    results = list(progress(layout))
+    _say(f"{'stage':<16} {'results':>8} {'begun':>6} {'items':>8} {'left':>6}")
+    for stage, count in count_by_stage(iter(results)).items():
+        _say(
+            f"{stage:<16} {count['complete']:>8} {count['begun']:>6} {count['done']:>8}"
+            f" {count['left']:>6}"
+        )
+    begun = [result for result in results if result.done < result.items]
+    _list(
+        "begun and not finished; the commands that began them continue",
+        [f"{result.folder}: {result.done} of {result.items} items" for result in begun],
+    )
+    return 0
+
+
+def _list(title: str, lines: Sequence[str]) -> None:
+    if lines:
+        _say(f"{title}:")
+        for line in lines[:SHOWN]:
+            _say(f"  {line}")
+        if len(lines) > SHOWN:
+            _say(f"  and {len(lines) - SHOWN} more")
+
+
+def _short(path: Path, layout: Layout) -> str:
+    return path.relative_to(layout.out).as_posix()
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")

@@ -1,0 +1,280 @@
+"""``artiphys sweep submit|status|collect|cancel|clean``: sweeps that outlive the terminal.
+
+submit   OVERRIDE ...  compose, check and freeze every job, and hand them to Slurm as one array
+status   [NAME]        count the results of every job in the store
+collect  NAME          gather the finished jobs into tables and a figure
+cancel   NAME          take the jobs out of Slurm; what is finished stays
+clean    NAME          delete the frozen jobs and Slurm's logs; results stay
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from pipeline.cli.frozen import (
+    FrozenJob,
+    Sweep,
+    composed,
+    find_sweep,
+    freeze,
+    launcher,
+    note_submitted,
+    open_sweep,
+    unfinished,
+)
+from pipeline.cli.jobs import ALONE, own_settings, read_job
+from pipeline.config.schema import Config
+from pipeline.errors import ConfigError, StoreError
+from pipeline.store.layout import Layout, ResultPaths, RunPaths
+from pipeline.store.sealed import read_document
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the sub-command and return the exit status."""
+    parser = argparse.ArgumentParser(
+        prog="artiphys sweep",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    submitting = commands.add_parser("submit", help="check, freeze and submit a sweep")
+    submitting.add_argument("overrides", nargs="*", help="as after artiphys -m")
+    for name in ("status", "collect", "cancel", "clean"):
+        command = commands.add_parser(name, help=f"{name} a sweep")
+        command.add_argument("name", nargs="?" if name == "status" else None)
+        command.add_argument("--out", default="outputs", help="as in out=... of the sweep")
+    chosen = parser.parse_args(arguments)
+    if chosen.command == "submit":
+        return submit(chosen.overrides)
+    if chosen.name is None:
+        return _list_sweeps(chosen.out)
+    sweep = open_sweep(chosen.out, chosen.name)
+    return {"status": status, "collect": collect, "cancel": cancel, "clean": clean}[chosen.command](
+        sweep
+    )
+
+
+def submit(overrides: Sequence[str]) -> int:
+    """Check every job and submit those that have not finished; the same command continues.
+
+    Raises:
+        ConfigError: an override is wrong, a job has a fault, or Slurm cannot be reached.
+    """
+    own = [override for override in overrides if not _for_hydra(override)]
+    settings = launcher([override for override in overrides if _for_hydra(override)])
+    jobs = composed(own)
+    queued = in_queue(find_sweep(jobs))
+    if queued:
+        name = find_sweep(jobs).name
+        raise ConfigError(
+            f"sweep: '{name}' has jobs in Slurm already ({', '.join(queued)}); look with"
+            f" artiphys sweep status {name}, or cancel it first"
+        )
+    _check(jobs)
+    sweep = freeze(jobs, own)
+    left = unfinished(sweep)
+    _say(f"sweep {sweep.name}: {len(jobs)} jobs, {len(jobs) - len(left)} of them finished")
+    if left:
+        slurm = _submit(sweep, left, settings)
+        note_submitted(sweep, slurm)
+        _say(f"submitted {len(left)} jobs to Slurm as {slurm}")
+    out = "" if jobs[0][1].out == "outputs" else f" --out {jobs[0][1].out}"
+    _say(f"  artiphys sweep status {sweep.name}{out}")
+    _say(f"  artiphys sweep collect {sweep.name}{out}")
+    return 0
+
+
+def status(sweep: Sweep) -> int:
+    """Show every job: its state, and the results that the store holds of it."""
+    rows = [_standing(sweep, number) for number in range(len(sweep.overrides))]
+    settings = own_settings(sweep.overrides)
+    width = max(len("settings"), *map(len, settings))
+    _say(f"{'job':>4}  {'settings':<{width}}  {'state':<10} {'results':>13}  {'last sign':>12}")
+    for number, row in enumerate(rows):
+        items = f"{row.done} of {row.items}" if row.items else ""
+        _say(
+            f"{number:>4}  {settings[number]:<{width}}  {row.state:<10} {items:>13}  {row.seen:>12}"
+        )
+        if row.reason:
+            _say(f"      {row.reason}")
+    finished = sum(row.state == "finished" for row in rows)
+    _say(f"{finished} of {len(rows)} jobs finished")
+    return 1 if any(row.state == "failed" for row in rows) else 0
+
+
+def collect(sweep: Sweep) -> int:
+    """Gather the finished jobs of a sweep, as ``stages=[collect]`` does."""
+    from pipeline.cli.run import run
+
+    known = [read_job(sweep.paths.folder, n) for n in range(len(sweep.overrides))]
+    runs = [job["run"] for job in known if job.get("state") == "finished"]
+    if not runs:
+        raise StoreError(f"sweep: no job of '{sweep.name}' has finished yet")
+    folders = [str((sweep.paths.folder / run).resolve()) for run in runs]
+    listed = "[" + ",".join(f"'{folder}'" for folder in folders) + "]"
+    overrides = ["stages=[collect]", f"collect.runs={listed}", f"name={sweep.name}"]
+    config = composed([*overrides, f"out='{sweep.paths.out}'"])[0][1]
+    tracking = read_document(sweep.paths.config(0))["config"]["tracking"]
+    grouped = {"group": sweep.name} if "group" in tracking else {}
+    run(replace(config, tracking=tracking | grouped), ALONE)
+    return 0
+
+
+def cancel(sweep: Sweep) -> int:
+    """Take the jobs of a sweep out of Slurm."""
+    queued = in_queue(sweep)
+    if queued:
+        _slurm("scancel", *sweep.submitted)
+    _say(f"sweep {sweep.name}: {len(queued)} jobs cancelled; finished work is kept")
+    return 0
+
+
+def clean(sweep: Sweep) -> int:
+    """Delete what a sweep left beside its results."""
+    queued = in_queue(sweep)
+    if queued:
+        raise StoreError(
+            f"sweep: '{sweep.name}' has jobs in Slurm ({', '.join(queued)}); cancel it first"
+        )
+    shutil.rmtree(sweep.paths.folder)
+    _say(f"sweep {sweep.name} is gone; its runs and results are still there")
+    return 0
+
+
+def in_queue(sweep: Sweep) -> list[str]:
+    """Return the ids of a sweep's jobs that wait or run in Slurm."""
+    if not sweep.submitted or shutil.which("squeue") is None:
+        return []
+    # An id that Slurm has forgotten is an error of squeue's, and in no queue.
+    done = subprocess.run(
+        ["squeue", "--noheader", "--array", "--format=%i", "--jobs", ",".join(sweep.submitted)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.stdout.split()
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How a job stands: what it said itself, and what the store holds."""
+
+    state: str
+    reason: str
+    done: int
+    items: int
+    seen: str
+
+
+def _standing(sweep: Sweep, number: int) -> Standing:
+    job = read_job(sweep.paths.folder, number)
+    if "run" not in job:
+        return Standing(job.get("state", "waiting"), job.get("reason", ""), 0, 0, "")
+    paths = RunPaths((sweep.paths.folder / job["run"]).resolve())
+    files = _result_files(paths)
+    done = sum(file.is_file() for file in files)
+    state = job["state"]
+    if state == "finished" and done < len(files):
+        state = "incomplete"
+    return Standing(state, job.get("reason", ""), done, len(files), _age(paths.log))
+
+
+def _result_files(paths: RunPaths) -> list[Path]:
+    from pipeline.session.repeated import read_record
+
+    try:
+        results = read_record(paths)["results"]
+    except (OSError, ValueError, KeyError):
+        return []
+    return [
+        ResultPaths(paths.out / place["folder"]).item(item)
+        for stage in results.values()
+        for place in stage.values()
+        for item in place["items"]
+    ]
+
+
+def _age(log: Path) -> str:
+    try:
+        seconds = time.time() - log.stat().st_mtime
+    except OSError:
+        return ""
+    for unit, length in (("days", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= length:
+            return f"{seconds / length:.0f} {unit} ago"
+    return f"{seconds:.0f} s ago"
+
+
+def _check(jobs: Sequence[tuple[list[str], Config]]) -> None:
+    """Show what every job would cost; refuse all if any has a fault."""
+    from pipeline.checking.job import check_job
+    from pipeline.checking.table import overview
+
+    checked = [check_job(config, elsewhere=True) for _, config in jobs]
+    _say(overview(own_settings([overrides for overrides, _ in jobs]), checked))
+    faults = sum(len(job.faults) for job in checked)
+    if faults:
+        raise ConfigError(f"sweep: {faults} faults in {len(jobs)} jobs; nothing was submitted")
+
+
+def _submit(sweep: Sweep, numbers: Sequence[int], settings: dict[str, Any]) -> str:
+    """Hand jobs to Slurm as one array and return its id."""
+    import submitit
+
+    own = {"_target_", "submitit_folder", "max_num_timeout"}
+    common = {"timeout_min", "cpus_per_task", "gpus_per_node", "tasks_per_node", "mem_gb", "nodes"}
+    common |= {"name", "stderr_to_stdout"}
+    try:
+        executor = submitit.AutoExecutor(
+            folder=sweep.paths.logs,
+            cluster="slurm",
+            slurm_max_num_timeout=settings["max_num_timeout"],
+        )
+        given = settings | {"name": sweep.name}
+        executor.update_parameters(
+            **{
+                key if key in common else f"slurm_{key}": v
+                for key, v in given.items()
+                if key not in own
+            }
+        )
+        with executor.batch():
+            submitted = [executor.submit(FrozenJob(sweep.paths.folder, n)) for n in numbers]
+    except Exception as error:  # sbatch refuses in its own words
+        reason = str(error).strip().splitlines()[-1]
+        raise ConfigError(f"sweep: Slurm does not take the jobs ({reason})") from error
+    return submitted[0].job_id.partition("_")[0]
+
+
+def _list_sweeps(out: str) -> int:
+    layout = Layout(out)
+    for plan in sorted(layout.sweeps.glob("*/sweep.json")):
+        sweep = open_sweep(out, plan.parent.name)
+        left = len(unfinished(sweep))
+        jobs = len(sweep.overrides)
+        _say(f"{sweep.name}: {jobs - left} of {jobs} jobs finished")
+    return 0
+
+
+def _for_hydra(override: str) -> bool:
+    return override.lstrip("+~").startswith("hydra")
+
+
+def _slurm(*command: str) -> None:
+    try:
+        subprocess.run(command, check=True, capture_output=True, text=True)
+    except (OSError, subprocess.CalledProcessError) as error:
+        reason = getattr(error, "stderr", None) or error
+        raise ConfigError(f"sweep: {command[0]} failed ({str(reason).strip()})") from error
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")

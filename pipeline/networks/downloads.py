@@ -1,0 +1,232 @@
+"""Downloads of weights: written aside, verified and renamed, so that no partial one is ever used.
+
+They lie where ``torch.hub`` keeps its own, so that files that users already have are found. By
+torch's convention a name such as ``alexnet-owt-7be5be79.pth`` ends in the first digits of the
+file's SHA-256; such a file is verified whenever it is used. Any other gets a note ``<name>.sha256``
+beside it, in the format of ``sha256sum``, once it is complete. A file without a note was put there
+by torch or by the user, and is taken as it is.
+
+A kill at any moment leaves a state to go on from, as the note goes before a download and comes
+after it: no file, a whole file without a note, or both.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import re
+import time
+from collections.abc import Generator
+from contextlib import closing, suppress
+from glob import escape
+from http.client import HTTPException, IncompleteRead
+from pathlib import Path
+from urllib.error import HTTPError, URLError
+from urllib.parse import urlsplit
+from urllib.request import Request, urlopen
+
+import torch
+
+from pipeline.errors import NetworkError, StoreError
+from pipeline.store.files import write_whole
+
+SCHEMES = ("http://", "https://", "file://")
+
+# torch.hub.HASH_REGEX would take the 50 of resnet-50.pth for digits of a digest, too.
+_DIGITS = re.compile(r"-([a-f0-9]{8,64})\.")
+_CHUNK = 1 << 20  # bytes
+_SILENCE = 60.0  # seconds without a byte after which a connection is given up
+_LEFT = 24 * 3600.0  # seconds after which a file that nobody writes to was left by a killed process
+_REMEDY = "give model.weights the path of a file, or model.weights=random"
+
+log = logging.getLogger(__name__)
+
+
+def download(url: str) -> Path:
+    """Return the verified file of a URL, from torch's cache or downloaded into it.
+
+    Processes that download the same file at the same time do so each for itself; the last one
+    whole replaces the others. A damaged file in the cache is set aside as ``<name>.damaged``.
+
+    Args:
+        url: of one of ``SCHEMES``.
+
+    Raises:
+        NetworkError: the URL names no file, the server refuses or cannot be reached, the file is
+            shorter than announced or has another digest, the cache cannot be used, or holds a file
+            of the same name from elsewhere.
+    """
+    path = _place(url)
+    try:
+        if not _usable(path, url):
+            _fetch(url, path)
+    except (StoreError, OSError) as error:  # those of the connection are NetworkErrors by now
+        raise NetworkError(
+            f"model.weights: '{url}' could not be downloaded ('{path.parent}' cannot be used:"
+            f" {_text(error.__cause__ or error)}); set TORCH_HOME to another folder, or give"
+            " model.weights the path of a file"
+        ) from error
+    return path
+
+
+def cached(url: str) -> Path | None:
+    """Return where the cache holds the file of a URL, unverified, or None where it does not.
+
+    Raises:
+        NetworkError: the URL names no file.
+    """
+    path = _place(url)
+    return path if path.is_file() else None
+
+
+def _place(url: str) -> Path:
+    """Return where torch would look for the file."""
+    try:
+        name = urlsplit(url).path.rpartition("/")[2]
+    except ValueError as error:
+        raise _refused(url, str(error)) from error
+    if name in ("", ".", ".."):
+        raise _refused(url, "the URL names no file")
+    return Path(torch.hub.get_dir(), "checkpoints", name)
+
+
+def _refused(url: str, reason: str) -> NetworkError:
+    return NetworkError(f"model.weights: '{url}' could not be downloaded ({reason}); {_REMEDY}")
+
+
+def _usable(path: Path, url: str) -> bool:
+    """Say whether the cache holds the file; a damaged one is set aside."""
+    try:
+        with path.open("rb") as file:
+            expected = _digits(path) or _noted_digest(path, url)
+            digest = hashlib.file_digest(file, "sha256").hexdigest() if expected else ""
+            read = os.fstat(file.fileno())
+        if digest.startswith(expected):
+            return True
+        if not os.path.samestat(read, path.stat()):  # another process replaced it meanwhile
+            return _usable(path, url)
+        aside = path.replace(path.with_name(f"{path.name}.damaged"))
+    except FileNotFoundError:
+        return False
+    log.warning(
+        "'%s' is damaged (its SHA-256 is %s, not %s): set aside as '%s', downloaded again",
+        path,
+        digest,
+        expected,
+        aside.name,
+    )
+    return False
+
+
+def _digits(path: Path) -> str:
+    found = _DIGITS.search(path.name)
+    return found[1] if found else ""
+
+
+def _note(path: Path) -> Path:
+    return path.with_name(f"{path.name}.sha256")
+
+
+def _noted_digest(path: Path, url: str) -> str:
+    """Return the digest that the note of a file gives, or nothing where there is no note.
+
+    Raises:
+        NetworkError: the file came from elsewhere; many models are called ``model.safetensors``.
+    """
+    try:
+        lines = _note(path).read_text(encoding="utf-8", errors="replace").splitlines()
+    except FileNotFoundError:
+        return ""
+    for line in lines:
+        origin = line.removeprefix("# from ")
+        if origin != line and origin != _origin(url):
+            raise NetworkError(
+                f"model.weights: '{path}' was downloaded from {origin}, and '{url}' has the same"
+                " file name; remove that file, or give model.weights the path of the one to use"
+            )
+    digests = [line.split()[0].lower() for line in lines if line.strip() and line[0] != "#"]
+    return digests[0] if digests else ""
+
+
+def _origin(url: str) -> str:
+    """Return host and path, without the query, which may hold a secret or change."""
+    parts = urlsplit(url)
+    return parts.netloc + parts.path
+
+
+def _fetch(url: str, path: Path) -> None:
+    """Download a file; ``path`` changes only once it is whole and verified."""
+    expected, note = _digits(path), _note(path)
+    digest = hashlib.sha256()
+
+    def receive(temporary: Path) -> None:
+        with temporary.open("wb") as file, closing(_received(url)) as chunks:
+            for chunk in chunks:
+                digest.update(chunk)
+                file.write(chunk)
+        found = digest.hexdigest()
+        if not found.startswith(expected):
+            raise _refused(url, f'invalid hash value (expected "{expected}", got "{found}")')
+
+    _clear(path)
+    if not expected:
+        note.unlink(missing_ok=True)  # of an earlier file, it would condemn this one
+    write_whole(path, receive)
+    if not expected:
+        text = f"# from {_origin(url)}\n{digest.hexdigest()}  {path.name}\n"
+        write_whole(note, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+
+
+def _clear(path: Path) -> None:
+    """Remove what killed processes left of the same download (names of ``write_whole``)."""
+    for left in path.parent.glob(f".{escape(path.stem)}-*{escape(path.suffix)}"):
+        with suppress(OSError):  # a colleague's, or cleared by another process
+            if time.time() - left.stat().st_mtime > _LEFT:
+                left.unlink()
+
+
+def _received(url: str) -> Generator[bytes, None, None]:
+    """Yield the content of a URL in chunks, and say once that it is coming.
+
+    Raises:
+        NetworkError: it cannot be had, or ends before its announced length.
+    """
+    received = 0
+    try:
+        request = Request(url, headers={"User-Agent": "artiphys"})
+        with urlopen(request, timeout=_SILENCE) as response:
+            announced = str(response.headers.get("Content-Length") or "")
+            _tell(url, announced)
+            while chunk := response.read(_CHUNK):
+                received += len(chunk)
+                yield chunk
+    except (OSError, HTTPException, ValueError) as error:
+        raise _refused(url, _reason(error, url)) from error
+    if announced.isdecimal() and received != int(announced):
+        raise _refused(url, f"it ended after {received} of {announced} bytes")
+
+
+def _tell(url: str, announced: str) -> None:
+    size = f"{int(announced) / 1e6:.1f} MB" if announced.isdecimal() else "of unknown size"
+    host = urlsplit(url).hostname or "this computer"
+    log.info("downloading %s (%s) from %s", _place(url).name, size, host)
+
+
+def _reason(error: Exception, url: str) -> str:
+    if isinstance(error, HTTPError):
+        error.close()
+        return f"HTTP error {error.code} {error.reason}".rstrip()
+    if isinstance(error, IncompleteRead):
+        return "the connection ended early"
+    if not isinstance(error, URLError):
+        return _text(error)
+    if url.startswith("file:") or not isinstance(error.reason, OSError):
+        return _text(error.reason)
+    return f"no connection to {urlsplit(url).hostname}: {_text(error.reason)}"
+
+
+def _text(cause: object) -> str:
+    """Return one line on what went wrong, without the number of the error."""
+    said = cause.strerror if isinstance(cause, OSError) and cause.strerror else str(cause)
+    return said.strip().splitlines()[0] if said.strip() else type(cause).__name__

@@ -1,0 +1,230 @@
+"""The processes of one run (ranks): who does what, who waits for whom, and what if one dies.
+
+All ranks know the same plan, and take its items one by one from the front; which rank does an item
+cannot change what it computes. Nothing but item numbers passes between them: what they compute goes
+to the store.
+"""
+
+from __future__ import annotations
+
+import logging
+import socket
+import threading
+import time
+import traceback
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import TYPE_CHECKING, TypeVar, cast
+
+from torch.distributed import TCPStore  # pyright: ignore[reportPrivateImportUsage]
+
+from pipeline.errors import ArtiphysError
+from pipeline.runner.stopping import Stopped
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+    from lightning_fabric.strategies.ddp import DDPStrategy
+
+log = logging.getLogger(__name__)
+Item = TypeVar("Item")
+
+BEAT = 1.0  # seconds between two looks at the other ranks
+SILENCE = 20.0  # a rank that shows no sign of life for so many seconds is dead
+_POLL = 0.05
+_STOP = "stop"
+
+
+class RankError(ArtiphysError):
+    """Another process of the run has failed; the message says which, and why."""
+
+
+class Ranks:
+    """What one process knows of the others.
+
+    Args:
+        fabric: launched.
+
+    Attributes:
+        rank: number of this process, from 0; rank 0 leads.
+        size: number of processes.
+    """
+
+    def __init__(self, fabric: Fabric) -> None:
+        self.rank, self.size = fabric.global_rank, fabric.world_size
+        self.failure: RankError | Stopped | None = None
+        self._dealings = self._meetings = self._sums = self._tellings = 0
+        self._over = threading.Event()
+        self._on_failure: Callable[[], None] = lambda: None
+        if self.size > 1:
+            self._store = _meeting_place(fabric)
+            threading.Thread(target=self._watch, name="ranks", daemon=True).start()
+
+    @property
+    def leads(self) -> bool:
+        """Whether this is rank 0, which writes tables and figures."""
+        return self.rank == 0
+
+    def on_failure(self, call: Callable[[], None]) -> None:
+        """Have something called, from another thread, when another rank has failed."""
+        self._on_failure = call
+
+    def check(self) -> None:
+        """Raise what another rank has failed with, if one has."""
+        if self.failure is not None:
+            raise self.failure
+
+    def deal(self, plan: Sequence[Item]) -> Generator[tuple[int, Item]]:
+        """Yield items of a plan that all ranks share, with their numbers: each to one rank."""
+        self._dealings += 1
+        if self.size == 1:
+            yield from enumerate(plan)
+            return
+        key = f"dealt/{self._dealings}"
+        while (number := self._add(key, 1) - 1) < len(plan):
+            yield number, plan[number]
+
+    def meet(self) -> None:
+        """Wait until every rank is here.
+
+        Raises:
+            RankError: another rank has failed.
+        """
+        self._meetings += 1
+        if self.size > 1:
+            key = f"here/{self._meetings}"
+            self._add(key, 1)
+            self._wait(lambda: self._add(key, 0) == self.size)
+
+    @contextmanager
+    def leader_first(self) -> Generator[None]:
+        """Let the leader do something first: what it downloads or writes, the others find."""
+        if self.leads:
+            yield
+            self.meet()
+        else:
+            self.meet()
+            yield
+
+    def total(self, number: int) -> int:
+        """Return the sum of a number over all ranks."""
+        self._sums += 1
+        if self.size == 1:
+            return number
+        key = f"sum/{self._sums}"
+        self._add(key, number)
+        self.meet()
+        return self._add(key, 0)
+
+    def tell(self, text: str) -> str:
+        """Return the leader's text to every rank."""
+        self._tellings += 1
+        if self.size == 1:
+            return text
+        key = f"told/{self._tellings}"
+        with self._reaching():
+            if self.leads:
+                self._store.set(key, text)
+            self._wait(lambda: self._store.check([key]))
+            return self._store.get(key).decode()
+
+    def fail(self, error: BaseException) -> None:
+        """Tell the other ranks that this one has failed or is being stopped, and why."""
+        if self.size > 1 and self.failure is None:
+            self._over.set()
+            if isinstance(error, Stopped | KeyboardInterrupt | SystemExit):
+                self._tell_failure(_STOP)
+                return
+            known = isinstance(error, ArtiphysError)
+            reason = str(error) if known else "".join(traceback.format_exception(error)).strip()
+            who = f"process {self.rank} of {self.size} on {socket.gethostname()}"
+            self._tell_failure(f"{who} has failed: {reason}")
+
+    def leave(self) -> None:
+        """Say that this rank's work is done, and wait for the others; the leader leaves last."""
+        if self.size > 1 and not self._over.is_set():
+            self.meet()
+            self._over.set()
+            self._add("left", 1)
+            # The leader holds the store that the others still look at.
+            deadline = time.monotonic() + SILENCE
+            if self.leads:
+                self._wait(lambda: self._add("left", 0) == self.size or time.monotonic() > deadline)
+
+    def _add(self, key: str, number: int) -> int:
+        with self._reaching():
+            return self._store.add(key, number)
+
+    def _wait(self, arrived: Callable[[], bool]) -> None:
+        while not arrived():
+            self.check()
+            time.sleep(_POLL)
+        self.check()
+
+    @contextmanager
+    def _reaching(self) -> Generator[None]:
+        """Turn what is raised when the leader's store cannot be reached into a sentence."""
+        try:
+            yield
+        except RuntimeError as error:
+            self.check()  # the leader may have said why before it went
+            raise RankError(f"runner: {self._leader_gone()}; finished work is kept") from error
+
+    def _leader_gone(self) -> str:
+        return f"process 0 of {self.size}, which leads, has died or is out of reach"
+
+    def _tell_failure(self, reason: str) -> None:
+        try:
+            self._store.set("failed", reason)
+            if self.leads:  # the store goes with the leader: let the others see it
+                time.sleep(3 * BEAT)
+        except RuntimeError:
+            log.debug("the leader is gone already")
+
+    def _watch(self) -> None:
+        """Say that this rank lives, and look whether the others do."""
+        heard: dict[int, tuple[str, float]] = {}
+        beats = 0
+        while not self._over.wait(BEAT):
+            beats += 1
+            try:
+                self._store.set(f"alive/{self.rank}", str(beats))
+                failed = self._store.check(["failed"]) and self._store.get("failed").decode()
+                silent = self._silent(heard) if self.leads and not failed else None
+            except RuntimeError:
+                failed, silent = self._leader_gone(), None
+            if silent is not None:
+                failed = (
+                    f"process {silent} of {self.size} has died: no sign of life for {SILENCE:.0f} s"
+                )
+                self._store.set("failed", failed)
+            if failed and not self._over.is_set():
+                sentence = f"runner: {failed}; finished work is kept"
+                self.failure = Stopped("SIGTERM") if failed == _STOP else RankError(sentence)
+                self._on_failure()
+                return
+
+    def _silent(self, heard: dict[int, tuple[str, float]]) -> int | None:
+        """Return a rank that has not been heard of for too long, if there is one."""
+        now = time.monotonic()
+        for rank in range(1, self.size):
+            key = f"alive/{rank}"
+            beat = self._store.get(key).decode() if self._store.check([key]) else ""
+            if rank not in heard or beat != heard[rank][0]:
+                heard[rank] = (beat, now)
+            elif now - heard[rank][1] > SILENCE:
+                return rank
+        return None
+
+
+def _meeting_place(fabric: Fabric) -> TCPStore:
+    """Return a store that all ranks reach, on a free port of the leader's machine."""
+    environment = cast("DDPStrategy", fabric.strategy).cluster_environment
+    leads, patience = fabric.global_rank == 0, timedelta(minutes=5)
+    if leads:
+        store = TCPStore("0.0.0.0", 0, is_master=True, wait_for_workers=False, timeout=patience)
+        fabric.broadcast(store.port)
+        return store
+    port = fabric.broadcast(0)
+    address = environment.main_address if environment is not None else "127.0.0.1"
+    return TCPStore(address, port, is_master=False, timeout=patience)

@@ -1,0 +1,252 @@
+"""The runner: a device, and work items dealt to processes and lanes, with the same result.
+
+It knows nothing of searches or ascents, but what every kind of ``Work`` has.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import logging
+import time
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
+from itertools import accumulate
+from typing import Any, Protocol, TypeVar, runtime_checkable
+
+import torch
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from torch import nn
+
+from pipeline.runner.lanes import Lanes, StoppedError, writing
+from pipeline.runner.ranks import Ranks
+
+log = logging.getLogger(__name__)
+Item = TypeVar("Item")
+Part = TypeVar("Part")
+Loaded = TypeVar("Loaded")
+Done = TypeVar("Done")
+Taken = TypeVar("Taken", contravariant=True)
+Planned = TypeVar("Planned", contravariant=True)
+Module = TypeVar("Module", bound=nn.Module)
+Show = Callable[[int], None]
+
+
+@runtime_checkable
+class Gathered(Protocol[Taken]):
+    """What becomes of one work item: its parts come in, in order, and then it is written."""
+
+    def add(self, done: Taken, /) -> None:
+        """Take in what one part gave."""
+        ...
+
+    def write(self) -> None:
+        """Write the item to the store; called in another thread once all parts are in."""
+        ...
+
+
+@runtime_checkable
+class Work(Protocol[Planned, Part, Loaded, Done]):
+    """What the runner can do: items, each written as one file, of parts that lanes work on."""
+
+    def needed(self, item: Planned, /) -> bool:
+        """Say whether an item is still to be done."""
+        ...
+
+    def size(self, item: Planned, /) -> int:
+        """Return how much an item counts in the progress that is shown."""
+        ...
+
+    def parts(self, item: Planned, /) -> Sequence[Part]:
+        """Return the parts of an item, at least one."""
+        ...
+
+    def load(self, part: Part, /) -> Loaded:
+        """Read what a part needs."""
+        ...
+
+    def run(self, loaded: Loaded, /) -> Done:
+        """Do one part; a long one calls ``Runner.check``."""
+        ...
+
+    def begin(self, item: Planned, /) -> Gathered[Done]:
+        """Return what gathers the parts of an item."""
+        ...
+
+
+class Runner:
+    """Runs work on one device, as one of the processes of a run.
+
+    Args:
+        ranks: the processes.
+        device: what this one computes on.
+        threads: CPU threads, and so parts at a time.
+
+    Attributes:
+        at: what was last shown of the progress, such as ``ascent: 64 of 640 images``.
+    """
+
+    def __init__(self, ranks: Ranks, device: torch.device, threads: int) -> None:
+        self.ranks = ranks
+        self.device = device
+        self.lanes = Lanes(threads)
+        self.at = ""
+        torch.set_num_threads(threads)
+        # Float32 means float32: TF32 changes what deep units climb to.
+        self.allow_tf32(False)
+        torch.backends.cudnn.deterministic = True
+        torch.backends.cudnn.benchmark = False
+        ranks.on_failure(self.lanes.stop)
+        _keep_freed_memory()
+
+    def place(self, module: Module) -> Module:
+        """Return a module on the device, its weights channels-last."""
+        # Module.to is typed without the form that takes a memory format alone.
+        module.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+        return module.to(self.device)
+
+    def allow_tf32(self, allowed: bool) -> None:
+        """Say whether float32 products may be rounded to TF32 on devices that can."""
+        torch.backends.cudnn.allow_tf32 = allowed
+        torch.backends.cuda.matmul.allow_tf32 = allowed
+
+    def check(self) -> None:
+        """Raise ``StoppedError`` when the run is being stopped; long parts call it now and then."""
+        self.lanes.check()
+
+    def do(
+        self,
+        plan: Sequence[Item],
+        work: Work[Item, Any, Any, Any],
+        label: str,
+        tell: Callable[[float], None] = lambda _share: None,
+    ) -> int:
+        """Do this process's share of a plan, and wait until all of it is done.
+
+        Every item that is still needed is dealt to one process, which gathers its parts and has
+        them written while the next are being computed. A stop, or a failure, drops the items under
+        way; all others are written.
+
+        Args:
+            plan: the items, the same in all processes, the heaviest first.
+            work: how to do them.
+            label: what is done, and in what it is counted, such as ``ascent: images``.
+            tell: called with the share of the plan that is done, after every item.
+
+        Returns:
+            How many items were done, by all processes.
+
+        Raises:
+            RankError: another process has failed.
+        """
+        written = 0
+        try:
+            with writing() as write, self._progress(label, sum(map(work.size, plan))) as show:
+                for number, gathered in self._gather(plan, work, show):
+                    write(gathered.write)
+                    written += 1
+                    tell((number + 1) / len(plan))
+        except StoppedError:
+            self.ranks.check()
+            raise
+        return self.ranks.total(written)
+
+    def _gather(
+        self, plan: Sequence[Item], work: Work[Item, Any, Any, Any], show: Show
+    ) -> Iterator[tuple[int, Gathered[Any]]]:
+        """Yield the items of this process as they are complete, with their numbers."""
+        before = [0, *accumulate(map(work.size, plan))]
+        taken: deque[tuple[int, Item, int]] = deque()
+
+        def parts() -> Iterator[Any]:
+            for number, item in self.ranks.deal(plan):
+                if work.needed(item):
+                    divided = work.parts(item)
+                    taken.append((number, item, len(divided)))
+                    yield from divided
+
+        with closing(self.stream(parts(), work.load, work.run)) as results:
+            for done in results:
+                number, item, count = taken.popleft()
+                gathered = work.begin(item)
+                gathered.add(done)
+                for part in range(1, count):
+                    show(before[number] + work.size(item) * part // count)
+                    gathered.add(next(results))
+                show(before[number + 1])
+                yield number, gathered
+
+    def stream(
+        self,
+        parts: Iterable[Part],
+        load: Callable[[Part], Loaded],
+        run: Callable[[Loaded], Done],
+    ) -> Generator[Done]:
+        """Load every part and run it, and yield the results in order.
+
+        On a CPU a thread that loads a part goes on to run it; other devices run one part while
+        threads load the next.
+        """
+        lanes = self.lanes
+        if self.device.type == "cpu":
+            yield from lanes.map(parts, lambda part: run(load(part)), lanes.threads)
+        else:
+            yield from map(run, lanes.map(parts, load, lanes.threads))
+
+    @contextmanager
+    def _progress(self, label: str, total: int) -> Generator[Show]:
+        """Show progress: a bar on a terminal, a line now and then in a log; the leader alone."""
+        what, _, counted = label.partition(": ")
+
+        def tell(done: int) -> None:
+            self.at = f"{what}: {done} of {total} {counted}"
+
+        tell(0)
+        console = Console(stderr=True)
+        if not self.ranks.leads:
+            yield tell
+        elif console.is_terminal:
+            columns = (
+                TextColumn("{task.description}"),
+                BarColumn(),
+                MofNCompleteColumn(),
+                TimeRemainingColumn(),
+            )
+            with Progress(*columns, console=console, transient=True) as bar:
+                task = bar.add_task(label, total=total)
+                yield lambda done: (bar.update(task, completed=done), tell(done))[1]
+        else:
+            logged = _LoggedProgress(total)
+
+            def show(done: int) -> None:
+                tell(done)
+                logged(done, self.at)
+
+            yield show
+
+
+def _keep_freed_memory() -> None:
+    """Let the C library keep freed memory instead of giving it back at once.
+
+    Every step of an ascent frees and takes the same few megabytes; having the system clear them
+    anew each time costs a tenth of the time. Only glibc has this setting.
+    """
+    with suppress(OSError, AttributeError):
+        mallopt = ctypes.CDLL(None).mallopt
+        trim_threshold, mmap_threshold, all_of_it = -1, -3, 2**30
+        mallopt(mmap_threshold, all_of_it)
+        mallopt(trim_threshold, all_of_it)
+
+
+class _LoggedProgress:
+    """Logs how far the work is, at most every ten seconds."""
+
+    def __init__(self, total: int) -> None:
+        self.total = total
+        self.spoken = time.monotonic()
+
+    def __call__(self, done: int, line: str) -> None:
+        if time.monotonic() - self.spoken > 10 and done < self.total:
+            self.spoken = time.monotonic()
+            log.info("%s", line)

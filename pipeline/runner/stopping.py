@@ -1,0 +1,30 @@
+"""Being told to stop, by a cluster or by hand."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from types import FrameType
+
+# EX_TEMPFAIL of sysexits.h: nothing is wrong, try again. Schedulers can be told to requeue on it.
+STOPPED = 75
+
+
+class Stopped(BaseException):  # noqa: N818: as KeyboardInterrupt, it is no error
+    """The process has been told to stop: by preemption, a time limit, or ``kill``."""
+
+
+def listen() -> None:
+    """Raise ``Stopped`` in the main thread on SIGTERM and SIGUSR1; a second signal changes nothing.
+
+    SIGUSR1 is what jobs ask Slurm for some time before their limit (``--signal=USR1@120``).
+    """
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGTERM, signal.SIGUSR1):
+            signal.signal(number, _stop)
+
+
+def _stop(number: int, _frame: FrameType | None) -> None:
+    for other in (signal.SIGTERM, signal.SIGUSR1):
+        signal.signal(other, signal.SIG_IGN)
+    raise Stopped(signal.Signals(number).name)

@@ -1,0 +1,56 @@
+"""Stage: gather the finished runs of a sweep into one pair of tables and their figure."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any, cast
+
+from pipeline.figures import style
+from pipeline.figures.sweep import sweep_figure
+from pipeline.session.session import Session
+from pipeline.store.files import write_whole
+from pipeline.store.sweeps import Sweep, collect
+
+log = logging.getLogger(__name__)
+FIGURE = "sweep"
+
+
+def run(session: Session) -> None:
+    """Write the tables and the figure of all finished runs but this one."""
+    sweep = collect(*session.parts.collected_places, apart=session.paths.folder)
+    log.info("collect: %d runs", len(sweep.runs))
+    _tell_left_out(sweep)
+    session.table("sweep_correlations", sweep.correlations)
+    session.table("sweep_summary", sweep.summary)
+    _draw(session, sweep)
+    session.done += len(sweep.runs)
+    session.facts["collected"] = {
+        job: _place(session, run.paths.folder) for job, run in sweep.runs.items()
+    }
+    session.facts["left_out"] = {
+        _place(session, folder): reason for folder, reason in sweep.left_out.items()
+    }
+
+
+def _tell_left_out(sweep: Sweep) -> None:
+    for reason in dict.fromkeys(sweep.left_out.values()):
+        folders = [folder for folder, why in sweep.left_out.items() if why == reason]
+        names = ", ".join(f"{folder.parent.name}/{folder.name}" for folder in folders)
+        log.info("collect: left out, %s: %s", reason, names)
+
+
+def _draw(session: Session, sweep: Sweep) -> None:
+    figure = sweep_figure(sweep.summary)
+    for kind in session.parts.config.figures.formats:
+        content = style.render(figure, cast("Any", kind))
+        path = session.paths.figures / f"{FIGURE}.{kind}"
+        write_whole(path, lambda temporary, content=content: temporary.write_bytes(content))
+        if kind == "png":
+            session.tracker.figure(FIGURE, path)
+
+
+def _place(session: Session, folder: Path) -> str:
+    """Return a folder relative to ``out``, if it lies there."""
+    out = session.layout.out
+    return folder.relative_to(out).as_posix() if folder.is_relative_to(out) else str(folder)

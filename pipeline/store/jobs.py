@@ -1,0 +1,114 @@
+"""Jobs: what tells the runs of a sweep apart, in the words of the command line.
+
+A job is the configuration of a run without what cannot change a correlation. Its name holds the
+settings in which the jobs of a sweep differ, such as ``optimizer=adam optimizer.lr=0.05 seed=1``,
+and neither time nor folder, so that the same sweep has the same jobs elsewhere and later.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import PurePath
+from typing import Any
+
+# Where a run goes, what it does beside correlating, and on which machine.
+WITHOUT_EFFECT = (
+    "out", "name", "runner", "tracking", "stages", "figures", "training", "collect",
+)  # fmt: skip
+GROUPS = ("model", "images", "objective", "optimizer")
+
+Settings = Mapping[str, Any]  # by dotted key; the key of a group holds the name of its option
+
+
+def job_settings(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings of a run's configuration that can change a correlation.
+
+    The name of an option is that of its target, and ``model.name`` where there is one. ``init``
+    holds the names of the inits; their order is of no effect.
+    """
+    found = dict(_leaves({k: v for k, v in config.items() if k not in WITHOUT_EFFECT}))
+    if found.get("model.seed") == found.get("seed"):
+        found.pop("model.seed", None)  # it follows the seed of the run
+    for group in GROUPS:
+        found[group] = str(found.get(f"{group}._target_", "")).rpartition(".")[2]
+    found["model"] = str(found.pop("model.name", found["model"]))
+    found["init"] = sorted(config.get("init", {}))
+    return found
+
+
+def identity(job: Settings) -> str:
+    """Return all settings as text: the same for the same configuration, written in any order."""
+    return " ".join(f"{key}={_text(job[key])}" for key in sorted(job))
+
+
+def job_names(jobs: Sequence[Settings]) -> list[str]:
+    """Return the settings in which each job differs from any other, as text; empty for one job.
+
+    The settings of an option are named only if they differ between jobs that chose it, or if two
+    options share them. Of paths, the last part is named where that tells them apart.
+    """
+    keys = [key for key in sorted({key for job in jobs for key in job}) if _differ(key, jobs)]
+    words = {key: _words([job[key] for job in jobs if key in job]) for key in keys}
+    return [
+        " ".join(f"{key}={words[key][_text(job[key])]}" for key in keys if key in job)
+        for job in jobs
+    ]
+
+
+def natural_order(name: str) -> tuple[list[str | float], str]:
+    """Return what sorts names by the numbers in them: ``seed=2`` comes before ``seed=10``."""
+    parts = re.split(r"(\d+(?:\.\d+)?(?:e[+-]?\d+)?)", name)
+    return [float(part) if at % 2 else part for at, part in enumerate(parts)], name
+
+
+def _leaves(node: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in node.items():
+        if isinstance(value, Mapping):
+            yield from _leaves(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", _plain(value)
+
+
+def _plain(value: Any) -> Any:
+    """Return 1 for 1.0, which is the same setting."""
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _differ(key: str, jobs: Sequence[Settings]) -> bool:
+    by_option: dict[str, set[str | None]] = {}
+    for job in jobs:
+        value = _text(job[key]) if key in job else None
+        by_option.setdefault(_option(key, job), set()).add(value)
+    if any(len(values) > 1 for values in by_option.values()):
+        return True
+    told_by_option = key.endswith("_") and key.partition(".")[0] in GROUPS
+    return not told_by_option and len(set().union(*by_option.values()) - {None}) > 1
+
+
+def _option(key: str, job: Settings) -> str:
+    """Return which option a job chose where a key stands."""
+    group, dot, _ = key.partition(".")
+    if group == "init" and dot:
+        return str(job.get(f"init.{key.split('.')[1]}._target_"))
+    return str(job.get(group)) if group in GROUPS and dot else ""
+
+
+def _words(values: Sequence[Any]) -> dict[str, str]:
+    """Return a text for each value: a path's last part, if no two values share it."""
+    last = {_text(value): _last_part(value) for value in values}
+    return last if len(set(last.values())) == len(last) else {text: text for text in last}
+
+
+def _last_part(value: Any) -> str:
+    return PurePath(value).name if isinstance(value, str) and "/" in value else _text(value)
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, list):
+        return f"[{','.join(map(_text, value))}]"
+    if value is None:
+        return "null"
+    return str(value).lower() if isinstance(value, bool) else str(value)

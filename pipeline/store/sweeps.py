@@ -1,0 +1,192 @@
+"""Sweeps: any set of finished runs as one pair of tidy tables.
+
+>>> import pipeline
+>>> sweep = pipeline.collect("outputs/runs/mysweep")
+>>> sweep.summary.pivot_table(index="layer", columns=["model", "optimizer"], values="median")
+>>> sweep.runs["optimizer=adam"].images("conv2", "zeros")
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from glob import glob
+from pathlib import Path, PurePath
+
+import pandas as pd
+import yaml
+from pyarrow.parquet import read_metadata
+
+from pipeline.errors import StoreError
+from pipeline.store.jobs import Settings, identity, job_names, job_settings, natural_order
+from pipeline.store.runs import Run, by_time
+from pipeline.store.tables import COLUMNS, read_table
+
+Place = str | Path
+
+SOURCES = {"sweep_correlations": "correlations", "sweep_summary": "correlation_summary"}
+# In C, if PyYAML was built with it: ten times as fast.
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """Finished runs together.
+
+    Attributes:
+        correlations: the table ``sweep_correlations``.
+        summary: the table ``sweep_summary``.
+        runs: the run of every job, in the order of the tables.
+        left_out: the folders of runs that are not in the tables, and why.
+    """
+
+    correlations: pd.DataFrame
+    summary: pd.DataFrame
+    runs: dict[str, Run]
+    left_out: dict[Path, str]
+
+    def __repr__(self) -> str:
+        return f"Sweep({len(self.runs)} runs: {', '.join(job or 'one job' for job in self.runs)})"
+
+
+@dataclass(frozen=True)
+class Finished:
+    """The finished runs with correlations at some places, and why others are left out."""
+
+    runs: list[tuple[Run, Settings]]
+    left_out: dict[Path, str]
+
+    @property
+    def group(self) -> str | None:
+        """The W&B group of the runs, if their records agree on one."""
+        groups = {run.record.get("group") for run, _ in self.runs}
+        return groups.pop() if len(groups) == 1 else None
+
+
+class _Unfit(Exception):
+    """A run cannot be collected; the message says why."""
+
+
+def collect(*places: Place, apart: Path | None = None) -> Sweep:
+    """Return the finished runs at some places as two tables.
+
+    Rows are in the order of the jobs, and within a job in the order of the run. Of several runs of
+    the same configuration the newest is taken. Nothing depends on when or where the runs were made.
+
+    Args:
+        places: run folders, folders that hold runs at any depth, or patterns of these.
+        apart: the folder of a run that is not looked at.
+
+    Raises:
+        StoreError: a place holds no run, or none has finished with correlations.
+    """
+    found = find_finished_runs(places, apart)
+    left_out = dict(found.left_out)
+    newest: dict[str, tuple[Run, Settings]] = {}
+    for run, settings in sorted(found.runs, key=lambda pair: _age(pair[0])):
+        older = newest.get(identity(settings))
+        if older is not None:
+            left_out[older[0].paths.folder] = "a newer run has the same configuration"
+        newest[identity(settings)] = (run, settings)
+    names = job_names([settings for _, settings in newest.values()])
+    jobs = dict(zip(names, newest.values(), strict=True))
+    jobs = {name: jobs[name] for name in sorted(jobs, key=natural_order)}
+    tables = {
+        name: pd.concat([_labelled(name, job, *jobs[job]) for job in jobs], ignore_index=True)
+        for name in SOURCES
+    }
+    runs = {job: run for job, (run, _) in jobs.items()}
+    return Sweep(tables["sweep_correlations"], tables["sweep_summary"], runs, left_out)
+
+
+def find_finished_runs(places: Sequence[Place], apart: Path | None = None) -> Finished:
+    """Return what ``collect`` chooses from; runs that hold nothing but a collection do not count.
+
+    Raises:
+        StoreError: as ``collect``.
+    """
+    runs: list[tuple[Run, Settings]] = []
+    left_out: dict[Path, str] = {}
+    for folder in dict.fromkeys(folder for place in places for folder in _run_folders(place)):
+        if folder == apart:
+            continue
+        try:
+            run = Run(folder)
+            if set(run.tables) != {"sweep_correlations", "sweep_summary"}:
+                runs.append((run, _check(run)))
+        except _Unfit as reason:
+            left_out[folder] = str(reason)
+        except (OSError, ValueError, yaml.YAMLError) as error:
+            left_out[folder] = f"damaged ({type(error).__name__})"
+    if not runs:
+        raise StoreError(_none_finished(places, left_out))
+    return Finished(runs, left_out)
+
+
+def _run_folders(place: Place) -> Iterator[Path]:
+    path = Path(place).expanduser()
+    # Path.glob would raise an error for some patterns.
+    matches = [] if path.exists() else sorted(glob(str(path), recursive=True))  # noqa: PTH207
+    tops = [Path(match) for match in matches] or [path]
+    nothing = True
+    for top in tops:
+        for folder, inner, files in os.walk(top):
+            if {"config.yaml", "record.json"} <= set(files):
+                nothing = False
+                yield Path(folder).absolute()
+                inner.clear()
+            if "runs" in inner and "store" in inner:
+                inner.remove("store")  # beside runs it holds thousands of folders, and no run
+            inner.sort()
+    if nothing:
+        raise StoreError(
+            f"collect: '{place}' is not a run and holds none; give run folders, folders that hold"
+            " runs, or patterns, as in collect.runs=[outputs/runs/mysweep]"
+        )
+
+
+def _check(run: Run) -> Settings:
+    """Return the settings of a run that can be collected, or raise ``_Unfit``."""
+    state = run.record.get("state")
+    if state != "finished":
+        raise _Unfit(str(state or "not finished"))
+    for name in SOURCES.values():
+        path = run.paths.tables / f"{name}.parquet"
+        table = read_metadata(path) if path.is_file() else None
+        if table is None or not table.num_rows:
+            raise _Unfit("no correlations")
+        if tuple(table.schema.names) != COLUMNS[name]:
+            raise _Unfit("made by another version")
+    config = yaml.load(run.paths.config.read_text(encoding="utf-8"), Loader=_LOADER)
+    settings = job_settings(config or {})
+    if not {"seed", "precision"} <= settings.keys():
+        raise _Unfit("made by another version")
+    return settings
+
+
+def _none_finished(places: Sequence[Place], left_out: dict[Path, str]) -> str:
+    some = [f"{f.parent.name}/{f.name}: {reason}" for f, reason in list(left_out.items())[:3]]
+    more = [f"and {len(left_out) - 3} more"] if len(left_out) > 3 else []
+    reasons = f" ({', '.join([*some, *more])})" if left_out else ""
+    where = ", ".join(f"'{place}'" for place in places)
+    return (
+        f"collect: no run in {where} has finished with correlations{reasons}; finish one first, or"
+        " give other folders in collect.runs"
+    )
+
+
+def _age(run: Run) -> tuple[str, tuple[str, int], str]:
+    """Return what sorts runs from the oldest to the newest, across machines and folders."""
+    folder = run.paths.folder
+    return str(run.record.get("time", "")), by_time(folder), str(folder)
+
+
+def _labelled(name: str, job: str, run: Run, settings: Settings) -> pd.DataFrame:
+    labels = {
+        "job": job,
+        "weights": PurePath(str(settings.get("model.weights", ""))).name,
+        **{key: settings[key] for key in ("objective", "optimizer", "seed", "precision")},
+    }
+    table = read_table(run.paths.tables, SOURCES[name])
+    return pd.DataFrame(table.assign(**labels), columns=list(COLUMNS[name]))

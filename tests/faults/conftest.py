@@ -1,0 +1,157 @@
+"""Runs in processes of their own, that can be killed; many small work items."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from pipeline.runner import processes
+from pipeline.store.layout import ITEM, Layout
+
+PHOTOGRAPHS = 60
+SMALL = (
+    "layers=[conv1,conv2,conv3]",
+    "units=0:8",
+    "images=folder",
+    "images.resize=null",
+    "images.crop=96",
+    "optimizer.steps=12",
+    "search.keep=6",
+    "search.batch_size=4",
+    "stages=[top_patches,ascent,correlations]",
+    "tracking=none",
+    "runner.accelerator=cpu",
+    "runner.threads=1",
+)
+# Imported once, so that every killed run is back at work at once.
+WARM = ["torch", "pipeline.cli.run", "pipeline.stages.ascent", "pipeline.stages.top_patches"]
+
+
+def small_items() -> None:
+    """Cut the work into many small items: here it is their number that matters."""
+    from pipeline.ascent import plan
+    from pipeline.search import top_patches
+
+    top_patches.BLOCK_IMAGES = 8
+    plan.BATCH_UNITS = plan.BLOCK_UNITS = 2
+
+
+start_rank = processes._started
+
+
+def started(*arguments: Any) -> int:
+    """Do the work of a rank, which is a fresh process too."""
+    small_items()
+    return start_rank(*arguments)
+
+
+def work(overrides: list[str], log: str) -> None:
+    """Run the pipeline as the command line does, in a process that nothing has run in before."""
+    small_items()
+    processes._supervised.__globals__["_started"] = started
+    descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    os.dup2(descriptor, 1)
+    os.dup2(descriptor, 2)
+    from hydra import compose, initialize_config_dir
+
+    from pipeline.cli.run import run
+    from pipeline.config.build import typed
+    from pipeline.config.schema import register
+    from pipeline.config.search_path import conf_dir
+    from pipeline.errors import ArtiphysError
+    from pipeline.runner.stopping import STOPPED, Stopped, listen
+
+    listen()
+    try:
+        register()
+        with initialize_config_dir(config_dir=str(conf_dir()), version_base="1.3"):
+            run(typed(compose("config", overrides)))
+    except Stopped:
+        sys.exit(STOPPED)
+    except ArtiphysError as error:
+        sys.stderr.write(f"error: {error}\n")
+        sys.exit(1)
+
+
+class Bench:
+    """Starts runs in fresh processes."""
+
+    def __init__(self, folder: Path, photographs: Path) -> None:
+        self.folder = folder
+        self.log = folder / "said"
+        self.photographs = photographs
+        self.context = multiprocessing.get_context("forkserver")
+        self.context.set_forkserver_preload(WARM)
+
+    def start(self, out: Path, *overrides: str) -> multiprocessing.Process:
+        given = [*SMALL, f"images.root={self.photographs}", f"out={out}", *overrides]
+        process = self.context.Process(target=work, args=(given, str(self.log)))
+        process.start()
+        return process
+
+    def run(self, out: Path, *overrides: str, code: int = 0, timeout: float = 120) -> str:
+        """Run to the end and return what was said."""
+        before = len(self.said())
+        process = self.start(out, *overrides)
+        process.join(timeout)
+        assert process.exitcode == code, self.said()[before:]
+        return self.said()[before:]
+
+    def said(self) -> str:
+        return self.log.read_text() if self.log.exists() else ""
+
+
+@pytest.fixture(scope="session")
+def photographs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("photographs")
+    rng = np.random.default_rng(8)
+    for number in range(PHOTOGRAPHS):
+        pixels = rng.integers(0, 255, (13, 14, 3), dtype=np.uint8)
+        Image.fromarray(pixels).resize((110, 100)).save(folder / f"{number:03d}.png")
+    return folder
+
+
+@pytest.fixture
+def bench(tmp_path: Path, photographs: Path) -> Bench:
+    return Bench(tmp_path, photographs)
+
+
+@pytest.fixture(scope="session")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory, photographs: Path) -> Path:
+    """The out folder of a run that nothing has disturbed."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    Bench(folder, photographs).run(folder / "out")
+    return folder / "out"
+
+
+def shards(out: Path) -> dict[str, bytes]:
+    """Return the bytes of every item of a store."""
+    return {
+        path.relative_to(out).as_posix(): path.read_bytes()
+        for folder in Layout(out).results()
+        for path in sorted(folder.glob(f"*{ITEM}"))
+        if not path.name.startswith(".")
+    }
+
+
+def tables(out: Path) -> dict[str, bytes]:
+    """Return the bytes of the tables of the newest run."""
+    newest = sorted(path.parent for path in out.glob("runs/*/*/tables"))[-1]
+    return {path.name: path.read_bytes() for path in sorted((newest / "tables").glob("*.parquet"))}
+
+
+def assert_same(out: Path, other: Path) -> None:
+    """Check that two stores hold the same items, and their last runs the same tables."""
+    ours, theirs = shards(out), shards(other)
+    assert ours.keys() == theirs.keys()
+    assert [name for name in ours if ours[name] != theirs[name]] == []
+    assert tables(out) == tables(other)
+    assert pd.read_parquet(next(out.glob("runs/*/*/tables/ascents.parquet"))).status.eq("ok").any()

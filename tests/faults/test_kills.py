@@ -1,0 +1,127 @@
+"""Runs that are killed at random moments lose nothing and end as if nothing had happened."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import signal
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from pipeline.runner.stopping import STOPPED
+from pipeline.store.layout import ITEM, Layout
+from tests.faults.conftest import Bench, assert_same, shards
+
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(600)]
+
+LANES = 1
+IN_FLIGHT = LANES + 4 + 1  # at work, being written, and gathered
+
+
+def begun(out: Path, count: int) -> bool:
+    return len(list(out.glob("runs/*/*/config.yaml"))) > count
+
+
+@pytest.mark.parametrize(
+    "kills", [pytest.param(6, id="6 kills"), pytest.param(100, marks=pytest.mark.slow)]
+)
+@pytest.mark.timeout(1800)
+def test_killed_runs_lose_nothing_and_end_bit_identical(bench: Bench, undisturbed, kills: int):
+    """SIGKILL and SIGTERM by turns, at moments spread over the whole run."""
+    rng, out = random.Random(kills), bench.folder / "out"
+    killed, complete, most = 0, 0, 0.0
+    lasts = _duration(bench)
+    while killed < kills or complete == 0:
+        before = _times(out)
+        process = bench.start(out)
+        runs = len(list(out.glob("runs/*/*/config.yaml")))
+        while process.is_alive() and not begun(out, runs):
+            time.sleep(0.005)
+        if killed < kills:
+            process.join(rng.uniform(0, lasts))
+        if process.is_alive() and killed < kills:
+            number = signal.SIGKILL if killed % 2 else signal.SIGTERM
+            told = time.monotonic()
+            os.kill(process.pid or 0, number)
+            process.join(10)  # it ends within seconds
+            assert process.exitcode in (-signal.SIGKILL, STOPPED), bench.said()[-2000:]
+            most = max(most, time.monotonic() - told)
+            killed += 1
+        else:
+            process.join(300)
+            assert process.exitcode == 0, bench.said()[-2000:]
+            assert_same(out, undisturbed)
+            complete += 1
+        after = _times(out)
+        # Zero items lost, and none that was there done again.
+        assert {name: after.get(name) for name in before} == before
+        if not process.exitcode:
+            shutil.rmtree(out)
+    sys.stdout.write(f"{killed} kills, {complete} complete runs, at most {most:.2f} s to stop\n")
+
+
+def _duration(bench: Bench) -> float:
+    """Return about how long the work of an undisturbed run takes."""
+    out = bench.folder / "timed"
+    bench.run(out)
+    made = sorted(path.stat().st_mtime for path in out.rglob(f"*{ITEM}"))
+    shutil.rmtree(out)
+    return (made[-1] - made[0]) * 1.1 + 0.1
+
+
+def _times(out: Path) -> dict[str, int]:
+    return {name: (out / name).stat().st_mtime_ns for name in shards(out)} if out.exists() else {}
+
+
+def test_at_most_the_items_in_flight_are_done_again(bench: Bench, undisturbed):
+    """What a stopped run had begun and not written is at most what was under way."""
+    out = bench.folder / "out"
+    process = bench.start(out)
+    while len(shards(out)) < 12 if out.exists() else True:
+        time.sleep(0.005)
+    os.kill(process.pid or 0, signal.SIGKILL)
+    process.join()
+    kept = len(shards(out))
+    temporary = [p for p in Layout(out).store.rglob(".*") if p.is_file()]
+    assert len(temporary) <= IN_FLIGHT
+    said = bench.run(out)
+    assert "done in" in said
+    assert kept >= 12
+    assert_same(out, undisturbed)
+
+
+def test_files_that_were_not_synced_are_not_taken_for_whole(bench: Bench, undisturbed):
+    """Power loss: what a killed run was writing lies there truncated, under any name it had."""
+    out = bench.folder / "out"
+    process = bench.start(out)
+    while len(shards(out)) < 20 if out.exists() else True:
+        time.sleep(0.005)
+    os.kill(process.pid or 0, signal.SIGKILL)
+    process.join()
+    rng = random.Random(4)
+    for name, content in rng.sample(sorted(shards(out).items()), 8):
+        keep = rng.choice([0, 1, len(content) // 2, len(content) - 1])
+        (out / name).write_bytes(content[:keep])
+    for path in Layout(out).store.rglob(".*"):
+        path.write_bytes(path.read_bytes()[:7])
+    said = bench.run(out)
+    assert said.count("and is computed again") == 8
+    assert_same(out, undisturbed)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
+def test_a_stopped_run_says_where_and_exits_so_that_it_is_queued_again(bench: Bench, number):
+    out = bench.folder / "out"
+    process = bench.start(out)
+    while len(shards(out)) < 30 if out.exists() else True:
+        time.sleep(0.005)
+    os.kill(process.pid or 0, number)
+    process.join(30)
+    assert process.exitcode == STOPPED == 75
+    assert "stopped at ascent: " in bench.said()
+    (record,) = out.glob("runs/*/*/record.json")
+    assert '"state": "stopped"' in record.read_text()

@@ -1,0 +1,164 @@
+"""What determines a result is in its key: each change misses, and what does not matter hits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from safetensors.torch import load_file, save_file
+
+from pipeline.config.build import Parts
+from pipeline.session.climbed import main_climbs
+from pipeline.session.correlated import all_pairs
+from pipeline.session.searched import extremes_result
+from pipeline.session.session import Session
+from pipeline.store import results
+from pipeline.store.layout import Layout, RunPaths
+from pipeline.tracking import none
+from tests.conftest import Compose, here
+
+Keys = dict[str, str]
+WEIGHTS = Path(__file__).parents[2] / "pipeline" / "networks" / "weights" / "miniature.safetensors"
+
+
+@pytest.fixture
+def keys(composed: Compose, tmp_path: Path) -> Callable[..., Keys]:
+    """Return the keys of the results of a configuration, by stage or init."""
+    weights = tmp_path / "weights.safetensors"
+    weights.write_bytes(WEIGHTS.read_bytes())
+    photographs(tmp_path / "photographs")
+
+    def found(*overrides: str) -> Keys:
+        given = [
+            "layers=[conv1]",
+            "units=0:4",
+            "images=folder",
+            f"images.root={tmp_path / 'photographs'}",
+            "images.resize=null",
+            "images.crop=64",
+            f"model.weights={weights}",
+            f"out={tmp_path / 'out'}",
+        ]
+        parts, layout = Parts(composed(*given, *overrides), here()), Layout(tmp_path / "out")
+        paths = RunPaths(layout.runs("main"))
+        session = Session(parts, layout, paths, none()(paths.folder, {}, None, ""))
+        return {
+            "search": extremes_result(session, parts.layers[0]).folder.name,
+            **{climb.init: climb.result.folder.name for climb in main_climbs(session)},
+            "correlations": all_pairs(session)[0].result.folder.name,
+        }
+
+    return found
+
+
+def photographs(folder: Path, count: int = 3) -> None:
+    folder.mkdir()
+    rng = np.random.default_rng(1)
+    for number in range(count):
+        pixels = rng.integers(0, 255, (70, 80, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(folder / f"{number}.png")
+
+
+def changed(before: Keys, after: Keys) -> list[str]:
+    """Return which results are not found again."""
+    assert before.keys() == after.keys()
+    return [name for name in before if before[name] != after[name]]
+
+
+# Ascents from zeros ask no image set.
+IMAGES = ["search", "top_patch", "correlations"]
+CLIMBS = ["zeros", "top_patch", "correlations"]
+ALL = ["search", *CLIMBS]
+
+
+@pytest.mark.parametrize(
+    ("override", "misses"),
+    [
+        ("images.crop=60", IMAGES),
+        ("images.resize=66", IMAGES),
+        ("images.limit=2", IMAGES),
+        ("search.keep=7", IMAGES),
+        ("search.batch_size=8", IMAGES),
+        ("layers=[conv2]", ALL),
+        ("units=0:5", CLIMBS),
+        ("optimizer.lr=0.2", CLIMBS),
+        ("optimizer.steps=99", CLIMBS),
+        ("optimizer=adam", CLIMBS),
+        ("seed=1", CLIMBS),
+        ("precision=bfloat16", CLIMBS),
+        ("name=other", []),
+        ("runner.threads=1", []),
+        ("tracking=none", []),
+        ("figures.contact_units=3", []),
+        ("search.max_unreadable=0.5", []),
+        ("stages=[ascent]", []),
+    ],
+)
+def test_a_setting_misses_where_it_matters_and_nowhere_else(keys, override, misses):
+    assert changed(keys(), keys(override)) == misses
+
+
+def test_the_strength_of_an_init_misses_that_init_alone(keys):
+    before, after = keys("init=[zeros,noise]"), keys("init=[zeros,noise]", "init.noise.std=0.5")
+    assert changed(before, after) == ["noise", "correlations"]
+
+
+def test_one_changed_weight_misses(keys, tmp_path: Path):
+    before = keys()
+    path = tmp_path / "weights.safetensors"
+    tensors = load_file(path)
+    name = next(name for name in tensors if name.endswith("weight"))
+    tensors[name].view(-1)[0] += 1e-6
+    save_file(tensors, path)
+    assert changed(before, keys()) == ALL
+
+
+def test_the_same_weights_in_another_file_hit(keys, tmp_path: Path):
+    before = keys()
+    other = tmp_path / "elsewhere.safetensors"
+    save_file(load_file(tmp_path / "weights.safetensors"), other)
+    assert changed(before, keys(f"model.weights={other}")) == []
+
+
+def test_a_picture_that_is_added_renamed_or_changed_misses(keys, tmp_path: Path):
+    folder = tmp_path / "photographs"
+    before = keys()
+    (folder / "0.png").rename(folder / "9.png")
+    renamed = keys()
+    assert changed(before, renamed) == IMAGES
+    Image.new("RGB", (80, 70), (1, 2, 3)).save(folder / "9.png")
+    other = keys()
+    assert changed(renamed, other) == IMAGES
+    (folder / "a.png").write_bytes((folder / "1.png").read_bytes())
+    assert changed(other, keys()) == IMAGES
+
+
+@pytest.mark.parametrize("version", ["RESULT_VERSION", "STORE_FORMAT"])
+def test_a_later_version_of_the_code_misses(keys, monkeypatch: pytest.MonkeyPatch, version: str):
+    before = keys()
+    monkeypatch.setattr(results, version, 1000)
+    assert changed(before, keys()) == ALL
+
+
+def test_the_picture_that_an_init_starts_from_is_known_by_its_contents(keys, tmp_path: Path):
+    path = tmp_path / "start.png"
+    Image.new("RGB", (80, 70), (1, 2, 3)).save(path)
+    given = ("init=[zeros,image]", f"init.image.path={path}")
+    before = keys(*given)
+    Image.new("RGB", (80, 70), (1, 2, 4)).save(path)
+    after = keys(*given)
+    assert changed(before, after) == ["image", "correlations"]
+
+
+def test_own_code_is_known_by_its_contents(keys, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    module = tmp_path / "own_objective.py"
+    text = "from pipeline.ascent.objectives import unit_response\ndef own(graph, layer):\n    {}\n"
+    module.write_text(text.format("return unit_response(graph, layer)"))
+    monkeypatch.syspath_prepend(tmp_path)
+    given = ("objective._target_=own_objective.own",)
+    before = keys(*given)
+    module.write_text(text.format("return unit_response(graph, layer) if layer else None"))
+    assert changed(before, keys(*given)) == CLIMBS
