@@ -17,7 +17,7 @@ from torch import Tensor
 
 from pipeline.errors import ConfigError, ImageError
 from pipeline.images.bundled import bundled_photographs
-from pipeline.images.image_sets import read_picture
+from pipeline.images.files import read_picture
 from pipeline.images.patches import cut_patch
 from pipeline.networks.preprocessing import Preprocessing
 

@@ -64,7 +64,7 @@ def composed(overrides: Sequence[str]) -> list[tuple[list[str], Config]]:
         with initialize_config_dir(config_dir=str(conf_dir()), version_base="1.3"):
             configs = [compose("config", [*job]) for job in jobs]
     except HydraException as error:
-        raise ConfigError(str(error).strip().splitlines()[0]) from error
+        raise ConfigError(_sentence(error)) from error
     return [(job, typed(config)) for job, config in zip(jobs, configs, strict=True)]
 
 
@@ -84,7 +84,7 @@ def launcher(overrides: Sequence[str]) -> dict[str, Any]:
         node.submitit_folder = ""  # refers to what only a running Hydra knows
         found = OmegaConf.to_container(node, resolve=True)
     except (HydraException, ValueError) as error:
-        raise ConfigError(str(error).strip().splitlines()[0]) from error
+        raise ConfigError(_sentence(error)) from error
     return cast("dict[str, Any]", found)
 
 
@@ -240,6 +240,12 @@ def _combinations(overrides: Sequence[str]) -> Iterator[list[str]]:
             choices[key] = [f"{key}={override.get_value_element_as_str()}"]
     for job in product(*choices.values()):
         yield list(job)
+
+
+def _sentence(error: Exception) -> str:
+    """Return what Hydra says in one line, without where its manual is."""
+    lines = [line.strip() for line in str(error).splitlines()]
+    return " ".join(line for line in lines if line and not line.startswith("See http"))
 
 
 def _config(values: dict[str, Any]) -> Config:

@@ -6,8 +6,6 @@ in the lab's own format. Each is one function that returns an ``ImageSet``.
 
 from __future__ import annotations
 
-import hashlib
-import io
 import os
 import re
 from collections.abc import Callable, Sequence
@@ -15,32 +13,24 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Float
-from PIL import Image
 from torch import Tensor
 from torchvision.transforms.v2 import functional as transforms
 
 from pipeline.errors import ConfigError, ImageError
 from pipeline.images.bundled import bundled_photographs
+from pipeline.images.files import ArrayFiles, Loaded, PictureFiles, digest_list
 from pipeline.networks.preprocessing import Preprocessing
 
 PICTURES = (".jpg", ".jpeg", ".png", ".webp")
-UNREADABLE = -1  # instead of a digest
 
 
 def _unchanging(_index: int) -> int:
     return 0
-
-
-class Loaded(NamedTuple):
-    """An image in network-input space, and the digest of the file that it was read from."""
-
-    image: Float[Tensor, "3 height width"]
-    digest: int
 
 
 @dataclass(frozen=True)
@@ -135,7 +125,7 @@ def photographs(
     settings = {
         "kind": "photographs",
         "preprocessing": preprocessing.settings(),
-        "images": _digest(names, [p.tobytes() for p in bundled_photographs().values()]),
+        "images": digest_list(names, [p.tobytes() for p in bundled_photographs().values()]),
     }
     scale_back = (preprocessing.mean, preprocessing.std)
     return ImageSet(names, preprocessing.input_size, settings, load, pixel_scale=scale_back)
@@ -174,7 +164,7 @@ def folder(
         kinds = ", ".join(PICTURES)
         raise ConfigError(f"images.root: '{root}' holds no picture ending in {kinds}")
 
-    files = _PictureFiles([top / name for name in names], preprocessing)
+    files = PictureFiles([top / name for name in names], preprocessing)
     like, stamps = files.stamps(names)
     settings = {
         "kind": "folder",
@@ -204,7 +194,7 @@ def arrays(preprocessing: Preprocessing, *, root: str, limit: int | None = None)
         raise ConfigError(f"images.root: '{root}' holds no array ending in .npy")
     size = _first_size(top, names)
 
-    files = _ArrayFiles([top / name for name in names], size)
+    files = ArrayFiles([top / name for name in names], size)
     like, stamps = files.stamps(names)
     settings = {"kind": "arrays", "size": list(size), "images": stamps}
     return ImageSet(names, size, settings, files.load, files.digest, like)
@@ -227,77 +217,6 @@ def _scaled_photograph(name: str, scale: float) -> Tensor:
     picture = torch.tensor(bundled_photographs()[name]).permute(2, 0, 1)
     size = [round(n * scale) for n in picture.shape[1:]]
     return transforms.resize(picture, size, antialias=True)
-
-
-@dataclass(frozen=True)
-class _Files:
-    """Images that are files."""
-
-    paths: Sequence[Path]
-
-    def load(self, index: int) -> Loaded:
-        content = _content(self.paths[index])
-        return Loaded(self.decoded(content), _content_digest(content))
-
-    def decoded(self, content: bytes) -> Tensor:
-        raise NotImplementedError
-
-    def digest(self, index: int) -> int:
-        try:
-            return _content_digest(_content(self.paths[index]))
-        except ImageError:
-            return UNREADABLE
-
-    def stamps(self, names: Sequence[str]) -> tuple[str, str]:
-        """Return digests of names and sizes, and of names, sizes and times."""
-        stats = [_stat(path) for path in self.paths]
-        sizes = [str(size).encode() for size, _ in stats]
-        times = [f"{size} {time}".encode() for size, time in stats]
-        return _digest(names, sizes), _digest(names, times)
-
-
-@dataclass(frozen=True)
-class _PictureFiles(_Files):
-    preprocessing: Preprocessing
-
-    def decoded(self, content: bytes) -> Tensor:
-        return self.preprocessing(decode_picture(content))
-
-
-@dataclass(frozen=True)
-class _ArrayFiles(_Files):
-    size: tuple[int, int]
-
-    def decoded(self, content: bytes) -> Tensor:
-        return torch.from_numpy(_decode_array(content, self.size))
-
-
-def read_picture(path: Path) -> Tensor:
-    """Return a picture as uint8 RGB [3, height, width].
-
-    Raises:
-        ImageError: it cannot be read or decoded.
-    """
-    return decode_picture(_content(path))
-
-
-def decode_picture(content: bytes) -> Tensor:
-    """Return a picture as uint8 RGB [3, height, width], from the bytes of its file.
-
-    Raises:
-        ImageError: it cannot be decoded.
-    """
-    try:
-        with Image.open(io.BytesIO(content)) as file:
-            if file.mode.startswith("I"):  # 16 bits a pixel, which Pillow would clip to 8
-                gray = (np.asarray(file).astype(np.int64) >> 8).clip(0, 255).astype(np.uint8)
-                pixels = np.stack([gray] * 3, axis=-1)
-            else:
-                pixels = np.array(file.convert("RGB"))
-    except Exception as error:  # what a damaged file can raise has no end
-        reason = str(error).strip().splitlines()[0] if str(error) else type(error).__name__
-        raise ImageError(f"cannot be decoded ({reason})") from error
-    return torch.from_numpy(pixels).permute(2, 0, 1)
 
 
 def _existing(root: str) -> Path:
@@ -334,33 +253,6 @@ def _natural(name: str) -> list[tuple[int, str]]:
     ]
 
 
-def _stat(path: Path) -> tuple[int, int]:
-    try:
-        stat = path.stat()
-    except OSError:
-        return (-1, -1)  # such as a link to nowhere; the search sets it aside
-    return (stat.st_size, stat.st_mtime_ns)
-
-
-def _content(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise ImageError(f"cannot be read ({error.strerror})") from error
-
-
-def _content_digest(content: bytes) -> int:
-    """Return 63 bits of the SHA-256, which arrays of integers can hold."""
-    return int.from_bytes(hashlib.sha256(content).digest()[:8], "big") >> 1
-
-
-def _digest(names: Sequence[str], contents: Sequence[bytes]) -> str:
-    digest = hashlib.sha256("\n".join(names).encode())
-    for content in contents:
-        digest.update(content)
-    return digest.hexdigest()
-
-
 def _first_size(top: Path, names: Sequence[str]) -> tuple[int, int]:
     for name in names:
         shape: tuple[int, ...] = ()
@@ -369,22 +261,3 @@ def _first_size(top: Path, names: Sequence[str]) -> tuple[int, int]:
         if len(shape) == 3 and shape[0] == 3:
             return (shape[1], shape[2])
     raise ConfigError(f"images.root: no array in '{top}' can be read as 3 x height x width")
-
-
-def _decode_array(content: bytes, size: tuple[int, int]) -> Float[np.ndarray, "3 height width"]:
-    try:
-        array = np.load(io.BytesIO(content))
-        shape, kind = array.shape, array.dtype.kind
-    except Exception as error:  # what a damaged file can raise has no end
-        reason = str(error).strip().splitlines()[0] if str(error) else "the file is empty"
-        raise ImageError(f"cannot be read as an array ({reason})") from error
-    if shape != (3, *size) or kind != "f":
-        raise ImageError(
-            f"is {array.dtype} {' x '.join(map(str, array.shape))}, not float 3 x {size[0]} x"
-            f" {size[1]} as the others"
-        )
-    with np.errstate(over="ignore"):
-        array = array.astype(np.float32, copy=False)
-    if not np.isfinite(array).all():
-        raise ImageError("holds values that are not finite")
-    return array

@@ -8,13 +8,15 @@ from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pandas as pd
 
 from pipeline.config.build import Parts
+from pipeline.figures import style
 from pipeline.images.image_sets import ImageSet
 from pipeline.session.known_images import known_images
+from pipeline.store.files import write_bytes
 from pipeline.store.layout import Layout, RunPaths
 from pipeline.store.provenance import provenance
 from pipeline.store.results import Result, find_result
@@ -22,6 +24,8 @@ from pipeline.store.tables import write_table
 from pipeline.tracking import Tracker
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from pipeline.session.searched import Searched
 
 log = logging.getLogger(__name__)
@@ -110,6 +114,15 @@ class Session:
         write_table(self.paths.tables, name, table)
         if len(table) <= 10_000:
             self.tracker.table(name, table)
+
+    def figure(self, name: str, figure: Figure, dpi: int = 300) -> None:
+        """Write a figure of the run in all formats asked for; the tracker shows the PNG."""
+        for kind in self.parts.config.figures.formats:
+            content = style.render(figure, cast("Any", kind), dpi)
+            path = self.paths.figures / f"{name}.{kind}"
+            write_bytes(path, content)
+            if kind == "png":
+                self.tracker.figure(name, path)
 
     @cached_property
     def _provenance(self) -> dict[str, Any]:

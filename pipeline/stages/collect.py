@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
-from typing import Any, cast
 
-from pipeline.figures import style
 from pipeline.figures.sweep import sweep_figure
 from pipeline.session.session import Session
-from pipeline.store.files import write_whole
 from pipeline.store.sweeps import Sweep, collect
 
 log = logging.getLogger(__name__)
@@ -23,7 +20,7 @@ def run(session: Session) -> None:
     _tell_left_out(sweep)
     session.table("sweep_correlations", sweep.correlations)
     session.table("sweep_summary", sweep.summary)
-    _draw(session, sweep)
+    session.figure(FIGURE, sweep_figure(sweep.summary))
     session.done += len(sweep.runs)
     session.facts["collected"] = {
         job: _place(session, run.paths.folder) for job, run in sweep.runs.items()
@@ -38,16 +35,6 @@ def _tell_left_out(sweep: Sweep) -> None:
         folders = [folder for folder, why in sweep.left_out.items() if why == reason]
         names = ", ".join(f"{folder.parent.name}/{folder.name}" for folder in folders)
         log.info("collect: left out, %s: %s", reason, names)
-
-
-def _draw(session: Session, sweep: Sweep) -> None:
-    figure = sweep_figure(sweep.summary)
-    for kind in session.parts.config.figures.formats:
-        content = style.render(figure, cast("Any", kind))
-        path = session.paths.figures / f"{FIGURE}.{kind}"
-        write_whole(path, lambda temporary, content=content: temporary.write_bytes(content))
-        if kind == "png":
-            session.tracker.figure(FIGURE, path)
 
 
 def _place(session: Session, folder: Path) -> str:

@@ -7,14 +7,14 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
 from jaxtyping import Float
 from matplotlib.figure import Figure
 from PIL import Image
 
-from pipeline.figures import scaling, style
+from pipeline.figures import scaling
 from pipeline.figures.contact_sheet import contact_sheet, png, unit_sheet
 from pipeline.figures.correlations import box_plot, histograms
 from pipeline.figures.trajectories import ascent_curves
@@ -24,11 +24,10 @@ from pipeline.session.climbed import all_climbs, find_climb, read_responses, tra
 from pipeline.session.correlated import all_pairs, correlations
 from pipeline.session.searched import SIGNS, extremes_result, read_extremes, read_patches
 from pipeline.session.session import Session
-from pipeline.store.files import write_whole
+from pipeline.store.files import write_bytes
 from pipeline.store.runs import read_images
 
 log = logging.getLogger(__name__)
-PLOT_DPI = 300
 CAPTION = (
     f"{scaling.DESCRIPTIONS['symmetric']} Plain gray beside a top patch lies outside its image."
 )
@@ -44,25 +43,16 @@ def run(session: Session) -> None:
             name: pool.submit(_save_sheet, session, name, draw) for name, draw in _sheets(session)
         }
         for name, figure in _plots(session):
-            _save(session, name, figure)
+            session.figure(name, figure)
         for name, saved in sheets.items():
             session.tracker.figure(name, saved.result())
     _tell_undrawn(session)
 
 
-def _save(session: Session, name: str, figure: Figure) -> None:
-    for kind in session.parts.config.figures.formats:
-        content = style.render(figure, cast("Any", kind), PLOT_DPI)
-        path = session.paths.figures / f"{name}.{kind}"
-        write_whole(path, lambda temporary, content=content: temporary.write_bytes(content))
-        if kind == "png":
-            session.tracker.figure(name, path)
-
-
 def _save_sheet(session: Session, name: str, draw: Callable[[], Image.Image]) -> Path:
     content = png(draw())
     path = session.paths.figures / f"{name}.png"
-    write_whole(path, lambda temporary: temporary.write_bytes(content))
+    write_bytes(path, content)
     return path
 
 

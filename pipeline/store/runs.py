@@ -109,7 +109,8 @@ class Run:
 def open_run(path: str | Path) -> Run:
     """Open a run: its folder, or the folder of all runs of one name.
 
-    Of several runs the newest finished one is opened, or the newest if none has finished.
+    Of several runs the newest finished one is opened, or the newest if none has finished; runs that
+    only collect others do not count.
 
     Raises:
         StoreError: there is no run.
@@ -119,7 +120,7 @@ def open_run(path: str | Path) -> Run:
         runs = sorted((found.parent for found in folder.glob("*/record.json")), key=by_time)
         if not runs:
             raise StoreError(f"'{path}' is not a run and holds none; give <out>/runs/<name>")
-        finished = [run for run in runs if '"state": "finished"' in _record(run)]
+        finished = [run for run in runs if _is_finished(_record(run))]
         folder = (finished or runs)[-1]
     return Run(folder.absolute())
 
@@ -128,6 +129,10 @@ def by_time(folder: Path) -> tuple[str, int]:
     """Return the time stamp of a run's folder and its number among those of the same second."""
     stamp, number = folder.name[:19], folder.name[20:]
     return stamp, int(number) if number.isdecimal() else 0
+
+
+def _is_finished(record: str) -> bool:
+    return '"state": "finished"' in record and '"collected"' not in record
 
 
 def _record(folder: Path) -> str:

@@ -20,7 +20,8 @@ import numpy as np
 import torch
 
 from pipeline.errors import ConfigError
-from pipeline.images.image_sets import ImageSet, Loaded
+from pipeline.images.files import Loaded
+from pipeline.images.image_sets import ImageSet
 from pipeline.networks.preprocessing import Preprocessing
 from pipeline.runner.processes import Processes
 from pipeline.runner.runner import Runner

@@ -5,7 +5,8 @@ import torch
 
 from pipeline.errors import ImageError
 from pipeline.images.batches import load_batch, split
-from pipeline.images.image_sets import ImageSet, Loaded
+from pipeline.images.files import Loaded
+from pipeline.images.image_sets import ImageSet
 
 
 def numbered(count: int, bad: set[int]) -> ImageSet:

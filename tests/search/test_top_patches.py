@@ -6,7 +6,8 @@ from torch import nn
 
 from pipeline.errors import ImageError
 from pipeline.images.batches import Batch, load_batch
-from pipeline.images.image_sets import ImageSet, Loaded
+from pipeline.images.files import Loaded
+from pipeline.images.image_sets import ImageSet
 from pipeline.networks.graph import Graph
 from pipeline.networks.layer_responses import LayerResponses
 from pipeline.networks.layers import find_layers

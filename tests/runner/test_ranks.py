@@ -1,0 +1,176 @@
+"""Ranks: every item once, waiting for each other, and a failure of one told to all."""
+
+from __future__ import annotations
+
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
+
+import pytest
+
+from pipeline.errors import ConfigError
+from pipeline.runner import ranks as room
+from pipeline.runner.ranks import RankError, Ranks
+from pipeline.runner.stopping import Stopped
+
+
+class Meeting:
+    """As much of Fabric as ranks ask for, for ranks that are threads of this process."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self.port: int | None = None
+        self.told = threading.Event()
+
+    def fabric(self, rank: int):
+        def broadcast(port: int) -> int:
+            if rank == 0:
+                self.port = port
+                self.told.set()
+            assert self.told.wait(10)
+            return self.port or 0
+
+        environment = SimpleNamespace(main_address="127.0.0.1")
+        strategy = SimpleNamespace(cluster_environment=environment)
+        return SimpleNamespace(
+            global_rank=rank, world_size=self.size, strategy=strategy, broadcast=broadcast
+        )
+
+
+def together(size: int, work):
+    """Do something in several ranks at once and return what each gives or raises."""
+    meeting = Meeting(size)
+
+    def one(number: int):
+        try:
+            ranks = Ranks(meeting.fabric(number))
+            try:
+                done = work(ranks)
+                ranks.leave()
+            except BaseException as error:
+                ranks.fail(error)
+                raise
+            return done
+        except BaseException as error:  # noqa: BLE001 - looked at by the tests
+            return error
+
+    with ThreadPoolExecutor(size) as pool:
+        return list(pool.map(one, range(size)))
+
+
+@pytest.mark.parametrize("size", [1, 2, 5])
+def test_every_item_is_dealt_once_in_the_order_of_the_plan(size):
+    plan = [f"item {n}" for n in range(57)]
+
+    def take(ranks):
+        taken = []
+        for number, item in ranks.deal(plan):
+            time.sleep(0.001 * (ranks.rank + 1))
+            taken.append((number, item))
+        return taken
+
+    dealt = together(size, take)
+    assert sorted(item for taken in dealt for item in taken) == list(enumerate(plan))
+    for taken in dealt:
+        assert taken == sorted(taken)
+
+
+def test_a_second_plan_is_dealt_afresh():
+    dealt = together(2, lambda ranks: [list(ranks.deal("abc")), list(ranks.deal("de"))])
+    for turn, plan in enumerate(("abc", "de")):
+        assert sorted(dealt[0][turn] + dealt[1][turn]) == list(enumerate(plan))
+
+
+def test_no_rank_goes_on_before_all_are_there():
+    arrived = []
+
+    def meet(ranks):
+        time.sleep(0.1 * ranks.rank)
+        arrived.append(ranks.rank)
+        ranks.meet()
+        return len(arrived)
+
+    assert together(3, meet) == [3, 3, 3]
+
+
+def test_the_leader_goes_first():
+    done = []
+
+    def first(ranks):
+        with ranks.leader_first():
+            time.sleep(0.1 * ranks.leads)
+            done.append(ranks.rank)
+
+    together(3, first)
+    assert done[0] == 0
+
+
+def test_sums_and_words_reach_all():
+    def tell(ranks):
+        words = [ranks.tell(f"{ranks.rank} says {n}") for n in range(3)]
+        return [ranks.total(10 + ranks.rank), ranks.total(1), *words]
+
+    assert together(3, tell) == [[33, 3, "0 says 0", "0 says 1", "0 says 2"]] * 3
+
+
+@pytest.mark.parametrize("failing", [0, 1])
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (ConfigError("layers: 'x' is not there"), "has failed: layers: 'x' is not there"),
+        (ZeroDivisionError("by hand"), "ZeroDivisionError: by hand"),
+    ],
+)
+def test_what_one_rank_fails_with_reaches_the_others_who_wait(failing, error, words):
+    def work(ranks):
+        if ranks.rank == failing:
+            raise error
+        ranks.meet()
+
+    ended = together(3, work)
+    assert ended.pop(failing) is error
+    for other in ended:
+        assert isinstance(other, RankError)
+        assert str(other).startswith(f"runner: process {failing} of 3 on ")
+        assert words in str(other)
+        assert str(other).endswith("; finished work is kept")
+
+
+def test_where_one_rank_is_told_to_stop_all_stop():
+    def work(ranks):
+        if ranks.rank == 1:
+            raise Stopped("SIGUSR1")
+        ranks.meet()
+
+    assert [type(ended) for ended in together(2, work)] == [Stopped, Stopped]
+
+
+def test_a_silent_rank_is_dead(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(room, "SILENCE", 1.0)
+    monkeypatch.setattr(room, "BEAT", 0.1)
+
+    def work(ranks):
+        if ranks.rank == 1:
+            ranks._over.set()  # as if it had been killed: nothing more is heard of it
+            return None
+        ranks.meet()
+
+    ended = together(2, work)
+    assert str(ended[0]) == (
+        "runner: process 1 of 2 has died: no sign of life for 1 s; finished work is kept"
+    )
+
+
+def test_the_work_under_way_is_asked_to_stop_when_another_rank_fails():
+    stopped = threading.Event()
+
+    def work(ranks):
+        if ranks.rank == 0:
+            ranks.on_failure(stopped.set)
+            assert stopped.wait(10)
+        else:
+            raise ZeroDivisionError
+
+    together(2, work)
+    assert stopped.is_set()
