@@ -93,3 +93,17 @@ def test_empty_table_can_be_tracked(tmp_path: Path):
     tracker = wandb()(tmp_path, {}, None, "0123456789abcdef")
     tracker.table("correlations", pd.DataFrame(columns=["r"]))
     tracker.finish(failed=False)
+
+
+def test_a_job_that_is_run_again_goes_on_with_its_own_tracked_run(
+    run_pipeline: RunPipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.delenv("WANDB_API_KEY", raising=False)
+    job = ["tracking=wandb", "layers=conv1", "images.limit=2", "stages=[top_patches]"]
+    ids = []
+    for more in ([], ["runner.threads=1"], ["seed=1"], ["name=other"]):
+        session = run_pipeline(*job, f"out={tmp_path}", *more)
+        (folder,) = (session.paths.folder / "wandb").glob("offline-run-*")
+        ids.append(folder.name.rpartition("-")[2])
+    assert ids[0] == ids[1]
+    assert len(set(ids)) == 3

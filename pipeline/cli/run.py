@@ -20,7 +20,7 @@ from omegaconf import OmegaConf
 from pipeline.cli.jobs import ALONE, Job
 from pipeline.config.schema import CHECK, STAGES, Config
 from pipeline.runner.outside import leads_outside, processes_outside
-from pipeline.runner.stopping import Stopped
+from pipeline.runner.stopping import Stopped, check_stopped
 
 if TYPE_CHECKING:
     from pipeline.config.build import Parts
@@ -215,6 +215,7 @@ def _close(session: Session, state: str, write_record: Callable[[], None]) -> No
 
 def _run_stage(session: Session, name: str) -> None:
     """Do the work of a stage in all processes, and what comes of it in the one that leads."""
+    check_stopped()
     stage = import_module(f"pipeline.stages.{name}")
     if hasattr(stage, "work"):
         stage.work(session)

@@ -21,6 +21,7 @@ from torch import nn
 
 from pipeline.runner.lanes import Lanes, StoppedError, writing
 from pipeline.runner.ranks import Ranks
+from pipeline.runner.stopping import check_stopped
 
 log = logging.getLogger(__name__)
 Item = TypeVar("Item")
@@ -144,6 +145,7 @@ class Runner:
         try:
             with writing() as write, self._progress(label, sum(map(work.size, plan))) as show:
                 for number, gathered in self._gather(plan, work, show):
+                    check_stopped()
                     write(gathered.write)
                     written += 1
                     tell((number + 1) / len(plan))

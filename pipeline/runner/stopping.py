@@ -14,6 +14,18 @@ class Stopped(BaseException):  # noqa: N818: as KeyboardInterrupt, it is no erro
     """The process has been told to stop: by preemption, a time limit, or ``kill``."""
 
 
+_told: list[str] = []  # the signals that have come
+
+
+def check_stopped() -> None:
+    """Raise ``Stopped`` if the process has been told to stop.
+
+    What a signal's handler raises can be lost, where it comes while an object is being deleted.
+    """
+    if _told:
+        raise Stopped(_told[0])
+
+
 def listen() -> None:
     """Raise ``Stopped`` in the main thread on SIGTERM and SIGUSR1; a second signal changes nothing.
 
@@ -27,4 +39,5 @@ def listen() -> None:
 def _stop(number: int, _frame: FrameType | None) -> None:
     for other in (signal.SIGTERM, signal.SIGUSR1):
         signal.signal(other, signal.SIG_IGN)
-    raise Stopped(signal.Signals(number).name)
+    _told.append(signal.Signals(number).name)
+    check_stopped()

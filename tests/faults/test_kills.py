@@ -48,12 +48,14 @@ def test_killed_runs_lose_nothing_and_end_bit_identical(bench: Bench, undisturbe
             told = time.monotonic()
             os.kill(process.pid or 0, number)
             process.join(10)  # it ends within seconds
-            assert process.exitcode in (-signal.SIGKILL, STOPPED), bench.said()[-2000:]
             most = max(most, time.monotonic() - told)
-            killed += 1
         else:
             process.join(300)
-            assert process.exitcode == 0, bench.said()[-2000:]
+        # A signal may come just after the end.
+        assert process.exitcode in (0, -signal.SIGKILL, STOPPED), bench.said()[-2000:]
+        if process.exitcode:
+            killed += 1
+        else:
             assert_same(out, undisturbed)
             complete += 1
         after = _times(out)
