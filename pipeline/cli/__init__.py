@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
 from importlib import import_module
 from typing import NoReturn
 
@@ -15,7 +16,7 @@ from omegaconf import DictConfig
 
 from pipeline.config.schema import register
 from pipeline.config.search_path import conf_dir
-from pipeline.errors import ArtiphysError
+from pipeline.errors import ArtiphysError, ConfigError, nearest
 from pipeline.runner.outside import leads_outside
 from pipeline.runner.stopping import STOPPED, Stopped, listen
 
@@ -28,6 +29,7 @@ def main() -> None:
     register()
     listen()
     try:
+        _refuse_word(sys.argv[1:])
         if len(sys.argv) > 1 and sys.argv[1] in SUBCOMMANDS:
             module = import_module(f"pipeline.cli.{sys.argv[1]}")
             raise SystemExit(module.main(sys.argv[2:]))
@@ -37,6 +39,16 @@ def main() -> None:
         raise SystemExit(1) from None
     except (KeyboardInterrupt, Stopped) as stop:
         _say_stopped(stop)
+
+
+def _refuse_word(arguments: Sequence[str]) -> None:
+    """Refuse a first word that is no sub-command and nothing that Hydra knows."""
+    word = arguments[0] if arguments else ""
+    if word and word.isidentifier() and word not in SUBCOMMANDS:
+        raise ConfigError(
+            f"'{word}' is neither KEY=VALUE nor one of the sub-commands {', '.join(SUBCOMMANDS)}"
+            f"{nearest(word, SUBCOMMANDS)}"
+        )
 
 
 def _run_hydra() -> None:
@@ -74,12 +86,17 @@ def task(config: DictConfig) -> None:
         _refuse(str(error))
 
 
-def _refuse(message: str) -> NoReturn:
+def _refuse(message: str) -> None:
     """Say what is wrong, without a traceback; in a multirun the other jobs go on."""
-    sys.stderr.write(f"error: {message}\n")
-    if HydraConfig.get().mode is RunMode.MULTIRUN:
+    hydra_config = HydraConfig.get()
+    if hydra_config.mode is not RunMode.MULTIRUN:
+        sys.stderr.write(f"error: {message}\n")
+        raise SystemExit(1)
+    sys.stderr.write(f"error: job {hydra_config.job.num}: {message}\n")
+    # One after the other in this process, the summary at the end is enough; elsewhere, a cluster's
+    # job must be seen to fail.
+    if not str(hydra_config.launcher.get("_target_")).endswith("BasicLauncher"):
         raise CompactHydraException(message)
-    raise SystemExit(1)
 
 
 def _say_stopped(stop: BaseException) -> NoReturn:

@@ -7,19 +7,17 @@ import json
 import logging
 import os
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from itertools import product
 from pathlib import Path
 from typing import Any, cast
 
 from hydra import compose, initialize_config_dir
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 
-from pipeline.cli.jobs import Job, read_job, report
+from pipeline.cli.jobs import Job, combinations, read_job, report
 from pipeline.config.build import typed
 from pipeline.config.schema import Config, register
 from pipeline.config.search_path import conf_dir
@@ -48,7 +46,7 @@ class Sweep:
 
     @property
     def name(self) -> str:
-        """The sweep's name, and that of its runs."""
+        """The sweep's name: that of its runs, and eight digits that stand for its jobs."""
         return self.paths.folder.name
 
 
@@ -60,10 +58,12 @@ def composed(overrides: Sequence[str]) -> list[tuple[list[str], Config]]:
     """
     register()
     try:
-        jobs = list(_combinations(overrides))
+        jobs = combinations(overrides)
         with initialize_config_dir(config_dir=str(conf_dir()), version_base="1.3"):
             configs = [compose("config", [*job]) for job in jobs]
-    except HydraException as error:
+    except ConfigError:
+        raise
+    except Exception as error:  # Hydra's parser lets others than its own pass
         raise ConfigError(_sentence(error)) from error
     return [(job, typed(config)) for job, config in zip(jobs, configs, strict=True)]
 
@@ -98,7 +98,7 @@ def freeze(jobs: Sequence[tuple[list[str], Config]], given: Sequence[str]) -> Sw
     """
     sweep = find_sweep(jobs)
     for number, (overrides, config) in enumerate(jobs):
-        values = asdict(config) | {"name": sweep.name, "out": str(Layout(config.out).out)}
+        values = asdict(config) | {"out": str(Layout(config.out).out)}
         write_document(sweep.paths.config(number), {"overrides": overrides, "config": values})
     _write_plan(sweep, given)
     return sweep
@@ -225,21 +225,6 @@ def _write_plan(sweep: Sweep, given: Sequence[str]) -> None:
             "submitted": list(sweep.submitted),
         },
     )
-
-
-def _combinations(overrides: Sequence[str]) -> Iterator[list[str]]:
-    """Yield the overrides of every job: all combinations of the values that are swept."""
-    choices: dict[str, list[str]] = {}
-    for override in OverridesParser.create().parse_overrides(list(overrides)):
-        key = override.get_key_element()
-        if override.is_sweep_override():
-            if not override.is_discrete_sweep():
-                raise ConfigError(f"{key}: only lists, choices and ranges can be swept")
-            choices[key] = [f"{key}={value}" for value in override.sweep_string_iterator()]
-        else:
-            choices[key] = [f"{key}={override.get_value_element_as_str()}"]
-    for job in product(*choices.values()):
-        yield list(job)
 
 
 def _sentence(error: Exception) -> str:

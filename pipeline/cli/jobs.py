@@ -9,16 +9,18 @@ import sys
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.experimental.callback import Callback
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from pipeline.config.schema import Config
-from pipeline.errors import ArtiphysError
+from pipeline.errors import ArtiphysError, ConfigError
 from pipeline.runner.outside import leads_outside
 from pipeline.runner.stopping import Stopped
 from pipeline.store.layout import SweepPaths
@@ -57,7 +59,12 @@ class Job:
         """Return what the record of the run says of it."""
         group = self.group(config)
         sweep = {"group": group, "job": self.number} if group is not None else {}
-        return {"overrides": list(self.overrides), **sweep}
+        return {"overrides": list(self.overrides), "tracked_as": self.identity(config), **sweep}
+
+    def began(self) -> None:
+        """Note that the job is being done; its run begins once the configuration is checked."""
+        if self.sweep is not None:
+            self._note("starting")
 
     def ran(self, folder: Path) -> None:
         """Note the folder of the run that does the job."""
@@ -104,7 +111,7 @@ def hydra_job() -> Job:
     return Job(overrides, Path(hydra.sweep.dir).absolute(), int(hydra.job.num))
 
 
-_sweeps: list[Path] = []  # that this process has begun
+_sweeps: list[tuple[Path, int]] = []  # that this process has begun, with the number of jobs
 
 
 class RememberSweep(Callback):
@@ -112,28 +119,52 @@ class RememberSweep(Callback):
 
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
         """Note the folder of the sweep."""
-        _sweeps.append(Path(str(config.hydra.sweep.dir)).absolute())
+        jobs = combinations(list(config.hydra.overrides.task))
+        _sweeps.append((Path(str(config.hydra.sweep.dir)).absolute(), len(jobs)))
 
 
 def summarize() -> int:
     """Say how the jobs of the sweeps of this process ended; return how many did not finish."""
     failed = 0
-    for sweep in _sweeps:
-        numbers = sorted(int(path.stem) for path in SweepPaths(sweep).jobs.glob("*.json"))
+    for sweep, total in _sweeps:
+        numbers = sorted(int(path.stem) for path in SweepPaths(sweep).jobs.glob("[0-9]*.json"))
         jobs = {number: read_job(sweep, number) for number in numbers}
         bad = {number: job for number, job in jobs.items() if job.get("state") != "finished"}
-        failed += len(bad)
-        lines = [f"sweep: {len(jobs) - len(bad)} of {len(jobs)} jobs finished"]
+        failed += total - len(jobs) + len(bad)
+        lines = [f"sweep: {len(jobs) - len(bad)} of {total} jobs finished"]
         own = dict(
-            zip(jobs, own_settings([job["overrides"] for job in jobs.values()]), strict=True)
+            zip(
+                jobs, own_settings([job.get("overrides", []) for job in jobs.values()]), strict=True
+            )
         )
         for number, job in bad.items():
-            said = f": {job['reason']}" if job["reason"] else ""
-            lines.append(f"  job {number} ({own[number]}) {job['state']}{said}")
-        if bad:
+            said = f": {job['reason']}" if job.get("reason") else ""
+            state = job.get("state", "left a damaged note")
+            lines.append(f"  job {number} ({own[number]}) {state}{said}")
+        if len(jobs) < total:
+            lines.append(f"  {total - len(jobs)} not begun")
+        if len(jobs) < total or bad:
             lines.append("the same command runs only what is missing")
         sys.stdout.write("\n".join(lines) + "\n")
     return failed
+
+
+def combinations(overrides: Sequence[str]) -> list[list[str]]:
+    """Return the overrides of every job: all combinations of the values that are swept.
+
+    Raises:
+        ConfigError: something else is swept than lists, choices and ranges.
+    """
+    choices: dict[str, list[str]] = {}
+    for override in OverridesParser.create().parse_overrides(list(overrides)):
+        key = override.get_key_element()
+        if not override.is_sweep_override():
+            choices[key] = [f"{key}={override.get_value_element_as_str()}"]
+        elif override.is_discrete_sweep():
+            choices[key] = [f"{key}={value}" for value in override.sweep_string_iterator()]
+        else:
+            raise ConfigError(f"{key}: only lists, choices and ranges can be swept")
+    return [list(job) for job in product(*choices.values())]
 
 
 def own_settings(jobs: Sequence[Sequence[str]]) -> list[str]:
@@ -145,10 +176,14 @@ def own_settings(jobs: Sequence[Sequence[str]]) -> list[str]:
 @contextmanager
 def report(job: Job) -> Generator[None]:
     """Note how a job ends, also when it fails."""
+    job.began()
     try:
         yield
-    except (KeyboardInterrupt, Stopped):
-        job.ended("stopped", "it was told to stop")
+    except KeyboardInterrupt:
+        job.ended("stopped", "it was interrupted")
+        raise
+    except Stopped as stop:
+        job.ended("stopped", f"it was told to stop by {stop}")
         raise
     except ArtiphysError as error:
         job.ended("failed", str(error))

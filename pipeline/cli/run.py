@@ -182,6 +182,7 @@ def _run_stages(session: Session) -> None:
         if session.leads:
             if session.parts.asks_network:
                 write_remaining_tables(session)
+                session.mend()
             session.facts["findings"] = findings(session)
         ranks.meet()
         state = "finished"

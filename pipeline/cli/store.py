@@ -15,7 +15,9 @@ SHOWN = 50  # files of a kind that are named
 
 def main(arguments: Sequence[str]) -> int:
     """Run the sub-command and return the exit status: 1 where something is damaged."""
-    parser = argparse.ArgumentParser(prog="artiphys store", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="artiphys store", description="Is a store whole, and what does it hold?"
+    )
     commands = parser.add_subparsers(dest="command", required=True)
     about = {
         "verify": "check every file against its checksum",
@@ -34,14 +36,17 @@ def _verify(layout: Layout) -> int:
     reasons = [f"{_short(path, layout)}: {why}" for path, why in found.damaged.items()]
     _list("damaged; the next run that needs them computes them again", reasons)
     for title, paths in (
-        ("missing; the same commands compute them", found.missing),
+        (
+            "not there (yet): begun and not finished, or lost; the same commands compute them",
+            found.missing,
+        ),
         ("orphaned; they belong to nothing and can be deleted", found.orphaned),
         ("set aside by a run that found them damaged; they can be deleted", found.set_aside),
         ("results of another version; they are left alone and not used", found.foreign),
     ):
         _list(title, [_short(path, layout) for path in paths])
     _say(
-        f"{found.whole} files whole, {len(found.damaged)} damaged, {len(found.missing)} missing,"
+        f"{found.whole} files whole, {len(found.damaged)} damaged, {len(found.missing)} not there,"
         f" {len(found.orphaned)} orphaned, {len(found.set_aside)} set aside"
     )
     return 1 if found.damaged else 0

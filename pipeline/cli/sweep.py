@@ -30,11 +30,18 @@ from pipeline.cli.frozen import (
     open_sweep,
     unfinished,
 )
-from pipeline.cli.jobs import ALONE, own_settings, read_job
+from pipeline.cli.jobs import ALONE, Job, own_settings, read_job
 from pipeline.config.schema import Config
 from pipeline.errors import ConfigError, StoreError
 from pipeline.store.layout import Layout, ResultPaths, RunPaths
 from pipeline.store.sealed import read_document
+
+ABOUT = {
+    "status": "count the results of every job in the store; without NAME, list the sweeps",
+    "collect": "gather the finished jobs into tables and a figure",
+    "cancel": "take the jobs out of Slurm; what is finished stays",
+    "clean": "delete the frozen jobs and Slurm's logs; runs and results stay",
+}
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -47,8 +54,8 @@ def main(arguments: Sequence[str]) -> int:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     submitting = commands.add_parser("submit", help="check, freeze and submit a sweep")
     submitting.add_argument("overrides", nargs="*", help="as after artiphys -m")
-    for name in ("status", "collect", "cancel", "clean"):
-        command = commands.add_parser(name, help=f"{name} a sweep")
+    for name, about in ABOUT.items():
+        command = commands.add_parser(name, help=about, description=about)
         command.add_argument("name", nargs="?" if name == "status" else None)
         command.add_argument("--out", default="outputs", help="as in out=... of the sweep")
     chosen = parser.parse_args(arguments)
@@ -78,17 +85,21 @@ def submit(overrides: Sequence[str]) -> int:
             f"sweep: '{name}' has jobs in Slurm already ({', '.join(queued)}); look with"
             f" artiphys sweep status {name}, or cancel it first"
         )
-    _check(jobs)
+    left = _left(jobs)
+    _check([jobs[number] for number in left])
     sweep = freeze(jobs, own)
-    left = unfinished(sweep)
+    for number in set(range(len(jobs))) - set(left):
+        _note_finished(sweep, number, jobs[number][1])
     _say(f"sweep {sweep.name}: {len(jobs)} jobs, {len(jobs) - len(left)} of them finished")
-    if left:
+    if not left:
+        _say("nothing is left to be submitted")
+    else:
         slurm = _submit(sweep, left, settings)
         note_submitted(sweep, slurm)
         _say(f"submitted {len(left)} jobs to Slurm as {slurm}")
     out = "" if jobs[0][1].out == "outputs" else f" --out {jobs[0][1].out}"
-    _say(f"  artiphys sweep status {sweep.name}{out}")
-    _say(f"  artiphys sweep collect {sweep.name}{out}")
+    for command in ("status", "collect", "cancel"):
+        _say(f"  artiphys sweep {command} {sweep.name}{out}")
     return 0
 
 
@@ -120,11 +131,9 @@ def collect(sweep: Sweep) -> int:
         raise StoreError(f"sweep: no job of '{sweep.name}' has finished yet")
     folders = [str((sweep.paths.folder / run).resolve()) for run in runs]
     listed = "[" + ",".join(f"'{folder}'" for folder in folders) + "]"
-    overrides = ["stages=[collect]", f"collect.runs={listed}", f"name={sweep.name}"]
-    config = composed([*overrides, f"out='{sweep.paths.out}'"])[0][1]
-    tracking = read_document(sweep.paths.config(0))["config"]["tracking"]
-    grouped = {"group": sweep.name} if "group" in tracking else {}
-    run(replace(config, tracking=tracking | grouped), ALONE)
+    overrides = ["stages=[collect]", f"collect.runs={listed}", f"out='{sweep.paths.out}'"]
+    config, frozen = composed(overrides)[0][1], read_document(sweep.paths.config(0))["config"]
+    run(replace(config, name=frozen["name"], tracking=frozen["tracking"]), ALONE)
     return 0
 
 
@@ -222,7 +231,33 @@ def _check(jobs: Sequence[tuple[list[str], Config]]) -> None:
     _say(overview(own_settings([overrides for overrides, _ in jobs]), checked))
     faults = sum(len(job.faults) for job in checked)
     if faults:
-        raise ConfigError(f"sweep: {faults} faults in {len(jobs)} jobs; nothing was submitted")
+        raise ConfigError(
+            f"sweep: {_count(faults, 'fault')} in {_count(len(jobs), 'job')}; nothing was submitted"
+        )
+
+
+def _count(number: int, word: str) -> str:
+    return f"{number} {word}{'' if number == 1 else 's'}"
+
+
+def _left(jobs: Sequence[tuple[list[str], Config]]) -> list[int]:
+    """Return the numbers of the jobs of which no finished run is known."""
+    return [number for number, (_, config) in enumerate(jobs) if _finished(config) is None]
+
+
+def _finished(config: Config) -> RunPaths | None:
+    from pipeline.session.repeated import find_finished, fingerprint
+
+    absolute = replace(config, out=str(Layout(config.out).out))
+    return find_finished(Layout(config.out), fingerprint(absolute))
+
+
+def _note_finished(sweep: Sweep, number: int, config: Config) -> None:
+    """Note the finished run of a job that this sweep need not do."""
+    run, job = _finished(config), Job(tuple(sweep.overrides[number]), sweep.paths.folder, number)
+    if run is not None:
+        job.ran(run.folder)
+        job.ended("finished")
 
 
 def _submit(sweep: Sweep, numbers: Sequence[int], settings: dict[str, Any]) -> str:

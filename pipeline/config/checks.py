@@ -38,6 +38,8 @@ def _name_faults(config: Config) -> Iterator[str]:
     names = config.layers if isinstance(config.layers, list) else [config.layers]
     if not all(isinstance(name, str) for name in names):
         yield f"layers: {config.layers!r} is not 'all', a name or a list of names"
+    if not 0 < len(config.name.encode()) <= 100:
+        yield f"name: a name of {len(config.name.encode())} bytes is not from 1 to 100 bytes long"
     if not 0 <= config.seed < 2**63:
         yield f"seed: {config.seed} is not from 0 to below 2^63"
     if config.precision not in PRECISIONS:

@@ -132,7 +132,8 @@ def _stat(path: Path) -> tuple[int, int]:
         stat = path.stat()
     except OSError:
         return (-1, -1)  # such as a link to nowhere; the search sets it aside
-    return (stat.st_size, stat.st_mtime_ns)
+    # Programs can set the time of a change of contents, but not this one.
+    return (stat.st_size, stat.st_ctime_ns)
 
 
 def _content(path: Path) -> bytes:

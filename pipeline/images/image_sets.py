@@ -81,8 +81,7 @@ class ImageSet:
         if digest not in (None, loaded.digest):
             raise ImageError(
                 f"images: '{self.names[index]}' has changed since it was searched; give the same"
-                " command again, and changed images are searched anew (touch it if it has kept its"
-                " time)"
+                " command again, and changed images are searched anew"
             )
         return loaded.image
 

@@ -12,6 +12,7 @@ after it: no file, a whole file without a note, or both.
 
 from __future__ import annotations
 
+import filecmp
 import hashlib
 import logging
 import os
@@ -24,7 +25,7 @@ from http.client import HTTPException, IncompleteRead
 from pathlib import Path
 from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
-from urllib.request import Request, urlopen
+from urllib.request import Request, url2pathname, urlopen
 
 import torch
 
@@ -103,7 +104,7 @@ def _usable(path: Path, url: str) -> bool:
             digest = hashlib.file_digest(file, "sha256").hexdigest() if expected else ""
             read = os.fstat(file.fileno())
         if digest.startswith(expected):
-            return True
+            return not _is_other(path, url)
         if not os.path.samestat(read, path.stat()):  # another process replaced it meanwhile
             return _usable(path, url)
         aside = path.replace(path.with_name(f"{path.name}.damaged"))
@@ -117,6 +118,30 @@ def _usable(path: Path, url: str) -> bool:
         aside.name,
     )
     return False
+
+
+def _is_other(path: Path, url: str) -> bool:
+    """Say whether a whole file in the cache may be another than the one that a URL now stands for.
+
+    A server may give another file for every query, and a local file may have been written anew.
+    """
+    if _digits(path):
+        return False
+    if url.startswith("file://"):
+        source = Path(url2pathname(urlsplit(url).path))
+        return source.is_file() and not filecmp.cmp(source, path, shallow=False)
+    try:
+        lines = _note(path).read_text(encoding="utf-8", errors="replace").splitlines()
+    except FileNotFoundError:
+        return False
+    ours = any(line.startswith("# from ") for line in lines)
+    return ours and [line for line in lines if line.startswith("# query ")] != _query(url)
+
+
+def _query(url: str) -> list[str]:
+    """Return a line that stands for the query, which itself may hold a secret, if there is one."""
+    query = urlsplit(url).query
+    return [f"# query {hashlib.sha256(query.encode()).hexdigest()[:16]}"] if query else []
 
 
 def _digits(path: Path) -> str:
@@ -174,7 +199,8 @@ def _fetch(url: str, path: Path) -> None:
         note.unlink(missing_ok=True)  # of an earlier file, it would condemn this one
     write_whole(path, receive)
     if not expected:
-        text = f"# from {_origin(url)}\n{digest.hexdigest()}  {path.name}\n"
+        lines = [f"# from {_origin(url)}", *_query(url), f"{digest.hexdigest()}  {path.name}"]
+        text = "\n".join(lines) + "\n"
         write_whole(note, lambda temporary: temporary.write_text(text, encoding="utf-8"))
 
 

@@ -43,6 +43,8 @@ from pipeline.runner.stopping import STOPPED, Stopped, listen
 logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
 
 PATIENCE = timedelta(minutes=10)  # for all processes to have been started
+# Lightning would take them for those of a launcher that has started other processes.
+_LEFT_OVER = ("LOCAL_RANK", "NODE_RANK", "GROUP_RANK")
 FAREWELL = 30.0  # seconds that stopped processes have to end by themselves
 
 
@@ -81,6 +83,9 @@ class Processes:
             RankError: a process has failed; what it said itself is on its standard error.
         """
         outside = processes_outside()
+        if outside == 1:
+            for name in _LEFT_OVER:
+                os.environ.pop(name, None)
         fabric = self._fabric(outside > 1)
         if outside == 1 and fabric.world_size > 1:
             return _supervised(fabric, self.threads, work, arguments)
@@ -175,9 +180,13 @@ def _work(fabric: Fabric, threads: int | None, work: Callable[..., int], argumen
     return code
 
 
-def _started(fabric: Fabric, threads: int | None, work: Callable[..., int], packed: bytes) -> int:
-    """Do the work of a process that was started here."""
+def _started(
+    fabric: Fabric, threads: int | None, work: Callable[..., int], packed: bytes, parent: int
+) -> int:
+    """Do the work of a process that was started here, by ``parent``."""
     listen()
+    if os.getppid() != parent:  # killed while this process was still loading
+        raise SystemExit(STOPPED)
     try:
         return _work(fabric, threads, work, pickle.loads(packed))
     except (Stopped, KeyboardInterrupt):
@@ -190,15 +199,21 @@ def _supervised(
     """Start processes on this machine and wait for them."""
     try:
         # Packed, as Fabric would take plain data apart to look for modules in it.
-        return fabric.launch(cast("Any", _started), threads, work, pickle.dumps(arguments))
+        packed = pickle.dumps(arguments)
+        return fabric.launch(cast("Any", _started), threads, work, packed, os.getpid())
     except ProcessRaisedException as error:
         raise _raised(str(error)) from None
     except ProcessExitedException as error:
-        if error.signal_name is None:
+        if error.exit_code == STOPPED or error.signal_name in ("SIGTERM", "SIGUSR1"):
             raise Stopped("SIGTERM") from None
+        ended = (
+            f"was killed ({error.signal_name}), perhaps for want of memory"
+            if error.signal_name
+            else f"has ended with exit code {error.exit_code}"
+        )
         raise RankError(
-            f"runner: process {error.error_index} of {fabric.world_size} was killed"
-            f" ({error.signal_name}), perhaps for want of memory; finished work is kept"
+            f"runner: process {error.error_index} of {fabric.world_size} {ended}; finished work is"
+            " kept"
         ) from None
     except BaseException:
         _stop_children()

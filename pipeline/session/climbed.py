@@ -12,7 +12,7 @@ import pandas as pd
 from pipeline.ascent.plan import block_units
 from pipeline.config.build import code_digest
 from pipeline.networks.layers import Layer
-from pipeline.session.searched import extremes_result
+from pipeline.session.searched import extremes_result, own_code
 from pipeline.session.session import Session
 from pipeline.store.results import Result
 from pipeline.store.tables import COLUMNS
@@ -93,6 +93,7 @@ def find_climb(session: Session, layer: Layer, init: str, precision: str | None 
             for group in (parts.config.init[init], parts.config.objective, parts.config.optimizer)
         ],
     }
+    determined_by |= own_code(session)
     if described.needs_top_patches:
         determined_by["top_patches"] = extremes_result(session, layer).key
     stage = "ascent_float64" if precision == EXACT else "ascent"

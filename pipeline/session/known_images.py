@@ -29,8 +29,9 @@ def known_images(layout: Layout, images: ImageSet) -> ImageSet:
     if images.like is None:
         return images
     path = _path(layout, images)
-    if path.is_file():
-        return _renamed(images, _identity(path))
+    identity = _identity(path) if path.is_file() else None
+    if identity is not None:
+        return _renamed(images, identity)
     for other in layout.image_lists(images.like):
         with suppress(OSError, DamagedError):
             arrays, notes = read_arrays(other)
@@ -59,7 +60,8 @@ def _identity(path: Path) -> str | None:
     try:
         return read_arrays(path)[1]["identity"]
     except (OSError, DamagedError) as error:
-        log.warning("store: '%s' is left out: %s", path, error)
+        log.warning("store: '%s' is damaged (%s) and is written again", path, error)
+        path.unlink(missing_ok=True)
         return None
 
 

@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor, stack
 
+from pipeline.config.build import code_digest
 from pipeline.errors import ImageError, StoreError
 from pipeline.images.batches import split
 from pipeline.images.patches import cut_patch
@@ -54,8 +55,15 @@ def extremes_result(session: Session, layer: Layer) -> Result:
         "keep": config.keep,
         "batch_size": config.batch_size,
         "block": len(blocks["block-0000"]),
+        **own_code(session),
     }
     return session.result("top_patches", layer.name, layer.name, settings, list(blocks))
+
+
+def own_code(session: Session) -> dict[str, str]:
+    """Return the digest of the code of a user's own network, which its weights do not show."""
+    digest = code_digest(session.parts.config.model)
+    return {} if digest is None else {"model_code": digest}
 
 
 def read_unreadable(session: Session) -> dict[str, str]:

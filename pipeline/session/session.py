@@ -109,6 +109,12 @@ class Session:
         for result in results if self.leads else ():
             self.begin(result, "finished", time.monotonic() - start)
 
+    def mend(self) -> None:
+        """Describe results again that are whole, but whose manifest has been lost or damaged."""
+        for result in self.asked:
+            if not result.missing() and not result.is_described():
+                self.begin(result, "found")
+
     def table(self, name: str, table: pd.DataFrame) -> None:
         """Write a table of the run; short ones go to the tracker too."""
         write_table(self.paths.tables, name, table)

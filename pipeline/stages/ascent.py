@@ -54,7 +54,7 @@ def work(session: Session) -> None:
             session.done += runner.do(
                 plan,
                 ascent,
-                "ascent: images",
+                "ascent: ascents",
                 lambda share: session.tracker.log({"ascent/share": share}),
             )
     finally:

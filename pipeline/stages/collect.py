@@ -33,7 +33,9 @@ def run(session: Session) -> None:
 def _tell_left_out(sweep: Sweep) -> None:
     for reason in dict.fromkeys(sweep.left_out.values()):
         folders = [folder for folder, why in sweep.left_out.items() if why == reason]
-        names = ", ".join(f"{folder.parent.name}/{folder.name}" for folder in folders)
+        some = [f"{folder.parent.name}/{folder.name}" for folder in folders[:3]]
+        more = [f"and {len(folders) - 3} more"] if len(folders) > 3 else []
+        names = ", ".join(some + more)
         log.info("collect: left out, %s: %s", reason, names)
 
 

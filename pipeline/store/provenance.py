@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import platform
 import subprocess
 import sys
@@ -23,6 +24,7 @@ def provenance() -> dict[str, Any]:
         "python": platform.python_version(),
         "platform": platform.platform(),
         "host": platform.node(),
+        "slurm_job": os.environ.get("SLURM_JOB_ID"),
         "command": sys.argv,
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
     }

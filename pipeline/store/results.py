@@ -42,10 +42,10 @@ _checked: set[_Stamp] = set()
 
 
 def digest_settings(settings: Mapping[str, Any]) -> str:
-    """Return eight hexadecimal digits that stand for settings and the version of the code."""
+    """Return sixteen hexadecimal digits that stand for settings and the version of the code."""
     versions = {"result_version": RESULT_VERSION, "store_format": STORE_FORMAT}
     canonical = json.dumps({**settings, **versions}, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(canonical.encode()).hexdigest()[:8]
+    return hashlib.sha256(canonical.encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True)
@@ -96,6 +96,14 @@ class Result:
             log.warning("store: '%s' %s, and is computed again", path, _set_aside(path, error))
             return False
         _checked.add(stamp)
+        return True
+
+    def is_described(self) -> bool:
+        """Say whether the manifest is there and whole."""
+        try:
+            read_document(self.paths.manifest)
+        except (OSError, DamagedError):
+            return False
         return True
 
     def begin(self, run: str, record: Mapping[str, Any]) -> None:

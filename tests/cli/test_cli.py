@@ -66,6 +66,15 @@ def test_bad_layer_is_one_sentence_and_leaves_nothing(tmp_path: Path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_word_that_is_no_sub_command_is_told(tmp_path: Path):
+    done = artiphys("sweeps", "submit", cwd=tmp_path)
+    assert done.returncode == 1
+    assert done.stderr == (
+        "error: 'sweeps' is neither KEY=VALUE nor one of the sub-commands store, sweep; nearest:"
+        " sweep\n"
+    )
+
+
 def test_in_a_multirun_the_other_jobs_go_on(tmp_path: Path):
     done = artiphys(
         "-m",

@@ -30,6 +30,7 @@ def test_the_runs_of_a_sweep_share_a_group_and_a_run_alone_has_none(composed):
     assert ALONE.group(config) is None
     assert Job(("a=1",), Path("/sweep"), 3).facts(config) == {
         "overrides": ["a=1"],
+        "tracked_as": ALONE.identity(config),
         "group": "mine",
         "job": 3,
     }
@@ -40,8 +41,8 @@ def test_the_runs_of_a_sweep_share_a_group_and_a_run_alone_has_none(composed):
     [
         (ConfigError("layers: 'x' is not there"), "failed", "layers: 'x' is not there"),
         (ZeroDivisionError("oh"), "failed", "ZeroDivisionError: oh"),
-        (Stopped("SIGTERM"), "stopped", "it was told to stop"),
-        (KeyboardInterrupt(), "stopped", "it was told to stop"),
+        (Stopped("SIGTERM"), "stopped", "it was told to stop by SIGTERM"),
+        (KeyboardInterrupt(), "stopped", "it was interrupted"),
     ],
 )
 def test_how_a_job_ends_is_noted_with_the_reason(tmp_path: Path, error, state, reason):
@@ -76,12 +77,12 @@ def test_a_damaged_note_is_as_if_the_job_had_never_run(tmp_path: Path):
 
 
 def test_jobs_that_did_not_finish_are_told_at_the_end(tmp_path: Path, monkeypatch, capsys):
-    monkeypatch.setattr(jobs, "_sweeps", [tmp_path])
+    monkeypatch.setattr(jobs, "_sweeps", [(tmp_path, 5)])
     for number, (seed, state) in enumerate([(0, "finished"), (1, "failed"), (2, "finished")]):
         Job(("name=x", f"seed={seed}"), tmp_path, number).ended(state, "so it is" * (seed == 1))
-    assert summarize() == 1
+    assert summarize() == 3
     assert capsys.readouterr().out == (
-        "sweep: 2 of 3 jobs finished\n  job 1 (seed=1) failed: so it is\n"
+        "sweep: 2 of 5 jobs finished\n  job 1 (seed=1) failed: so it is\n  2 not begun\n"
         "the same command runs only what is missing\n"
     )
 

@@ -62,7 +62,7 @@ def test_every_damaged_item_is_found_computed_again_and_never_used(
             damage(out / name, rng)
             gone += damage is delete
         assert store(["verify", str(out)]) == 1
-        damaged, missing = re.findall(r"(\d+) (?:damaged|missing)", capsys.readouterr().out)[-2:]
+        damaged, missing = re.findall(r"(\d+) (?:damaged|not there)", capsys.readouterr().out)[-2:]
         assert int(damaged) + int(missing) == each
         said = bench.run(out)
         found += said.count("and is computed again")
@@ -90,7 +90,9 @@ def test_verify_lists_what_is_damaged_missing_and_orphaned(bench: Bench, capsys)
     out = bench.folder / "out"
     bench.run(out)
     assert store(["verify", str(out)]) == 0
-    whole = int(re.findall(r"(\d+) files whole, 0 damaged, 0 missing", capsys.readouterr().out)[0])
+    whole = int(
+        re.findall(r"(\d+) files whole, 0 damaged, 0 not there", capsys.readouterr().out)[0]
+    )
     first, second, third, *_ = sorted(shards(out))
     flip(out / first, random.Random(1))
     (out / second).unlink()
@@ -102,9 +104,9 @@ def test_verify_lists_what_is_damaged_missing_and_orphaned(bench: Bench, capsys)
     said = capsys.readouterr().out
     assert f"  {first}: its checksum does not fit its content" in said
     assert f"  {manifest.relative_to(out)}: " in said
-    assert f"missing; the same commands compute them:\n  {second}\n" in said
+    assert f"or lost; the same commands compute them:\n  {second}\n" in said
     assert f"can be deleted:\n  {orphan.relative_to(out)}\n" in said
-    counts = f"{whole - 3} files whole, 2 damaged, 1 missing, 1 orphaned, 0 set aside"
+    counts = f"{whole - 3} files whole, 2 damaged, 1 not there, 1 orphaned, 0 set aside"
     assert said.endswith(counts + "\n")
 
 

@@ -117,22 +117,31 @@ def test_an_image_that_is_removed_while_the_run_is_at_work_is_told(own: Bench):
     assert "' cannot be read (No such file or directory)\n" in own.said()
 
 
-def test_an_image_that_changes_between_search_and_ascent_is_told_and_then_searched_anew(own: Bench):
-    """Its size and time stay, so that the quick look sees nothing: its contents tell."""
+def test_images_that_change_while_a_run_is_at_work_are_told(own: Bench):
+    """They are other pictures of the same names when the ascent comes to start from them."""
+    out = own.folder / "out"
+    process = own.start(out)
+    while "ascent: climbing" not in own.said():
+        assert process.is_alive(), own.said()
+    for path in own.photographs.iterdir():
+        Image.new("RGB", (110, 100), (3, 200, 90)).save(path)
+    process.join(60)
+    assert process.exitcode == 1
+    assert "' has changed since it was searched; give the same command again" in own.said()
+    assert "top_patches: searching 60 images" in own.run(out)
+
+
+def test_images_with_other_contents_are_searched_anew_whatever_their_size_and_time(own: Bench):
     out = own.folder / "out"
     own.run(out, "stages=[top_patches]")
     for path in own.photographs.iterdir():
         stat, content = path.stat(), bytearray(path.read_bytes())
-        with Image.open(path) as picture:
-            at = content.index(b"IDAT") + 10 if picture.format == "PNG" else 100
-        content[at] ^= 1
+        content[content.index(b"IEND") + 4] ^= 1  # of the checksum that ends a PNG file
         path.write_bytes(content)
         os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
-    said = own.run(out, code=1)
-    assert "error: images: '" in said
-    assert "' has changed since it was searched; give the same command again" in said or (
-        "cannot be decoded" in said
-    )
+    said = own.run(out, "stages=[top_patches]", "search.max_unreadable=1.0", "name=other")
+    assert "images: comparing 60 files with those searched before" in said
+    assert "top_patches: searching 60 images" in said
 
 
 def test_unreadable_images_are_set_aside_by_name_and_too_many_stop_the_run(own: Bench):

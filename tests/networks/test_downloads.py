@@ -180,8 +180,11 @@ def test_a_query_is_neither_in_the_name_nor_written_down(server, home):
     path = download(server.url("w.pth?token=secret"))
     assert path == home / "w.pth"
     assert "secret" not in (home / "w.pth.sha256").read_text()
+    # Another query may stand for another file: it is asked for again.
     assert download(server.url("w.pth?token=another")) == path
-    assert server.requests == 1
+    assert server.requests == 2
+    assert download(server.url("w.pth?token=another")) == path
+    assert server.requests == 2
 
 
 @pytest.mark.parametrize("name", ["net.pth", VERIFIED])
@@ -564,3 +567,20 @@ def test_a_copy_from_this_computer_is_told(tmp_path, home, caplog):
     with caplog.at_level(logging.INFO, "pipeline"):
         download(put(tmp_path, "w.pth").as_uri())
     assert caplog.messages == ["downloading w.pth (2.6 MB) from this computer"]
+
+
+def test_a_server_that_gives_another_file_for_another_query_is_asked_again(server, home):
+    first = download(server.url("net.pth") + "?id=1")
+    asked = server.requests
+    assert download(server.url("net.pth") + "?id=1") == first
+    assert server.requests == asked
+    download(server.url("net.pth") + "?id=2")
+    assert server.requests == asked + 1
+
+
+def test_a_local_file_that_is_written_anew_is_taken_anew(home, tmp_path):
+    source = tmp_path / "net.pth"
+    source.write_bytes(b"first")
+    assert download(source.as_uri()).read_bytes() == b"first"
+    source.write_bytes(b"other")
+    assert download(source.as_uri()).read_bytes() == b"other"

@@ -162,3 +162,14 @@ def test_own_code_is_known_by_its_contents(keys, tmp_path: Path, monkeypatch: py
     before = keys(*given)
     module.write_text(text.format("return unit_response(graph, layer) if layer else None"))
     assert changed(before, keys(*given)) == CLIMBS
+
+
+def test_a_network_of_ones_own_is_known_by_its_code_too(keys, tmp_path: Path, monkeypatch):
+    module = tmp_path / "own_network.py"
+    text = "from pipeline.networks.load import miniature\ndef own(weights, seed):\n    {}\n"
+    module.write_text(text.format("return miniature(weights, seed)"))
+    monkeypatch.syspath_prepend(tmp_path)
+    given = ("model._target_=own_network.own",)
+    before = keys(*given)
+    module.write_text(text.format("return miniature(weights, seed=seed)"))
+    assert changed(before, keys(*given)) == ALL

@@ -24,8 +24,8 @@ def result(tmp_path: Path) -> Result:
 def test_key_of_one_configuration_is_fixed():
     # A change here makes every stored result unreachable: raise RESULT_VERSION on purpose only.
     canonical = '{"lr":0.1,"result_version":2,"store_format":2,"units":[1,2],"weights":"abc"}'
-    assert hashlib.sha256(canonical.encode()).hexdigest()[:8] == "3f63d420"
-    assert digest_settings(SETTINGS) == "3f63d420"
+    assert hashlib.sha256(canonical.encode()).hexdigest()[:16] == "3f63d4208d0c5b76"
+    assert digest_settings(SETTINGS) == "3f63d4208d0c5b76"
 
 
 @pytest.mark.parametrize(
