@@ -23,7 +23,7 @@ COLUMNS = (*_COLUMNS.split(), "null_median", "floor")
 LABEL = "Pearson corr. coeff."
 CAPTION = (
     "Marker: median over units; thick line: its 95 % interval; thin line: quartiles; gray:"
-    " null (units shuffled); black: floor. Below each layer: units with a correlation."
+    " null (units shuffled); black: floor. Below each layer: how many units have a correlation."
 )
 
 # Inches.

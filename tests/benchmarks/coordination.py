@@ -184,8 +184,9 @@ def draw(rows: list[dict[str, str | float]]) -> None:
     with style.paper_style():
         figure = style.new_figure(3.5, 2.4)
         axes = figure.add_subplot()
-        axes.semilogx([r["images"] for r in rows], [r["largest_mb"] for r in rows], "o-")
-        axes.set_ylim(0)
+        largest = [float(row["largest_mb"]) for row in rows]
+        axes.semilogx([row["images"] for row in rows], largest, "o-", ms=3, lw=0.8)
+        axes.set_ylim(0, 1.15 * max(largest))
         axes.set_xlabel("images searched")
         axes.set_ylabel("largest memory (MB)")
         content = style.render(figure, "png")
