@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -102,7 +103,7 @@ def _refuse(message: str) -> None:
 def _say_stopped(stop: BaseException) -> NoReturn:
     by_hand = isinstance(stop, KeyboardInterrupt)
     if leads_outside():
-        command = " ".join(["artiphys", *sys.argv[1:]])
+        command = shlex.join(["artiphys", *sys.argv[1:]])
         why = "interrupted" if by_hand else f"stopped by {stop}"
         sys.stderr.write(f"{why}: finished work is kept; continue it with the same command:\n")
         sys.stderr.write(f"  {command}\n")
