@@ -28,7 +28,7 @@ figures: install ## the main job on the embedded network: tables and figures in 
 	$(RUN) pipeline
 
 test: install ## the default tests (CPU, offline)
-	$(RUN) pytest -n auto --dist loadfile
+	OMP_NUM_THREADS=1 $(RUN) pytest -n auto --dist loadfile
 
 test-slow: install ## the slow tests
 	$(RUN) pytest -m slow
