@@ -5,21 +5,22 @@ Each init is a function of its settings that returns an ``Init``.
 
 from __future__ import annotations
 
-import hashlib
+import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from pipeline.errors import ConfigError, ImageError
-from pipeline.images.bundled import bundled_photographs
-from pipeline.images.files import read_picture
-from pipeline.images.patches import cut_patch
+from pipeline.errors import ConfigError, StoreError
+from pipeline.images.patches import centered
+from pipeline.images.pictures import chosen_picture
 from pipeline.networks.preprocessing import Preprocessing
+from pipeline.store.earlier import Earlier, read_earlier
 
 
 @runtime_checkable
@@ -36,12 +37,13 @@ class Request:
     """What starting images are asked for.
 
     Attributes:
-        units: one starting image for each.
+        units: one starting image for each; copies of a unit lie side by side.
         input_size: height and width in pixels.
-        generators: one source of random numbers per unit, so that an image does not depend on the
-            other units of its batch.
+        generators: one source of random numbers per image, so that it does not depend on the others
+            of its batch.
         preprocessing: of the network.
-        patches: cuts patches of the searched images.
+        patches: cuts patches of the searched images, of the size of the input.
+        copies: numbers of the images among those of their unit, from 0.
     """
 
     units: Sequence[int]
@@ -49,6 +51,7 @@ class Request:
     generators: Sequence[torch.Generator]
     preprocessing: Preprocessing
     patches: Patches
+    copies: Sequence[int] = field(default=())
 
 
 @dataclass(frozen=True)
@@ -56,19 +59,43 @@ class Init:
     """A kind of starting image.
 
     Attributes:
-        start: from a request to images [units, 3, height, width].
+        start: from a request to images [units, 3, height, width]; ``None`` where the
+            parameterization draws its own parameters.
         needs_top_patches: whether the image set must have been searched before.
+        needs_units: whether it is another one for every unit, which a layer as a whole has not.
+        random: whether copies of a unit differ.
+        std: of parameters that are drawn.
         contents: digest of a file that determines the images, if one does.
     """
 
-    start: Callable[[Request], Tensor]
+    start: Callable[[Request], Tensor] | None
     needs_top_patches: bool = False
+    needs_units: bool = False
+    random: bool = False
+    std: float = 0.0
     contents: str | None = None
 
 
 def zeros() -> Init:
     """Start from zeros: the mean color of the training images."""
     return Init(lambda request: torch.zeros(len(request.units), 3, *request.input_size))
+
+
+def constant(value: float | Sequence[float] = 0.5) -> Init:
+    """Start from one color.
+
+    Args:
+        value: of pixels, from 0 to 1: a gray, or red, green and blue.
+    """
+    values = [float(value)] * 3 if isinstance(value, int | float) else list(map(float, value))
+    if len(values) != 3 or not all(0 <= number <= 1 for number in values):
+        raise ConfigError(f"init.constant.value: {value} is not one or three numbers from 0 to 1")
+
+    def start(request: Request) -> Float[Tensor, "units 3 height width"]:
+        pixels = torch.tensor(values)[:, None, None].expand(3, *request.input_size)
+        return request.preprocessing.normalize(pixels).repeat(len(request.units), 1, 1, 1)
+
+    return Init(start)
 
 
 def noise(std: float = 0.3) -> Init:
@@ -83,9 +110,43 @@ def noise(std: float = 0.3) -> Init:
         drawn = [torch.randn(shape, generator=source) for source in request.generators]
         return torch.stack(drawn) * std
 
-    if not 0 <= std < float("inf"):
+    if not 0 <= std < math.inf:
         raise ConfigError(f"init.noise.std: {std} is not a positive number")
-    return Init(start)
+    return Init(start, random=True)
+
+
+def uniform(low: float = 0.5, high: float = 0.6) -> Init:
+    """Start from independent uniform noise, ``low + (high - low) * U`` of pixels.
+
+    Source: seed document 001, ``torch.rand / 10 + 0.5``; low 128/255 and high 148/255 are those of
+    seed document 002.
+
+    Args:
+        low: smallest pixel, from 0.
+        high: bound of the largest, up to 1.
+    """
+    if not 0 <= low < high <= 1:
+        raise ConfigError(f"init.uniform: {low} and {high} are not rising numbers from 0 to 1")
+
+    def start(request: Request) -> Float[Tensor, "units 3 height width"]:
+        shape = (3, *request.input_size)
+        drawn = [torch.rand(shape, generator=source) for source in request.generators]
+        return request.preprocessing.normalize(low + (high - low) * torch.stack(drawn))
+
+    return Init(start, random=True)
+
+
+def parameters(std: float = 0.01) -> Init:
+    """Start from random parameters, whatever the parameterization makes of them.
+
+    Source: lucent, whose Fourier coefficients start from normal noise of 0.01.
+
+    Args:
+        std: standard deviation, where the parameterization asks for one.
+    """
+    if not 0 <= std < math.inf:
+        raise ConfigError(f"init.parameters.std: {std} is not a positive number")
+    return Init(None, random=True, std=std)
 
 
 def top_patch(rank: int = 0, sign: int = 1) -> Init:
@@ -95,11 +156,32 @@ def top_patch(rank: int = 0, sign: int = 1) -> Init:
         rank: 0 for the strongest response, 1 for the next ...
         sign: +1 for top patches, -1 for bottom patches.
     """
-    if sign not in (1, -1):
-        raise ConfigError(f"init.top_patch.sign: {sign} is neither +1 (top) nor -1 (bottom)")
+    _check_sign("top_patch", sign)
     if rank < 0:
         raise ConfigError(f"init.top_patch.rank: {rank} is negative; ranks count from 0")
-    return Init(lambda request: request.patches(request.units, rank, sign), needs_top_patches=True)
+    return Init(
+        lambda request: request.patches(request.units, rank, sign),
+        needs_top_patches=True,
+        needs_units=True,
+    )
+
+
+def mean_patch(count: int = 10, sign: int = 1) -> Init:
+    """Start from the mean of the patches of the image set that drive the unit most.
+
+    Args:
+        count: how many patches.
+        sign: +1 for top patches, -1 for bottom patches.
+    """
+    _check_sign("mean_patch", sign)
+    if count < 1:
+        raise ConfigError(f"init.mean_patch.count: {count} is not positive; use 1 or more")
+
+    def start(request: Request) -> Float[Tensor, "units 3 height width"]:
+        patches = [request.patches(request.units, rank, sign) for rank in range(count)]
+        return torch.stack(patches).mean(0)
+
+    return Init(start, needs_top_patches=True, needs_units=True)
 
 
 def image(path: str | None = None) -> Init:
@@ -111,22 +193,50 @@ def image(path: str | None = None) -> Init:
     Args:
         path: a JPEG, PNG or WebP file; the bundled photograph of a cat by default.
     """
-    if path is not None and not Path(path).expanduser().is_file():
-        raise ConfigError(f"init.image.path: there is no file '{path}'; give the path of a picture")
-    if path is None:
-        picture = torch.tensor(bundled_photographs()["chelsea"]).permute(2, 0, 1)
-    else:
-        try:
-            picture = read_picture(Path(path).expanduser())
-        except ImageError as error:
-            raise ConfigError(f"init.image.path: '{path}' {error}") from error
+    picture, contents = chosen_picture("init.image.path", path)
 
     def start(request: Request) -> Float[Tensor, "units 3 height width"]:
-        network_input = request.preprocessing(picture)
-        (rows, columns), (height, width) = network_input.shape[1:], request.input_size
-        top, left = (rows - height) // 2, (columns - width) // 2
-        patch = cut_patch(network_input, (top, left, top + height, left + width))
+        patch = centered(request.preprocessing(picture), request.input_size)
         return patch.repeat(len(request.units), 1, 1, 1)
 
-    digest = hashlib.sha256(picture.contiguous().numpy().tobytes()).hexdigest()
-    return Init(start, contents=digest)
+    return Init(start, contents=contents)
+
+
+def result(path: str) -> Init:
+    """Start from the images of an earlier result, each unit from its own.
+
+    A result of one image serves for every unit. Where sizes differ, the middle is taken, and
+    surrounded by zeros where it is smaller.
+
+    Args:
+        path: of the result's folder in the store: ``<out>/store/ascent/...`` or ``dream/...``.
+    """
+    try:
+        earlier = read_earlier(Path(path).expanduser())
+    except StoreError as error:
+        raise ConfigError(f"init.result.path: {error}") from error
+
+    def start(request: Request) -> Float[Tensor, "units 3 height width"]:
+        copies = request.copies or [0] * len(request.units)
+        found = [
+            torch.from_numpy(_earlier(earlier, unit, copy))
+            for unit, copy in zip(request.units, copies, strict=True)
+        ]
+        return torch.stack([centered(image, request.input_size) for image in found])
+
+    return Init(start, contents=earlier.digest)
+
+
+def _earlier(earlier: Earlier, unit: int, copy: int) -> Float[np.ndarray, "3 height width"]:
+    found = earlier.find(unit, copy)
+    if found is None:
+        raise ConfigError(
+            f"init.result.path: '{earlier.folder}' has no image of unit {unit}; it has units"
+            f" {earlier.described}"
+        )
+    return found
+
+
+def _check_sign(name: str, sign: int) -> None:
+    if sign not in (1, -1):
+        raise ConfigError(f"init.{name}.sign: {sign} is neither +1 (top) nor -1 (bottom)")

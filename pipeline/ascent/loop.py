@@ -1,13 +1,14 @@
 """The loop: climb the score of a batch of images, one unit each.
 
 rho_t = rho_(t-1) + lr * gradient of z(rho_(t-1)) for plain ascent (seed document 000). Objectives
-are maximized; the sign flips here and nowhere else.
+are maximized; the sign flips here and nowhere else. After n updates the last score is that of the
+image that is returned.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -16,8 +17,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from pipeline.ascent.objectives import Objective
 from pipeline.ascent.optimizers import Optimizer
+from pipeline.ascent.scoring import Score
+from pipeline.ascent.treatment import PLAIN, Treatment
 
 log = logging.getLogger(__name__)
 
@@ -31,9 +33,10 @@ class Ascent:
     """What one batch of ascents left, in network-input space.
 
     Attributes:
-        starts: the starting images, unchanged.
+        starts: the starting images, as they were scored before the first step.
         images: the images after the last step.
-        responses: the score before every step and after the last.
+        responses: the score before every step and after the last. With transforms the first and
+            the last are those of the images themselves, those between of what the network saw.
         status: per image ``ok``, ``zero_gradient`` (the start has no gradient: the image could not
             move) or ``not_finite`` (a score or gradient was not finite: the image is the last
             finite one, and its responses are NaN from there on).
@@ -51,146 +54,180 @@ class Ascent:
 
 
 def ascend(
-    objective: Objective,
+    score: Score,
     units: Int[Tensor, " batch"],
-    starts: Float[Tensor, "batch 3 height width"],
+    starts: Float[Tensor, "batch 3 height width"] | Sequence[Tensor],
     optimizer: Optimizer,
+    treatment: Treatment = PLAIN,
     check: Callable[[], None] = lambda: None,
 ) -> Ascent:
     """Climb the scores of a batch of images.
 
     Args:
-        objective: scores image i for unit i.
+        score: scores image i for unit i.
         units: unit numbers.
-        starts: starting images; not altered.
+        starts: starting images, or the parameters that stand for them; not altered.
         optimizer: takes its steps on all images at once, each by its own gradient.
+        treatment: what happens to images on their way to the network and between steps.
         check: called before every step; raises to stop.
     """
+    start = treatment.space.encode(starts) if isinstance(starts, Tensor) else list(starts)
 
-    def climb(guarded: bool) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        return _climb(objective, units, starts, optimizer, check, guarded=guarded)
+    def climb(guarded: bool) -> _Climbed:
+        return _climb(score, units, start, optimizer, treatment, check, guarded=guarded)
 
-    images, responses, moved, finite = climb(guarded=False)
-    if not finite.all():  # seldom: climb again and look at every step
-        images, responses, moved, finite = climb(guarded=True)
+    climbed = climb(guarded=False)
+    if not climbed.finite.all():  # seldom: climb again and look at every step
+        climbed = climb(guarded=True)
     status = [
-        NOT_FINITE if not is_finite else OK if has_moved else ZERO_GRADIENT
-        for is_finite, has_moved in zip(finite.tolist(), moved.tolist(), strict=True)
+        NOT_FINITE if not finite else OK if moved else ZERO_GRADIENT
+        for finite, moved in zip(climbed.finite.tolist(), climbed.moved.tolist(), strict=True)
     ]
-    return Ascent(starts, images, _from_failure_on(responses), status)
+    return Ascent(climbed.starts, climbed.images, _from_failure_on(climbed.responses), status)
+
+
+@dataclass(frozen=True)
+class _Climbed:
+    """Images, responses before and after every step, and which images moved and are finite."""
+
+    starts: Tensor
+    images: Tensor
+    responses: Tensor
+    moved: Tensor
+    finite: Tensor
 
 
 def _climb(
-    objective: Objective,
+    score: Score,
     units: Int[Tensor, " batch"],
-    starts: Float[Tensor, "batch 3 height width"],
+    start: Sequence[Tensor],
     optimizer: Optimizer,
+    treatment: Treatment,
     check: Callable[[], None],
     *,
     guarded: bool,
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Return images, responses before and after every step, and which images moved and are finite.
-
-    Where ``guarded``, an image whose score or gradient is not finite stays as it was before.
-    """
-    descent = _descent(objective, units, starts)
-    images = descent.images
-    steps = optimizer.build([images])
+) -> _Climbed:
+    """Where ``guarded``, an image whose score or gradient is not finite stays as it was before."""
+    descent = _descent(score, units, start, treatment)
+    parameters = descent.parameters
+    step_down = optimizer.build(parameters)
+    starts = descent.starts
     responses = starts.new_empty(len(units), optimizer.steps + 1)
-    moved = finite = torch.ones(len(units), dtype=torch.bool, device=starts.device)
+    moved = torch.zeros(len(units), dtype=torch.bool, device=starts.device)
+    finite = ~moved
     for step in range(optimizer.steps):
         check()
-        scores, gradient = descent()
+        scores, gradients = descent(step)
         responses[:, step] = scores
-        if step == 0:
-            moved = ~_all(gradient == 0)
+        if step == 0 or treatment.transforms:  # which may show the network something else
+            moved = moved | ~_all(torch.stack([_all(g == 0) for g in gradients], 1))
+        followed = treatment.smoothed_gradients(gradients, step, optimizer.steps)
         if not guarded:
-            images.grad = gradient
-            steps.step()
+            step_down(followed)
+            treatment.settle(parameters, step, optimizer.steps)
             continue
-        finite = finite & scores.isfinite() & _all(gradient.isfinite())
-        images.grad = torch.where(finite[:, None, None, None], gradient, 0.0)
-        before = images.detach().clone()
-        steps.step()
+        finite = finite & scores.isfinite() & _finite(gradients)
+        before = [parameter.detach().clone() for parameter in parameters]
+        step_down([_where(finite, gradient, 0.0) for gradient in followed])
+        treatment.settle(parameters, step, optimizer.steps)
         with torch.no_grad():
             # Momentum must not move an image whose score is no longer finite.
-            finite = finite & _all(images.isfinite())
-            images.copy_(torch.where(finite[:, None, None, None], images, before))
+            finite = finite & _finite(parameters)
+            for parameter, old in zip(parameters, before, strict=True):
+                parameter.copy_(_where(finite, parameter, old))
     with torch.no_grad():
-        responses[:, -1] = objective(images, units)
-    images = images.detach().clone(memory_format=torch.contiguous_format)
-    return images, responses, moved, finite & _all(responses.isfinite()) & _all(images.isfinite())
+        images = treatment.image(parameters).detach()
+        responses[:, -1] = score(images, units)
+        if treatment.transforms:
+            responses[:, 0] = score(starts, units)
+    images = images.clone(memory_format=torch.contiguous_format)
+    finite = finite & _all(responses.isfinite()) & _all(images.isfinite())
+    starts = starts.clone(memory_format=torch.contiguous_format)
+    return _Climbed(starts, images, responses, moved, finite)
 
 
-# Recorded graphs by objective, then by shape and type of the batch. Only one thread runs a GPU.
-_RECORDED: WeakKeyDictionary[Objective, dict[tuple[Any, ...], Descent]] = WeakKeyDictionary()
+# Recorded graphs by score, then by shape and type of the batch. Only one thread runs a GPU.
+_RECORDED: WeakKeyDictionary[Any, dict[tuple[Any, ...], Descent]] = WeakKeyDictionary()
 
 
 def _descent(
-    objective: Objective,
-    units: Int[Tensor, " batch"],
-    starts: Float[Tensor, "batch 3 height width"],
+    score: Score, units: Int[Tensor, " batch"], start: Sequence[Tensor], treatment: Treatment
 ) -> Descent:
-    """Return a new descent or, on a CUDA device, the recorded one of the same shape."""
-    if not starts.is_cuda:
-        return Descent(objective, units, starts)
-    recorded = _RECORDED.setdefault(objective, {})
-    shape = (tuple(starts.shape), starts.dtype)
+    """Return a new descent or, for pixels on a CUDA device, the recorded one of the same shape."""
+    if not start[0].is_cuda or not treatment.is_plain:
+        return Descent(score, units, start, treatment)
+    recorded = _RECORDED.setdefault(score, {})
+    shape = (tuple(start[0].shape), start[0].dtype)
     if shape not in recorded:
-        recorded[shape] = Descent(objective, units, starts)
-    recorded[shape].restart(units, starts)
+        recorded[shape] = Descent(score, units, start, treatment)
+    recorded[shape].restart(units, start)
     return recorded[shape]
 
 
 class Descent:
     """Scores of a batch of images and the gradient of their negatives, for optimizers to descend.
 
-    On a CUDA device the computation is recorded once as a graph and then replayed: deep networks of
+    On a CUDA device plain ascent is recorded once as a graph and then replayed: deep networks of
     small maps would otherwise wait for Python.
 
     Args:
-        objective: scores image i for unit i.
+        score: scores image i for unit i.
         units: unit numbers.
-        starts: starting images; not altered.
+        start: parameters of the starting images; not altered.
+        treatment: from parameters to what the network sees.
 
     Attributes:
-        images: the images, channels last, read anew at every call, so that they can be stepped in
-            place.
+        parameters: read anew at every call, so that they can be stepped in place; images lie
+            channels last.
+        starts: the starting images.
     """
 
     def __init__(
         self,
-        objective: Objective,
+        score: Score,
         units: Int[Tensor, " batch"],
-        starts: Float[Tensor, "batch 3 height width"],
+        start: Sequence[Tensor],
+        treatment: Treatment = PLAIN,
     ) -> None:
-        self.objective, self.units = objective, units.clone()
-        self.images = starts.clone(memory_format=torch.channels_last).requires_grad_()
-        self.downhill = -torch.ones(len(units), dtype=starts.dtype, device=starts.device)
+        self.score, self.units, self.treatment = score, units.clone(), treatment
+        self.parameters = [_leaf(parameter) for parameter in start]
+        with torch.no_grad():
+            self.starts = treatment.image(self.parameters).detach().clone()
+        self.generators = treatment.generators()
+        self.downhill = -torch.ones(len(units), dtype=start[0].dtype, device=start[0].device)
         self.replay: Callable[[], None] | None = None
-        self.found = (self.images, self.images)
-        if starts.is_cuda:
+        self.found: tuple[Tensor, Sequence[Tensor]] = (self.starts, self.parameters)
+        if start[0].is_cuda and treatment.is_plain:
             self._record()
 
-    def restart(
-        self, units: Int[Tensor, " batch"], starts: Float[Tensor, "batch 3 height width"]
-    ) -> None:
-        """Take other units and images of the same shape."""
+    def restart(self, units: Int[Tensor, " batch"], start: Sequence[Tensor]) -> None:
+        """Take other units and parameters of the same shape."""
         with torch.no_grad():
             self.units.copy_(units)
-            self.images.copy_(starts)
+            for parameter, value in zip(self.parameters, start, strict=True):
+                parameter.copy_(value)
+            self.starts = self.treatment.image(self.parameters).detach().clone()
 
-    def __call__(self) -> tuple[Float[Tensor, " batch"], Float[Tensor, "batch 3 height width"]]:
-        """Return scores and gradients at the images as they are now; overwritten by the next."""
+    def __call__(self, step: int = 0) -> tuple[Float[Tensor, " batch"], Sequence[Tensor]]:
+        """Return scores and gradients of the parameters as they are now; overwritten by the next.
+
+        Args:
+            step: of the ascent, which transforms and gradient rules may depend on.
+        """
         if self.replay is None:
+            if self.treatment.at_step is not None:
+                self.treatment.at_step(step)
             return self._compute()
         self.replay()
         return self.found
 
-    def _compute(self) -> tuple[Tensor, Tensor]:
-        scores = self.objective(self.images, self.units)
-        (gradient,) = torch.autograd.grad(scores, self.images, self.downhill)
-        return scores.detach(), gradient
+    def _compute(self) -> tuple[Tensor, Sequence[Tensor]]:
+        images = self.treatment.image(self.parameters)
+        scores = self.score(self.treatment.shown(images, self.generators), self.units)
+        penalty = self.treatment.penalty(images, self.starts)
+        climbed = scores if penalty is None else scores - penalty
+        gradients = torch.autograd.grad(climbed, self.parameters, self.downhill)
+        return scores.detach(), gradients
 
     def _record(self) -> None:
         """Follow PyTorch's recipe: warm up on another stream, then record."""
@@ -210,8 +247,23 @@ class Descent:
         self.replay = graph.replay
 
 
+def _leaf(parameter: Tensor) -> Tensor:
+    own = parameter.detach()
+    is_image = own.ndim == 4 and own.shape[1] == 3
+    kept = torch.channels_last if is_image else torch.contiguous_format
+    return own.clone(memory_format=kept).requires_grad_()
+
+
 def _all(mask: Tensor) -> Tensor:
     return mask.flatten(1).all(1)
+
+
+def _finite(tensors: Sequence[Tensor]) -> Tensor:
+    return _all(torch.stack([_all(tensor.isfinite()) for tensor in tensors], 1))
+
+
+def _where(mask: Tensor, tensor: Tensor, other: Tensor | float) -> Tensor:
+    return torch.where(mask.view(-1, *[1] * (tensor.ndim - 1)), tensor, other)
 
 
 def _from_failure_on(responses: Tensor) -> Tensor:

@@ -7,9 +7,16 @@ at once.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
 
-from pipeline.networks.cropping import Crop
+from torch import fx
+
+from pipeline.networks.counting import forward_operations
+from pipeline.networks.graph import Graph
+from pipeline.networks.nodes import traced_shape
 
 BLOCK_UNITS = 256
 BLOCK_OPERATIONS = 40e9  # per step: about a millisecond of a large GPU, 16 CPU seconds in 100 steps
@@ -17,19 +24,49 @@ BATCH_UNITS = 32
 BATCH_NUMBERS = 2**25  # activations of one batch: bounds memory where receptive fields are large
 
 
-def batch_units(crop: Crop) -> int:
+class Costs(Protocol):
+    """What one score of one image takes."""
+
+    @property
+    def operations(self) -> int:
+        """Multiplications and additions, without those of the gradient."""
+        ...
+
+    @property
+    def activations(self) -> int:
+        """Numbers that are left in memory on the way."""
+        ...
+
+
+@dataclass(frozen=True)
+class WholeCosts:
+    """What one score of a whole image takes."""
+
+    operations: int
+    activations: int
+
+
+def whole_costs(graph: Graph, nodes: Sequence[fx.Node]) -> WholeCosts:
+    """Return what reading some layers of a whole image takes."""
+    needed = {ancestor for node in nodes for ancestor in graph.ancestors(node)}
+    held = sum(math.prod(traced_shape(node)) for node in graph.operations if node in needed)
+    return WholeCosts(forward_operations(graph, nodes), max(1, held))
+
+
+def batch_units(costs: Costs, copies: int = 1) -> int:
     """Return how many units a CPU climbs together."""
-    return int(max(1, min(BATCH_UNITS, BATCH_NUMBERS // crop.activations)))
+    images = min(BATCH_UNITS, BATCH_NUMBERS // costs.activations)
+    return int(max(1, images // copies))
 
 
-def block_units(crop: Crop) -> int:
+def block_units(costs: Costs, copies: int = 1) -> int:
     """Return how many units a block holds: a whole number of batches."""
-    batch = batch_units(crop)
-    step = 2 * max(1, crop.operations)  # forward and backward
-    return batch * int(max(1, min(BLOCK_UNITS, BLOCK_OPERATIONS / step) // batch))
+    batch = batch_units(costs, copies)
+    step = 2 * max(1, costs.operations)  # forward and backward
+    return batch * int(max(1, min(BLOCK_UNITS, BLOCK_OPERATIONS / step) // (batch * copies)))
 
 
-def batches(units: Sequence[int], crop: Crop, device: str) -> list[Sequence[int]]:
+def batches(units: Sequence[int], costs: Costs, device: str, copies: int = 1) -> list[Sequence[int]]:
     """Return the units of a block as they are climbed together on a kind of device."""
-    size = batch_units(crop) if device == "cpu" else len(units)
+    size = batch_units(costs, copies) if device == "cpu" else len(units)
     return [units[start : start + size] for start in range(0, len(units), size)]

@@ -26,9 +26,15 @@ from pipeline.store.layout import Layout
 if TYPE_CHECKING:
     from torch import fx
 
+    from pipeline.ascent.constraints import Constraint
     from pipeline.ascent.inits import Init
-    from pipeline.ascent.objectives import Objective
     from pipeline.ascent.optimizers import Optimizer
+    from pipeline.ascent.parameterizations import Parameterization
+    from pipeline.ascent.plan import Costs
+    from pipeline.ascent.regularizers import Regularizer
+    from pipeline.ascent.scoring import Plan, Scorer
+    from pipeline.ascent.smoothing import Smoothing
+    from pipeline.ascent.transforms import Transform
     from pipeline.images.image_sets import ImageSet
     from pipeline.networks.cropping import Crop
     from pipeline.networks.graph import Graph
@@ -39,6 +45,7 @@ if TYPE_CHECKING:
     from pipeline.tracking import Start
 
 
+COPIES = "copies"  # a setting of all inits
 Group = Mapping[str, Any]  # one configuration group as plain data, with its _target_
 
 
@@ -239,11 +246,57 @@ class Parts:
         Raises:
             ConfigError: there is none.
         """
-        if not self.config.init:
+        if not chosen(self.config.init):
             raise ConfigError(
                 "init: the list is empty; choose one or more, as in init=[zeros,noise]"
             )
-        return {name: build(node, f"init.{name}") for name, node in self.config.init.items()}
+        return self._built("init")
+
+    @property
+    def copies(self) -> int:
+        """How many images of each unit are climbed from every init."""
+        return copies(self.config)
+
+    def _built(self, group: str) -> dict[str, Any]:
+        """Return the options chosen in a group that is a list, by name."""
+        options = chosen(getattr(self.config, group))
+        return {name: build(option, f"{group}.{name}") for name, option in options.items()}
+
+    @cached_property
+    def scoring(self) -> Plan:
+        """What is climbed: objectives, size of whole images, gradient rule."""
+        from pipeline.ascent.scoring import Plan
+
+        size = whole_size(self.config.ascent.size, self.images.size)
+        rule = build(self.config.gradient, "gradient")
+        plan = Plan(self._built("objective"), self.copies, size, rule)
+        plan.check()
+        return plan
+
+    @cached_property
+    def parameterization(self) -> dict[str, Parameterization]:
+        """The pieces of the parameterization, by name."""
+        return self._built("parameterization")
+
+    @cached_property
+    def constraint(self) -> Constraint:
+        """The constraint."""
+        return build(self.config.constraint, "constraint")
+
+    @cached_property
+    def regularizers(self) -> dict[str, Regularizer]:
+        """The regularizers by name."""
+        return self._built("regularizer")
+
+    @cached_property
+    def smoothings(self) -> dict[str, Smoothing]:
+        """What smooths between steps, by name."""
+        return self._built("smoothing")
+
+    @cached_property
+    def transforms(self) -> dict[str, Transform]:
+        """The transforms by name, in the order in which they are applied."""
+        return self._built("transform")
 
     @cached_property
     def optimizer(self) -> Optimizer:
@@ -272,22 +325,77 @@ class Parts:
             self._crops[layer.node] = Crop(self.graph, layer.node, plan.size, plan.position)
         return self._crops[layer.node]
 
-    def objective(self, layer: Layer) -> Objective:
-        """Return the objective for one layer, on the runner's device."""
-        from torch.nn import Module
+    def costs(self, layer: Layer) -> Costs:
+        """Return what one score of a layer takes, by which ascents are planned."""
+        return self.crop(layer) if self.scoring.of_fields else self._whole(layer)
 
+    def _whole(self, layer: Layer) -> Costs:
+        from pipeline.ascent.plan import whole_costs
+
+        sized = self._sized_network.sized(self.scoring.size)
+        names = self.scoring.layer_names(layer)
+        return whole_costs(sized.graph, [found.node for found in sized.layers(names)])
+
+    def image_size(self, layer: Layer) -> tuple[int, int]:
+        """Return height and width of the images that are climbed for a layer."""
+        box = self.canvas(layer).box
+        return (box.height, box.width) if self.scoring.of_fields else self.scoring.size
+
+    def climbed_units(self, layer: Layer) -> list[int]:
+        """Return the units whose images are climbed: those asked for, or the layer as a whole."""
+        return self.units[layer.name] if self.scoring.per_unit else [WHOLE_LAYER]
+
+    def scorer(self, layer: Layer) -> Scorer:
+        """Return what scores images for a layer, on the runner's device."""
         self.runner.place(self.network.module)
-        group = build(self.config.objective, "objective")
-        objective: Any = complete(group, "objective", self.graph, layer)
-        # What the objective made of the weights is where these were when the network was traced.
-        if not isinstance(objective, Module):
-            raise ConfigError(
-                f"objective: '{self.config.objective['_target_']}' must return a torch.nn.Module,"
-                " which can be moved to a device and be computed in another precision"
-            )
-        return cast("Objective", self.runner.place(objective.eval()))
+        scorer: Any = self.scoring.scorer(self._sized_network, layer)
+        return cast("Scorer", self.runner.place(scorer.eval()))
 
     def option(self, group: str) -> str:
-        """Return the name of the option chosen in a group: its target's name."""
-        target = str(getattr(self.config, group)["_target_"])
-        return target.rpartition(".")[2]
+        """Return the name of what is chosen in a group; several are joined by a plus."""
+        options = getattr(self.config, group)
+        if "_target_" in options:
+            return str(options["_target_"]).rpartition(".")[2]
+        return "+".join(chosen(options)) or "none"
+
+
+WHOLE_LAYER = -1  # stands for a unit where an objective is the layer's as a whole
+
+
+def chosen(options: Mapping[str, Any]) -> dict[str, Group]:
+    """Return the options of a group that is a list, without settings that all of them share."""
+    return {name: option for name, option in options.items() if name != COPIES}
+
+
+def copies(config: Config) -> int:
+    """Return how many images of each unit are climbed from every init.
+
+    Raises:
+        ConfigError: it is no positive number.
+    """
+    count = config.init.get(COPIES, 1)
+    if not isinstance(count, int) or isinstance(count, bool) or count < 1:
+        raise ConfigError(f"init.copies: {count!r} is not a positive number; use 1 or more")
+    return count
+
+
+def whole_size(size: Any, default: tuple[int, int]) -> tuple[int, int]:
+    """Return height and width of whole images.
+
+    Args:
+        size: a side in pixels, height and width, or ``None``.
+        default: height and width where none are given.
+
+    Raises:
+        ConfigError: it is none of these.
+    """
+    if size is None:
+        return default
+    sides = [size, size] if isinstance(size, int) else size
+    fits = isinstance(sides, list) and len(sides) == 2
+    if not fits or not all(isinstance(n, int) and not isinstance(n, bool) and n > 0 for n in sides):
+        raise ConfigError(
+            f"ascent.size: {size!r} is not a side in pixels, height and width such as [240,320],"
+            " or null"
+        )
+    return (sides[0], sides[1])

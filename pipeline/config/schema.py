@@ -34,6 +34,18 @@ class SearchConfig:
 
 
 @dataclass
+class AscentConfig:
+    """What is climbed besides what the groups say.
+
+    Attributes:
+        size: side of the images in pixels, or height and width, where the objective looks at whole
+            images; the size of the image set by default.
+    """
+
+    size: Any = None
+
+
+@dataclass
 class FiguresConfig:
     """Which figures are drawn, and how.
 
@@ -85,7 +97,13 @@ class Config:
     images: dict[str, Any] = field(default_factory=dict[str, Any])
     objective: dict[str, Any] = field(default_factory=dict[str, Any])
     init: dict[str, Any] = field(default_factory=dict[str, Any])
+    parameterization: dict[str, Any] = field(default_factory=dict[str, Any])
+    constraint: dict[str, Any] = field(default_factory=dict[str, Any])
     optimizer: dict[str, Any] = field(default_factory=dict[str, Any])
+    regularizer: dict[str, Any] = field(default_factory=dict[str, Any])
+    smoothing: dict[str, Any] = field(default_factory=dict[str, Any])
+    transform: dict[str, Any] = field(default_factory=dict[str, Any])
+    gradient: dict[str, Any] = field(default_factory=dict[str, Any])
     runner: dict[str, Any] = field(default_factory=dict[str, Any])
     tracking: dict[str, Any] = field(default_factory=dict[str, Any])
     layers: Any = "all"
@@ -96,6 +114,7 @@ class Config:
     seed: int = 0
     precision: str = "float32"
     search: SearchConfig = field(default_factory=SearchConfig)
+    ascent: AscentConfig = field(default_factory=AscentConfig)
     figures: FiguresConfig = field(default_factory=FiguresConfig)
     training: TrainingConfig = field(default_factory=TrainingConfig)
     collect: CollectConfig = field(default_factory=CollectConfig)

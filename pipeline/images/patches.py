@@ -23,3 +23,12 @@ def cut_patch(
     down, across = rows.start - top, columns.start - left
     patch[:, down : down + seen.shape[1], across : across + seen.shape[2]] = seen
     return patch
+
+
+def centered(
+    image: Float[Tensor, "3 height width"], size: tuple[int, int]
+) -> Float[Tensor, "3 rows columns"]:
+    """Return the middle of an image at some size, surrounded by zeros where it is smaller."""
+    (height, width), (rows, columns) = image.shape[1:], size
+    top, left = (height - rows) // 2, (width - columns) // 2
+    return cut_patch(image, (top, left, top + rows, left + columns))

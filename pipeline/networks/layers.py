@@ -2,7 +2,8 @@
 
 A layer is one module of the network, called once; its units are the channels of its output. The
 response of a unit is the module's own output, before any nonlinearity that follows. Layers are
-named by torch's dotted module names or, for convolutions, ``convN`` in call order, from 1.
+named by torch's dotted module names or, for convolutions, ``convN`` in call order, from 1; the last
+of any network is ``output``, whose units are its classes.
 """
 
 from __future__ import annotations
@@ -16,8 +17,10 @@ from torch import Tensor, fx, nn
 
 from pipeline.errors import ConfigError, nearest
 from pipeline.networks.graph import Graph
-from pipeline.networks.nodes import operation_name
+from pipeline.networks.nodes import operation_name, traced_shape
 from pipeline.networks.receptive_fields import center
+
+OUTPUT = "output"  # names the last layer of any network
 
 
 @dataclass(frozen=True)
@@ -125,6 +128,8 @@ def _find(graph: Graph, name: str, convs: dict[str, Layer], network: str) -> Lay
     if name in convs:
         return convs[name]
     modules = [module for module, _ in graph.module.named_modules() if module]
+    if name == OUTPUT and name not in modules:
+        return _output(graph, network)
     if name not in modules:
         raise ConfigError(
             f"layers: '{name}' is not in {network}, which has {_describe(list(convs.values()))}"
@@ -140,6 +145,17 @@ def _find(graph: Graph, name: str, convs: dict[str, Layer], network: str) -> Lay
             " is not one map; name a layer inside or behind it"
         )
     return _layer(graph, name, name, exits.pop())
+
+
+def _output(graph: Graph, network: str) -> Layer:
+    """Return the last layer of a network, whose units are classes."""
+    last = graph.traced.graph.output_node().args[0]
+    if not isinstance(last, fx.Node) or len(traced_shape(last)) != 2:
+        raise ConfigError(
+            f"layers: the output of {network} is not one number per class, so that there is no"
+            f" layer '{OUTPUT}'; name a layer of the network"
+        )
+    return _layer(graph, OUTPUT, OUTPUT, last)
 
 
 def _belongs(node: fx.Node, module: str) -> bool:

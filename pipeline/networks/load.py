@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from importlib.resources import as_file, files
 from typing import Any
@@ -47,6 +47,18 @@ class Network:
     digest: str
     missing: frozenset[str] = frozenset()
     input_size: tuple[int, int] | None = None
+
+    def sized(self, size: tuple[int, int]) -> Network:
+        """Return the same network traced at another size of its images."""
+        if size == (self.input_size or self.preprocessing.input_size):
+            return self
+        if size not in self._others:
+            self._others[size] = replace(self, input_size=size)
+        return self._others[size]
+
+    @cached_property
+    def _others(self) -> dict[tuple[int, int], Network]:
+        return {}
 
     @property
     def identity(self) -> str:

@@ -14,6 +14,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, fx, nn
 
 from pipeline.networks.cropping import Crop, UncroppableError, crop_network
+from pipeline.networks.gradient_rules import PLAIN, GradientRule, apply_rule
 from pipeline.networks.graph import Graph
 from pipeline.networks.layers import Layer
 from pipeline.networks.lowering import lower
@@ -33,12 +34,21 @@ class UnitNetwork(nn.Module):
         node: the layer's node.
         canvas: the whole input and the position of the unit on the layer's map.
         plain: leave out lowering, so that gradients are those of the network to the last bit.
+        rule: how gradients pass ReLU and max pooling.
 
     Attributes:
         input_size: height and width of the receptive field, in pixels.
     """
 
-    def __init__(self, graph: Graph, node: fx.Node, canvas: Canvas, *, plain: bool = False) -> None:
+    def __init__(
+        self,
+        graph: Graph,
+        node: fx.Node,
+        canvas: Canvas,
+        *,
+        plain: bool = False,
+        rule: GradientRule = PLAIN,
+    ) -> None:
         super().__init__()
         self.canvas = canvas
         self.input_size = (canvas.box.height, canvas.box.width)
@@ -52,6 +62,8 @@ class UnitNetwork(nn.Module):
             log.info("%s: asked through the whole network, as %s", node.name, error)
             network, plain = graph.truncated([node]), True  # shares the network's modules
             own, position, seen = None, canvas.position, Box(0, 0, *canvas.size)
+        if not rule.is_plain:
+            apply_rule(network, rule)
         # Where the field reaches beyond the input, that part of an image is not looked at.
         box = canvas.box
         self.margins = (
@@ -154,10 +166,10 @@ def own_unit(network: fx.GraphModule) -> OwnKernel | None:
     return OwnKernel(module)
 
 
-def unit_network(graph: Graph, layer: Layer) -> UnitNetwork:
-    """Return the unit network of a layer.
+def unit_network(graph: Graph, layer: Layer, rule: GradientRule = PLAIN) -> UnitNetwork:
+    """Return the unit network of a layer, whose gradients pass ReLU and max pooling by a rule.
 
     For a layer whose units do not all see the same (behind global pooling, attention, adaptive
     pooling) the unit is the one at the center of the map, for which the image set is searched too.
     """
-    return UnitNetwork(graph, layer.node, smallest_canvas(graph, layer.node))
+    return UnitNetwork(graph, layer.node, smallest_canvas(graph, layer.node), rule=rule)

@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from jaxtyping import Float, Int
 
 from pipeline.ascent.plan import block_units
-from pipeline.config.build import code_digest
+from pipeline.config.build import WHOLE_LAYER, Group, chosen, code_digest
 from pipeline.networks.layers import Layer
 from pipeline.session.searched import extremes_result, own_code
 from pipeline.session.session import Session
@@ -39,17 +40,24 @@ def all_climbs(session: Session) -> list[Climb]:
         find_climb(session, layer, init, precision)
         for layer in session.parts.layers
         for init in session.parts.inits
-        for precision in (session.parts.config.precision, EXACT)
+        for precision in precisions(session)
     ]
+
+
+def precisions(session: Session) -> list[str]:
+    """Return the precisions that are climbed in: float64 too where ascents are correlated."""
+    parts = session.parts
+    correlated = len(parts.inits) > 1 or parts.copies > 1
+    return [parts.config.precision, *([EXACT] if correlated else [])]
 
 
 def missing_bytes(session: Session) -> int:
     """Return how much is still to be written: two images per unit, float32 or float64, and more."""
     needed = 0
     for climb in all_climbs(session):
-        box = session.parts.canvas(climb.layer).box
+        height, width = session.parts.image_size(climb.layer)
         units = sum(len(climb.blocks[item]) for item in climb.result.missing())
-        image = box.height * box.width * 3 * 4
+        image = session.parts.copies * height * width * 3 * 4
         needed += units * image * (3 if climb.precision == EXACT else 2)
     return needed
 
@@ -67,79 +75,171 @@ def find_climb(session: Session, layer: Layer, init: str, precision: str | None 
     """
     parts = session.parts
     precision = precision or parts.config.precision
-    units = parts.units[layer.name]
+    units = parts.climbed_units(layer)
     if precision == EXACT:
         units = units[:: max(1, len(units) // FLOOR_UNITS)][:FLOOR_UNITS]
-    plan = parts.canvas(layer)
-    size = block_units(parts.crop(layer))
+    size = block_units(parts.costs(layer), parts.copies)
     starts = range(0, len(units), size)
     blocks = {f"block-{n:04d}": units[at : at + size] for n, at in enumerate(starts)}
-    described = parts.inits[init]
     determined_by: dict[str, Any] = {
-        "weights": parts.network.digest,
-        "module": layer.module,
-        "canvas": [*plan.size, *plan.position, *plan.box],
+        "layer": layer.module,
         "units": list(units),
+        "copies": parts.copies,
         "block": size,
         "precision": precision,
-        "init": parts.config.init[init],
-        "contents": described.contents,
-        "preprocessing": parts.network.preprocessing.settings(),
-        "objective": parts.config.objective,
-        "optimizer": parts.config.optimizer,
-        "seed": parts.config.seed,
-        "code": [
-            code_digest(group)
-            for group in (parts.config.init[init], parts.config.objective, parts.config.optimizer)
-        ],
+        **settings_of_images(session, layer),
+        **settings_of_init(session, layer, init),
+        **settings_of_treatment(session, layer),
+        "optimizer": with_code(parts.config.optimizer),
     }
-    determined_by |= own_code(session)
-    if described.needs_top_patches:
-        determined_by["top_patches"] = extremes_result(session, layer).key
     stage = "ascent_float64" if precision == EXACT else "ascent"
     name = f"{layer.name}/{init}"
     result = session.result(stage, layer.name, name, determined_by, list(blocks))
     return Climb(layer, init, units, precision, blocks, result)
 
 
+# What determines results, as plain data.
+
+
+def with_code(group: Group) -> dict[str, Any]:
+    """Return a configuration group with the digest of its code, if that is a user's own."""
+    digest = code_digest(group)
+    return dict(group) if digest is None else {**group, "code": digest}
+
+
+def settings_of_images(session: Session, layer: Layer) -> dict[str, Any]:
+    """Return what determines the network and the images that are climbed for a layer."""
+    parts = session.parts
+    settings: dict[str, Any] = {
+        "weights": parts.network.digest,
+        "preprocessing": parts.network.preprocessing.settings(),
+        "seed": parts.config.seed,
+        "whole": None if parts.scoring.of_fields else list(parts.scoring.size),
+        **own_code(session),
+    }
+    if parts.scoring.of_fields:
+        plan = parts.canvas(layer)
+        settings["canvas"] = [*plan.size, *plan.position, *plan.box]
+    return settings
+
+
+def settings_of_init(session: Session, layer: Layer, init: str) -> dict[str, Any]:
+    """Return what determines the starting images.
+
+    Raises:
+        ConfigError: the init is one of units, and what is climbed is a layer as a whole.
+    """
+    parts, described = session.parts, session.parts.inits[init]
+    settings: dict[str, Any] = {
+        "init": with_code(parts.config.init[init]),
+        "contents": described.contents,
+    }
+    if described.needs_top_patches:
+        settings["top_patches"] = extremes_result(session, layer).key
+    return settings
+
+
+def settings_of_treatment(session: Session, layer: Layer) -> dict[str, Any]:
+    """Return what determines scores, and what images go through between start and score."""
+    parts, config = session.parts, session.parts.config
+    lists = ("objective", "parameterization", "regularizer", "smoothing", "transform")
+    # Transforms are applied in their order, which sorted keys would lose.
+    settings: dict[str, Any] = {
+        group: [[name, with_code(o)] for name, o in chosen(getattr(config, group)).items()]
+        for group in lists
+    }
+    settings["constraint"] = with_code(config.constraint)
+    settings["gradient"] = with_code(config.gradient)
+    settings["contents of objectives"] = [
+        objective.contents for objective in parts.scoring.objectives.values()
+    ]
+    if parts.constraint.needs_patches:
+        settings["natural patches"] = extremes_result(session, layer).key
+    if any(piece.needs_images for piece in parts.parameterization.values()):
+        settings["pictures"] = dict(session.images.settings)
+    return settings
+
+
+# Tables.
+
+
 def ascents(session: Session) -> pd.DataFrame:
-    """Return the table of ascents: one row per layer, init and unit."""
+    """Return the table of ascents: one row per layer, init, unit and copy."""
     frames = []
     for climb in main_climbs(session):
-        units, responses, status = read_responses(climb)
+        found = read_responses(climb)
         table = {
             **_identity(session, climb),
-            "unit": units,
-            "steps": responses.shape[1] - 1,
-            "start_response": responses[:, 0],
-            "final_response": responses[:, -1],
-            "status": status,
+            "unit": found.units,
+            "copy": found.copies,
+            "parameterization": session.parts.option("parameterization"),
+            "constraint": session.parts.option("constraint"),
+            "steps": found.responses.shape[1] - 1,
+            "start_response": found.responses[:, 0],
+            "final_response": found.responses[:, -1],
+            "start_norm": found.norms[:, 0],
+            "final_norm": found.norms[:, 1],
+            "start_contrast": found.contrasts[:, 0],
+            "final_contrast": found.contrasts[:, 1],
+            "budget": found.budgets,
+            "status": found.status,
         }
         frames.append(pd.DataFrame(table, columns=list(COLUMNS["ascents"])))
     return pd.concat(frames, ignore_index=True)
 
 
 def trajectories(session: Session) -> pd.DataFrame:
-    """Return the table of trajectories: one row per layer, init, unit and step."""
+    """Return the table of trajectories: one row per layer, init, unit, copy and step."""
     frames = []
     for climb in main_climbs(session):
-        units, responses, _ = read_responses(climb)
+        found = read_responses(climb)
+        count, steps = found.responses.shape
         table = {
             **_identity(session, climb),
-            "unit": units.repeat(responses.shape[1]),
-            "step": np.tile(np.arange(responses.shape[1]), len(units)),
-            "response": responses.ravel(),
+            "unit": found.units.repeat(steps),
+            "copy": found.copies.repeat(steps),
+            "step": np.tile(np.arange(steps), count),
+            "response": found.responses.ravel(),
         }
         frames.append(pd.DataFrame(table, columns=list(COLUMNS["trajectories"])))
     return pd.concat(frames, ignore_index=True)
 
 
-def read_responses(climb: Climb) -> tuple[np.ndarray, np.ndarray, list[str]]:
-    """Return unit numbers, responses by step [units, steps + 1] and status of a finished climb."""
-    parts = [climb.result.read(item, ("units", "responses")) for item in climb.result.items]
-    units = np.concatenate([arrays["units"] for arrays, _ in parts])
-    responses = np.concatenate([arrays["responses"] for arrays, _ in parts])
-    return units, responses, [status for _, notes in parts for status in notes["status"]]
+@dataclass(frozen=True)
+class Responses:
+    """What a finished climb reached.
+
+    Attributes:
+        units: one per image.
+        copies: number of each image among those of its unit.
+        responses: the score before every step and after the last.
+        norms: L2 norm of the start and of the image.
+        contrasts: RMS contrast of the start and of the image.
+        budgets: what the constraint allowed each image; NaN where that is no one number.
+        status: per image, as in the table of ascents.
+    """
+
+    units: Int[np.ndarray, " images"]
+    copies: Int[np.ndarray, " images"]
+    responses: Float[np.ndarray, "images steps_and_one"]
+    norms: Float[np.ndarray, "images 2"]
+    contrasts: Float[np.ndarray, "images 2"]
+    budgets: Float[np.ndarray, " images"]
+    status: list[str]
+
+    @property
+    def of_units(self) -> bool:
+        """Whether there is an image for every unit, and not for the layer as a whole."""
+        return not (self.units == WHOLE_LAYER).any()
+
+
+def read_responses(climb: Climb) -> Responses:
+    """Return what a finished climb reached."""
+    names = ("units", "copies", "responses", "norms", "contrasts", "budgets")
+    parts = [climb.result.read(item, names) for item in climb.result.items]
+    joined = {name: np.concatenate([arrays[name] for arrays, _ in parts]) for name in names}
+    status = [status for _, notes in parts for status in notes["status"]]
+    return Responses(status=status, **joined)
 
 
 def _identity(session: Session, climb: Climb) -> dict[str, Any]:

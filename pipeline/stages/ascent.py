@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import threading
 from collections.abc import Callable, Sequence
@@ -16,10 +15,10 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from pipeline.ascent.inits import Request
+from pipeline.analysis.contrast import contrasts, norms
 from pipeline.ascent.loop import NOT_FINITE, ZERO_GRADIENT, ascend
-from pipeline.ascent.objectives import Objective
 from pipeline.ascent.plan import batches
+from pipeline.ascent.scoring import Score, Scorer
 from pipeline.networks.layers import Layer
 from pipeline.session.climbed import (
     EXACT,
@@ -30,8 +29,8 @@ from pipeline.session.climbed import (
     read_responses,
     trajectories,
 )
-from pipeline.session.searched import read_patches
 from pipeline.session.session import Session
+from pipeline.session.treated import Beginnings
 from pipeline.store.results import Arrays
 
 log = logging.getLogger(__name__)
@@ -99,12 +98,13 @@ class Ascent:
 
     def __init__(self, session: Session) -> None:
         self.session = session
-        self.objectives = _Objectives(session)
+        self.scorers = _Scorers(session)
+        self.beginnings = Beginnings(session)
 
     def operations(self, block: Block) -> int:
         """Return how many operations a block takes, as weighed against others."""
-        crop = self.session.parts.crop(block.climb.layer)
-        return len(block.units) * crop.operations * (4 if block.climb.precision == EXACT else 1)
+        costs = self.session.parts.costs(block.climb.layer)
+        return self.size(block) * costs.operations * (4 if block.climb.precision == EXACT else 1)
 
     def needed(self, block: Block) -> bool:
         """Say whether a block is not in the store."""
@@ -112,13 +112,14 @@ class Ascent:
 
     def size(self, block: Block) -> int:
         """Return how many images a block holds."""
-        return len(block.units)
+        return len(block.units) * self.session.parts.copies
 
     def parts(self, block: Block) -> list[Batch]:
         """Return the batches of a block, as they are climbed on this device."""
-        crop = self.session.parts.crop(block.climb.layer)
+        parts = self.session.parts
         device = _device(self.session, block.climb.precision).type
-        return [Batch(block.climb, units) for units in batches(block.units, crop, device)]
+        together = batches(block.units, parts.costs(block.climb.layer), device, parts.copies)
+        return [Batch(block.climb, units) for units in together]
 
     def load(self, batch: Batch) -> Batch:
         """Return the batch itself: its starting images are made where it is climbed."""
@@ -126,7 +127,7 @@ class Ascent:
 
     def run(self, batch: Batch) -> tuple[Arrays, list[str]]:
         """Climb one batch."""
-        return _climb_batch(self.session, batch, self.objectives)
+        return _climb_batch(self.session, batch, self.scorers, self.beginnings)
 
     def begin(self, block: Block) -> Climbed:
         """Return what gathers a block."""
@@ -155,74 +156,70 @@ class Climbed:
         self.block.climb.result.write(self.block.name, whole, {"status": self.status})
 
 
-class _Objectives:
-    """The objectives of the layers at work, each built once; threads at work share them."""
+class _Scorers:
+    """What scores the layers at work, each built once; threads at work share them."""
 
     def __init__(self, session: Session) -> None:
         self.session = session
         self.lock = threading.Lock()
         self.build = lru_cache(maxsize=2)(self._build)
 
-    def __call__(self, layer: Layer, precision: str) -> Objective:
+    def __call__(self, layer: Layer, precision: str) -> Scorer:
         with self.lock:
             return self.build(layer, precision)
 
-    def _build(self, layer: Layer, precision: str) -> Objective:
-        objective = self.session.parts.objective(layer)
+    def _build(self, layer: Layer, precision: str) -> Scorer:
+        scorer = self.session.parts.scorer(layer)
         if precision not in (EXACT, "bfloat16"):
-            return objective
+            return scorer
         device = _device(self.session, precision)
-        module = cast("torch.nn.Module", objective)  # as Parts.objective makes sure
+        module = cast("torch.nn.Module", scorer)
         converted: Any = deepcopy(module).to(device, getattr(torch, precision))
         return converted if precision == EXACT else Rounded(converted)
 
 
 class Rounded:
-    """An objective that computes in bfloat16 on images that are kept in float32."""
+    """What scores in bfloat16 images that are kept in float32."""
 
-    def __init__(self, objective: Objective) -> None:
-        self.objective = objective
-        self.input_size = objective.input_size
+    def __init__(self, scorer: Scorer) -> None:
+        self.scorer = scorer
+        self.input_size, self.any_size = scorer.input_size, scorer.any_size
 
-    def __call__(
-        self, images: Float[Tensor, "batch 3 height width"], units: Int[Tensor, " batch"], /
-    ) -> Float[Tensor, " batch"]:
-        """Return one score per image."""
-        return self.objective(images.to(torch.bfloat16), units).to(images.dtype)
+    def begin(
+        self, starts: Float[Tensor, "batch 3 height width"], units: Int[Tensor, " batch"]
+    ) -> Score:
+        """Return the score of ascents from some starts."""
+        score = self.scorer.begin(starts.to(torch.bfloat16), units)
+        return lambda images, units: score(images.to(torch.bfloat16), units).to(images.dtype)
 
 
 def _climb_batch(
-    session: Session, batch: Batch, objectives: _Objectives
+    session: Session, batch: Batch, scorers: _Scorers, beginnings: Beginnings
 ) -> tuple[Arrays, list[str]]:
-    parts, climb = session.parts, batch.climb
-    objective = objectives(climb.layer, climb.precision)
-
-    def patches(wanted: Sequence[int], rank: int, sign: int) -> torch.Tensor:
-        return read_patches(session, climb.layer, wanted, rank, sign)
-
-    request = Request(
-        batch.units,
-        objective.input_size,
-        [_generator(session, climb, unit) for unit in batch.units],
-        parts.network.preprocessing,
-        patches,
-    )
-    starts = parts.inits[climb.init].start(request)
+    climb = batch.climb
+    scorer = scorers(climb.layer, climb.precision)
     device = _device(session, climb.precision)
+    kind = torch.float64 if climb.precision == EXACT else torch.float32
+    start = beginnings(climb.layer, climb.init, batch.units, scorer, device, kind)
+    units = torch.tensor(start.units, device=device)
     done = ascend(
-        objective,
-        torch.tensor(batch.units, device=device),
-        starts.to(
-            device=device, dtype=torch.float64 if climb.precision == EXACT else torch.float32
-        ),
-        parts.optimizer,
-        check=parts.runner.check,
+        scorer.begin(start.images, units),
+        units,
+        start.parameters,
+        session.parts.optimizer,
+        start.treatment,
+        check=session.parts.runner.check,
     )
+    starts, images = done.starts.cpu().numpy(), done.images.cpu().numpy()
     arrays = {
-        "units": np.array(batch.units),
-        "starts": starts.numpy(),
-        "images": done.images.cpu().numpy(),
+        "units": np.array(start.units),
+        "copies": np.array(start.copies),
+        "starts": starts.astype(np.float32),
+        "images": images,
         "responses": done.responses.cpu().numpy(),
+        "norms": np.stack([norms(starts), norms(images)], 1),
+        "contrasts": np.stack([contrasts(starts), contrasts(images)], 1),
+        "budgets": start.budgets.cpu().numpy(),
     }
     return arrays, done.status
 
@@ -230,16 +227,6 @@ def _climb_batch(
 def _device(session: Session, precision: str) -> torch.device:
     device = session.parts.runner.device
     return torch.device("cpu") if device.type == "mps" and precision == EXACT else device
-
-
-def _generator(session: Session, climb: Climb, unit: int) -> torch.Generator:
-    """Return random numbers of one work item's own, whatever order or process it is done in."""
-    parts = session.parts
-    identity = (
-        f"{parts.config.seed}/{parts.network.digest}/{climb.layer.module}/{climb.init}/{unit}"
-    )
-    seed = int.from_bytes(hashlib.sha256(identity.encode()).digest()[:8], "big") >> 1
-    return torch.Generator().manual_seed(seed)
 
 
 def _warn(climb: Climb) -> None:
@@ -253,12 +240,12 @@ def _warn(climb: Climb) -> None:
             " optimizer.lr"
         ),
     }
-    units, _, found = read_responses(climb)
+    found = read_responses(climb)
     for status, say in advice.items():
-        failed = [
-            unit for unit, reason in zip(units.tolist(), found, strict=True) if reason == status
-        ]
+        pairs = zip(found.units.tolist(), found.status, strict=True)
+        failed = list(dict.fromkeys(unit for unit, reason in pairs if reason == status))
         if failed:
             shown = ", ".join(map(str, failed[:10]))
             more = f" and {len(failed) - 10} more" if len(failed) > 10 else ""
-            log.warning("%s: %s", climb.layer.name, say(f"unit {shown}{more}"))
+            named = f"unit {shown}{more}" if found.of_units else "the layer as a whole"
+            log.warning("%s: %s", climb.layer.name, say(named))

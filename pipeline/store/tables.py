@@ -12,14 +12,15 @@ from pipeline.store.files import write_whole
 _COLUMNS = {
     "top_patches": "model layer unit sign rank image row column response top left bottom right"
     " inside",
-    "ascents": "model layer unit init objective optimizer steps start_response final_response"
+    "ascents": "model layer unit copy init objective parameterization constraint optimizer steps"
+    " start_response final_response start_norm final_norm start_contrast final_contrast budget"
     " status",
-    "trajectories": "model layer unit init step response",
-    "correlations": "model layer unit init_a init_b r null_r status",
+    "trajectories": "model layer unit copy init step response",
+    "correlations": "model layer unit copy init_a init_b r null_r status",
     "correlation_summary": "model layer init_a init_b units undefined median mean q25 q75"
     " ci_low ci_high null_median floor",
     # Of several runs; a job is named by the settings in which they differ.
-    "sweep_correlations": "job model weights objective optimizer seed precision layer unit init_a"
+    "sweep_correlations": "job model weights objective optimizer seed precision layer unit copy init_a"
     " init_b r null_r status",
     "sweep_summary": "job model weights objective optimizer seed precision layer init_a init_b"
     " units undefined median mean q25 q75 ci_low ci_high null_median floor",

@@ -234,7 +234,7 @@ class _Builder:
         """Copy a node so that it writes over nothing: others may read the same part."""
         known = {**self.copies, **sources}
         if node.op == "call_module":
-            module = _frozen(self.graph.modules[str(node.target)])
+            module = frozen(self.graph.modules[str(node.target)])
             if overwrites(node, module):
                 module.inplace = False
             arguments = map_arg(node.args, lambda other: known[other])
@@ -252,7 +252,7 @@ class _Builder:
         return copied
 
 
-def _frozen(module: nn.Module) -> Any:
+def frozen(module: nn.Module) -> Any:
     """Return a module with the same weights that asks for none of their gradients."""
     if isinstance(module, Opaque):
         return module  # holds the whole network

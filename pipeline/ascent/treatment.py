@@ -1,0 +1,115 @@
+"""Treatment: what happens to images on their way to the network and between steps.
+
+parameters -> (parameterization) -> values -> (constraint) -> image -> (transforms) -> network. The
+image is what is scored after the last step and stored; transforms are only what the network sees
+on the way there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from pipeline.ascent.parameterizations import PIXELS, Space
+from pipeline.ascent.regularizers import Regularizer
+from pipeline.ascent.smoothing import Smoothing
+from pipeline.ascent.transforms import Transform, fit
+
+Images = Float[Tensor, "batch 3 height width"]
+
+
+@dataclass(frozen=True)
+class Treatment:
+    """What one batch of ascents goes through.
+
+    Attributes:
+        space: between parameters and images.
+        project: onto the constraint; ``None`` where there is none.
+        regularizers: whose weighted penalties are taken off the score that is climbed.
+        transforms: of the image before the network, drawn anew at every step.
+        smoothings: between steps.
+        seeds: one per image, from which transforms draw.
+        at_step: told of every step before it is taken.
+    """
+
+    space: Space = PIXELS
+    project: Callable[[Images], Images] | None = None
+    regularizers: Sequence[Regularizer] = ()
+    transforms: Sequence[Transform] = ()
+    smoothings: Sequence[Smoothing] = ()
+    seeds: Sequence[int] = field(default=(), repr=False)
+    at_step: Callable[[int], None] | None = None
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether parameters are the image, and the image is what the network sees."""
+        return self.space.is_identity and not (
+            self.project
+            or self.regularizers
+            or self.transforms
+            or self.smoothings
+            or self.at_step
+        )
+
+    def generators(self) -> list[torch.Generator]:
+        """Return the random numbers of the transforms from their beginning."""
+        return [torch.Generator().manual_seed(seed) for seed in self.seeds]
+
+    def image(self, parameters: Sequence[Tensor]) -> Images:
+        """Return the images that parameters stand for."""
+        values = self.space.decode(parameters)
+        return values if self.project is None else self.project(values)
+
+    def shown(self, images: Images, generators: Sequence[torch.Generator]) -> Images:
+        """Return what the network sees of images: transformed, and of their size again."""
+        size = (images.shape[2], images.shape[3])
+        for transform in self.transforms:
+            images = transform.apply(images, generators)
+        return fit(images, size) if self.transforms else images
+
+    def penalty(self, images: Images, starts: Images) -> Float[Tensor, " batch"] | None:
+        """Return what is taken off the score, weighted; ``None`` without regularizers."""
+        if not self.regularizers:
+            return None
+        return torch.stack(
+            [term.weight * term.penalty(images, starts) for term in self.regularizers]
+        ).sum(0)
+
+    def smoothed_gradients(
+        self, gradients: Sequence[Tensor], step: int, steps: int
+    ) -> Sequence[Tensor]:
+        """Return gradients as they are followed."""
+        for smoothing in self.smoothings:
+            if smoothing.gradient is not None:
+                gradients = [smoothing.gradient(gradient, step, steps) for gradient in gradients]
+        return gradients
+
+    @torch.no_grad()
+    def settle(self, parameters: Sequence[Tensor], step: int, steps: int) -> None:
+        """Smooth and project, in place, after the update of a step.
+
+        Pixels are put back onto the constraint, so that nothing piles up beyond it; what other
+        parameters stand for is projected wherever it is looked at.
+        """
+        smoothings = [smooth.image for smooth in self.smoothings if smooth.image is not None]
+        if smoothings:
+            values = self.space.decode(parameters)
+            images = values
+            for smooth in smoothings:
+                images = smooth(images, step, steps)
+            if images is not values:
+                _put(parameters, self.space.encode(images))
+        if self.project is not None and self.space.is_identity:
+            _put(parameters, [self.project(parameters[0])])
+
+
+def _put(parameters: Sequence[Tensor], values: Sequence[Tensor]) -> None:
+    for parameter, value in zip(parameters, values, strict=True):
+        parameter.copy_(value)
+
+
+PLAIN = Treatment()

@@ -1,0 +1,36 @@
+"""The picture that a setting names, or the bundled one."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import torch
+from jaxtyping import UInt8
+from torch import Tensor
+
+from pipeline.errors import ConfigError, ImageError
+from pipeline.images.bundled import bundled_photographs
+from pipeline.images.files import read_picture
+
+
+def chosen_picture(key: str, path: str | None) -> tuple[UInt8[Tensor, "3 height width"], str]:
+    """Return a picture as uint8 RGB, and the digest of its pixels.
+
+    Args:
+        key: of the setting, for messages.
+        path: a JPEG, PNG or WebP file; the bundled photograph of a cat if ``None``.
+
+    Raises:
+        ConfigError: there is no such file, or it cannot be decoded.
+    """
+    if path is None:
+        picture = torch.tensor(bundled_photographs()["chelsea"]).permute(2, 0, 1)
+    elif not Path(path).expanduser().is_file():
+        raise ConfigError(f"{key}: there is no file '{path}'; give the path of a picture")
+    else:
+        try:
+            picture = read_picture(Path(path).expanduser())
+        except ImageError as error:
+            raise ConfigError(f"{key}: '{path}' {error}") from error
+    return picture, hashlib.sha256(picture.contiguous().numpy().tobytes()).hexdigest()

@@ -1,0 +1,238 @@
+"""Gradient rules: other gradients of ReLU and of max pooling, for the same responses.
+
+The gradients that are handed down are those of what is minimized: where one is negative, the
+response rises with the number.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from typing import Any, Literal, cast
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, fx, nn
+
+from pipeline.errors import ConfigError, NetworkError, nearest
+from pipeline.networks.nodes import operation_name
+
+RELU_RULES = ("plain", "redirected", "guided")
+_AT = threading.local()  # the step that this thread is at
+
+
+def at_step(step: int) -> None:
+    """Tell the rules which step the ascent of this thread is at: some hold for the first only."""
+    _AT.step = step
+
+
+@dataclass(frozen=True)
+class GradientRule:
+    """How gradients pass ReLU and max pooling.
+
+    Attributes:
+        relu: ``plain``, ``redirected`` or ``guided``.
+        relu_steps: steps for which ReLU is redirected; ``None`` for all.
+        pool: ``plain``, or ``smooth``: shared out over the window instead of to its maximum.
+    """
+
+    relu: Literal["plain", "redirected", "guided"] = "plain"
+    relu_steps: int | None = None
+    pool: Literal["plain", "smooth"] = "plain"
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether gradients are those of the network."""
+        return self.relu == "plain" and self.pool == "plain"
+
+
+PLAIN = GradientRule()
+
+
+def plain() -> GradientRule:
+    """Gradients as they are."""
+    return PLAIN
+
+
+def redirected_relu(steps: int | None = 16) -> GradientRule:
+    """Let through, for the first steps, what would raise a silent number (Lucid).
+
+    Args:
+        steps: how many; ``null`` for all.
+    """
+    if steps is not None and steps < 1:
+        raise ConfigError(f"gradient.steps: {steps} is not positive; use 1 or more, or null")
+    return GradientRule("redirected", steps)
+
+
+def guided() -> GradientRule:
+    """Guided backpropagation (Springenberg et al. 2015)."""
+    return GradientRule("guided")
+
+
+def smooth_pooling(relu: str = "plain") -> GradientRule:
+    """Share the gradient of max pooling out over its window (Lucid's smooth pooling gradients).
+
+    Args:
+        relu: rule of ReLU beside it: ``plain``, ``redirected`` or ``guided``.
+    """
+    if relu not in RELU_RULES:
+        raise ConfigError(
+            f"gradient.relu: '{relu}' is not one of {', '.join(RELU_RULES)}{nearest(relu, RELU_RULES)}"
+        )
+    return GradientRule(relu, pool="smooth")  # type: ignore[arg-type]
+
+
+def apply_rule(network: fx.GraphModule, rule: GradientRule) -> None:
+    """Let the ReLUs and max poolings of a network pass gradients by a rule, in place.
+
+    Args:
+        network: whose modules are its own.
+        rule: what they are to do.
+
+    Raises:
+        NetworkError: there is nothing in the network that the rule is about.
+    """
+    changed = {"relu": 0, "pool": 0}
+    for node in network.graph.nodes:
+        if rule.relu != "plain" and _is_relu(network, node):
+            _call(network, node, RuledReLU(rule.relu, rule.relu_steps))
+            changed["relu"] += 1
+        pool = _max_pool(network, node)
+        if rule.pool == "smooth" and pool is not None:
+            _call(network, node, SmoothMaxPool(pool))
+            changed["pool"] += 1
+    lacking = [
+        name
+        for name, asked in (("relu", rule.relu != "plain"), ("pool", rule.pool != "plain"))
+        if asked and not changed[name]
+    ]
+    if lacking:
+        what = {"relu": "ReLU", "pool": "max pooling"}[lacking[0]]
+        raise NetworkError(
+            f"gradient.{lacking[0]}: the network has no {what} before the layer, whose gradient"
+            " could be another; use gradient=plain"
+        )
+    network.graph.lint()
+    network.recompile()
+
+
+def _call(network: fx.GraphModule, node: fx.Node, module: nn.Module) -> None:
+    name = f"{node.name}_ruled"
+    network.add_submodule(name, module)
+    node.op, node.target = "call_module", name
+    node.args, node.kwargs = (node.all_input_nodes[0],), {}
+
+
+def _is_relu(network: fx.GraphModule, node: fx.Node) -> bool:
+    if node.op == "call_module":
+        return isinstance(network.get_submodule(str(node.target)), nn.ReLU)
+    return node.op in ("call_function", "call_method") and operation_name(node) in ("relu", "relu_")
+
+
+def _max_pool(network: fx.GraphModule, node: fx.Node) -> nn.MaxPool2d | None:
+    if node.op != "call_module":
+        return None
+    module = network.get_submodule(str(node.target))
+    return module if isinstance(module, nn.MaxPool2d) and not module.return_indices else None
+
+
+class RuledReLU(nn.Module):
+    """ReLU whose gradient follows a rule.
+
+    ``redirected`` lets through what would raise a number below zero, for images for which all of
+    the gradient would vanish otherwise (Lucid's ``redirected_relu_grad``); ``guided`` lets through
+    only what would raise a number above zero (Springenberg et al. 2015).
+    """
+
+    def __init__(self, rule: Literal["redirected", "guided"] | str, steps: int | None) -> None:
+        super().__init__()
+        self.rule, self.steps = rule, steps
+
+    def forward(self, numbers: Float[Tensor, "batch *rest"]) -> Float[Tensor, "batch *rest"]:
+        """Return max(0, x)."""
+        if self.steps is not None and getattr(_AT, "step", 0) >= self.steps:
+            return F.relu(numbers)
+        function = _Redirected if self.rule == "redirected" else _Guided
+        return cast("Tensor", function.apply(numbers))
+
+
+class _Redirected(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, *arguments: Tensor) -> Tensor:
+        (numbers,) = arguments
+        ctx.save_for_backward(numbers)
+        return F.relu(numbers)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        (numbers,), (gradient,) = ctx.saved_tensors, gradients
+        plain = torch.where(numbers > 0, gradient, 0.0)
+        redirected = torch.where((numbers <= 0) & (gradient > 0), 0.0, gradient)
+        flows = (plain != 0).flatten(1).any(1)
+        return torch.where(flows.view(-1, *[1] * (plain.ndim - 1)), plain, redirected)
+
+
+class _Guided(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, *arguments: Tensor) -> Tensor:
+        (numbers,) = arguments
+        ctx.save_for_backward(numbers)
+        return F.relu(numbers)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        (numbers,), (gradient,) = ctx.saved_tensors, gradients
+        return torch.where((numbers > 0) & (gradient < 0), gradient, 0.0)
+
+
+class SmoothMaxPool(nn.Module):
+    """Max pooling whose gradient is that of average pooling over the same windows."""
+
+    def __init__(self, pool: nn.MaxPool2d) -> None:
+        super().__init__()
+        self.pool = pool
+
+    def forward(
+        self, maps: Float[Tensor, "batch channels height width"]
+    ) -> Float[Tensor, "batch channels rows columns"]:
+        """Return the maximum of every window."""
+        maximum = self.pool(maps.detach())
+        if not maps.requires_grad:
+            return maximum
+        mean = self._mean(maps, maximum.shape[2:])
+        # The value of the maximum with the gradient of the mean; adding their difference to the
+        # mean would round the value.
+        return cast("Tensor", _ValueOf.apply(mean, maximum))
+
+    def _mean(self, maps: Tensor, size: torch.Size) -> Tensor:
+        """Return means of the windows, in which padding counts for zero."""
+        kernel, stride, padding, dilation = (
+            (value, value) if isinstance(value, int) else tuple(value)
+            for value in (
+                self.pool.kernel_size,
+                self.pool.stride,
+                self.pool.padding,
+                self.pool.dilation,
+            )
+        )
+        over = [
+            max(0, (size[axis] - 1) * stride[axis] + dilation[axis] * (kernel[axis] - 1) + 1
+                - maps.shape[2 + axis] - padding[axis])
+            for axis in (0, 1)
+        ]  # fmt: skip
+        padded = F.pad(maps, (padding[1], over[1], padding[0], over[0]))
+        ones = maps.new_full((maps.shape[1], 1, *kernel), 1 / (kernel[0] * kernel[1]))
+        mean = F.conv2d(padded, ones, None, stride, 0, dilation, groups=maps.shape[1])
+        return mean[:, :, : size[0], : size[1]]
+
+
+class _ValueOf(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, *arguments: Tensor) -> Tensor:  # noqa: ARG004
+        return arguments[1].clone()
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:  # noqa: ARG004
+        return gradients[0], None

@@ -1,0 +1,160 @@
+"""How ascents begin: starting images, parameters, and what happens to images on their way."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from pipeline.ascent.constraints import Circumstances
+from pipeline.ascent.inits import Request
+from pipeline.ascent.parameterizations import Chain, Setting, compose
+from pipeline.ascent.scoring import Scorer
+from pipeline.ascent.treatment import Treatment
+from pipeline.images.batches import spread
+from pipeline.images.patches import centered
+from pipeline.networks.gradient_rules import at_step
+from pipeline.networks.layers import Layer
+from pipeline.session.searched import read_patches
+from pipeline.session.session import Session
+
+Size = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Beginning:
+    """Where one batch of ascents begins; copies of a unit lie side by side.
+
+    Attributes:
+        units: one per image.
+        copies: number of each image among those of its unit.
+        parameters: of the starting images.
+        images: the starting images.
+        treatment: what happens to images on their way to the network and between steps.
+        budgets: what the constraint allows each image; NaN where that is no one number.
+    """
+
+    units: Sequence[int]
+    copies: Sequence[int]
+    parameters: Sequence[Tensor]
+    images: Float[Tensor, "batch 3 height width"]
+    treatment: Treatment
+    budgets: Float[Tensor, " batch"]
+
+
+class Beginnings:
+    """Makes beginnings; the parameterization of each size is built once, and threads share it."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self.lock = threading.Lock()
+        self.build = lru_cache(maxsize=4)(self._build)
+
+    def chain(self, size: Size) -> Chain:
+        """Return the parameterization of images of one size."""
+        with self.lock:
+            return self.build(size)
+
+    def _build(self, size: Size) -> Chain:
+        parts = self.session.parts
+        setting = Setting(
+            size,
+            parts.network.preprocessing,
+            lambda count: sample_pictures(self.session, size, count),
+        )
+        return compose(parts.parameterization, setting)
+
+    def __call__(
+        self,
+        layer: Layer,
+        init: str,
+        units: Sequence[int],
+        scorer: Scorer,
+        device: torch.device,
+        kind: torch.dtype,
+    ) -> Beginning:
+        """Return where the ascents of some units of a layer begin, from one init.
+
+        Args:
+            layer: the layer.
+            init: its name.
+            units: each once.
+            scorer: what scores them.
+            device: where they are climbed.
+            kind: in which precision.
+        """
+        parts, size = self.session.parts, scorer.input_size
+        numbers = range(parts.copies)
+        images_of = [(unit, copy) for unit in units for copy in numbers]
+        all_units = [unit for unit, _ in images_of]
+        seeds = [seed_of(self.session, layer, init, *image) for image in images_of]
+
+        def patches(wanted: Sequence[int], rank: int, sign: int) -> Tensor:
+            return read_patches(self.session, layer, wanted, rank, sign, size)
+
+        request = Request(
+            all_units,
+            size,
+            [torch.Generator().manual_seed(seed) for seed in seeds],
+            parts.network.preprocessing,
+            patches,
+            [copy for _, copy in images_of],
+        )
+        chain, chosen = self.chain(size), parts.inits[init]
+        if chosen.start is None:
+            parameters = chain.draw(request.generators, chosen.std)
+            parameters = [parameter.to(device, kind) for parameter in parameters]
+        else:
+            parameters = chain.encode(chosen.start(request).to(device, kind))
+        values = chain.decode(parameters)
+        bound = parts.constraint.bind(
+            Circumstances(
+                values,
+                parts.network.preprocessing,
+                lambda: patches(all_units, 0, 1).to(device, kind),
+            )
+        )
+        treatment = Treatment(
+            chain,
+            bound.project,
+            list(parts.regularizers.values()),
+            list(parts.transforms.values()),
+            list(parts.smoothings.values()),
+            [seed ^ TRANSFORMS for seed in seeds] if parts.transforms else (),
+            at_step if parts.scoring.rule.relu_steps is not None else None,
+            not scorer.any_size,
+        )
+        images = treatment.image(parameters)
+        return Beginning(
+            all_units, list(request.copies), parameters, images, treatment, bound.budget
+        )
+
+
+TRANSFORMS = 0x5DEECE66D  # parts the random numbers of transforms from those of the start
+
+
+def seed_of(session: Session, layer: Layer, init: str, unit: int, copy: int) -> int:
+    """Return the seed of one image of one unit, whatever order or process it is climbed in."""
+    parts = session.parts
+    identity = f"{parts.config.seed}/{parts.network.digest}/{layer.module}/{init}/{unit}"
+    identity += f"/{copy}" if copy else ""
+    return int.from_bytes(hashlib.sha256(identity.encode()).digest()[:8], "big") >> 1
+
+
+def sample_pictures(
+    session: Session, size: Size, count: int
+) -> Float[Tensor, "pictures 3 height width"]:
+    """Return some of the image set, evenly spread, as network input cut to a size.
+
+    Images that cannot be read are left out.
+    """
+    from pipeline.images.batches import load_batch
+
+    loaded = load_batch(session.images, spread(len(session.images), count))
+    return torch.stack([centered(image, size) for image in loaded.images])

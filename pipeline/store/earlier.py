@@ -1,0 +1,76 @@
+"""Earlier results, opened by the path of their folder: their images start other ascents."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from pipeline.errors import StoreError
+from pipeline.store.results import Result
+from pipeline.store.sealed import DamagedError, read_document
+
+
+@dataclass(frozen=True)
+class Earlier:
+    """The images of a result of ascents or dreams.
+
+    Attributes:
+        folder: of the result.
+        units: one per image.
+        copies: number of each image among those of its unit.
+        images: in network-input space.
+    """
+
+    folder: Path
+    units: Int[np.ndarray, " images"]
+    copies: Int[np.ndarray, " images"]
+    images: Float[np.ndarray, "images 3 height width"]
+
+    @property
+    def digest(self) -> str:
+        """What determined the result."""
+        return self.folder.name
+
+    @property
+    def described(self) -> str:
+        """The units, in words."""
+        units = np.unique(self.units).tolist()
+        shown = ", ".join(map(str, units[:10]))
+        return f"{shown} and {len(units) - 10} more" if len(units) > 10 else shown
+
+    def find(self, unit: int, copy: int) -> Float[np.ndarray, "3 height width"] | None:
+        """Return the image of a unit: its copy, its only one, or the only image there is."""
+        if len(self.images) == 1:
+            return self.images[0]
+        own = np.flatnonzero(self.units == unit)
+        if not len(own):
+            return None
+        same = own[self.copies[own] == copy]
+        return self.images[same[0] if len(same) else own[0]]
+
+
+def read_earlier(folder: Path) -> Earlier:
+    """Return the images of a result.
+
+    Raises:
+        StoreError: the folder is no result of images, or is not complete.
+    """
+    result = Result(folder.absolute(), {}, ())
+    try:
+        items = read_document(result.paths.manifest)["items"]
+    except (OSError, DamagedError, KeyError) as error:
+        raise StoreError(
+            f"'{folder}' is not a result; give its folder, as <out>/store/ascent/..."
+        ) from error
+    try:
+        parts = [result.read(item)[0] for item in items]
+        found = {
+            name: np.concatenate([part[name] for part in parts]) for name in ("units", "images")
+        }
+    except KeyError as error:
+        raise StoreError(f"'{folder}' holds no images, but another kind of result") from error
+    copies = [part.get("copies", np.zeros(len(part["units"]), int)) for part in parts]
+    return Earlier(result.folder, found["units"], np.concatenate(copies), found["images"])
