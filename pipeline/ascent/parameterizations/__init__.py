@@ -1,0 +1,35 @@
+"""Parameterizations: what is climbed instead of pixels, and how it is decoded to images.
+
+A chain of pieces, sorted by kind whatever their order in the configuration: a space owns the
+parameters and draws an image from them, a resolution enlarges it, colors mix its channels, and a
+range brings its values into pixels. The chain ends in network-input space.
+"""
+
+from pipeline.ascent.parameterizations.chain import Chain, compose
+from pipeline.ascent.parameterizations.colors import decorrelated
+from pipeline.ascent.parameterizations.pattern_networks import cppn
+from pipeline.ascent.parameterizations.pieces import Kind, Map, Parameterization, Setting, Space
+from pipeline.ascent.parameterizations.pixels import pixel
+from pipeline.ascent.parameterizations.ranges import clamp, sigmoid, tanh, unbounded
+from pipeline.ascent.parameterizations.resolutions import low_resolution
+from pipeline.ascent.parameterizations.spectra import fourier, maco
+
+__all__ = [
+    "Chain",
+    "Kind",
+    "Map",
+    "Parameterization",
+    "Setting",
+    "Space",
+    "clamp",
+    "compose",
+    "cppn",
+    "decorrelated",
+    "fourier",
+    "low_resolution",
+    "maco",
+    "pixel",
+    "sigmoid",
+    "tanh",
+    "unbounded",
+]

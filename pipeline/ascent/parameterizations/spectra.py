@@ -1,0 +1,216 @@
+"""Spaces of Fourier coefficients: all of them (fourier), or their phases alone (maco).
+
+Transforms are orthonormal and in the layout of ``rfft2``: of the frequencies of a real image, only
+those with columns 0 to width // 2 are kept, the others being their complex conjugates.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from jaxtyping import Complex, Float
+from torch import Tensor
+
+from pipeline.ascent.parameterizations.constants import Constant
+from pipeline.ascent.parameterizations.pieces import Parameterization, Setting
+from pipeline.ascent.parameterizations.pixels import normal
+from pipeline.errors import ConfigError
+
+CONTRAST = (
+    4  # by which lucent divides, so that coefficients of a moderate size give moderate values
+)
+
+
+@dataclass(frozen=True)
+class Coefficients:
+    """The space of real and imaginary parts: one tensor [batch, 3, height, width // 2 + 1, 2].
+
+    Attributes:
+        size: height and width of the images in pixels.
+        decay: exponent with which a coefficient's weight falls with its frequency.
+    """
+
+    size: tuple[int, int]
+    decay: float
+    invertible: bool = True
+    is_image: bool = False
+
+    @cached_property
+    def scale(self) -> Constant:
+        """Weights [height, columns]: 1 / frequency ** decay, at 0 as at the lowest frequency."""
+        lowest = 1 / max(self.size)
+        return Constant(1 / frequencies(self.size).clamp(min=lowest) ** self.decay)
+
+    def encode(
+        self, images: Float[Tensor, "batch 3 height width"]
+    ) -> list[Float[Tensor, "batch 3 height columns 2"]]:
+        """Return the coefficients of images: the exact inverse of ``decode``."""
+        spectrum = spectrum_of(images * CONTRAST) / self.scale.like(images)
+        return [torch.view_as_real(spectrum)]
+
+    def decode(
+        self, parameters: Sequence[Float[Tensor, "batch 3 height columns 2"]]
+    ) -> Float[Tensor, "batch 3 height width"]:
+        """Return the images of coefficients.
+
+        Where a coefficient is its own conjugate, its imaginary part has no effect.
+        """
+        real, imaginary = parameters[0].unbind(-1)
+        scaled = self.scale.like(real) * torch.complex(real, imaginary)
+        spectrum = _on_mirrored_columns(_hermitian, scaled, self.size[1])
+        return image_of(spectrum, self.size) / CONTRAST
+
+    def draw(
+        self, generators: Sequence[torch.Generator], std: float
+    ) -> list[Float[Tensor, "batch 3 height columns 2"]]:
+        """Return independent normal coefficients; lucent's ``std`` is 0.01."""
+        height, width = self.size
+        return [std * normal(generators, (3, height, width // 2 + 1, 2))]
+
+
+@dataclass(frozen=True)
+class Phases:
+    """The space of phases at fixed magnitudes: one tensor [batch, 3, height, width // 2 + 1].
+
+    Attributes:
+        size: height and width of the images in pixels.
+        magnitudes: absolute values of the coefficients, [3, height, width // 2 + 1].
+    """
+
+    size: tuple[int, int]
+    magnitudes: Constant
+    invertible: bool = True
+    is_image: bool = False
+
+    def encode(
+        self, images: Float[Tensor, "batch 3 height width"]
+    ) -> list[Float[Tensor, "batch 3 height columns"]]:
+        """Return the phases of images in radians; the magnitudes of the images are lost."""
+        return [spectrum_of(images).angle()]
+
+    def decode(
+        self, parameters: Sequence[Float[Tensor, "batch 3 height columns"]]
+    ) -> Float[Tensor, "batch 3 height width"]:
+        """Return the images of phases, whose magnitudes are the fixed ones whatever the phases.
+
+        So that the images are real, coefficients that are their own conjugates are positive, and
+        in columns 0 and width / 2 only the upper half of the phases is free.
+        """
+        phases = _on_mirrored_columns(_antisymmetric, parameters[0], self.size[1])
+        return image_of(torch.polar(self.magnitudes.like(phases), phases), self.size)
+
+    def draw(
+        self, generators: Sequence[torch.Generator], std: float
+    ) -> list[Float[Tensor, "batch 3 height columns"]]:
+        """Return phases uniform from -pi to pi, whatever ``std`` is."""
+        del std
+        height, width = self.size
+        shape = (3, height, width // 2 + 1)
+        drawn = [torch.rand(shape, generator=source, dtype=torch.float32) for source in generators]
+        return [torch.pi * (2 * torch.stack(drawn) - 1)]
+
+
+def fourier(decay: float = 1.0) -> Parameterization:
+    """Climb Fourier coefficients, in which ascent does not prefer high frequencies.
+
+    image = irfft2(scale * coefficients) / 4, scale = 1 / max(f, 1 / max(height, width)) ** decay,
+    f in cycles per pixel, with an orthonormal transform.
+
+    Source: Olah et al. 2017, "Feature Visualization" (Distill); the formula is lucent's.
+
+    Args:
+        decay: 1 gives independent coefficients the spectrum of photographs, 0 that of white noise.
+
+    Raises:
+        ConfigError: ``decay`` is negative or not finite.
+    """
+    if not 0 <= decay < float("inf"):
+        raise ConfigError(
+            f"parameterization.fourier.decay: {decay} is not 0 or a positive number; use 1 for the"
+            " spectrum of photographs"
+        )
+    return Parameterization("space", lambda setting: Coefficients(setting.size, decay))
+
+
+def maco(images: int = 200) -> Parameterization:
+    """Climb phases alone, while the magnitudes stay the average ones of the image set.
+
+    Source: Fel et al. 2023, "Unlocking Feature Visualization for Deeper Networks with MAgnitude
+    Constrained Optimization".
+
+    Args:
+        images: of how many pictures, at most, the magnitudes are averaged.
+
+    Raises:
+        ConfigError: ``images`` is not positive.
+    """
+    if images < 1:
+        raise ConfigError(
+            f"parameterization.maco.images: {images} is not positive; use 1 or more, such as 200"
+        )
+
+    def build(setting: Setting) -> Phases:
+        return Phases(setting.size, Constant(mean_magnitudes(setting.pictures()[:images])))
+
+    return Parameterization("space", build, needs_images=True)
+
+
+def frequencies(size: tuple[int, int]) -> Float[Tensor, "height columns"]:
+    """Return the frequencies of the coefficients in cycles per pixel, float64."""
+    height, width = size
+    rows = torch.fft.fftfreq(height, dtype=torch.float64)
+    return torch.hypot(rows[:, None], torch.fft.rfftfreq(width, dtype=torch.float64))
+
+
+def mean_magnitudes(
+    pictures: Float[Tensor, "pictures 3 height width"],
+) -> Float[Tensor, "3 height columns"]:
+    """Return the mean over pictures of the coefficients' absolute values, float64 on the CPU."""
+    one_by_one = (spectrum_of(picture.double()).abs() for picture in pictures)
+    first = next(one_by_one)
+    return (sum(one_by_one, first) / len(pictures)).cpu()
+
+
+def spectrum_of(
+    images: Float[Tensor, "*batch height width"],
+) -> Complex[Tensor, "*batch height columns"]:
+    """Return the Fourier coefficients of real images."""
+    return torch.fft.rfft2(images, norm="ortho")
+
+
+def image_of(
+    spectrum: Complex[Tensor, "*batch height columns"], size: tuple[int, int]
+) -> Float[Tensor, "*batch height width"]:
+    """Return the real images of Fourier coefficients."""
+    return torch.fft.irfft2(spectrum, s=size, norm="ortho")
+
+
+def _on_mirrored_columns(change: Callable[[Tensor], Tensor], values: Tensor, width: int) -> Tensor:
+    """Change column 0 and, for even widths, width / 2, which hold both halves of their conjugates.
+
+    In the spectrum of a real image, each of them mirrors itself; what else an inverse transform
+    makes of them is left to the device's library.
+    """
+    even = width % 2 == 0
+    inner = values[..., 1:-1] if even else values[..., 1:]
+    last = [change(values[..., -1:])] if even else []
+    return torch.cat([change(values[..., :1]), inner, *last], dim=-1)
+
+
+def _hermitian(
+    column: Complex[Tensor, "batch 3 height 1"],
+) -> Complex[Tensor, "batch 3 height 1"]:
+    """Return the part of which row -k is the conjugate of row k."""
+    return (column + column.flip(-2).roll(1, -2).conj()) / 2
+
+
+def _antisymmetric(column: Float[Tensor, "batch 3 height 1"]) -> Float[Tensor, "batch 3 height 1"]:
+    """Return phases of which row -k is the negative of row k, by the upper half of the rows."""
+    height = column.shape[-2]
+    upper = column[..., 1 : (height + 1) // 2, :]
+    zero = torch.zeros_like(column[..., :1, :])
+    middle = [zero] if height % 2 == 0 else []
+    return torch.cat([zero, upper, *middle, -upper.flip(-2)], dim=-2)
