@@ -90,7 +90,7 @@ class Objective:
         layers: whose responses are seen, each scored, and added up; the run's own layer if none is
             named.
         per_unit: whether it is another one for every unit; else it is the layer's as a whole.
-        field: whether it needs no more than the one response of a unit, so that an image of the
+        of_field: whether it needs no more than the one response of a unit, so that an image of the
             size of its receptive field will do; ``score`` is then asked for positions elsewhere.
         copies: how many images of a unit it compares, at least.
         reference: what the layer's responses are compared with: those to a ``picture``, or to the
@@ -105,7 +105,7 @@ class Objective:
     weight: float | None = 1.0
     layers: Layers = None
     per_unit: bool = True
-    field: bool = False
+    of_field: bool = False
     copies: int = 1
     reference: Literal["picture", "start"] | None = None
     picture: UInt8[Tensor, "3 height width"] | None = field(default=None, repr=False)
@@ -138,7 +138,7 @@ def unit_response(position: Position = None, weight: float | None = 1.0) -> Obje
         responses = seen.at(position)
         return responses[torch.arange(len(seen.units), device=seen.units.device), seen.units]
 
-    return Objective(score, weight, field=position is None)
+    return Objective(score, weight, of_field=position is None)
 
 
 def channel_sum(layer: Layers = None, weight: float | None = 1.0) -> Objective:
@@ -161,9 +161,7 @@ def constant_minus_channel(
 
     The gradient does not depend on C.
     """
-    return Objective(
-        lambda seen: (constant - seen.own).sum((1, 2)), weight, layer, additive="sum"
-    )
+    return Objective(lambda seen: (constant - seen.own).sum((1, 2)), weight, layer, additive="sum")
 
 
 # A whole layer.
@@ -203,7 +201,7 @@ def layer_sum_square(layer: Layers = None, weight: float | None = 1.0) -> Object
 
 
 def layer_half_sum_square(layer: Layers = None, weight: float | None = 1.0) -> Objective:
-    """Half the sum of z squared, whose gradient is that of ``z.backward(z)`` (seed document 004)."""
+    """Half the sum of z squared: the gradient of ``z.backward(z)`` (seed document 004)."""
     return _of_layer(lambda z: z.square().sum((1, 2, 3)) / 2, layer, weight, "sum")
 
 
@@ -288,9 +286,7 @@ def direction(
         return along.mean((1, 2)) if position is None else _pick(along, seen, position)
 
     additive = "mean" if position is None else None
-    return Objective(
-        score, weight, layer, per_unit=False, additive=additive, contents=contents
-    )
+    return Objective(score, weight, layer, per_unit=False, additive=additive, contents=contents)
 
 
 def cosine_direction(
@@ -309,15 +305,15 @@ def cosine_direction(
         return cosine.mean((1, 2)) if position is None else _pick(cosine, seen, position)
 
     additive = "mean" if position is None else None
-    return Objective(
-        score, weight, layer, per_unit=False, additive=additive, contents=contents
-    )
+    return Objective(score, weight, layer, per_unit=False, additive=additive, contents=contents)
 
 
 def _pick(maps: Tensor, seen: Seen, position: Position) -> Tensor:
     seen.at(position)  # refuses a place that is not on the map
     row, column = (
-        (maps.shape[1] // 2, maps.shape[2] // 2) if position == "center" else map(int, position or ())
+        (maps.shape[1] // 2, maps.shape[2] // 2)
+        if position == "center"
+        else map(int, position or ())
     )
     return maps[:, row, column]
 
@@ -525,4 +521,6 @@ def _check_position(name: str, position: Any) -> None:
 
 def _check_category(name: str, category: int | None) -> None:
     if category is not None and category < 0:
-        raise ConfigError(f"objective.{name}.category: {category} is negative; classes count from 0")
+        raise ConfigError(
+            f"objective.{name}.category: {category} is negative; classes count from 0"
+        )

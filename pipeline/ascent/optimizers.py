@@ -99,7 +99,7 @@ class Steps:
         lr = value_at(self.optimizer.lr, self.taken, self.optimizer.steps)
         for index, (made, tensors) in enumerate(zip(self.made, self.updated, strict=True)):
             for tensor, gradient in zip(tensors, gradients, strict=True):
-                tensor.grad = gradient[index] if self.optimizer.separate else gradient
+                tensor.grad = gradient[index].contiguous() if self.optimizer.separate else gradient
             if not isinstance(self.optimizer.lr, float | int):
                 for group in made.param_groups:
                     group["lr"] = lr
@@ -205,7 +205,7 @@ def named(
         given |= {"max_iter": 1, "max_eval": 1, "line_search_fn": None}
 
     def make(tensors: list[Tensor], rate: float) -> torch.optim.Optimizer:
-        return kinds[name](tensors, lr=rate, **given)
+        return kinds[name](tensors, lr=rate, **given)  # type: ignore[call-arg]
 
     optimizer = Optimizer(steps, lr, make, normalize, separate=name in ("Adafactor", "LBFGS"))
     try:

@@ -10,11 +10,11 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 from torch import fx
 
 from pipeline.networks.counting import forward_operations
+from pipeline.networks.cropping import Crop
 from pipeline.networks.graph import Graph
 from pipeline.networks.nodes import traced_shape
 
@@ -24,26 +24,15 @@ BATCH_UNITS = 32
 BATCH_NUMBERS = 2**25  # activations of one batch: bounds memory where receptive fields are large
 
 
-class Costs(Protocol):
-    """What one score of one image takes."""
-
-    @property
-    def operations(self) -> int:
-        """Multiplications and additions, without those of the gradient."""
-        ...
-
-    @property
-    def activations(self) -> int:
-        """Numbers that are left in memory on the way."""
-        ...
-
-
 @dataclass(frozen=True)
 class WholeCosts:
     """What one score of a whole image takes."""
 
     operations: int
     activations: int
+
+
+Costs = Crop | WholeCosts  # of one score of one image: operations, and numbers held on the way
 
 
 def whole_costs(graph: Graph, nodes: Sequence[fx.Node]) -> WholeCosts:
@@ -66,7 +55,9 @@ def block_units(costs: Costs, copies: int = 1) -> int:
     return batch * int(max(1, min(BLOCK_UNITS, BLOCK_OPERATIONS / step) // (batch * copies)))
 
 
-def batches(units: Sequence[int], costs: Costs, device: str, copies: int = 1) -> list[Sequence[int]]:
+def batches(
+    units: Sequence[int], costs: Costs, device: str, copies: int = 1
+) -> list[Sequence[int]]:
     """Return the units of a block as they are climbed together on a kind of device."""
     size = batch_units(costs, copies) if device == "cpu" else len(units)
     return [units[start : start + size] for start in range(0, len(units), size)]

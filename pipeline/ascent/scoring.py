@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol, cast
 
 import torch
@@ -37,6 +38,11 @@ class Scorer(Protocol):
 
     input_size: tuple[int, int]
 
+    @property
+    def any_size(self) -> bool:
+        """Whether images of other sizes can be scored, too."""
+        ...
+
     def begin(
         self, starts: Float[Tensor, "batch 3 height width"], units: Int[Tensor, " batch"]
     ) -> Score:
@@ -46,6 +52,8 @@ class Scorer(Protocol):
 
 class FieldScorer(nn.Module):
     """The responses of single units to images of the size of their receptive field."""
+
+    any_size = False
 
     def __init__(self, network: UnitNetwork, weight: float) -> None:
         super().__init__()
@@ -103,6 +111,19 @@ class MapScorer(nn.Module):
         self.network, self.terms = network, terms
         self.input_size, self.copies = input_size, copies
 
+    @cached_property
+    def any_size(self) -> bool:
+        """Whether the network takes images of other sizes, too."""
+        height, width = self.input_size
+        weight = next(self.network.parameters(), torch.empty(0))
+        other = weight.new_zeros(1, 3, height + 7, width + 5)
+        try:
+            with torch.no_grad():
+                self.network(other)
+        except RuntimeError:  # as where a linear map follows a map of positions
+            return False
+        return True
+
     def maps(
         self, images: Float[Tensor, "batch 3 height width"]
     ) -> list[Float[Tensor, "batch units rows columns"]]:
@@ -126,10 +147,8 @@ class MapScorer(nn.Module):
         kind = term.objective.reference
         if kind is None:
             return [None] * len(term.layers)
-        if kind == "picture":
-            images = cast("Tensor", term.picture).to(starts)[None]
-        else:
-            images = starts
+        pictured = term.picture is not None
+        images = cast("Tensor", term.picture).to(starts)[None] if pictured else starts
         with torch.no_grad():
             maps = self.maps(images)
         return [maps[layer].detach() for layer in term.layers]
@@ -212,13 +231,11 @@ class Plan:
     @property
     def of_fields(self) -> bool:
         """Whether images have the size of a receptive field."""
-        return all(objective.field for objective in self.objectives.values())
+        return all(objective.of_field for objective in self.objectives.values())
 
     def layer_names(self, own: Layer) -> list[str]:
         """Return the layers that are read."""
-        names = [
-            name or own.name for term in self.objectives.values() for name in term.layer_names
-        ]
+        names = [name or own.name for term in self.objectives.values() for name in term.layer_names]
         return list(dict.fromkeys(names))
 
     def check(self) -> None:
@@ -273,8 +290,8 @@ class Plan:
             (own_node,) = network.layers([own.name])
             if own_node.node is not found.node:
                 raise ConfigError(
-                    f"objective.{name}.category: must be given unless layers=[{OUTPUT}], since units"
-                    f" of {own.name} are no classes"
+                    f"objective.{name}.category: must be given unless layers=[{OUTPUT}], since"
+                    f" units of {own.name} are no classes"
                 )
         return found
 

@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from pipeline.ascent.parameterizations import PIXELS, Space
+from pipeline.ascent.parameterizations import PIXELS, Chain
 from pipeline.ascent.regularizers import Regularizer
 from pipeline.ascent.smoothing import Smoothing
 from pipeline.ascent.transforms import Transform, fit
@@ -34,25 +34,24 @@ class Treatment:
         smoothings: between steps.
         seeds: one per image, from which transforms draw.
         at_step: told of every step before it is taken.
+        fits: whether the network takes images of one size only, to which transformed ones are cut
+            or padded.
     """
 
-    space: Space = PIXELS
+    space: Chain = PIXELS
     project: Callable[[Images], Images] | None = None
     regularizers: Sequence[Regularizer] = ()
     transforms: Sequence[Transform] = ()
     smoothings: Sequence[Smoothing] = ()
     seeds: Sequence[int] = field(default=(), repr=False)
     at_step: Callable[[int], None] | None = None
+    fits: bool = True
 
     @property
     def is_plain(self) -> bool:
         """Whether parameters are the image, and the image is what the network sees."""
         return self.space.is_identity and not (
-            self.project
-            or self.regularizers
-            or self.transforms
-            or self.smoothings
-            or self.at_step
+            self.project or self.regularizers or self.transforms or self.smoothings or self.at_step
         )
 
     def generators(self) -> list[torch.Generator]:
@@ -65,11 +64,11 @@ class Treatment:
         return values if self.project is None else self.project(values)
 
     def shown(self, images: Images, generators: Sequence[torch.Generator]) -> Images:
-        """Return what the network sees of images: transformed, and of their size again."""
+        """Return what the network sees of images."""
         size = (images.shape[2], images.shape[3])
         for transform in self.transforms:
             images = transform.apply(images, generators)
-        return fit(images, size) if self.transforms else images
+        return fit(images, size) if self.transforms and self.fits else images
 
     def penalty(self, images: Images, starts: Images) -> Float[Tensor, " batch"] | None:
         """Return what is taken off the score, weighted; ``None`` without regularizers."""

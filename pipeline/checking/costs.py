@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from pipeline.ascent.plan import batch_units, block_units
+from pipeline.ascent.plan import Costs, batch_units, block_units
+from pipeline.config.build import Parts
 from pipeline.config.schema import SearchConfig
 from pipeline.networks.counting import forward_operations, largest_held
 from pipeline.networks.cropping import Crop
@@ -32,42 +33,73 @@ class LayerCost:
         layer: the layer.
         units: those asked for.
         box: their receptive field.
-        crop: what a unit sees of every map.
+        score: what one score of one image takes, by which ascents are planned.
         forward: operations of computing the whole layer for one image.
+        climbed: how many units have images of their own; 1 for a layer as a whole.
+        copies: images of each.
+        image: height and width of the images that are climbed.
     """
 
     layer: Layer
     units: Sequence[int]
     box: Box
-    crop: Crop
+    score: Costs
     forward: int
+    climbed: int
+    copies: int
+    image: tuple[int, int]
 
     @property
     def step(self) -> int:
         """Operations of one step of one ascent: the response, and its gradient, as many again."""
-        return 2 * self.crop.operations
+        return 2 * self.score.operations
 
     @property
     def exact_units(self) -> int:
         """How many units are climbed in float64 too."""
-        return min(FLOOR_UNITS, len(self.units))
+        return min(FLOOR_UNITS, self.climbed)
+
+    @property
+    def images(self) -> int:
+        """How many images are climbed from one init."""
+        return self.climbed * self.copies
+
+    @property
+    def exact_images(self) -> int:
+        """How many of them are climbed in float64 too."""
+        return self.exact_units * self.copies
 
     def together(self, device: str) -> int:
-        """Return how many units are climbed together on a kind of device."""
-        size = batch_units(self.crop) if device == "cpu" else block_units(self.crop)
-        return min(size, len(self.units))
+        """Return how many images are climbed together on a kind of device."""
+        size = batch_units if device == "cpu" else block_units
+        return min(size(self.score, self.copies), self.climbed) * self.copies
 
     def climb(self, steps: int) -> int:
         """Return the operations of all ascents from one init."""
-        one = self.step * steps + self.crop.operations  # the last response has no gradient
-        return (len(self.units) + self.exact_units) * one
+        one = self.step * steps + self.score.operations  # the last response has no gradient
+        return (self.images + self.exact_images) * one
 
 
-def layer_cost(graph: Graph, layer: Layer, units: Sequence[int]) -> LayerCost:
-    """Return what one response of a layer takes."""
+def layer_cost(
+    graph: Graph, layer: Layer, units: Sequence[int], parts: Parts | None = None
+) -> LayerCost:
+    """Return what one response of a layer takes.
+
+    Args:
+        graph: the traced network.
+        layer: one of its layers.
+        units: those asked for.
+        parts: what is climbed; the responses of single units if it is not known.
+    """
     canvas = smallest_canvas(graph, layer.node)
-    crop = Crop(graph, layer.node, canvas.size, canvas.position)
-    return LayerCost(layer, units, canvas.box, crop, forward_operations(graph, [layer.node]))
+    forward = forward_operations(graph, [layer.node])
+    if parts is None:
+        crop = Crop(graph, layer.node, canvas.size, canvas.position)
+        field = (canvas.box.height, canvas.box.width)
+        return LayerCost(layer, units, canvas.box, crop, forward, len(units), 1, field)
+    climbed, copies = len(parts.climbed_units(layer)), parts.copies
+    score, image = parts.costs(layer), parts.image_size(layer)
+    return LayerCost(layer, units, canvas.box, score, forward, climbed, copies, image)
 
 
 # Disk.
@@ -76,8 +108,8 @@ def layer_cost(graph: Graph, layer: Layer, units: Sequence[int]) -> LayerCost:
 def ascent_bytes(costs: Iterable[LayerCost], inits: int) -> int:
     """Return how much ascents store: two float32 images of every unit, a few in float64 too."""
     return sum(
-        3 * cost.box.height * cost.box.width * inits
-        * (2 * FLOAT * len(cost.units) + 3 * FLOAT * cost.exact_units)
+        3 * cost.image[0] * cost.image[1] * inits
+        * (2 * FLOAT * cost.images + 3 * FLOAT * cost.exact_images)
         for cost in costs
     )  # fmt: skip
 
@@ -122,11 +154,11 @@ def search_memory(
 
 def ascent_memory(costs: Sequence[LayerCost], device: str, lanes: int) -> int:
     """Return what ascents take besides the weights: batches with their gradients."""
-    batch = max(cost.together(device) * cost.crop.activations for cost in costs)
+    batch = max(cost.together(device) * cost.score.activations for cost in costs)
     return lanes * 2 * batch * FLOAT
 
 
 def result_memory(costs: Sequence[LayerCost], inits: int) -> int:
     """Return what it takes to read the ascents of a layer and to correlate those from two inits."""
-    numbers = max(len(cost.units) * 3 * cost.box.height * cost.box.width for cost in costs)
+    numbers = max(cost.images * 3 * cost.image[0] * cost.image[1] for cost in costs)
     return numbers * (CORRELATED if inits > 1 else READ)

@@ -13,11 +13,12 @@ from pipeline.ascent.inits import Init
 from pipeline.ascent.optimizers import Optimizer
 from pipeline.checking.faults import Faults
 from pipeline.checking.machine import Machine, this_machine
-from pipeline.config.build import Group, Parts, build, complete
+from pipeline.config.build import Group, Parts, build, chosen, complete, copies
 from pipeline.config.checks import check_precision, value_faults
+from pipeline.config.combinations import combination_faults, combination_notes
 from pipeline.config.schema import Config
 from pipeline.errors import ConfigError, StoreError
-from pipeline.images.batches import load_batch
+from pipeline.images.batches import load_batch, spread
 from pipeline.images.image_sets import ImageSet
 from pipeline.networks.downloads import SCHEMES, cached
 from pipeline.networks.graph import Graph
@@ -42,7 +43,8 @@ class Found:
         weights: what is known of its weights, in words.
         own_weights: whether the network has those that the job asks for.
         images: preprocessed for the network.
-        graph: traced at the size of the images.
+        sized: the network at the size of the images.
+        graph: traced at that size.
         layers: those asked for that there are.
         units: the units of each layer.
         inits: by name.
@@ -55,6 +57,7 @@ class Found:
     weights: str = ""
     own_weights: bool = False
     images: ImageSet | None = None
+    sized: Network | None = None
     graph: Graph | None = None
     layers: list[Layer] = field(default_factory=list[Layer])
     units: dict[str, list[int]] = field(default_factory=dict[str, list[int]])
@@ -67,10 +70,10 @@ class Found:
         """Return what stages ask for, if all that they compute with could be built."""
         if self.machine is None or self.network is None or self.images is None:
             return None
-        if self.graph is None or self.optimizer is None or not self.inits:
+        if self.sized is None or self.optimizer is None or not self.inits:
             return None
         parts = Parts(config, self.machine.runner)
-        parts.network, parts.images, parts.graph = self.network, self.images, self.graph
+        parts.network, parts.images, parts.sized_network = self.network, self.images, self.sized
         parts.layers, parts.units = self.layers, self.units
         return parts
 
@@ -199,12 +202,6 @@ def _images(config: Config, network: Network | None, faults: Faults) -> ImageSet
     )
 
 
-def spread(count: int, wanted: int) -> list[int]:
-    """Return some indices of ``count`` things, evenly spread."""
-    some = min(count, wanted)
-    return [number * count // some for number in range(some)]
-
-
 def _read_sample(config: Config, found: Found, images: ImageSet, faults: Faults) -> None:
     """Read some images; as many may be unreadable as the search allows."""
     sample = spread(len(images), SAMPLE)
@@ -235,7 +232,7 @@ def _find_layers(config: Config, found: Found, network: Network, faults: Faults)
         graph = Faults().attempt(lambda: sized.graph)
     if graph is None:
         return
-    found.graph = graph
+    found.sized, found.graph = sized, graph
     names = _known_names(config.layers, graph, network.name, faults)
     if not names:
         return
@@ -273,19 +270,31 @@ def _known_names(names: Any, graph: Graph, network: str, faults: Faults) -> str 
 
 
 def _find_ascent(config: Config, found: Found, faults: Faults) -> None:
+    before = len(faults.found)
     found.optimizer = faults.option(config.optimizer, "optimizer")
-    if not config.init:
+    faults.attempt(lambda: copies(config))
+    if not chosen(config.init):
         faults.add(["init: the list is empty; choose one or more, as in init=[zeros,noise]"])
-    for name, group in config.init.items():
+    for name, group in chosen(config.init).items():
         init = faults.option(group, f"init.{name}")
         if init is not None:
             found.inits[name] = init
             faults.add(_rank_faults(config, found.images, name, init))
-    graph, layer = found.graph, _middle(found.layers)
-    if graph is not None and layer is not None:
-        faults.option(
-            config.objective, "objective", lambda make: complete(make, "objective", graph, layer)
-        )
+    for group in ("objective", "parameterization", "regularizer", "smoothing", "transform"):
+        for name, option in chosen(getattr(config, group)).items():
+            faults.option(option, f"{group}.{name}")
+    for group in ("constraint", "gradient"):
+        faults.option(getattr(config, group), group)
+    parts = found.parts(config)
+    if len(faults.found) > before or parts is None:
+        return
+    if faults.attempt(lambda: parts.scoring) is None:
+        return
+    faults.add(combination_faults(parts))
+    found.notes.extend(combination_notes(parts))
+    layer = _middle(found.layers)
+    if layer is not None:
+        faults.attempt(lambda: parts.scoring.scorer(parts.sized_network, layer))
 
 
 def _rank_faults(config: Config, images: ImageSet | None, name: str, init: Init) -> list[str]:

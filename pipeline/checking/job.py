@@ -21,6 +21,7 @@ from pipeline.checking.costs import (
 from pipeline.checking.faults import Faults
 from pipeline.checking.found import Found, asks_network, find
 from pipeline.checking.times import Times, measure
+from pipeline.config.build import Parts, chosen
 from pipeline.config.checks import check_disk
 from pipeline.config.schema import CHECK, DEFAULT_STAGES, Config
 from pipeline.networks.counting import forward_operations
@@ -124,7 +125,7 @@ def check_job(config: Config, *, elsewhere: bool = False) -> Checked:
     config = replace(config, stages=remaining(config) or list(DEFAULT_STAGES))
     faults = Faults()
     found = find(config, faults, elsewhere=elsewhere)
-    costs = _costs(found)
+    costs = _costs(found, _scored(config, found, faults))
     disk = _disk(config, found, costs)
     lacking = _lacking_bytes(config, found, costs, disk) if not faults.found else disk
     free = faults.attempt(lambda: check_disk(Path(config.out), lacking, "the results"))
@@ -146,11 +147,19 @@ def remaining(config: Config) -> list[str]:
     return [stage for stage in config.stages if stage != CHECK]
 
 
-def _costs(found: Found) -> list[LayerCost]:
+def _scored(config: Config, found: Found, faults: Faults) -> Parts | None:
+    """Return what knows what is climbed, unless something is wrong with that."""
+    parts = found.parts(config) if not faults.found else None
+    return parts if parts is not None and Faults().attempt(lambda: parts.scoring) else None
+
+
+def _costs(found: Found, parts: Parts | None) -> list[LayerCost]:
     if found.graph is None:
         return []
-    graph = found.graph
-    return [layer_cost(graph, layer, tuple(found.units[layer.name])) for layer in found.layers]
+    return [
+        layer_cost(found.graph, layer, tuple(found.units[layer.name]), parts)
+        for layer in found.layers
+    ]
 
 
 def _steps(config: Config, found: Found) -> int:
@@ -249,7 +258,7 @@ def _facts(config: Config, found: Found) -> dict[str, str]:
     if found.images is not None:
         height, width = found.images.size
         facts["images"] = f"{len(found.images)} of {height} x {width} pixels"
-    if asks_network(config) and config.init:
+    if asks_network(config) and chosen(config.init):
         steps = f", {found.optimizer.steps} steps" if found.optimizer is not None else ""
-        facts["ascents"] = f"from {', '.join(config.init)}{steps}"
+        facts["ascents"] = f"from {', '.join(chosen(config.init))}{steps}"
     return facts

@@ -14,8 +14,8 @@ import numpy as np
 import torch
 
 from pipeline.ascent.loop import Descent
-from pipeline.ascent.objectives import Objective
 from pipeline.ascent.optimizers import Optimizer
+from pipeline.ascent.scoring import Scorer
 from pipeline.checking.machine import Machine
 from pipeline.images.batches import load_batch
 from pipeline.images.image_sets import ImageSet
@@ -66,24 +66,23 @@ def affordable(operations: int, wanted: int, device: str) -> int:
 
 def step_seconds(
     machine: Machine,
-    objective: Objective,
+    scorer: Scorer,
     optimizer: Optimizer,
     units: Sequence[int],
     kind: torch.dtype = torch.float32,
 ) -> float:
     """Return the seconds of one step of an ascent of some units, in every lane at once."""
     random = torch.Generator().manual_seed(0)
-    starts = 0.3 * torch.randn(len(units), 3, *objective.input_size, generator=random)
+    starts = 0.3 * torch.randn(len(units), 3, *scorer.input_size, generator=random)
     starts = starts.to(machine.device, kind)
     numbers = torch.tensor(units, device=machine.device)
 
     def lane() -> Callable[[], None]:
-        descent = Descent(objective, numbers, starts)
-        steps = optimizer.build([descent.images])
+        descent = Descent(scorer.begin(starts, numbers), numbers, [starts])
+        step_down = optimizer.build(descent.parameters)
 
         def step() -> None:
-            _, descent.images.grad = descent()
-            steps.step()
+            step_down(descent()[1])
 
         return step
 

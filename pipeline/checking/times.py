@@ -11,12 +11,13 @@ import torch
 
 from pipeline.ascent.optimizers import Optimizer
 from pipeline.checking.costs import LayerCost
-from pipeline.checking.found import SAMPLE, Found, spread
+from pipeline.checking.found import SAMPLE, Found
 from pipeline.checking.machine import Machine
 from pipeline.checking.pace import Pace, affordable, load_seconds, step_seconds, visit_seconds
 from pipeline.config.build import Parts
 from pipeline.config.schema import Config
 from pipeline.errors import ArtiphysError, ConfigError
+from pipeline.images.batches import spread
 from pipeline.networks.counting import forward_operations
 from pipeline.networks.layer_responses import LayerResponses
 
@@ -63,7 +64,7 @@ def measure(config: Config, found: Found, costs: Sequence[LayerCost]) -> Times |
         patches = sum(init.needs_top_patches for init in found.inits.values())
         for cost in costs:
             climbing = len(found.inits) * _climb_seconds(cost, machine, optimizer, pace, exact)
-            starting = patches * (len(cost.units) + cost.exact_units) * loading
+            starting = patches * (cost.images + cost.exact_images) * loading
             ascents[cost.layer.name] = climbing + starting / machine.processes
     return Times(search, ascents)
 
@@ -98,9 +99,9 @@ def _climb_seconds(
 ) -> float:
     """Return the seconds of climbing a layer from one init."""
     together = cost.together(machine.device.type)
-    whole, rest = divmod(len(cost.units), together)
+    whole, rest = divmod(cost.images, together)
     step = whole * pace(cost.step * together) + (pace(cost.step * rest) if rest else 0.0)
-    step += exact(cost.step * cost.exact_units)
+    step += exact(cost.step * cost.exact_images)
     # The last response has no gradient.
     return step * (optimizer.steps + 0.5) / machine.lanes / machine.processes
 
@@ -117,14 +118,14 @@ def _paces(
     double: dict[int, float] = {}
     kind = machine.device.type
     for cost in _timed(costs, kind):
-        objective: Any = parts.objective(cost.layer)
+        scorer: Any = parts.scorer(cost.layer)
         count = affordable(cost.step, cost.together(kind), kind)
-        single[cost.step * count] = _step(machine, objective, optimizer, cost, count)
+        single[cost.step * count] = _step(machine, scorer, optimizer, cost, count)
         if kind == "mps":  # which has no float64, so that a CPU climbs instead
             double[cost.step * count] = EXACT_COST * single[cost.step * count]
             continue
-        count = affordable(EXACT_COST * cost.step, cost.exact_units, kind)
-        exact = deepcopy(objective).to(torch.float64)
+        count = affordable(EXACT_COST * cost.step, cost.exact_images, kind)
+        exact = deepcopy(scorer).to(torch.float64)
         double[cost.step * count] = _step(machine, exact, optimizer, cost, count)
     if visit.operations > max(single):  # no large layer could be timed, but the search could
         single[2 * visit.operations] = 2 * visit.seconds
@@ -140,13 +141,14 @@ def _timed(costs: Sequence[LayerCost], device: str) -> list[LayerCost]:
 
 
 def _step(
-    machine: Machine, objective: Any, optimizer: Optimizer, cost: LayerCost, count: int
+    machine: Machine, scorer: Any, optimizer: Optimizer, cost: LayerCost, count: int
 ) -> float:
-    exact = next(objective.parameters(), torch.empty(0)).dtype is torch.float64
-    units = list(cost.units[:count])
+    exact = next(scorer.parameters(), torch.empty(0)).dtype is torch.float64
+    count = -(-count // cost.copies) * cost.copies
+    units = [cost.units[0]] * count
     try:
         return step_seconds(
-            machine, objective, optimizer, units, torch.float64 if exact else torch.float32
+            machine, scorer, optimizer, units, torch.float64 if exact else torch.float32
         )
     except ArtiphysError:
         raise

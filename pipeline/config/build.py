@@ -221,16 +221,17 @@ class Parts:
     @cached_property
     def graph(self) -> Graph:
         """The network traced at the size of the images."""
-        return self._sized_network.graph
+        return self.sized_network.graph
 
     @cached_property
-    def _sized_network(self) -> Network:
+    def sized_network(self) -> Network:
+        """The network, to be traced at the size of the images."""
         return replace(self.network, input_size=self.images.size)
 
     @cached_property
     def layers(self) -> list[Layer]:
         """The layers asked for, in call order."""
-        return self._sized_network.layers(self.config.layers)
+        return self.sized_network.layers(self.config.layers)
 
     @cached_property
     def units(self) -> dict[str, list[int]]:
@@ -332,7 +333,7 @@ class Parts:
     def _whole(self, layer: Layer) -> Costs:
         from pipeline.ascent.plan import whole_costs
 
-        sized = self._sized_network.sized(self.scoring.size)
+        sized = self.sized_network.sized(self.scoring.size)
         names = self.scoring.layer_names(layer)
         return whole_costs(sized.graph, [found.node for found in sized.layers(names)])
 
@@ -348,7 +349,7 @@ class Parts:
     def scorer(self, layer: Layer) -> Scorer:
         """Return what scores images for a layer, on the runner's device."""
         self.runner.place(self.network.module)
-        scorer: Any = self.scoring.scorer(self._sized_network, layer)
+        scorer: Any = self.scoring.scorer(self.sized_network, layer)
         return cast("Scorer", self.runner.place(scorer.eval()))
 
     def option(self, group: str) -> str:

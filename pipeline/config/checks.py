@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 from pipeline.config.build import Parts
+from pipeline.config.combinations import combination_faults, combination_notes
 from pipeline.config.schema import PRECISIONS, STAGES, Config, FiguresConfig, SearchConfig
 from pipeline.errors import ConfigError, StoreError, nearest
 from pipeline.store.files import describe_bytes
+
+log = logging.getLogger(__name__)
 
 
 def check_values(config: Config) -> None:
@@ -100,7 +104,11 @@ def check_parts(parts: Parts) -> None:
         find_finished_runs(parts.collected_places)
     if not parts.asks_network:
         return
-    _ = parts.layers, parts.units, parts.inits, parts.optimizer
+    _ = parts.layers, parts.units, parts.optimizer
+    for fault in combination_faults(parts):
+        raise ConfigError(fault)
+    for note in combination_notes(parts):
+        log.warning("%s", note)
     check_precision(parts.config.precision, parts.runner.device.type)
 
 

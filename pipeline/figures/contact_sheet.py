@@ -65,7 +65,7 @@ def contact_sheet(
 def unit_sheet(
     images: Float[np.ndarray, "units height width 3"],
     responses: Float[np.ndarray, " units"],
-    units: Sequence[int],
+    units: Sequence[int | str],
     title: str,
 ) -> Image.Image:
     """Return one image per unit, row by row, each with its unit and response below.

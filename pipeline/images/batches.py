@@ -30,6 +30,12 @@ def split(count: int, batch_size: int) -> list[range]:
     return [range(start, min(start + batch_size, count)) for start in range(0, count, batch_size)]
 
 
+def spread(count: int, wanted: int) -> list[int]:
+    """Return some indices of ``count`` things, evenly spread."""
+    some = min(count, wanted)
+    return [number * count // some for number in range(some)]
+
+
 def load_batch(images: ImageSet, indices: Sequence[int]) -> Batch:
     """Return some images of a set; those that cannot be read are named, with the reason."""
     good: dict[int, Tensor] = {}

@@ -79,7 +79,8 @@ def smooth_pooling(relu: str = "plain") -> GradientRule:
     """
     if relu not in RELU_RULES:
         raise ConfigError(
-            f"gradient.relu: '{relu}' is not one of {', '.join(RELU_RULES)}{nearest(relu, RELU_RULES)}"
+            f"gradient.relu: '{relu}' is not one of {', '.join(RELU_RULES)}"
+            f"{nearest(relu, RELU_RULES)}"
         )
     return GradientRule(relu, pool="smooth")  # type: ignore[arg-type]
 

@@ -155,7 +155,7 @@ def settings_of_treatment(session: Session, layer: Layer) -> dict[str, Any]:
     ]
     if parts.constraint.needs_patches:
         settings["natural patches"] = extremes_result(session, layer).key
-    if any(piece.needs_images for piece in parts.parameterization.values()):
+    if any(piece.images for piece in parts.parameterization.values()):
         settings["pictures"] = dict(session.images.settings)
     return settings
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, combinations_with_replacement
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,10 @@ from pipeline.store.tables import COLUMNS
 
 @dataclass(frozen=True)
 class Pair:
-    """Two inits of one layer: their climbs, in float32 and float64, and where r is stored."""
+    """Two inits of one layer: their climbs, in float32 and float64, and where r is stored.
+
+    An init beside itself compares each copy of a unit with the next.
+    """
 
     layer: Layer
     inits: tuple[str, str]
@@ -30,11 +33,13 @@ class Pair:
 
 
 def all_pairs(session: Session) -> list[Pair]:
-    """Return every pair of inits of every layer."""
+    """Return every pair of inits of every layer; with copies, those of an init with itself too."""
+    inits = session.parts.inits
+    pairs = combinations_with_replacement if session.parts.copies > 1 else combinations
     return [
         _pair(session, layer, first, second)
         for layer in session.parts.layers
-        for first, second in combinations(session.parts.inits, 2)
+        for first, second in pairs(inits, 2)
     ]
 
 
@@ -60,6 +65,7 @@ def correlations(session: Session) -> pd.DataFrame:
         table = {
             **_identity(session, pair),
             "unit": arrays["units"],
+            "copy": arrays["copies"],
             "r": arrays["r"],
             "null_r": arrays["null_r"],
             "status": notes["status"],

@@ -110,9 +110,16 @@ def read_extremes(session: Session, layer: Layer) -> Searched:
 
 
 def read_patches(
-    session: Session, layer: Layer, units: Sequence[int], rank: int, sign: int
+    session: Session,
+    layer: Layer,
+    units: Sequence[int],
+    rank: int,
+    sign: int,
+    size: tuple[int, int] | None = None,
 ) -> Tensor:
     """Return the patches of some units at one rank, [units, 3, height, width].
+
+    They have the size of the receptive field, or another, about the same middle.
 
     Raises:
         StoreError: the layer has not been searched, or not so many patches were kept.
@@ -120,14 +127,14 @@ def read_patches(
     """
     if extremes_result(session, layer).missing():
         raise StoreError(
-            f"init.top_patch: the store holds no top patches of {layer.name} for these weights and"
-            " images; add top_patches to stages"
+            f"ascent: the store holds no top patches of {layer.name} for these weights and images;"
+            " add top_patches to stages"
         )
     searched = read_extremes(session, layer)
     kept = searched.by_sign[sign]
     if rank >= kept.images.shape[1]:
         raise StoreError(
-            f"init.top_patch.rank: {rank} is beyond the {kept.images.shape[1]} patches kept per"
+            f"init: rank {rank} is beyond the {kept.images.shape[1]} patches kept per"
             " unit; ranks count from 0 (search.keep sets how many are kept)"
         )
     images = kept.images[units, rank].numpy()
@@ -138,10 +145,18 @@ def read_patches(
         for index in np.unique(images)
     }
     patches = [
-        cut_patch(read[index], (int(box[0]), int(box[1]), int(box[2]), int(box[3])))
+        cut_patch(read[index], _resized(tuple(map(int, box)), size))
         for index, box in zip(images, boxes, strict=True)
     ]
     return stack(patches)
+
+
+def _resized(box: tuple[int, ...], size: tuple[int, int] | None) -> tuple[int, int, int, int]:
+    """Return a box of another size about the same middle."""
+    top, left, bottom, right = box
+    height, width = size or (bottom - top, right - left)
+    top, left = top + (bottom - top - height) // 2, left + (right - left - width) // 2
+    return top, left, top + height, left + width
 
 
 def top_patches(session: Session) -> pd.DataFrame:

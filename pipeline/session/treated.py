@@ -17,7 +17,7 @@ from pipeline.ascent.inits import Request
 from pipeline.ascent.parameterizations import Chain, Setting, compose
 from pipeline.ascent.scoring import Scorer
 from pipeline.ascent.treatment import Treatment
-from pipeline.images.batches import spread
+from pipeline.images.batches import load_batch, spread
 from pipeline.images.patches import centered
 from pipeline.networks.gradient_rules import at_step
 from pipeline.networks.layers import Layer
@@ -63,10 +63,11 @@ class Beginnings:
 
     def _build(self, size: Size) -> Chain:
         parts = self.session.parts
+        asked = max(piece.images for piece in parts.parameterization.values())
         setting = Setting(
             size,
             parts.network.preprocessing,
-            lambda count: sample_pictures(self.session, size, count),
+            lambda: sample_pictures(self.session, size, asked),
         )
         return compose(parts.parameterization, setting)
 
@@ -154,7 +155,5 @@ def sample_pictures(
 
     Images that cannot be read are left out.
     """
-    from pipeline.images.batches import load_batch
-
     loaded = load_batch(session.images, spread(len(session.images), count))
     return torch.stack([centered(image, size) for image in loaded.images])

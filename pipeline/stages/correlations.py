@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from pipeline.analysis.similarity import pearson
 from pipeline.analysis.statistics import shuffled_partners
@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 def run(session: Session) -> None:
     """Correlate every pair of inits in every layer, and write the two tables."""
-    if len(session.parts.inits) < 2:
+    if len(session.parts.inits) < 2 and session.parts.copies < 2:
         log.info("correlations: one init only, so there is nothing to correlate")
     for pair in all_pairs(session):
         if pair.result.missing():
@@ -43,19 +43,21 @@ def _correlate(session: Session, pair: Pair) -> None:
                 f"correlations: the store does not hold all ascents of {climb.layer.name} from"
                 f" '{climb.init}' for this configuration; add ascent to stages"
             )
-    images = [read_images(climb.result) for climb in pair.climbs]
+    read = [read_images(climb.result) for climb in pair.climbs]
+    images = _paired(pair, read)
     status = [_first_failure(*both) for both in zip(*(i.status for i in images), strict=True)]
     ok = np.array([reason == "ok" for reason in status])
     first, second = (found.added for found in images)
     r = np.where(ok, pearson(first, second), np.nan)
-    partners = shuffled_partners(len(r), random_numbers(session, pair, "null"))
+    partners = _other_units(images[0], random_numbers(session, pair, "null"))
     # A layer of one unit has no other to be compared with.
-    comparable = ok & ok[partners] & (len(r) > 1)
+    comparable = ok & ok[partners] & (partners != np.arange(len(r)))
     arrays = {
         "units": images[0].units,
+        "copies": images[0].copies,
         "r": r,
         "null_r": np.where(comparable, pearson(first, second[partners]), np.nan),
-        "floor": np.array([_pair_floor(pair, images)]),
+        "floor": np.array([_pair_floor(pair, read)]),
     }
     status = [
         "undefined" if np.isnan(value) and reason == "ok" else reason
@@ -63,6 +65,22 @@ def _correlate(session: Session, pair: Pair) -> None:
     ]
     pair.result.write("pairs", arrays, {"status": status})
     session.done += 1
+
+
+def _paired(pair: Pair, images: list[Images]) -> list[Images]:
+    """Return the images to be correlated: an init beside itself is that of the next copy."""
+    if pair.inits[0] != pair.inits[1]:
+        return images
+    first, copies = images[0], int(images[0].copies.max()) + 1
+    following = np.arange(len(first.units)).reshape(-1, copies)
+    return [first, first.taken(np.roll(following, -1, axis=1).ravel())]
+
+
+def _other_units(images: Images, rng: np.random.Generator) -> Int[np.ndarray, " images"]:
+    """Return for every image one of another unit, of the same copy; itself if there is none."""
+    copies = int(images.copies.max()) + 1
+    units = shuffled_partners(len(images.units) // copies, rng)
+    return (units[:, None] * copies + np.arange(copies)).ravel()
 
 
 def _first_failure(first: str, second: str) -> str:
@@ -80,6 +98,6 @@ def _pair_floor(pair: Pair, images: list[Images]) -> float:
 
 def _floor(images: Images, exact: Images) -> float:
     """Return the median r between float32 and float64 ascents of the same units."""
-    at = np.searchsorted(images.units, exact.units)
+    at = np.flatnonzero(np.isin(images.units, exact.units))
     r: Float[np.ndarray, " units"] = pearson(images.added[at], exact.added)
     return float(np.median(r[np.isfinite(r)])) if np.isfinite(r).any() else float("nan")

@@ -14,6 +14,7 @@ from jaxtyping import Float
 from matplotlib.figure import Figure
 from PIL import Image
 
+from pipeline.config.build import WHOLE_LAYER
 from pipeline.figures import scaling
 from pipeline.figures.contact_sheet import contact_sheet, png, unit_sheet
 from pipeline.figures.correlations import box_plot, histograms
@@ -86,7 +87,7 @@ def _correlation_figures(session: Session) -> Iterator[tuple[str, Figure]]:
 
 def _triptychs(session: Session, layer: Layer) -> Iterator[tuple[str, Figure]]:
     """Yield the images of chosen units side by side: one figure a unit, or four units a figure."""
-    available = session.parts.units[layer.name]
+    available = session.parts.climbed_units(layer)
     chosen = session.parts.config.figures.triptychs
     units = [unit for unit in available if f"{layer.name}/{unit}" in chosen]
     if not chosen:
@@ -96,17 +97,18 @@ def _triptychs(session: Session, layer: Layer) -> Iterator[tuple[str, Figure]]:
     images = {
         init: read_images(find_climb(session, layer, init).result) for init in session.parts.inits
     }
-    searched = not extremes_result(session, layer).missing()
+    searched = session.parts.scoring.per_unit and not extremes_result(session, layer).missing()
     patches = _patches(session, layer, units, 1, 0) if searched else None
     rows: list[tuple[str, Panels]] = []
-    for index, unit in enumerate(units):
+    for row, unit in enumerate(units):
         panels: Panels = []
         for init, found in images.items():
-            added = found.added[np.searchsorted(found.units, unit)]
-            panels.append((f"added from {init}", scaling.to_display(added, "symmetric")))
+            for copy, index in enumerate(found.of(unit)):
+                name = f"added from {init}" if len(found.of(unit)) == 1 else f"{init}, copy {copy}"
+                panels.append((name, scaling.to_display(found.added[index], "symmetric")))
         if patches is not None:
-            panels.append(("top patch", patches[index]))
-        rows.append((f"unit {unit}", panels))
+            panels.append(("top patch", patches[row]))
+        rows.append((f"unit {unit}" if unit != WHOLE_LAYER else "the whole layer", panels))
     title = f"{session.parts.network.name} {layer.name}"
     if chosen:
         for name, panels in rows:
@@ -148,13 +150,19 @@ def _patch_sheet(session: Session, layer: Layer, sign: int) -> Image.Image:
 def _ascent_sheet(session: Session, layer: Layer, init: str) -> Image.Image:
     climb = find_climb(session, layer, init)
     found = read_images(climb.result)
-    _, responses, _ = read_responses(climb)
+    responses = read_responses(climb).responses
     shown = np.stack([scaling.to_display(added, "symmetric") for added in found.added])
     title = (
         f"{session.parts.network.name} {layer.name}: added from {init}, unit and final response"
         f" ({scaling.DESCRIPTIONS['symmetric'].rstrip('.').lower()})"
     )
-    return unit_sheet(shown, responses[:, -1], found.units.tolist(), title)
+    names = [_image_name(*image) for image in zip(found.units, found.copies, strict=True)]
+    return unit_sheet(shown, responses[:, -1], names, title)
+
+
+def _image_name(unit: int, copy: int) -> str:
+    name = "layer" if unit == WHOLE_LAYER else str(unit)
+    return f"{name}.{copy}" if copy else name
 
 
 def _patches(

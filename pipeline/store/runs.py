@@ -33,18 +33,29 @@ class Images:
         units: unit numbers, in the order of the arrays.
         image: the images after the last step.
         start: the images they started from.
-        status: per unit, as in the table of ascents.
+        status: per image, as in the table of ascents.
+        copies: numbers of the images among those of their unit, which lie side by side.
     """
 
-    units: Int[np.ndarray, " units"]
-    image: Float[np.ndarray, "units 3 height width"]
-    start: Float[np.ndarray, "units 3 height width"]
+    units: Int[np.ndarray, " images"]
+    image: Float[np.ndarray, "images 3 height width"]
+    start: Float[np.ndarray, "images 3 height width"]
     status: list[str]
+    copies: Int[np.ndarray, " images"]
 
     @property
-    def added(self) -> Float[np.ndarray, "units 3 height width"]:
+    def added(self) -> Float[np.ndarray, "images 3 height width"]:
         """What the ascent added: image - start. This is what is correlated."""
         return self.image - self.start
+
+    def taken(self, at: Int[np.ndarray, " _"]) -> Images:
+        """Return some of the images, in another order."""
+        status = [self.status[index] for index in at.tolist()]
+        return Images(self.units[at], self.image[at], self.start[at], status, self.copies[at])
+
+    def of(self, unit: int) -> Int[np.ndarray, " _"]:
+        """Return where the images of a unit are, copy by copy."""
+        return np.flatnonzero(self.units == unit)
 
 
 def read_images(result: Result) -> Images:
@@ -53,13 +64,11 @@ def read_images(result: Result) -> Images:
     Raises:
         StoreError: an item is missing or damaged.
     """
-    parts = [result.read(item, ("units", "images", "starts")) for item in result.items]
-    joined = {
-        name: np.concatenate([arrays[name] for arrays, _ in parts])
-        for name in ("units", "images", "starts")
-    }
+    names = ("units", "images", "starts", "copies")
+    parts = [result.read(item, names) for item in result.items]
+    joined = {name: np.concatenate([arrays[name] for arrays, _ in parts]) for name in names}
     status = [status for _, notes in parts for status in notes["status"]]
-    return Images(joined["units"], joined["images"], joined["starts"], status)
+    return Images(joined["units"], joined["images"], joined["starts"], status, joined["copies"])
 
 
 class Run:

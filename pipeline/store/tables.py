@@ -20,8 +20,8 @@ _COLUMNS = {
     "correlation_summary": "model layer init_a init_b units undefined median mean q25 q75"
     " ci_low ci_high null_median floor",
     # Of several runs; a job is named by the settings in which they differ.
-    "sweep_correlations": "job model weights objective optimizer seed precision layer unit copy init_a"
-    " init_b r null_r status",
+    "sweep_correlations": "job model weights objective optimizer seed precision layer unit copy"
+    " init_a init_b r null_r status",
     "sweep_summary": "job model weights objective optimizer seed precision layer init_a init_b"
     " units undefined median mean q25 q75 ci_low ci_high null_median floor",
 }

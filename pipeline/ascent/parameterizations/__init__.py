@@ -5,7 +5,7 @@ parameters and draws an image from them, a resolution enlarges it, colors mix it
 range brings its values into pixels. The chain ends in network-input space.
 """
 
-from pipeline.ascent.parameterizations.chain import Chain, compose
+from pipeline.ascent.parameterizations.chain import PIXELS, Chain, compose
 from pipeline.ascent.parameterizations.colors import decorrelated
 from pipeline.ascent.parameterizations.pattern_networks import cppn
 from pipeline.ascent.parameterizations.pieces import Kind, Map, Parameterization, Setting, Space
@@ -15,6 +15,7 @@ from pipeline.ascent.parameterizations.resolutions import low_resolution
 from pipeline.ascent.parameterizations.spectra import fourier, maco
 
 __all__ = [
+    "PIXELS",
     "Chain",
     "Kind",
     "Map",

@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from pipeline.ascent.parameterizations.pieces import Kind, Map, Parameterization, Setting, Space
-from pipeline.ascent.parameterizations.pixels import pixel
+from pipeline.ascent.parameterizations.pixels import Pixels, pixel
 from pipeline.errors import ConfigError
 
 KINDS: tuple[Kind, ...] = get_args(Kind)  # from the parameters to the network
@@ -33,6 +33,11 @@ class Chain:
     def invertible(self) -> bool:
         """Whether an image can be turned into parameters."""
         return self.space.invertible
+
+    @property
+    def is_identity(self) -> bool:
+        """Whether the parameters are the images themselves."""
+        return isinstance(self.space, Pixels) and not self.maps
 
     @property
     def is_image(self) -> bool:
@@ -57,6 +62,9 @@ class Chain:
     def draw(self, generators: Sequence[torch.Generator], std: float) -> list[Tensor]:
         """Return random parameters of the space, one sample from each generator."""
         return self.space.draw(generators, std)
+
+
+PIXELS = Chain(Pixels((0, 0)), ())  # of any size; nothing is drawn from it
 
 
 def compose(pieces: Mapping[str, Parameterization], setting: Setting) -> Chain:

@@ -50,7 +50,7 @@ def decorrelated(matrix: str = "imagenet", images: int = 200) -> Parameterizatio
         mixing = root / root.norm(dim=0).max()
         return Map(_mix(mixing), _mix(torch.linalg.inv(mixing)))
 
-    return Parameterization("color", build, needs_images=matrix == "images")
+    return Parameterization("color", build, images=images if matrix == "images" else 0)
 
 
 def covariance_root(pixels: Float[Tensor, "pictures 3 height width"]) -> Float[Tensor, "3 3"]:

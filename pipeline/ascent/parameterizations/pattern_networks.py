@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from pipeline.ascent.parameterizations.constants import Constant
-from pipeline.ascent.parameterizations.pieces import Parameterization
+from pipeline.ascent.parameterizations.pieces import Parameterization, Setting
 from pipeline.ascent.parameterizations.pixels import normal
 from pipeline.errors import ConfigError
 
@@ -97,7 +97,11 @@ def cppn(layers: int = 8, width: int = 24) -> Parameterization:
         raise ConfigError(f"parameterization.cppn.layers: {layers} is too few; use 2 or more")
     if width < 1:
         raise ConfigError(f"parameterization.cppn.width: {width} is not positive; use 1 or more")
-    return Parameterization("space", lambda setting: PatternNetworks(setting.size, layers, width))
+
+    def build(setting: Setting) -> PatternNetworks:
+        return PatternNetworks(setting.size, layers, width)
+
+    return Parameterization("space", build, invertible=False)
 
 
 def _activation(

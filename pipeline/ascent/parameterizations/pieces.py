@@ -88,9 +88,11 @@ class Parameterization:
     Attributes:
         kind: its place in the chain, which has at most one of each kind.
         build: to a space where that is the kind, else to a map.
-        needs_images: whether it asks for pictures of the image set.
+        images: how many pictures of the image set it asks for.
+        invertible: whether an image can be turned into parameters.
     """
 
     kind: Kind
     build: Callable[[Setting], Space | Map]
-    needs_images: bool = False
+    images: int = 0
+    invertible: bool = True

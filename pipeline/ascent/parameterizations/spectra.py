@@ -96,8 +96,9 @@ class Phases:
     ) -> Float[Tensor, "batch 3 height width"]:
         """Return the images of phases, whose magnitudes are the fixed ones whatever the phases.
 
-        So that the images are real, coefficients that are their own conjugates are positive, and
-        in columns 0 and width / 2 only the upper half of the phases is free.
+        So that the images are real, coefficients that are their own conjugates keep no more of
+        their phase than its sign, and in columns 0 and width / 2 only the upper half of the phases
+        is free.
         """
         phases = _on_mirrored_columns(_antisymmetric, parameters[0], self.size[1])
         return image_of(torch.polar(self.magnitudes.like(phases), phases), self.size)
@@ -155,7 +156,7 @@ def maco(images: int = 200) -> Parameterization:
     def build(setting: Setting) -> Phases:
         return Phases(setting.size, Constant(mean_magnitudes(setting.pictures()[:images])))
 
-    return Parameterization("space", build, needs_images=True)
+    return Parameterization("space", build, images=images)
 
 
 def frequencies(size: tuple[int, int]) -> Float[Tensor, "height columns"]:
@@ -211,6 +212,7 @@ def _antisymmetric(column: Float[Tensor, "batch 3 height 1"]) -> Float[Tensor, "
     """Return phases of which row -k is the negative of row k, by the upper half of the rows."""
     height = column.shape[-2]
     upper = column[..., 1 : (height + 1) // 2, :]
-    zero = torch.zeros_like(column[..., :1, :])
-    middle = [zero] if height % 2 == 0 else []
-    return torch.cat([zero, upper, *middle, -upper.flip(-2)], dim=-2)
+    # These are their own conjugates: real numbers, which have a sign in place of a phase.
+    signs = torch.where(column.cos() < 0, torch.pi, 0.0)
+    middle = [signs[..., height // 2 : height // 2 + 1, :]] if height % 2 == 0 else []
+    return torch.cat([signs[..., :1, :], upper, *middle, -upper.flip(-2)], dim=-2)

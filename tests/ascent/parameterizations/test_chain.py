@@ -208,9 +208,9 @@ def test_only_pixels_are_images(setting, name):
 
 
 def test_only_pieces_that_need_pictures_ask_for_them(setting):
-    asking = {name for name, piece in ALL.items() if piece.needs_images}
+    asking = {name for name, piece in ALL.items() if piece.images}
     assert asking == {"maco"}
-    assert decorrelated("images").needs_images
+    assert decorrelated("images", images=7).images == 7
     for name in ALL.keys() - asking:
         compose({name: ALL[name]}, setting(with_pictures=False))
 
