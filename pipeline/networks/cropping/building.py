@@ -28,13 +28,13 @@ from pipeline.networks.windows import Adapting, Sliding, windows
 
 
 def crop_network(crop: Crop) -> fx.GraphModule:
-    """Return the network from images of the part of the input that is seen to the unit.
+    """Return the network from images of the part of the input that is seen to the region.
 
-    Its output is the layer's at the unit's position, ``[batch, units, 1, 1]``, or the layer's
-    whole output where that is no map.
+    Its output is the layer's on the region, ``[batch, units, rows, columns]``, or the layer's whole
+    output where that is no map.
 
     Raises:
-        UncroppableError: a unit sees nothing but padding on some map on the way.
+        UncroppableError: the region sees nothing but padding on some map on the way.
     """
     return _Builder(crop).build()
 

@@ -1,4 +1,4 @@
-"""What one unit sees of every map of a network, worked out without computing anything."""
+"""What a region of a layer sees of every map, worked out without computing anything."""
 
 from __future__ import annotations
 
@@ -30,19 +30,30 @@ class UncroppableError(Exception):
 
 @dataclass(frozen=True)
 class Crop:
-    """What one unit sees of every map, worked out without computing anything.
+    """What a region of a layer's map, one position by default, sees of every map.
 
     Attributes:
         graph: the traced network.
         node: the layer's node.
         size: height and width of the whole input.
-        position: row and column of the unit on the layer's map.
+        position: row and column on the layer's map at which the region begins.
+        extent: rows and columns of the region.
     """
 
     graph: Graph
     node: fx.Node
     size: tuple[int, int]
     position: tuple[int, int]
+    extent: tuple[int, int] = (1, 1)
+
+    @property
+    def region(self) -> Part:
+        """The rows and columns of the layer's map that are asked for."""
+        rows, columns = (
+            Interval(first, first + length)
+            for first, length in zip(self.position, self.extent, strict=True)
+        )
+        return rows, columns
 
     @cached_property
     def demands(self) -> tuple[Demand, Demand]:
@@ -50,12 +61,7 @@ class Crop:
         whole = self.graph.read_as_numbers(self.node)
         rows, columns = (
             self.graph.demand(
-                self.node,
-                Interval(self.position[axis], self.position[axis] + 1),
-                self.size[axis],
-                axis,
-                clip=True,
-                whole=whole,
+                self.node, self.region[axis], self.size[axis], axis, clip=True, whole=whole
             )
             for axis in (0, 1)
         )
@@ -63,7 +69,7 @@ class Crop:
 
     @property
     def nodes(self) -> list[fx.Node]:
-        """The operations that the unit depends on, in call order."""
+        """The operations that the region depends on, in call order."""
         rows, columns = (demand.needed for demand in self.demands)
         return [node for node in self.graph.operations if node in rows and node in columns]
 
@@ -79,10 +85,7 @@ class Crop:
 
     @cached_property
     def operations(self) -> int:
-        """Multiplications and additions for one response (``counting``).
-
-        Those of the layer itself are counted for one unit.
-        """
+        """Multiplications and additions for one unit's responses on the region (``counting``)."""
         return sum(self._operations(node) for node in self.nodes)
 
     def adapts(self, node: fx.Node) -> bool:
@@ -101,7 +104,7 @@ class Crop:
 
     @cached_property
     def activations(self) -> int:
-        """Numbers that one response leaves in memory on the way, the image included."""
+        """Numbers that the responses leave in memory on the way, the image included."""
         return sum(self._numbers(node) for node in self.nodes)
 
     def _numbers(self, node: fx.Node) -> int:
