@@ -1,0 +1,41 @@
+"""Clamping that lets go: a clamped value can still be led back inside by its gradient."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+
+def clamp_inward(
+    values: Float[Tensor, "*shape"], low: float | Tensor, high: float | Tensor
+) -> Float[Tensor, "*shape"]:
+    """Clamp values; a clamped value gets its gradient only if descending it leads back inside.
+
+    A plain clamp has no gradient outside its bounds, so that a value which once left them is stuck.
+    Gradients are those of a loss, of which an optimizer subtracts a multiple (the loop's loss is
+    the negative score): below ``low`` negative gradients pass, above ``high`` positive ones.
+
+    Args:
+        values: of any shape.
+        low: lowest values allowed, a number or a tensor that broadcasts to the values' shape.
+        high: highest values allowed, likewise. Neither bound gets a gradient.
+    """
+    return _ClampInward.apply(values, low, high)  # pyright: ignore[reportReturnType]
+
+
+class _ClampInward(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, values: Tensor, low: float | Tensor, high: float | Tensor) -> Tensor:
+        ctx.save_for_backward(values < low, values > high)
+        above_low = torch.where(values < low, low, values)
+        return torch.where(values > high, high, above_low).to(values.dtype)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
+        (gradient,) = gradients
+        below, above = ctx.saved_tensors
+        outward = (below & (gradient > 0)) | (above & (gradient < 0))
+        return gradient.masked_fill(outward, 0.0), None, None
