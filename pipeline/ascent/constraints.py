@@ -214,7 +214,8 @@ def ball(p: float = 2.0, radius: float | str = NATURAL, center: str = "zero") ->
     """Keep every image within a distance, in a p-norm over pixels and colors.
 
     An image inside is left as it is; one outside becomes the nearest image (in the L2 sense) of the
-    ball. Where the gradient of an image outside leads back inside, it passes in full.
+    ball. Where the gradient of an image outside leads back inside, it passes in full. For p = 1,
+    pixels that the projection makes 0 have no gradient of their own until the image is inside.
 
     Args:
         p: 1, 2 or infinity.
@@ -317,12 +318,12 @@ def _mean(images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, " batc
 
 
 def _l2_norm(images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, " batch"]:
-    return _size(images.double(), 2)
+    return _size(images.double(), 2.0)
 
 
 def _contrast(images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, " batch"]:
     deviations = images.double() - _over_pixels(_mean(images))
-    return _size(deviations, 2) / math.sqrt(images[0].numel())
+    return _size(deviations, 2.0) / math.sqrt(images[0].numel())
 
 
 def _size(values: Float[Tensor, "batch 3 height width"], p: float) -> Float[Tensor, " batch"]:

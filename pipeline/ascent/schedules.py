@@ -29,17 +29,17 @@ def value_at(schedule: Schedule, step: int, steps: int) -> float:
     return start * (steps - step) / steps + end * step / steps
 
 
-def check_schedule(key: str, schedule: Schedule) -> None:
+def check_schedule(key: str, schedule: Any) -> None:
     """Check that a schedule is one or two numbers that are finite and not negative.
 
     Args:
         key: where it stands in the configuration.
-        schedule: what stands there.
+        schedule: what stands there, of any type.
 
     Raises:
         ConfigError: it is not.
     """
-    values = [schedule] if isinstance(schedule, int | float) else list(schedule)
+    values = list(schedule) if isinstance(schedule, Sequence) else [schedule]
     if len(values) not in (1, 2) or not all(_is_fine(value) for value in values):
         raise ConfigError(
             f"{key}: {schedule} is not a number of 0 or more, or two of them; write one value or"
