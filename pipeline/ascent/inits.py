@@ -18,7 +18,7 @@ from torch import Tensor
 
 from pipeline.errors import ConfigError, StoreError
 from pipeline.images.patches import centered
-from pipeline.images.pictures import chosen_picture
+from pipeline.images.pictures import chosen_picture, cover
 from pipeline.networks.preprocessing import Preprocessing
 from pipeline.store.earlier import Earlier, read_earlier
 
@@ -44,6 +44,7 @@ class Request:
         preprocessing: of the network.
         patches: cuts patches of the searched images, of the size of the input.
         copies: numbers of the images among those of their unit, from 0.
+        whole: whether the images are whole pictures, not receptive fields.
     """
 
     units: Sequence[int]
@@ -52,6 +53,7 @@ class Request:
     preprocessing: Preprocessing
     patches: Patches
     copies: Sequence[int] = field(default=())
+    whole: bool = False
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,7 @@ class Init:
         random: whether copies of a unit differ.
         std: of parameters that are drawn.
         contents: digest of a file that determines the images, if one does.
+        size: height and width of the picture that it starts from, if there is one.
     """
 
     start: Callable[[Request], Tensor] | None
@@ -74,6 +77,7 @@ class Init:
     random: bool = False
     std: float = 0.0
     contents: str | None = None
+    size: tuple[int, int] | None = None
 
 
 def zeros() -> Init:
@@ -185,10 +189,11 @@ def mean_patch(count: int = 10, sign: int = 1) -> Init:
 
 
 def image(path: str | None = None) -> Init:
-    """Start from the center of one picture, the same for every unit.
+    """Start from one picture, the same for every unit.
 
-    The picture is preprocessed as the network expects; where the receptive field is larger, it is
-    surrounded by zeros.
+    Where whole images are climbed, it is resized so that it covers them. Else it is preprocessed as
+    the network expects and its center is taken, surrounded by zeros where the receptive field is
+    larger.
 
     Args:
         path: a JPEG, PNG or WebP file; the bundled photograph of a cat by default.
@@ -196,10 +201,15 @@ def image(path: str | None = None) -> Init:
     picture, contents = chosen_picture("init.image.path", path)
 
     def start(request: Request) -> Float[Tensor, "units 3 height width"]:
-        patch = centered(request.preprocessing(picture), request.input_size)
+        if request.whole:
+            covering = cover(picture, request.input_size)
+            patch = request.preprocessing.normalize(covering.to(torch.float32) / 255)
+        else:
+            patch = centered(request.preprocessing(picture), request.input_size)
         return patch.repeat(len(request.units), 1, 1, 1)
 
-    return Init(start, contents=contents)
+    size = (picture.shape[1], picture.shape[2])
+    return Init(start, contents=contents, size=size)
 
 
 def result(path: str) -> Init:
@@ -224,7 +234,8 @@ def result(path: str) -> Init:
         ]
         return torch.stack([centered(image, request.input_size) for image in found])
 
-    return Init(start, contents=earlier.digest)
+    size = (earlier.images.shape[2], earlier.images.shape[3])
+    return Init(start, contents=earlier.digest, size=size)
 
 
 def _earlier(earlier: Earlier, unit: int, copy: int) -> Float[np.ndarray, "3 height width"]:

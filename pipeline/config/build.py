@@ -32,8 +32,9 @@ if TYPE_CHECKING:
     from pipeline.ascent.parameterizations import Parameterization
     from pipeline.ascent.plan import Costs
     from pipeline.ascent.regularizers import Regularizer
-    from pipeline.ascent.scoring import Plan, Scorer
+    from pipeline.ascent.scoring import Scorer
     from pipeline.ascent.smoothing import Smoothing
+    from pipeline.ascent.terms import Terms
     from pipeline.ascent.transforms import Transform
     from pipeline.images.image_sets import ImageSet
     from pipeline.networks.cropping import Crop
@@ -264,15 +265,15 @@ class Parts:
         return {name: build(option, f"{group}.{name}") for name, option in options.items()}
 
     @cached_property
-    def scoring(self) -> Plan:
+    def scoring(self) -> Terms:
         """What is climbed: objectives, size of whole images, gradient rule."""
-        from pipeline.ascent.scoring import Plan
+        from pipeline.ascent.terms import Terms
 
         size = whole_size(self.config.ascent.size, self.images.size)
         rule = build(self.config.gradient, "gradient")
-        plan = Plan(self._built("objective"), self.copies, size, rule)
-        plan.check()
-        return plan
+        terms = Terms(self._built("objective"), self.copies, size, rule)
+        terms.check()
+        return terms
 
     @cached_property
     def parameterization(self) -> dict[str, Parameterization]:

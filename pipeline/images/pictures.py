@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 from jaxtyping import UInt8
 from torch import Tensor
+from torchvision.transforms.v2 import functional as transforms
 
 from pipeline.errors import ConfigError, ImageError
 from pipeline.images.bundled import bundled_photographs
@@ -34,3 +35,13 @@ def chosen_picture(key: str, path: str | None) -> tuple[UInt8[Tensor, "3 height 
         except ImageError as error:
             raise ConfigError(f"{key}: '{path}' {error}") from error
     return picture, hashlib.sha256(picture.contiguous().numpy().tobytes()).hexdigest()
+
+
+def cover(
+    picture: UInt8[Tensor, "3 height width"], size: tuple[int, int]
+) -> UInt8[Tensor, "3 rows columns"]:
+    """Return a picture resized so that it just covers a size, and cut to it about its middle."""
+    (height, width), (rows, columns) = picture.shape[1:], size
+    share = max(rows / height, columns / width)
+    resized = [max(rows, round(height * share)), max(columns, round(width * share))]
+    return transforms.center_crop(transforms.resize(picture, resized, antialias=True), [*size])

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -16,6 +17,7 @@ from pipeline.ascent.constraints import Circumstances
 from pipeline.ascent.inits import Request
 from pipeline.ascent.parameterizations import Chain, Setting, compose
 from pipeline.ascent.scoring import Scorer
+from pipeline.ascent.smoothing import Smoothing
 from pipeline.ascent.treatment import Treatment
 from pipeline.images.batches import load_batch, spread
 from pipeline.images.patches import centered
@@ -46,6 +48,13 @@ class Beginning:
     images: Float[Tensor, "batch 3 height width"]
     treatment: Treatment
     budgets: Float[Tensor, " batch"]
+
+
+class Numbered(NamedTuple):
+    """One of the images of a unit."""
+
+    unit: int
+    copy: int
 
 
 class Beginnings:
@@ -91,49 +100,78 @@ class Beginnings:
             kind: in which precision.
         """
         parts, size = self.session.parts, scorer.input_size
-        numbers = range(parts.copies)
-        images_of = [(unit, copy) for unit in units for copy in numbers]
-        all_units = [unit for unit, _ in images_of]
-        seeds = [seed_of(self.session, layer, init, *image) for image in images_of]
-
-        def patches(wanted: Sequence[int], rank: int, sign: int) -> Tensor:
-            return read_patches(self.session, layer, wanted, rank, sign, size)
-
-        request = Request(
-            all_units,
-            size,
-            [torch.Generator().manual_seed(seed) for seed in seeds],
-            parts.network.preprocessing,
-            patches,
-            [copy for _, copy in images_of],
-        )
-        chain, chosen = self.chain(size), parts.inits[init]
+        images = [Numbered(unit, copy) for unit in units for copy in range(parts.copies)]
+        request = self.request(layer, init, images, size)
+        chosen = parts.inits[init]
         if chosen.start is None:
-            parameters = chain.draw(request.generators, chosen.std)
-            parameters = [parameter.to(device, kind) for parameter in parameters]
+            drawn = self.chain(size).draw(request.generators, chosen.std)
+            parameters = [parameter.to(device, kind) for parameter in drawn]
         else:
-            parameters = chain.encode(chosen.start(request).to(device, kind))
-        values = chain.decode(parameters)
-        bound = parts.constraint.bind(
-            Circumstances(
-                values,
-                parts.network.preprocessing,
-                lambda: patches(all_units, 0, 1).to(device, kind),
-            )
+            parameters = self.chain(size).encode(chosen.start(request).to(device, kind))
+        seeds = [seed_of(self.session, layer, init, *image) for image in images]
+        return self.beginning(layer, images, seeds, scorer, parameters)
+
+    def request(self, layer: Layer, init: str, images: Sequence[Numbered], size: Size) -> Request:
+        """Return what starting images are asked for."""
+        session = self.session
+        return Request(
+            [image.unit for image in images],
+            size,
+            [
+                torch.Generator().manual_seed(seed_of(session, layer, init, *image))
+                for image in images
+            ],
+            session.parts.network.preprocessing,
+            lambda wanted, rank, sign: read_patches(session, layer, wanted, rank, sign, size),
+            [image.copy for image in images],
+            not session.parts.scoring.of_fields,
         )
+
+    def beginning(
+        self,
+        layer: Layer,
+        images: Sequence[Numbered],
+        seeds: Sequence[int],
+        scorer: Scorer,
+        parameters: Sequence[Tensor],
+        smoothings: Sequence[Smoothing] | None = None,
+    ) -> Beginning:
+        """Return where ascents begin from some parameters.
+
+        Args:
+            layer: the layer.
+            images: units and copies.
+            seeds: one per image.
+            scorer: what scores them.
+            parameters: of the starting images.
+            smoothings: others than those of the run.
+        """
+        parts, chain = self.session.parts, self.chain(scorer.input_size)
+        units = [image.unit for image in images]
+
+        def patches() -> Tensor:
+            found = read_patches(self.session, layer, units, 0, 1, scorer.input_size)
+            return found.to(parameters[0])
+
+        given = Circumstances(chain.decode(parameters), parts.network.preprocessing, patches)
+        bound = parts.constraint.bind(given)
         treatment = Treatment(
             chain,
-            bound.project,
+            None if parts.option("constraint") == "none" else bound.project,
             list(parts.regularizers.values()),
             list(parts.transforms.values()),
-            list(parts.smoothings.values()),
+            list(parts.smoothings.values() if smoothings is None else smoothings),
             [seed ^ TRANSFORMS for seed in seeds] if parts.transforms else (),
             at_step if parts.scoring.rule.relu_steps is not None else None,
-            not scorer.any_size,
+            not scorer.any_size if parts.transforms else True,
         )
-        images = treatment.image(parameters)
         return Beginning(
-            all_units, list(request.copies), parameters, images, treatment, bound.budget
+            units,
+            [image.copy for image in images],
+            parameters,
+            treatment.image(parameters),
+            treatment,
+            bound.budget,
         )
 
 
