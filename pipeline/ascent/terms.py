@@ -84,9 +84,13 @@ class Terms:
             NetworkError: it reads a layer whose weights are missing.
         """
         self.check()
-        if self.of_fields:
-            weight = sum(float(objective.weight or 0) for objective in self.objectives.values())
-            return FieldScorer(unit_network(network.graph, layer, self.rule), weight)
+        if not self.of_fields:
+            return self.whole_scorer(network, layer)
+        weight = sum(float(objective.weight or 0) for objective in self.objectives.values())
+        return FieldScorer(unit_network(network.graph, layer, self.rule), weight)
+
+    def whole_scorer(self, network: Network, layer: Layer) -> MapScorer | TiledScorer:
+        """Return what scores whole images; raises as ``scorer`` does."""
         sized = network.sized(self.size)
         nodes: dict[fx.Node, int] = {}
         terms: list[Term] = []

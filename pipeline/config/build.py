@@ -381,23 +381,24 @@ def copies(config: Config) -> int:
     return count
 
 
-def whole_size(size: Any, default: tuple[int, int]) -> tuple[int, int]:
+def whole_size(size: Any, default: tuple[int, int], key: str = "ascent.size") -> tuple[int, int]:
     """Return height and width of whole images.
 
     Args:
         size: a side in pixels, height and width, or ``None``.
         default: height and width where none are given.
+        key: of the setting, for messages.
 
     Raises:
         ConfigError: it is none of these.
     """
     if size is None:
         return default
-    sides = [size, size] if isinstance(size, int) else size
-    fits = isinstance(sides, list) and len(sides) == 2
-    if not fits or not all(isinstance(n, int) and not isinstance(n, bool) and n > 0 for n in sides):
+    sides = size if isinstance(size, list) else [size, size]
+    if len(sides) != 2 or not all(
+        isinstance(n, int) and not isinstance(n, bool) and n > 0 for n in sides
+    ):
         raise ConfigError(
-            f"ascent.size: {size!r} is not a side in pixels, height and width such as [240,320],"
-            " or null"
+            f"{key}: {size!r} is not a side in pixels, height and width such as [240,320], or null"
         )
     return (sides[0], sides[1])
