@@ -37,10 +37,6 @@ class Lanes:
         self.threads = threads
         self._stopped = threading.Event()
 
-    def stop(self) -> None:
-        """Ask the work under way to stop."""
-        self._stopped.set()
-
     def check(self) -> None:
         """Raise ``StoppedError`` when the work is to stop; long parts call it now and then."""
         if self._stopped.is_set():
@@ -65,7 +61,7 @@ class Lanes:
             while waiting:
                 yield waiting.popleft().result()
         finally:
-            self.stop()
+            self._stopped.set()
             pool.shutdown(cancel_futures=True)
             torch.set_num_threads(self.threads)
 
