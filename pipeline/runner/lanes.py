@@ -70,14 +70,15 @@ class Lanes:
 def writing() -> Generator[Write]:
     """Write files beside the work: a function that takes writes and soon returns.
 
-    At the end all are written, also when the work has failed. What a write raises is raised by a
-    later one, or at the end.
+    It waits while every writer is busy, so that a run that is killed loses little. At the end all
+    are written, also when the work has failed. What a write raises is raised by a later one, or at
+    the end.
     """
     waiting: deque[Future[None]] = deque()
 
     def write(task: Callable[[], None]) -> None:
         waiting.append(pool.submit(task))
-        while len(waiting) > 4 * WRITERS or (waiting and waiting[0].done()):
+        while len(waiting) > WRITERS or (waiting and waiting[0].done()):
             waiting.popleft().result()
 
     with ThreadPoolExecutor(WRITERS, thread_name_prefix="write") as pool:
