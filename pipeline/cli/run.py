@@ -80,7 +80,7 @@ def _repeat(config: Config, job: Job, layout: Layout, former: RunPaths) -> None:
     """Answer from the folder of a finished run; torch is not even loaded."""
     from pipeline.session.repeated import repeat
     from pipeline.store.provenance import provenance
-    from pipeline.store.runs import write_record
+    from pipeline.store.records import write_record
 
     start = time.monotonic()
     paths = layout.new_run(config.name, datetime.now())

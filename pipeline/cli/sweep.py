@@ -33,7 +33,8 @@ from pipeline.cli.frozen import (
 from pipeline.cli.jobs import ALONE, Job, own_settings, read_job
 from pipeline.config.schema import Config
 from pipeline.errors import ConfigError, StoreError
-from pipeline.store.layout import Layout, ResultPaths, RunPaths
+from pipeline.store.layout import Layout, RunPaths
+from pipeline.store.records import recorded_files
 from pipeline.store.sealed import read_document
 
 ABOUT = {
@@ -188,27 +189,15 @@ def _standing(sweep: Sweep, number: int) -> Standing:
     if "run" not in job:
         return Standing(job.get("state", "waiting"), job.get("reason", ""), 0, 0, "")
     paths = RunPaths((sweep.paths.folder / job["run"]).resolve())
-    files = _result_files(paths)
+    try:
+        files = recorded_files(paths)
+    except (OSError, ValueError, KeyError):  # the run has just begun
+        files = []
     done = sum(file.is_file() for file in files)
     state = job["state"]
     if state == "finished" and done < len(files):
         state = "incomplete"
     return Standing(state, job.get("reason", ""), done, len(files), _age(paths.log))
-
-
-def _result_files(paths: RunPaths) -> list[Path]:
-    from pipeline.session.repeated import read_record
-
-    try:
-        results = read_record(paths)["results"]
-    except (OSError, ValueError, KeyError):
-        return []
-    return [
-        ResultPaths(paths.out / place["folder"]).item(item)
-        for stage in results.values()
-        for place in stage.values()
-        for item in place["items"]
-    ]
 
 
 def _age(log: Path) -> str:

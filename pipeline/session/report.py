@@ -10,7 +10,7 @@ from pipeline.session.correlated import all_pairs, correlation_summary, correlat
 from pipeline.session.searched import extremes_result, top_patches
 from pipeline.session.session import Session
 from pipeline.store.provenance import provenance
-from pipeline.store.runs import write_record
+from pipeline.store.records import write_record
 from pipeline.store.tables import read_table
 
 
