@@ -19,8 +19,9 @@ from pipeline.checking.costs import (
     search_memory,
 )
 from pipeline.checking.faults import Faults
-from pipeline.checking.found import Found, asks_network, find
+from pipeline.checking.found import Found, find
 from pipeline.checking.times import Times, measure
+from pipeline.config.build import asks_network
 from pipeline.config.checks import check_disk
 from pipeline.config.schema import CHECK, DEFAULT_STAGES, Config
 from pipeline.networks.counting import forward_operations

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, cast
 from omegaconf import OmegaConf
 
 from pipeline.cli.jobs import ALONE, Job
+from pipeline.config.build import asks_network
 from pipeline.config.schema import CHECK, STAGES, Config
 from pipeline.runner.outside import leads_outside, processes_outside
 from pipeline.runner.stopping import Stopped, check_stopped
@@ -71,7 +72,7 @@ def _in_process(runner: Runner, config: Config, job: Job, key: str) -> int:
     log_to_console(runner.ranks.leads)
     session = run_anew(config, runner, job)
     # What is collected may be more the next time.
-    if session.leads and session.parts.asks_network and "collect" not in config.stages:
+    if session.leads and asks_network(config) and "collect" not in config.stages:
         remember(session.layout, key, session.paths)
     return 0
 
@@ -123,7 +124,7 @@ def run_anew(config: Config, runner: Runner | None = None, job: Job = ALONE) -> 
     check_format(layout)
     with runner.ranks.leader_first():  # what it downloads, the others find
         check_parts(parts)
-    if parts.asks_network and "ascent" in config.stages:
+    if asks_network(config) and "ascent" in config.stages:
         _check_room(parts, layout)
     leads = runner.ranks.leads
     made = layout.new_run(config.name, datetime.now()).folder if leads else Path()
@@ -158,7 +159,8 @@ def _start_tracking(parts: Parts, paths: RunPaths, job: Job) -> Tracker:
     from pipeline.tracking import none
 
     config = parts.config
-    values, group = asdict(config), job.group(config) or parts.collected_group
+    collected = parts.collected.group if "collect" in config.stages else None
+    values, group = asdict(config), job.group(config) or collected
     if not parts.runner.ranks.leads:
         return none()(paths.folder, values, group, job.identity(config))
     paths.config.write_text(OmegaConf.to_yaml(values), encoding="utf-8")
@@ -173,14 +175,14 @@ def _run_stages(session: Session) -> None:
     from pipeline.session.report import findings, write_remaining_tables, write_run_record
 
     start, state, ranks = time.monotonic(), "failed", session.parts.runner.ranks
-    _ = session.images if session.parts.asks_network else None
+    _ = session.images if asks_network(session.parts.config) else None
     write_run_record(session, "running", 0.0)
     try:
         for stage in STAGES:
             if stage in session.parts.config.stages:
                 _run_stage(session, stage)
         if session.leads:
-            if session.parts.asks_network:
+            if asks_network(session.parts.config):
                 write_remaining_tables(session)
                 session.mend()
             session.facts["findings"] = findings(session)

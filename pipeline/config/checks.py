@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from pipeline.config.build import Parts
+from pipeline.config.build import Parts, asks_network
 from pipeline.config.schema import PRECISIONS, STAGES, Config, FiguresConfig, SearchConfig
 from pipeline.errors import ConfigError, StoreError, nearest
 from pipeline.store.files import describe_bytes
@@ -95,10 +95,8 @@ def check_parts(parts: Parts) -> None:
     """
     _ = parts.start_tracking, parts.runner.device
     if "collect" in parts.config.stages:
-        from pipeline.store.sweeps import find_finished_runs
-
-        find_finished_runs(parts.collected_places)
-    if not parts.asks_network:
+        _ = parts.collected
+    if not asks_network(parts.config):
         return
     _ = parts.layers, parts.units, parts.inits, parts.optimizer
     check_precision(parts.config.precision, parts.runner.device.type)
