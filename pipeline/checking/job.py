@@ -28,8 +28,7 @@ from pipeline.networks.counting import forward_operations
 from pipeline.session.climbed import missing_bytes
 from pipeline.session.searched import extremes_result
 from pipeline.session.session import Session
-from pipeline.store.layout import Layout, RunPaths
-from pipeline.tracking import none
+from pipeline.store.layout import Layout
 
 
 @dataclass(frozen=True)
@@ -175,9 +174,7 @@ def _lacking_bytes(config: Config, found: Found, costs: Sequence[LayerCost], dis
     parts = found.parts(config)
     if parts is None or not found.own_weights:
         return disk
-    layout = Layout(config.out)
-    nowhere = RunPaths(layout.runs(config.name))
-    session = Session(parts, layout, nowhere, none()(nowhere.folder, {}, None, ""))
+    session = Session.planned(parts, Layout(config.out))
     session.images = parts.images  # as they are, without comparing them with others
     lacking = missing_bytes(session) if _steps(config, found) else 0
     unsearched = [

@@ -16,8 +16,7 @@ from pipeline.session.correlated import all_pairs
 from pipeline.session.searched import extremes_result
 from pipeline.session.session import Session
 from pipeline.store import results
-from pipeline.store.layout import Layout, RunPaths
-from pipeline.tracking import none
+from pipeline.store.layout import Layout
 from tests.conftest import Compose, here
 
 Keys = dict[str, str]
@@ -42,9 +41,8 @@ def keys(composed: Compose, tmp_path: Path) -> Callable[..., Keys]:
             f"model.weights={weights}",
             f"out={tmp_path / 'out'}",
         ]
-        parts, layout = Parts(composed(*given, *overrides), here()), Layout(tmp_path / "out")
-        paths = RunPaths(layout.runs("main"))
-        session = Session(parts, layout, paths, none()(paths.folder, {}, None, ""))
+        parts = Parts(composed(*given, *overrides), here())
+        session = Session.planned(parts, Layout(tmp_path / "out"))
         return {
             "search": extremes_result(session, parts.layers[0]).folder.name,
             **{climb.init: climb.result.folder.name for climb in main_climbs(session)},
