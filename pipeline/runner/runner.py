@@ -85,7 +85,7 @@ class Runner:
         threads: CPU threads, and so parts at a time.
 
     Attributes:
-        at: what was last shown of the progress, such as ``ascent: 64 of 640 images``.
+        at: what was last shown of the progress, such as ``counting: 64 of 640 numbers``.
     """
 
     def __init__(self, ranks: Ranks, device: torch.device, threads: int) -> None:
@@ -138,7 +138,7 @@ class Runner:
         Args:
             plan: the items, the same in all processes, the heaviest first.
             work: how to do them.
-            label: what is done, and in what it is counted, such as ``ascent: images``.
+            label: what is done, and in what it is counted, such as ``counting: numbers``.
             tell: called with the share of the plan that is done, after every item.
 
         Returns:

@@ -151,23 +151,32 @@ def test_the_picture_that_an_init_starts_from_is_known_by_its_contents(keys, tmp
     assert changed(before, after) == ["image", "correlations"]
 
 
-def test_own_code_is_known_by_its_contents(keys, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    module = tmp_path / "own_objective.py"
-    text = "from pipeline.ascent.objectives import unit_response\ndef own(graph, layer):\n    {}\n"
-    module.write_text(text.format("return unit_response(graph, layer)"))
+@pytest.mark.parametrize(
+    ("group", "head", "body", "edited", "misses"),
+    [
+        (
+            "objective",
+            "from pipeline.ascent.objectives import unit_response\ndef own(graph, layer):",
+            "return unit_response(graph, layer)",
+            "return unit_response(graph, layer) if layer else None",
+            CLIMBS,
+        ),
+        (
+            "model",
+            "from pipeline.networks.load import miniature\ndef own(weights, seed):",
+            "return miniature(weights, seed)",
+            "return miniature(weights, seed=seed)",
+            ALL,
+        ),
+    ],
+)
+def test_own_code_is_known_by_its_contents(
+    keys, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, group, head, body, edited, misses
+):
+    module = tmp_path / f"own_{group}.py"
     monkeypatch.syspath_prepend(tmp_path)
-    given = ("objective._target_=own_objective.own",)
-    before = keys(*given)
-    module.write_text(text.format("return unit_response(graph, layer) if layer else None"))
-    assert changed(before, keys(*given)) == CLIMBS
-
-
-def test_a_network_of_ones_own_is_known_by_its_code_too(keys, tmp_path: Path, monkeypatch):
-    module = tmp_path / "own_network.py"
-    text = "from pipeline.networks.load import miniature\ndef own(weights, seed):\n    {}\n"
-    module.write_text(text.format("return miniature(weights, seed)"))
-    monkeypatch.syspath_prepend(tmp_path)
-    given = ("model._target_=own_network.own",)
-    before = keys(*given)
-    module.write_text(text.format("return miniature(weights, seed=seed)"))
-    assert changed(before, keys(*given)) == ALL
+    given = f"{group}._target_=own_{group}.own"
+    module.write_text(f"{head}\n    {body}\n")
+    before = keys(given)
+    module.write_text(f"{head}\n    {edited}\n")
+    assert changed(before, keys(given)) == misses
