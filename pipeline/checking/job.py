@@ -19,17 +19,16 @@ from pipeline.checking.costs import (
     search_memory,
 )
 from pipeline.checking.faults import Faults
-from pipeline.checking.found import Found, asks_network, find
+from pipeline.checking.found import Found, find
 from pipeline.checking.times import Times, measure
-from pipeline.config.build import Parts, chosen
+from pipeline.config.build import Parts, asks_network, chosen
 from pipeline.config.checks import check_disk
 from pipeline.config.schema import CHECK, DEFAULT_STAGES, Config
 from pipeline.networks.counting import forward_operations
 from pipeline.session.climbed import missing_bytes
 from pipeline.session.searched import extremes_result
 from pipeline.session.session import Session
-from pipeline.store.layout import Layout, RunPaths
-from pipeline.tracking import none
+from pipeline.store.layout import Layout
 
 
 @dataclass(frozen=True)
@@ -183,9 +182,7 @@ def _lacking_bytes(config: Config, found: Found, costs: Sequence[LayerCost], dis
     parts = found.parts(config)
     if parts is None or not found.own_weights:
         return disk
-    layout = Layout(config.out)
-    nowhere = RunPaths(layout.runs(config.name))
-    session = Session(parts, layout, nowhere, none()(nowhere.folder, {}, None, ""))
+    session = Session.planned(parts, Layout(config.out))
     session.images = parts.images  # as they are, without comparing them with others
     lacking = missing_bytes(session) if _steps(config, found) else 0
     unsearched = [
