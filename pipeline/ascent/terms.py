@@ -69,6 +69,8 @@ class Terms:
                     f"objective: '{name}' compares several images of a unit; set init.copies to"
                     f" {objective.copies} or more"
                 )
+        if self.tile is not None:
+            self._check_tiled()
         weights = [objective.weight for objective in self.objectives.values()]
         if weights == [None] * len(weights):
             raise ConfigError(
@@ -99,7 +101,6 @@ class Terms:
             places = [nodes.setdefault(found.node, len(nodes)) for found in read]
             terms.append(Term(objective, places, self._picture(network, name, objective)))
         if self.tile is not None:
-            self._check_tiled()
             tiled = [tiles(sized.graph, node, self.size, self.tile) for node in nodes]
             return TiledScorer(tiled, terms, self.size, self.copies)
         return MapScorer(
@@ -107,6 +108,8 @@ class Terms:
         )
 
     def _check_tiled(self) -> None:
+        if self.tile is not None and self.tile < 1:
+            raise ConfigError(f"dream.tile: {self.tile} is not a positive number of pixels")
         for name, objective in self.objectives.items():
             if objective.additive is None:
                 raise ConfigError(

@@ -138,10 +138,14 @@ def run_anew(config: Config, runner: Runner | None = None, job: Job = ALONE) -> 
 
 
 def _check_room(session: Session) -> None:
-    """Refuse a run whose ascents would fill the disk, before it leaves anything there."""
+    """Refuse a run that would fill the disk, or could not dream, before it leaves anything."""
     from pipeline.config.checks import check_disk
     from pipeline.session.climbed import missing_bytes
 
+    if "dream" in session.parts.config.stages:
+        from pipeline.session.dreaming import check_dreams
+
+        check_dreams(session)
     if "ascent" in session.parts.config.stages:
         check_disk(session.layout.out, missing_bytes(session), "the ascents")
 

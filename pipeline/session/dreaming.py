@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from pipeline.ascent.scoring import MapScorer
 from pipeline.ascent.smoothing import Smoothing
 from pipeline.ascent.tiling import TiledScorer
 from pipeline.config.build import build, chosen
+from pipeline.config.checks import check_disk
 from pipeline.dream.feedback import Fill, Motion, blend, combined, rotate, translate, zoom
 from pipeline.dream.octaves import Size, details, resized, whole
 from pipeline.dream.plan import Octave
@@ -27,11 +29,13 @@ from pipeline.errors import ConfigError, nearest
 from pipeline.images.pictures import cover
 from pipeline.images.videos import read_video
 from pipeline.networks.layers import Layer
-from pipeline.session.dreamt import Dream, Frame, dream_terms, read_frame
+from pipeline.session.dreamt import Dream, Frame, dream_octaves, dream_terms, read_frame
 from pipeline.session.session import Session
 from pipeline.session.treated import Beginnings, Numbered, seed_of
 
 CARRY = {"whole": whole, "details": details}
+FLOAT = 4  # bytes
+SLOWEST = 0.01  # frames per second
 SCORERS = 8  # networks of octaves that are kept for the next frame
 Image = Float[Tensor, "1 3 height width"]
 
@@ -121,7 +125,7 @@ class Dreaming:
             [self._seed(dream, place)],
             scorer,
             self.beginnings.chain(octave.size).encode(image),
-            self._smoothings(octave),
+            smoothings(self.session, octave),
         )
         units = torch.tensor([dream.unit], device=self.device)
         score = scorer.begin(beginning.images, units)
@@ -149,16 +153,6 @@ class Dreaming:
         parts = self.session.parts
         scorer = dream_terms(self.session, size).whole_scorer(parts.sized_network, layer)
         return parts.runner.place(scorer.eval())
-
-    def _smoothings(self, octave: Octave) -> list[Smoothing]:
-        parts = self.session.parts
-        if octave.sigma is None:
-            return list(parts.smoothings.values())
-        options = chosen(parts.config.smoothing)
-        if "blur" not in options:
-            raise ConfigError("dream.sigma: there is no blur between steps; add smoothing=[blur]")
-        options = options | {"blur": {**options["blur"], "sigma": octave.sigma}}
-        return [build(option, f"smoothing.{name}") for name, option in options.items()]
 
     def _seed(self, dream: Dream, place: str) -> int:
         own = seed_of(self.session, dream.layer, dream.init, dream.unit, 0)
@@ -238,13 +232,50 @@ def frame_motion(session: Session) -> Motion | None:
     return combined(*motions) if motions else None
 
 
-def check_carry(carry: str) -> None:
-    """Refuse what cannot be taken to the next octave.
+def check_dreams(session: Session) -> None:
+    """Check everything that dreams need, before any work starts.
 
     Raises:
-        ConfigError: there is no such way.
+        ConfigError: a setting is wrong.
+        StoreError: the disk has no room for the dreams.
     """
-    if carry not in CARRY:
+    parts, config = session.parts, session.parts.config.dream
+    if config.carry not in CARRY:
         raise ConfigError(
-            f"dream.carry: '{carry}' is not one of {', '.join(CARRY)}{nearest(carry, CARRY)}"
+            f"dream.carry: '{config.carry}' is not one of {', '.join(CARRY)}"
+            f"{nearest(config.carry, CARRY)}"
         )
+    if config.frames < 1:
+        raise ConfigError(f"dream.frames: {config.frames} is not positive; use 1 or more")
+    if not SLOWEST <= config.fps < math.inf:
+        raise ConfigError(f"dream.fps: {config.fps} is not at least {SLOWEST} frames per second")
+    frame_motion(session)
+    nothing = torch.zeros(3, 1, 1)
+    blend(nothing, nothing, config.blend)
+    if config.video is not None:
+        read_video("dream.video", config.video, 1)
+    needed = 0
+    for init in parts.inits:
+        octaves = dream_octaves(session, init)
+        smoothings(session, octaves[0])
+        dream_terms(session, octaves[-1].size).check()
+        largest = max(octave.size[0] * octave.size[1] for octave in octaves)
+        units = sum(len(parts.climbed_units(layer)) for layer in parts.layers)
+        needed += units * config.frames * 2 * 3 * largest * FLOAT
+    check_disk(session.layout.out, needed, "the dreams")
+
+
+def smoothings(session: Session, octave: Octave) -> list[Smoothing]:
+    """Return what smooths between the steps of an octave.
+
+    Raises:
+        ConfigError: octaves have blurs of their own, and there is no blur.
+    """
+    parts = session.parts
+    if octave.sigma is None:
+        return list(parts.smoothings.values())
+    options = chosen(parts.config.smoothing)
+    if "blur" not in options:
+        raise ConfigError("dream.sigma: there is no blur between steps; add smoothing=[blur]")
+    options = options | {"blur": {**options["blur"], "sigma": octave.sigma}}
+    return [build(option, f"smoothing.{name}") for name, option in options.items()]
