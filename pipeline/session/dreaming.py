@@ -250,6 +250,7 @@ def check_dreams(session: Session) -> None:
     if not SLOWEST <= config.fps < math.inf:
         raise ConfigError(f"dream.fps: {config.fps} is not at least {SLOWEST} frames per second")
     frame_motion(session)
+    translate((0.0, 0.0), cast("Fill", config.fill))  # refuses a fill that there is not
     nothing = torch.zeros(3, 1, 1)
     blend(nothing, nothing, config.blend)
     if config.video is not None:
@@ -259,6 +260,8 @@ def check_dreams(session: Session) -> None:
         octaves = dream_octaves(session, init)
         smoothings(session, octaves[0])
         dream_terms(session, octaves[-1].size).check()
+        smallest = min(octave.size for octave in octaves)
+        _ = parts.sized_network.sized(smallest).graph  # on which the network must run
         largest = max(octave.size[0] * octave.size[1] for octave in octaves)
         units = sum(len(parts.climbed_units(layer)) for layer in parts.layers)
         needed += units * config.frames * 2 * 3 * largest * FLOAT
