@@ -95,7 +95,7 @@ def check_parts(parts: Parts) -> None:
 
     Raises:
         ArtiphysError: anything that is wrong with the model, its layers and units, the images, the
-            inits, the optimizer, the runner, or the runs to collect.
+            options of the ascents, the runner, or the runs to collect.
     """
     _ = parts.start_tracking, parts.runner.device
     if "collect" in parts.config.stages:
@@ -104,7 +104,8 @@ def check_parts(parts: Parts) -> None:
         find_finished_runs(parts.collected_places)
     if not parts.asks_network:
         return
-    _ = parts.layers, parts.units, parts.optimizer
+    _ = parts.layers, parts.units, parts.optimizer, parts.constraint
+    _ = parts.regularizers, parts.smoothings, parts.transforms
     for fault in combination_faults(parts):
         raise ConfigError(fault)
     for note in combination_notes(parts):

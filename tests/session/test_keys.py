@@ -155,12 +155,17 @@ def test_the_picture_that_an_init_starts_from_is_known_by_its_contents(keys, tmp
 
 def test_own_code_is_known_by_its_contents(keys, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     module = tmp_path / "own_objective.py"
-    text = "from pipeline.ascent.objectives import unit_response\ndef own(graph, layer):\n    {}\n"
-    module.write_text(text.format("return unit_response(graph, layer)"))
+    text = (
+        "from pipeline.ascent.objectives import unit_response\ndef own(position, weight):\n    {}\n"
+    )
+    module.write_text(text.format("return unit_response(weight=weight)"))
     monkeypatch.syspath_prepend(tmp_path)
-    given = ("objective._target_=own_objective.own",)
+    given = (
+        "objective.unit_response._target_=own_objective.own",
+        "~objective.unit_response.position",
+    )
     before = keys(*given)
-    module.write_text(text.format("return unit_response(graph, layer) if layer else None"))
+    module.write_text(text.format("return unit_response(weight=2 * weight)"))
     assert changed(before, keys(*given)) == CLIMBS
 
 
