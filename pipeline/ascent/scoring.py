@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol, cast
+from typing import Protocol, cast, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int
@@ -25,6 +25,7 @@ Score = Callable[
 ]
 
 
+@runtime_checkable
 class Scorer(Protocol):
     """Scores images for units.
 
@@ -87,6 +88,7 @@ class Term:
     picture: Tensor | None
 
 
+@runtime_checkable
 class TermScorer(Protocol):
     """Scores images by several terms.
 

@@ -280,8 +280,16 @@ class Parts:
 
     @cached_property
     def parameterization(self) -> dict[str, Parameterization]:
-        """The pieces of the parameterization, by name."""
-        return self._built("parameterization")
+        """The pieces of the parameterization, by name.
+
+        Raises:
+            ConfigError: two are of one kind.
+        """
+        from pipeline.ascent.parameterizations.chain import pieces_by_kind
+
+        pieces = self._built("parameterization")
+        pieces_by_kind(pieces)
+        return pieces
 
     @cached_property
     def constraint(self) -> Constraint:

@@ -95,14 +95,15 @@ def check_parts(parts: Parts) -> None:
 
     Raises:
         ArtiphysError: anything that is wrong with the model, its layers and units, the images, the
-            inits, the optimizer, the runner, or the runs to collect.
+            options of the ascents, the runner, or the runs to collect.
     """
     _ = parts.start_tracking, parts.runner.device
     if "collect" in parts.config.stages:
         _ = parts.collected
     if not asks_network(parts.config):
         return
-    _ = parts.layers, parts.units, parts.optimizer
+    _ = parts.layers, parts.units, parts.optimizer, parts.constraint
+    _ = parts.regularizers, parts.smoothings, parts.transforms
     for fault in combination_faults(parts):
         raise ConfigError(fault)
     for note in combination_notes(parts):

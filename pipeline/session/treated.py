@@ -72,7 +72,7 @@ class Beginnings:
 
     def _build(self, size: Size) -> Chain:
         parts = self.session.parts
-        asked = max(piece.images for piece in parts.parameterization.values())
+        asked = max((piece.images for piece in parts.parameterization.values()), default=0)
         setting = Setting(
             size,
             parts.network.preprocessing,

@@ -156,7 +156,8 @@ def _ascent_sheet(session: Session, layer: Layer, init: str) -> Image.Image:
         f"{session.parts.network.name} {layer.name}: added from {init}, unit and final response"
         f" ({scaling.DESCRIPTIONS['symmetric'].rstrip('.').lower()})"
     )
-    names = [_image_name(*image) for image in zip(found.units, found.copies, strict=True)]
+    images = zip(found.units.tolist(), found.copies.tolist(), strict=True)
+    names = [_image_name(unit, copy) for unit, copy in images]
     return unit_sheet(shown, responses[:, -1], names, title)
 
 

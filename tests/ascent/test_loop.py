@@ -124,13 +124,14 @@ def test_last_response_is_the_response_of_the_returned_image(kernels: Tensor):
 
 def test_a_descent_that_is_used_again_gives_what_a_new_one_gives(kernels: Tensor):
     starts = torch.randn(2, 3, 2, 2, generator=torch.Generator().manual_seed(4))
-    used = Descent(Dot(kernels), torch.tensor([0, 1]), torch.zeros_like(starts))
+    used = Descent(Dot(kernels), torch.tensor([0, 1]), [torch.zeros_like(starts)])
     used()
-    used.restart(torch.tensor([4, 2]), starts)
-    scores, gradient = used()
+    used.restart(torch.tensor([4, 2]), [starts])
+    scores, (gradient,) = used()
     torch.testing.assert_close(scores, Dot(kernels)(starts, torch.tensor([4, 2])))
     assert torch.equal(gradient, -kernels[[4, 2]])
-    assert torch.equal(used.images, starts)
+    assert torch.equal(used.parameters[0], starts)
+    assert torch.equal(used.starts, starts)
 
 
 def test_a_climb_stops_where_it_is_checked(kernels: Tensor):
@@ -142,7 +143,7 @@ def test_a_climb_stops_where_it_is_checked(kernels: Tensor):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        ascend(Dot(kernels), torch.tensor([0]), torch.zeros(1, 3, 2, 2), sgd(steps=50), check)
+        ascend(Dot(kernels), torch.tensor([0]), torch.zeros(1, 3, 2, 2), sgd(steps=50), check=check)
     assert len(asked) == 3
 
 

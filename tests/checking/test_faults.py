@@ -12,7 +12,8 @@ def test_every_bad_value_of_a_target_is_found():
     made = faults.option(group | {"steps": 0, "lr": -1.0, "momentum": 2.0}, "optimizer")
     assert made is None
     assert set(faults.found) == {
-        "optimizer.lr: -1.0 is not a positive number; ascent adds lr * gradient",
+        "optimizer.lr: -1.0 is not a number of 0 or more, or two of them; write one value or"
+        " [start, end]",
         "optimizer.momentum: 2.0 is not from 0 to below 1",
         "optimizer.steps: 0 is not positive; use 1 or more",
     }
@@ -20,10 +21,12 @@ def test_every_bad_value_of_a_target_is_found():
 
 def test_keys_that_a_target_does_not_take_do_not_hide_values_that_it_refuses():
     faults = Faults()
-    faults.option({"_target_": SGD, "setps": 3, "lr": "fast", "steps": -2}, "optimizer")
+    target = "pipeline.ascent.optimizers.momentum"
+    faults.option({"_target_": target, "setps": 3, "momentum": "fast", "steps": -2}, "optimizer")
     assert faults.found == [
-        f"optimizer.setps: {SGD} takes no such argument; it takes steps, lr; nearest: steps",
-        "optimizer.lr: 'fast' is not of the type float",
+        f"optimizer.setps: {target} takes no such argument; it takes steps, lr, momentum,"
+        " normalize; nearest: steps",
+        "optimizer.momentum: 'fast' is not of the type float",
         "optimizer.steps: -2 is not positive; use 1 or more",
     ]
 

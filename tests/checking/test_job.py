@@ -13,8 +13,8 @@ import pytest
 import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
-from torch import nn
 
+from pipeline.ascent.objectives import Objective, Seen
 from pipeline.checking.job import check_job
 from pipeline.networks import downloads
 from pipeline.networks.load import miniature
@@ -36,16 +36,13 @@ def photos(tmp_path: Path) -> Path:
     return folder
 
 
-class Failing(nn.Module):
+def failing() -> Objective:
     """An objective that can be built and not be asked."""
 
-    input_size = (8, 8)
-
-    def __init__(self, graph, layer):
-        super().__init__()
-
-    def forward(self, images, units):
+    def score(seen: Seen):
         raise RuntimeError("out of luck")
+
+    return Objective(score)
 
 
 def test_job_that_is_right_has_no_fault_and_leaves_nothing(
@@ -89,7 +86,8 @@ def test_everything_that_is_wrong_is_told_at_once(composed: Compose, tmp_path: P
         f"images.root: there is no folder '{tmp_path}/none'; give the path of one",
         "init.noise.std: -1.0 is not a positive number",
         "optimizer.steps: 0 is not positive; use 1 or more",
-        "optimizer.lr: -1.0 is not a positive number; ascent adds lr * gradient",
+        "optimizer.lr: -1.0 is not a number of 0 or more, or two of them; write one value or"
+        " [start, end]",
         "tracking.mode: 'sometimes' is not one of offline, online",
         "runner.threads: 0 is not null or a number from 1",
         "precision: 'float16' is not one of float32, tf32, bfloat16; nearest: bfloat16",
@@ -197,7 +195,7 @@ def test_nothing_is_downloaded(composed: Compose, tmp_path: Path, monkeypatch: p
 
 def test_objective_that_fails_when_it_is_asked_is_told(composed: Compose):
     config = composed(*OFFLINE, *SMALL)
-    config.objective = {"_target_": f"{__name__}.Failing", "_partial_": True}
+    config.objective = {"failing": {"_target_": f"{__name__}.failing"}}
     (fault,) = check_job(config).faults
     assert fault.startswith("objective: a step of ")
     assert fault.endswith(" fails (out of luck)")

@@ -2,25 +2,36 @@
 
 from __future__ import annotations
 
+import inspect
 from pathlib import Path
 
 import pytest
+from hydra.utils import get_object
+from omegaconf import OmegaConf
 
-from pipeline.config.build import check_signature
+from pipeline.config.build import check_signature, chosen
 from pipeline.config.schema import DEFAULT_STAGES
 from pipeline.config.search_path import conf_dir
 from tests.conftest import Compose
 
 CONF = conf_dir()
-GROUPS = ("model", "images", "objective", "init", "optimizer", "runner", "tracking")
+SINGLE = ("model", "images", "constraint", "optimizer", "gradient", "runner", "tracking")
+LISTS = ("objective", "init", "parameterization", "regularizer", "smoothing", "transform")
+STACKS = [("transform", "standard")]  # several options of a list in one file
 OPTIONS = [
-    (path.parent.name, path.stem) for group in GROUPS for path in (CONF / group).glob("*.yaml")
+    (path.parent.name, path.stem)
+    for group in (*SINGLE, *LISTS)
+    for path in (CONF / group).glob("*.yaml")
 ]
 # Keys that only the user can know.
 REQUIRED = {
     ("model", "torchvision"): ["model.name=alexnet"],
     ("images", "folder"): ["images.root=/images"],
     ("images", "arrays"): ["images.root=/images"],
+    ("init", "result"): ["init.result.path=/result"],
+    ("objective", "direction"): ["objective.direction.vector=[1.0]"],
+    ("objective", "cosine_direction"): ["objective.cosine_direction.vector=[1.0]"],
+    ("optimizer", "named"): ["optimizer.name=NAdam"],
 }
 EXPERIMENTS = [path.stem for path in (CONF / "experiment").glob("*.yaml")]
 
@@ -33,14 +44,37 @@ def test_every_file_is_in_a_known_group():
     assert files == known
 
 
-@pytest.mark.parametrize(("group", "name"), OPTIONS)
+@pytest.mark.parametrize(("group", "name"), [o for o in OPTIONS if o not in STACKS])
 def test_option_composes_and_fits_its_target(composed: Compose, group: str, name: str):
-    choice = f"{group}=[{name}]" if group == "init" else f"{group}={name}"
+    choice = f"{group}=[{name}]" if group in LISTS else f"{group}={name}"
     config = composed(choice, *REQUIRED.get((group, name), []))
-    node = config.init[name] if group == "init" else getattr(config, group)
+    node = getattr(config, group)[name] if group in LISTS else getattr(config, group)
     check_signature(node, group)
     allowed = {name, "torchvision_network"} if group == "model" else {name}
     assert node["_target_"].rpartition(".")[2] in allowed
+
+
+@pytest.mark.parametrize(("group", "name"), OPTIONS)
+def test_option_says_what_its_function_does_by_default(group: str, name: str):
+    """Who calls the function from Python gets what the command line gives."""
+    if group in ("model", "images", "runner", "tracking") or (group, name) in STACKS:
+        return
+    node = OmegaConf.to_container(OmegaConf.load(CONF / group / f"{name}.yaml"))
+    parameters = inspect.signature(get_object(node["_target_"])).parameters
+    for key, parameter in parameters.items():
+        given = node[key]  # every argument has its key
+        if given == "???" or parameter.default is parameter.empty:
+            assert parameter.default is parameter.empty
+        elif parameter.default not in (given, None):
+            assert list(parameter.default) == given
+
+
+@pytest.mark.parametrize(("group", "name"), STACKS)
+def test_stack_composes_and_fits_its_targets(composed: Compose, group: str, name: str):
+    stack = getattr(composed(f"{group}=[{name}]"), group)
+    assert list(stack) == ["pad", "jitter", "scale", "rotate", "jitter_again"]  # in this order
+    for option, node in stack.items():
+        check_signature(node, f"{group}.{option}")
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
@@ -59,7 +93,11 @@ def test_experiment_names_its_file_and_how_to_run_it(path: Path):
 def test_defaults_are_the_main_job(composed: Compose):
     config = composed()
     assert tuple(config.stages) == DEFAULT_STAGES
-    assert list(config.init) == ["zeros", "top_patch"]
+    assert list(config.objective) == ["unit_response"]
+    assert set(config.init) == {"zeros", "top_patch", "copies"}
+    assert config.init["copies"] == 1
+    assert list(config.parameterization) == ["pixel"]
+    assert config.regularizer == config.smoothing == config.transform == {}
     assert config.optimizer["lr"] == 0.1
     assert config.optimizer["steps"] == 100
     assert config.search.keep == 100
@@ -67,5 +105,10 @@ def test_defaults_are_the_main_job(composed: Compose):
 
 def test_inits_are_a_list_whose_settings_can_be_changed(composed: Compose):
     config = composed("init=[zeros,noise]", "init.noise.std=0.7")
-    assert list(config.init) == ["zeros", "noise"]
+    assert list(chosen(config.init)) == ["zeros", "noise"]
     assert config.init["noise"]["std"] == 0.7
+
+
+def test_transforms_keep_the_order_in_which_they_are_named(composed: Compose):
+    assert list(composed("transform=[roll,flip,noise]").transform) == ["roll", "flip", "noise"]
+    assert list(composed("transform=[noise,roll,flip]").transform) == ["noise", "roll", "flip"]

@@ -1,4 +1,4 @@
-"""A user's own option, from a folder of their own: the example of the README, word for word."""
+"""A user's own options, from a folder of their own: the example of the README, and an objective."""
 
 from __future__ import annotations
 
@@ -9,32 +9,84 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 import pipeline
+from pipeline.store.runs import Run
 
 README = Path(__file__).parents[2] / "README.md"
+FEW = ("stages=[ascent]", "layers=conv1", "units=0:2", "images.limit=2", "tracking=none")
+
+OBJECTIVE = """
+from pipeline.ascent.objectives import Objective, Seen
 
 
-def test_the_example_of_the_readme_works(tmp_path: Path):
-    text = README.read_text(encoding="utf-8")
-    section = text.split("## Add your own")[1].split("\n## ")[0]
-    (python,) = re.findall(r"```python\n(.*?)```", section, re.DOTALL)
-    (yaml,) = re.findall(r"```yaml\n(.*?)```", section, re.DOTALL)
-    (command,) = re.findall(r"PYTHONPATH=\. artiphys (.*)", section)
-    (tmp_path / "mine.py").write_text(python)
-    (tmp_path / "conf" / "init").mkdir(parents=True)
-    (tmp_path / "conf" / "init" / "constant.yaml").write_text(yaml)
-    few = ["stages=[ascent]", "layers=conv1", "units=0:2", "images.limit=2", "tracking=none"]
+def power(exponent: float = 2.0, weight: float = 1.0) -> Objective:
+    def score(seen: Seen):
+        return seen.own.abs().pow(exponent).mean((1, 2))
+
+    return Objective(score, weight)
+"""
+OBJECTIVE_YAML = """\
+# @package objective.power
+_target_: own_objective.power
+exponent: 2.0
+weight: 1.0
+"""
+
+
+def options(path: Path) -> None:
+    """Write options of one's own as files, each where its first line says."""
+    text = path.read_text(encoding="utf-8")
+    group, name = re.findall(r"# @package (\w+)\.(\w+)", text)[0]
+    folder = path.parent / "conf" / group
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"{name}.yaml").write_text(text)
+
+
+def run(folder: Path, *arguments: str) -> Run:
+    path = os.pathsep.join([str(folder), os.environ.get("PYTHONPATH", "")])
     done = subprocess.run(
-        [sys.executable, "-m", "pipeline", *command.split(), *few, "optimizer.steps=1"],
-        cwd=tmp_path,
-        env=os.environ | {"PYTHONPATH": str(tmp_path)},
+        [sys.executable, "-m", "pipeline", *arguments, *FEW, "optimizer.steps=1"],
+        cwd=folder,
+        env=os.environ | {"PYTHONPATH": path},
         capture_output=True,
         text=True,
         timeout=120,
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    run = pipeline.open_run(tmp_path / "outputs" / "runs" / "main")
-    start = run.images("conv1", "constant").start
+    return pipeline.open_run(folder / "outputs" / "runs" / "main")
+
+
+def test_the_example_of_the_readme_works(tmp_path: Path):
+    text = README.read_text(encoding="utf-8")
+    section = text.split("## Add your own")[1].split("\n## ")[0]
+    python = re.findall(r"```python\n(.*?)```", section, re.DOTALL)
+    commands = re.findall(r"PYTHONPATH=\. artiphys (.*)", section)
+    (tmp_path / "mine.py").write_text("\n\n".join(python))
+    for number, yaml in enumerate(re.findall(r"```yaml\n(.*?)```", section, re.DOTALL)):
+        (tmp_path / f"{number}.yaml").write_text(yaml)
+        options(tmp_path / f"{number}.yaml")
+    command = next(command for command in commands if "init=" in command)
+    start = run(tmp_path, *command.split()).images("conv1", "flat").start
     np.testing.assert_array_equal(start, np.full_like(start, 0.2))
+
+
+def test_an_objective_is_one_function_and_one_file(tmp_path: Path):
+    (tmp_path / "own_objective.py").write_text(OBJECTIVE)
+    (tmp_path / "power.yaml").write_text(OBJECTIVE_YAML)
+    options(tmp_path / "power.yaml")
+    own = ("--config-dir", "conf", "objective=[power]", "objective.power.exponent=1.0")
+    table = run(tmp_path, *own, "init=[zeros]").ascents
+    assert set(table["objective"]) == {"power"}
+    # At zeros every response of the first layer inside the image is its bias.
+    bias = np.abs(_biases())
+    assert table["start_response"].to_numpy() == pytest.approx(bias, rel=1e-5)
+    assert (table["final_response"] > table["start_response"]).all()
+
+
+def _biases() -> np.ndarray:
+    from pipeline.networks.load import miniature
+
+    return miniature().module.state_dict()["features.0.bias"][:2].numpy()

@@ -17,7 +17,7 @@ SGD = "pipeline.ascent.optimizers.sgd"
         (
             {"_target_": SGD, "setps": 3},
             "optimizer.setps: pipeline.ascent.optimizers.sgd takes no such argument; it takes"
-            " steps, lr; nearest: steps",
+            " steps, lr, normalize; nearest: steps",
         ),
         ({"_target_": SGD, "steps": 0}, "optimizer.steps: 0 is not positive; use 1 or more"),
     ],

@@ -155,10 +155,10 @@ def test_the_picture_that_an_init_starts_from_is_known_by_its_contents(keys, tmp
     ("group", "head", "body", "edited", "misses"),
     [
         (
-            "objective",
-            "from pipeline.ascent.objectives import unit_response\ndef own(graph, layer):",
-            "return unit_response(graph, layer)",
-            "return unit_response(graph, layer) if layer else None",
+            "objective.unit_response",
+            "from pipeline.ascent.objectives import unit_response\ndef own(position, weight):",
+            "return unit_response(position, weight)",
+            "return unit_response(position, 2 * weight)",
             CLIMBS,
         ),
         (
@@ -173,9 +173,10 @@ def test_the_picture_that_an_init_starts_from_is_known_by_its_contents(keys, tmp
 def test_own_code_is_known_by_its_contents(
     keys, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, group, head, body, edited, misses
 ):
-    module = tmp_path / f"own_{group}.py"
+    option = group.partition(".")[0]
+    module = tmp_path / f"own_{option}.py"
     monkeypatch.syspath_prepend(tmp_path)
-    given = f"{group}._target_=own_{group}.own"
+    given = f"{group}._target_=own_{option}.own"
     module.write_text(f"{head}\n    {body}\n")
     before = keys(given)
     module.write_text(f"{head}\n    {edited}\n")

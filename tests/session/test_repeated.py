@@ -178,10 +178,10 @@ def test_what_own_code_imports_is_watched_too(little, tmp_path, monkeypatch):
     package = tmp_path / "my_package"
     package.mkdir()
     (package / "__init__.py").write_text("from my_package.inner import mine\n")
-    (package / "inner.py").write_text("def mine(graph, layer): ...\n")
-    config = replace(little, objective={"_target_": "my_package.mine"})
+    (package / "inner.py").write_text("def mine(weight=1.0): ...\n")
+    config = replace(little, objective={"mine": {"_target_": "my_package.mine"}})
     key = fingerprint(config)
-    (package / "inner.py").write_text("def mine(graph, layer, strength=2): ...\n")
+    (package / "inner.py").write_text("def mine(weight=1.0, strength=2): ...\n")
     assert fingerprint(config) != key
 
 
@@ -192,11 +192,11 @@ def test_words_that_are_too_long_for_a_path_are_only_words(little):
 def test_own_code_that_was_edited_is_noticed(little, tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(tmp_path)
     own = tmp_path / "my_objectives.py"
-    own.write_text("def mine(graph, layer): ...\n")
-    config = replace(little, objective={"_target_": "my_objectives.mine"})
+    own.write_text("def mine(weight=1.0): ...\n")
+    config = replace(little, objective={"mine": {"_target_": "my_objectives.mine"}})
     key = fingerprint(config)
     assert fingerprint(config) == key
-    own.write_text("def mine(graph, layer, strength=2): ...\n")
+    own.write_text("def mine(weight=1.0, strength=2): ...\n")
     assert fingerprint(config) != key
 
 

@@ -187,7 +187,7 @@ def test_ascent_without_a_search_says_what_to_add(run_pipeline: RunPipeline, tmp
     with pytest.raises(StoreError) as caught:
         run_pipeline(*ASCENT_ONLY, "units=0", f"out={tmp_path}")
     assert str(caught.value) == (
-        "init.top_patch: the store holds no top patches of conv1 for these weights and images;"
+        "ascent: the store holds no top patches of conv1 for these weights and images;"
         " add top_patches to stages"
     )
 
@@ -202,7 +202,7 @@ def test_correlations_without_ascents_say_what_to_add(run_pipeline: RunPipeline,
 
 
 def test_rank_beyond_what_was_kept_is_refused(run_pipeline: RunPipeline, tmp_path: Path):
-    with pytest.raises(StoreError, match=r"^init\.top_patch\.rank: 5 is beyond the 3 patches kept"):
+    with pytest.raises(StoreError, match=r"^init: rank 5 is beyond the 3 patches kept per unit"):
         run_pipeline(
             *ASCENT_ONLY,
             "stages=[top_patches,ascent]",

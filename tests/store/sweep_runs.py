@@ -44,7 +44,7 @@ def correlations(config: Config) -> pd.DataFrame:
     text = identity(job_settings(asdict(config)))
     rng = np.random.default_rng(zlib.crc32(text.encode()))
     rows = [
-        (config.model.get("name", "miniature"), layer, unit, *pair, *rng.uniform(-1, 1, 2), "ok")
+        (config.model.get("name", "miniature"), layer, unit, 0, *pair, *rng.uniform(-1, 1, 2), "ok")
         for layer in LAYERS
         for pair in PAIRS
         for unit in (0, 5, 7)

@@ -19,7 +19,11 @@ def out(tmp_path: Path) -> Path:
     result = find_result(layout, ("ascent", "net-1", "conv1"), {"x": 1}, ["block-0", "block-1"])
     for number, item in enumerate(result.items):
         starts = np.full((2, 3, 4, 4), number, np.float32)
-        arrays = {"units": np.array([2 * number, 2 * number + 1]), "starts": starts}
+        arrays = {
+            "units": np.array([2 * number, 2 * number + 1]),
+            "starts": starts,
+            "copies": np.array([0, 0]),
+        }
         result.write(item, arrays | {"images": starts + 0.5}, {"status": ["ok", "zero_gradient"]})
     place = {"folder": str(result.folder.relative_to(tmp_path)), "items": list(result.items)}
     for stamp in ("2030-01-01_00-00-00", "2030-01-02_00-00-00"):

@@ -10,12 +10,14 @@ from pipeline.store.tables import COLUMNS, read_table, write_table
 
 
 def trajectories() -> pd.DataFrame:
-    row = {"model": "m", "layer": "conv1", "unit": 0, "init": "zeros", "step": 0, "response": 1.5}
-    return pd.DataFrame([row])
+    row = ("m", "conv1", 0, 0, "zeros", 0, 1.5)
+    return pd.DataFrame([row], columns=list(COLUMNS["trajectories"]))
 
 
 def test_columns_are_the_public_contract():
-    assert COLUMNS["trajectories"] == ("model", "layer", "unit", "init", "step", "response")
+    assert COLUMNS["trajectories"] == (
+        "model", "layer", "unit", "copy", "init", "step", "response",
+    )  # fmt: skip
     assert COLUMNS["correlation_summary"][:4] == ("model", "layer", "init_a", "init_b")
 
 

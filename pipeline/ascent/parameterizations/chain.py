@@ -77,7 +77,7 @@ def compose(pieces: Mapping[str, Parameterization], setting: Setting) -> Chain:
     Raises:
         ConfigError: two pieces are of one kind, or one cannot be built in this setting.
     """
-    by_kind = _by_kind(pieces)
+    by_kind = pieces_by_kind(pieces)
     maps = [cast("Map", by_kind[kind].build(setting)) for kind in KINDS[1:] if kind in by_kind]
     sizes = [step.size for step in maps if step.size is not None]
     # The space comes last: its pictures are in the coordinates that the maps leave it.
@@ -96,7 +96,15 @@ def _encoded(maps: Sequence[Map], images: Tensor) -> Tensor:
     return images
 
 
-def _by_kind(pieces: Mapping[str, Parameterization]) -> dict[Kind, Parameterization]:
+def pieces_by_kind(pieces: Mapping[str, Parameterization]) -> dict[Kind, Parameterization]:
+    """Return pieces by their places in the chain.
+
+    Args:
+        pieces: by the names they have in the configuration.
+
+    Raises:
+        ConfigError: two pieces are of one kind.
+    """
     names: dict[Kind, str] = {}
     for name, piece in pieces.items():
         if piece.kind in names:
