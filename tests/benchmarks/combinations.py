@@ -26,9 +26,10 @@ Choices = Mapping[str, Sequence[str]]  # overrides by name
 
 COMMON = (
     "tracking=none", "runner.accelerator=cpu", "layers=[conv3]", "units=0:2", "images.limit=40",
-    "stages=[top_patches,ascent]", "optimizer.steps=20", "init=[noise]",
+    "stages=[top_patches,ascent]", "init=[noise]", "optimizer.steps=20",
 )  # fmt: skip
 NEEDED = {
+    "accentuation": ["objective=[channel_mean,accentuation]"],  # alone it has no gradient
     "class_logit": ["objective.class_logit.category=3"],
     "class_probability": ["objective.class_probability.category=3"],
     "direction": ["objective.direction.vector={0:1.0,1:-0.5}"],
@@ -48,10 +49,15 @@ def options(group: str) -> list[str]:
     return sorted(path.stem for path in (conf_dir() / group).glob("*.yaml"))
 
 
-def listed(group: str) -> dict[str, list[str]]:
-    """Return the options of a group that is a list, each alone, with what it cannot do without."""
+def listed(group: str, *also: str) -> dict[str, list[str]]:
+    """Return the options of a group that is a list, each with what it cannot do without.
+
+    Args:
+        group: name of the group.
+        also: more overrides for each.
+    """
     return {
-        name: [f"{group}=[{name}]", *NEEDED.get(name, [])]
+        name: [f"{group}=[{name}]", *NEEDED.get(name, []), *also]
         for name in options(group)
         if name != "result"
     }
@@ -100,7 +106,8 @@ def main() -> None:
     """Print the three tables."""
     logging.disable(logging.WARNING)
     pairs = (
-        (listed("objective"), listed("parameterization")),
+        # Some of these scores are squares, from which plain steps would run away.
+        (listed("objective", "optimizer=adam", "optimizer.lr=0.05"), listed("parameterization")),
         (optimizers(), {"none": ["regularizer=[]"], **listed("regularizer")}),
         (listed("init"), {"none": ["transform=[]"], **listed("transform")}),
     )
