@@ -107,7 +107,7 @@ def vectors(objective: str) -> tuple[str, ...]:
     """Return runs for two units, for their sum and for their difference."""
     chosen = ("{6:1}", "{21:1}", "{6:1,21:1}", "{6:1,21:-1}")
     return tuple(
-        f"objective=[{objective}] objective.{objective}.vector={vector} units=all"
+        f"objective=[{objective}] objective.{objective}.vector={vector} units=all {SPECTRUM}"
         for vector in chosen
     )
 
@@ -201,6 +201,7 @@ ROWS = (
         "cosine_direction",
         "the angle to such a sum: other units are to be silent",
         vectors("cosine_direction"),
+        ("objective-direction",),
     ),
     Row(
         "objective",
@@ -213,7 +214,7 @@ ROWS = (
         "objective",
         "alignment",
         "four images of one unit that are to be alike, neighbor by neighbor",
-        (f"{COPIES} objective=[channel_mean,alignment] objective.alignment.weight=0.5",),
+        (f"{COPIES} objective=[channel_mean,alignment]",),
         ("plain-copies",),
     ),
     Row(
@@ -592,8 +593,8 @@ share `experiment=vocabulary`: the mean of a unit's map, 60 steps of equal lengt
 command beside each picture says what is added to that, and makes it again.
 
 **All images are in their own colors, on one scale**: network input is turned back into pixels, and
-what would be darker than black or lighter than white is clipped. Nothing is stretched: an image that
-is pale has moved little. Pictures have palettes of 128 colors.
+what would be darker than black or lighter than white is clipped. Nothing is stretched: an image
+that is pale has moved little. Pictures have palettes of 128 colors.
 """
 COLUMNS = "| group | option | what it does | picture | command |\n|---|---|---|---|---|"
 
