@@ -21,6 +21,7 @@ REQUIRED = {
     ("model", "torchvision"): ["model.name=alexnet"],
     ("images", "folder"): ["images.root=/images"],
     ("images", "arrays"): ["images.root=/images"],
+    ("experiment", "zeros_vs_top_patch"): ["images.root=/images"],
 }
 EXPERIMENTS = [path.stem for path in (CONF / "experiment").glob("*.yaml")]
 
@@ -45,7 +46,7 @@ def test_option_composes_and_fits_its_target(composed: Compose, group: str, name
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
 def test_experiment_composes(composed: Compose, name: str):
-    config = composed(f"experiment={name}", "images.root=/images")
+    config = composed(f"experiment={name}", *REQUIRED.get(("experiment", name), []))
     assert config.name == name
 
 
