@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 from torch import Tensor
@@ -96,7 +98,7 @@ def test_pixels_without_more_are_plain_ascent_to_the_bit():
 
     done = ascend(linear, UNITS, images, sgd(steps=5, lr=0.1), Treatment(chain("pixel")))
     for _ in range(5):
-        images = images + 0.1 * kernels
+        images = images.add(kernels, alpha=0.1)
     assert torch.equal(done.images, images)
 
 
@@ -110,9 +112,9 @@ BOUNDS = [
     constraints.contrast(0.3, mean=0.1),
     constraints.range(),
     constraints.clip(-0.2, 0.3),
-    constraints.ball(1, 20.0),
-    constraints.ball(2, 3.0),
-    constraints.ball(float("inf"), 0.2, center="start"),
+    constraints.ball(1.0, 20.0),
+    constraints.ball(2.0, 3.0),
+    constraints.ball(math.inf, 0.2, center="start"),
 ]
 
 
@@ -235,7 +237,10 @@ class Explosive(Counted):
     def __call__(self, images: Tensor, units: Tensor) -> Tensor:
         scores = super().__call__(images, units)
         steps = len(self.shown)
-        return torch.where((units == 0) & (steps % 7 == 3), scores * float("inf"), scores)
+        if steps % 7 == 3:
+            scores = scores.clone()
+            scores[units == 0] *= math.inf
+        return scores
 
 
 def test_second_climb_past_a_failure_draws_the_same_random_numbers():
