@@ -35,9 +35,8 @@ class Scorer(Protocol):
 
     input_size: tuple[int, int]
 
-    @property
-    def any_size(self) -> bool:
-        """Whether images of other sizes can be scored, too."""
+    def takes_any_size(self) -> bool:
+        """Say whether images of other sizes can be scored, too."""
         ...
 
     def begin(
@@ -50,12 +49,14 @@ class Scorer(Protocol):
 class FieldScorer(nn.Module):
     """The responses of single units to images of the size of their receptive field."""
 
-    any_size = False
-
     def __init__(self, network: UnitNetwork, weight: float) -> None:
         super().__init__()
         self.network, self.weight = network, weight
         self.input_size = network.input_size
+
+    def takes_any_size(self) -> bool:
+        """Say no: a unit sees its field."""
+        return False
 
     def begin(
         self,
@@ -133,9 +134,12 @@ class MapScorer(nn.Module):
         self.network, self.terms = network, terms
         self.input_size, self.copies = input_size, copies
 
+    def takes_any_size(self) -> bool:
+        """Say whether the network takes images of other sizes, too."""
+        return self._takes_any_size
+
     @cached_property
-    def any_size(self) -> bool:
-        """Whether the network takes images of other sizes, too."""
+    def _takes_any_size(self) -> bool:
         height, width = self.input_size
         weight = next(self.network.parameters(), torch.empty(0))
         other = weight.new_zeros(1, 3, height + 7, width + 5)

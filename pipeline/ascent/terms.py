@@ -69,6 +69,8 @@ class Terms:
                     f"objective: '{name}' compares several images of a unit; set init.copies to"
                     f" {objective.copies} or more"
                 )
+        if self.tile is not None:
+            self._check_tiled()
         weights = [objective.weight for objective in self.objectives.values()]
         if weights == [None] * len(weights):
             raise ConfigError(
@@ -84,9 +86,13 @@ class Terms:
             NetworkError: it reads a layer whose weights are missing.
         """
         self.check()
-        if self.of_fields:
-            weight = sum(float(objective.weight or 0) for objective in self.objectives.values())
-            return FieldScorer(unit_network(network.graph, layer, self.rule), weight)
+        if not self.of_fields:
+            return self.whole_scorer(network, layer)
+        weight = sum(float(objective.weight or 0) for objective in self.objectives.values())
+        return FieldScorer(unit_network(network.graph, layer, self.rule), weight)
+
+    def whole_scorer(self, network: Network, layer: Layer) -> MapScorer | TiledScorer:
+        """Return what scores whole images; raises as ``scorer`` does."""
         sized = network.sized(self.size)
         nodes: dict[fx.Node, int] = {}
         terms: list[Term] = []
@@ -95,7 +101,6 @@ class Terms:
             places = [nodes.setdefault(found.node, len(nodes)) for found in read]
             terms.append(Term(objective, places, self._picture(network, name, objective)))
         if self.tile is not None:
-            self._check_tiled()
             tiled = [tiles(sized.graph, node, self.size, self.tile) for node in nodes]
             return TiledScorer(tiled, terms, self.size, self.copies)
         return MapScorer(
@@ -103,6 +108,8 @@ class Terms:
         )
 
     def _check_tiled(self) -> None:
+        if self.tile is not None and self.tile < 1:
+            raise ConfigError(f"dream.tile: {self.tile} is not a positive number of pixels")
         for name, objective in self.objectives.items():
             if objective.additive is None:
                 raise ConfigError(

@@ -28,8 +28,6 @@ class TiledScorer(nn.Module):
         copies: images of one unit that lie side by side.
     """
 
-    any_size = False
-
     def __init__(
         self,
         tiles: Sequence[Sequence[Tile]],
@@ -43,6 +41,10 @@ class TiledScorer(nn.Module):
             {id(tile.network): tile.network for layer in tiles for tile in layer}.values()
         )
         self.input_size, self.copies = input_size, copies
+
+    def takes_any_size(self) -> bool:
+        """Say no: the tiles are those of one size."""
+        return False
 
     def begin(
         self, starts: Float[Tensor, "batch 3 height width"], units: Int[Tensor, " batch"]
@@ -99,10 +101,10 @@ class _Pass:
                 z = z if z.ndim == 4 else z[:, :, None, None]
                 found = self.objective.score(Seen(z, self.units, self.copies, part))
                 found = found * share if self.objective.additive == "mean" else found
+                if differentiate:
+                    gradient[:, :, rows, columns] += torch.autograd.grad(found.sum(), part)[0]
             means.append(share * z.detach().mean((2, 3)))
             score += found.detach()
-            if differentiate:
-                gradient[:, :, rows, columns] += torch.autograd.grad(found.sum(), part)[0]
         self.mean = torch.stack(means).sum(0)
         return score, gradient
 

@@ -13,7 +13,16 @@ from pipeline.ascent.inits import Init
 from pipeline.ascent.optimizers import Optimizer
 from pipeline.checking.faults import Faults
 from pipeline.checking.machine import Machine, this_machine
-from pipeline.config.build import Group, Parts, build, chosen, complete, copies
+from pipeline.config.build import (
+    Group,
+    Parts,
+    asks_network,
+    build,
+    chosen,
+    collected_places,
+    complete,
+    copies,
+)
 from pipeline.config.checks import check_precision, value_faults
 from pipeline.config.combinations import combination_faults, combination_notes
 from pipeline.config.schema import Config
@@ -26,7 +35,6 @@ from pipeline.networks.layers import Layer, find_layers, select_units
 from pipeline.networks.load import Network, declared_weights, torchvision_network
 from pipeline.networks.preprocessing import Preprocessing
 from pipeline.runner.processes import Processes
-from pipeline.store.layout import Layout
 from pipeline.store.sweeps import find_finished_runs
 
 SAMPLE = 16  # images that are read
@@ -92,8 +100,7 @@ def find(config: Config, faults: Faults, *, elsewhere: bool = False) -> Found:
     _find_machine(config, found, faults, elsewhere)
     faults.attempt(lambda: _check_folder("out", config.out))
     if "collect" in config.stages:
-        places = config.collect.runs or [str(Layout(config.out).runs(config.name))]
-        faults.attempt(lambda: find_finished_runs(places))
+        faults.attempt(lambda: find_finished_runs(collected_places(config)))
     if "train" in config.stages and config.training.out is not None:
         place = config.training.out
         faults.attempt(lambda: _check_folder("training.out", place))
@@ -107,11 +114,6 @@ def find(config: Config, faults: Faults, *, elsewhere: bool = False) -> Found:
     if found.images is not None:
         _read_sample(config, found, found.images, faults)
     return found
-
-
-def asks_network(config: Config) -> bool:
-    """Say whether any stage asks the network; training makes one, collecting needs none."""
-    return not set(config.stages) <= {"train", "collect"}
 
 
 def _find_machine(config: Config, found: Found, faults: Faults, elsewhere: bool) -> None:

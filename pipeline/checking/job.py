@@ -19,17 +19,17 @@ from pipeline.checking.costs import (
     search_memory,
 )
 from pipeline.checking.faults import Faults
-from pipeline.checking.found import Found, asks_network, find
+from pipeline.checking.found import Found, find
 from pipeline.checking.times import Times, measure
-from pipeline.config.build import Parts, chosen
+from pipeline.config.build import Parts, asks_network, chosen
 from pipeline.config.checks import check_disk
 from pipeline.config.schema import CHECK, DEFAULT_STAGES, Config
 from pipeline.networks.counting import forward_operations
 from pipeline.session.climbed import missing_bytes
+from pipeline.session.dreaming import check_dreams
 from pipeline.session.searched import extremes_result
 from pipeline.session.session import Session
-from pipeline.store.layout import Layout, RunPaths
-from pipeline.tracking import none
+from pipeline.store.layout import Layout
 
 
 @dataclass(frozen=True)
@@ -127,7 +127,7 @@ def check_job(config: Config, *, elsewhere: bool = False) -> Checked:
     found = find(config, faults, elsewhere=elsewhere)
     costs = _costs(found, _scored(config, found, faults))
     disk = _disk(config, found, costs)
-    lacking = _lacking_bytes(config, found, costs, disk) if not faults.found else disk
+    lacking = _lacking_bytes(config, found, costs, disk, faults) if not faults.found else disk
     free = faults.attempt(lambda: check_disk(Path(config.out), lacking, "the results"))
     times = faults.attempt(lambda: measure(config, found, costs))
     return Checked(
@@ -178,15 +178,17 @@ def _disk(config: Config, found: Found, costs: Sequence[LayerCost]) -> int:
     return climbed + search_bytes([cost.layer.units for cost in costs], images, config.search)
 
 
-def _lacking_bytes(config: Config, found: Found, costs: Sequence[LayerCost], disk: int) -> int:
+def _lacking_bytes(
+    config: Config, found: Found, costs: Sequence[LayerCost], disk: int, faults: Faults
+) -> int:
     """Return how much of what a job would store the store does not hold yet."""
     parts = found.parts(config)
     if parts is None or not found.own_weights:
         return disk
-    layout = Layout(config.out)
-    nowhere = RunPaths(layout.runs(config.name))
-    session = Session(parts, layout, nowhere, none()(nowhere.folder, {}, None, ""))
+    session = Session.planned(parts, Layout(config.out))
     session.images = parts.images  # as they are, without comparing them with others
+    if "dream" in config.stages:
+        faults.attempt(lambda: check_dreams(session))
     lacking = missing_bytes(session) if _steps(config, found) else 0
     unsearched = [
         cost.layer.units for cost in costs if extremes_result(session, cost.layer).missing()
@@ -261,4 +263,9 @@ def _facts(config: Config, found: Found) -> dict[str, str]:
     if asks_network(config) and chosen(config.init):
         steps = f", {found.optimizer.steps} steps" if found.optimizer is not None else ""
         facts["ascents"] = f"from {', '.join(chosen(config.init))}{steps}"
+    if "dream" in config.stages:
+        frames = config.dream.frames
+        facts["dreams"] = (
+            f"from {', '.join(chosen(config.init))}, {frames} frame{'s'[: frames > 1]}"
+        )
     return facts

@@ -18,16 +18,15 @@ from typing import TYPE_CHECKING, cast
 from omegaconf import OmegaConf
 
 from pipeline.cli.jobs import ALONE, Job
+from pipeline.config.build import Parts, asks_network, build
 from pipeline.config.schema import CHECK, STAGES, Config
 from pipeline.runner.outside import leads_outside, processes_outside
 from pipeline.runner.stopping import Stopped, check_stopped
 
 if TYPE_CHECKING:
-    from pipeline.config.build import Parts
     from pipeline.runner.runner import Runner
     from pipeline.session.session import Session
     from pipeline.store.layout import Layout, RunPaths
-    from pipeline.tracking import Tracker
 
 log = logging.getLogger("pipeline")
 
@@ -59,8 +58,6 @@ def run(config: Config, job: Job = ALONE) -> None:
         _repeat(config, job, layout, former)
         return
 
-    from pipeline.config.build import build
-
     build(config.runner, "runner").launch(_in_process, config, job, key)
 
 
@@ -71,7 +68,7 @@ def _in_process(runner: Runner, config: Config, job: Job, key: str) -> int:
     log_to_console(runner.ranks.leads)
     session = run_anew(config, runner, job)
     # What is collected may be more the next time.
-    if session.leads and session.parts.asks_network and "collect" not in config.stages:
+    if session.leads and asks_network(config) and "collect" not in config.stages:
         remember(session.layout, key, session.paths)
     return 0
 
@@ -80,7 +77,7 @@ def _repeat(config: Config, job: Job, layout: Layout, former: RunPaths) -> None:
     """Answer from the folder of a finished run; torch is not even loaded."""
     from pipeline.session.repeated import repeat
     from pipeline.store.provenance import provenance
-    from pipeline.store.runs import write_record
+    from pipeline.store.records import write_record
 
     start = time.monotonic()
     paths = layout.new_run(config.name, datetime.now())
@@ -110,7 +107,6 @@ def run_anew(config: Config, runner: Runner | None = None, job: Job = ALONE) -> 
         ArtiphysError: bad input; nothing has been written if it was found before work started.
     """
     log_to_console()
-    from pipeline.config.build import Parts, build
     from pipeline.config.checks import check_parts, check_values
     from pipeline.session.session import Session
     from pipeline.store.format import check_format, mark_format
@@ -123,64 +119,63 @@ def run_anew(config: Config, runner: Runner | None = None, job: Job = ALONE) -> 
     check_format(layout)
     with runner.ranks.leader_first():  # what it downloads, the others find
         check_parts(parts)
-    if parts.asks_network and "ascent" in config.stages:
-        _check_room(parts, layout)
+    session = Session.planned(parts, layout)
+    if asks_network(config):
+        # By all processes at once: one that asked later, alone, would wait for the others forever.
+        _ = session.images
+        _check_room(session)
     leads = runner.ranks.leads
     made = layout.new_run(config.name, datetime.now()).folder if leads else Path()
-    paths = RunPaths(Path(runner.ranks.tell(str(made))))
+    session.paths = paths = RunPaths(Path(runner.ranks.tell(str(made))))
     with _log_to_file(paths.log if leads else paths.folder / f"log.{runner.ranks.rank}"):
-        tracker = _start_tracking(parts, paths, job)
-        session = Session(parts, layout, paths, tracker)
-        session.facts |= job.facts(config)
         if leads:
+            _start_tracking(session, job)
             mark_format(layout)
             job.ran(paths.folder)
+        session.facts |= job.facts(config)
         _run_stages(session)
     return session
 
 
-def _check_room(parts: Parts, layout: Layout) -> None:
-    """Refuse a run whose ascents would fill the disk, before it leaves anything there."""
+def _check_room(session: Session) -> None:
+    """Refuse a run that would fill the disk, or could not dream, before it leaves anything."""
     from pipeline.config.checks import check_disk
     from pipeline.session.climbed import missing_bytes
-    from pipeline.session.session import Session
-    from pipeline.store.layout import RunPaths
-    from pipeline.tracking import none
 
-    nowhere = RunPaths(layout.runs(parts.config.name))
-    silent = none()(nowhere.folder, {}, None, "")
-    needed = missing_bytes(Session(parts, layout, nowhere, silent))
-    check_disk(layout.out, needed, "the ascents")
+    if "dream" in session.parts.config.stages:
+        from pipeline.session.dreaming import check_dreams
+
+        check_dreams(session)
+    if "ascent" in session.parts.config.stages:
+        check_disk(session.layout.out, missing_bytes(session), "the ascents")
 
 
-def _start_tracking(parts: Parts, paths: RunPaths, job: Job) -> Tracker:
+def _start_tracking(session: Session, job: Job) -> None:
     from pipeline.errors import ArtiphysError
-    from pipeline.tracking import none
 
-    config = parts.config
-    values, group = asdict(config), job.group(config) or parts.collected_group
-    if not parts.runner.ranks.leads:
-        return none()(paths.folder, values, group, job.identity(config))
+    parts, config, paths = session.parts, session.parts.config, session.paths
+    collected = parts.collected.group if "collect" in config.stages else None
+    values, group = asdict(config), job.group(config) or collected
     paths.config.write_text(OmegaConf.to_yaml(values), encoding="utf-8")
     try:
-        return parts.start_tracking(paths.folder, values, group, job.identity(config))
+        started = parts.start_tracking(paths.folder, values, group, job.identity(config))
     except ArtiphysError:
         shutil.rmtree(paths.folder, ignore_errors=True)
         raise
+    session.tracker = started
 
 
 def _run_stages(session: Session) -> None:
     from pipeline.session.report import findings, write_remaining_tables, write_run_record
 
     start, state, ranks = time.monotonic(), "failed", session.parts.runner.ranks
-    _ = session.images if session.parts.asks_network else None
     write_run_record(session, "running", 0.0)
     try:
         for stage in STAGES:
             if stage in session.parts.config.stages:
                 _run_stage(session, stage)
         if session.leads:
-            if session.parts.asks_network:
+            if asks_network(session.parts.config):
                 write_remaining_tables(session)
                 session.mend()
             session.facts["findings"] = findings(session)

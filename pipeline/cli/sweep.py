@@ -13,10 +13,8 @@ import argparse
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
 from pipeline.cli.frozen import (
@@ -31,9 +29,10 @@ from pipeline.cli.frozen import (
     unfinished,
 )
 from pipeline.cli.jobs import ALONE, Job, own_settings, read_job
+from pipeline.cli.standing import standing
 from pipeline.config.schema import Config
 from pipeline.errors import ConfigError, StoreError
-from pipeline.store.layout import Layout, ResultPaths, RunPaths
+from pipeline.store.layout import Layout, RunPaths
 from pipeline.store.sealed import read_document
 
 ABOUT = {
@@ -78,19 +77,20 @@ def submit(overrides: Sequence[str]) -> int:
     own = [override for override in overrides if not _for_hydra(override)]
     settings = launcher([override for override in overrides if _for_hydra(override)])
     jobs = composed(own)
-    queued = in_queue(find_sweep(jobs))
+    known = find_sweep(jobs)
+    queued = in_queue(known)
     if queued:
-        name = find_sweep(jobs).name
         raise ConfigError(
-            f"sweep: '{name}' has jobs in Slurm already ({', '.join(queued)}); look with"
-            f" artiphys sweep status {name}, or cancel it first"
+            f"sweep: '{known.name}' has jobs in Slurm already ({', '.join(queued)}); look with"
+            f" artiphys sweep status {known.name}, or cancel it first"
         )
-    left = _left(jobs)
+    finished = {number: run for number, run in enumerate(map(_finished, jobs)) if run is not None}
+    left = [number for number in range(len(jobs)) if number not in finished]
     _check([jobs[number] for number in left])
     sweep = freeze(jobs, own)
-    for number in set(range(len(jobs))) - set(left):
-        _note_finished(sweep, number, jobs[number][1])
-    _say(f"sweep {sweep.name}: {len(jobs)} jobs, {len(jobs) - len(left)} of them finished")
+    for number, run in finished.items():
+        _note_finished(sweep, number, run)
+    _say(f"sweep {sweep.name}: {len(jobs)} jobs, {len(finished)} of them finished")
     if not left:
         _say("nothing is left to be submitted")
     else:
@@ -105,7 +105,7 @@ def submit(overrides: Sequence[str]) -> int:
 
 def status(sweep: Sweep) -> int:
     """Show every job: its state, and the results that the store holds of it."""
-    rows = [_standing(sweep, number) for number in range(len(sweep.overrides))]
+    rows = [standing(sweep, number) for number in range(len(sweep.overrides))]
     settings = own_settings(sweep.overrides)
     width = max(len("settings"), *map(len, settings))
     _say(f"{'job':>4}  {'settings':<{width}}  {'state':<10} {'results':>13}  {'last sign':>12}")
@@ -172,56 +172,6 @@ def in_queue(sweep: Sweep) -> list[str]:
     return done.stdout.split()
 
 
-@dataclass(frozen=True)
-class Standing:
-    """How a job stands: what it said itself, and what the store holds."""
-
-    state: str
-    reason: str
-    done: int
-    items: int
-    seen: str
-
-
-def _standing(sweep: Sweep, number: int) -> Standing:
-    job = read_job(sweep.paths.folder, number)
-    if "run" not in job:
-        return Standing(job.get("state", "waiting"), job.get("reason", ""), 0, 0, "")
-    paths = RunPaths((sweep.paths.folder / job["run"]).resolve())
-    files = _result_files(paths)
-    done = sum(file.is_file() for file in files)
-    state = job["state"]
-    if state == "finished" and done < len(files):
-        state = "incomplete"
-    return Standing(state, job.get("reason", ""), done, len(files), _age(paths.log))
-
-
-def _result_files(paths: RunPaths) -> list[Path]:
-    from pipeline.session.repeated import read_record
-
-    try:
-        results = read_record(paths)["results"]
-    except (OSError, ValueError, KeyError):
-        return []
-    return [
-        ResultPaths(paths.out / place["folder"]).item(item)
-        for stage in results.values()
-        for place in stage.values()
-        for item in place["items"]
-    ]
-
-
-def _age(log: Path) -> str:
-    try:
-        seconds = time.time() - log.stat().st_mtime
-    except OSError:
-        return ""
-    for unit, length in (("days", 86400), ("h", 3600), ("min", 60)):
-        if seconds >= length:
-            return f"{seconds / length:.0f} {unit} ago"
-    return f"{seconds:.0f} s ago"
-
-
 def _check(jobs: Sequence[tuple[list[str], Config]]) -> None:
     """Show what every job would cost; refuse all if any has a fault."""
     from pipeline.checking.job import check_job
@@ -240,24 +190,19 @@ def _count(number: int, word: str) -> str:
     return f"{number} {word}{'' if number == 1 else 's'}"
 
 
-def _left(jobs: Sequence[tuple[list[str], Config]]) -> list[int]:
-    """Return the numbers of the jobs of which no finished run is known."""
-    return [number for number, (_, config) in enumerate(jobs) if _finished(config) is None]
-
-
-def _finished(config: Config) -> RunPaths | None:
+def _finished(job: tuple[list[str], Config]) -> RunPaths | None:
+    """Return a finished run of a job, if one is known."""
     from pipeline.session.repeated import find_finished, fingerprint
 
-    absolute = replace(config, out=str(Layout(config.out).out))
-    return find_finished(Layout(config.out), fingerprint(absolute))
+    layout = Layout(job[1].out)
+    return find_finished(layout, fingerprint(replace(job[1], out=str(layout.out))))
 
 
-def _note_finished(sweep: Sweep, number: int, config: Config) -> None:
+def _note_finished(sweep: Sweep, number: int, run: RunPaths) -> None:
     """Note the finished run of a job that this sweep need not do."""
-    run, job = _finished(config), Job(tuple(sweep.overrides[number]), sweep.paths.folder, number)
-    if run is not None:
-        job.ran(run.folder)
-        job.ended("finished")
+    job = Job(tuple(sweep.overrides[number]), sweep.paths.folder, number)
+    job.ran(run.folder)
+    job.ended("finished")
 
 
 def _submit(sweep: Sweep, numbers: Sequence[int], settings: dict[str, Any]) -> str:

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from pipeline.networks.load import Network
     from pipeline.networks.receptive_fields import Canvas
     from pipeline.runner.runner import Runner
+    from pipeline.store.sweeps import Finished
     from pipeline.tracking import Start
 
 
@@ -176,6 +177,16 @@ def code_digest(group: Group) -> str | None:
         return None
 
 
+def asks_network(config: Config) -> bool:
+    """Say whether any stage asks the network; training makes one, collecting needs none."""
+    return not set(config.stages) <= {"train", "collect"}
+
+
+def collected_places(config: Config) -> list[str]:
+    """Return where the runs lie that are collected: those of the same name, if none are given."""
+    return config.collect.runs or [str(Layout(config.out).runs(config.name))]
+
+
 class Parts:
     """Everything that a stage may ask for, built from one configuration when asked for.
 
@@ -190,24 +201,16 @@ class Parts:
         self._canvases: dict[fx.Node, Canvas] = {}
         self._crops: dict[fx.Node, Crop] = {}
 
-    @property
-    def asks_network(self) -> bool:
-        """Whether any stage asks the network; training makes one, collecting needs none."""
-        return not set(self.config.stages) <= {"train", "collect"}
-
-    @property
-    def collected_places(self) -> list[str]:
-        """Where the runs lie that are collected: those of this run's name, if none are given."""
-        runs = Layout(self.config.out).runs(self.config.name)
-        return self.config.collect.runs or [str(runs)]
-
     @cached_property
-    def collected_group(self) -> str | None:
-        """The tracking group of the runs that are collected, if all are of one."""
+    def collected(self) -> Finished:
+        """The runs to collect from, as they are when first asked for: before this run begins.
+
+        Raises:
+            StoreError: a place holds no run, or none has finished with correlations.
+        """
         from pipeline.store.sweeps import find_finished_runs
 
-        collects = "collect" in self.config.stages
-        return find_finished_runs(self.collected_places).group if collects else None
+        return find_finished_runs(collected_places(self.config))
 
     @cached_property
     def network(self) -> Network:
@@ -389,23 +392,24 @@ def copies(config: Config) -> int:
     return count
 
 
-def whole_size(size: Any, default: tuple[int, int]) -> tuple[int, int]:
+def whole_size(size: Any, default: tuple[int, int], key: str = "ascent.size") -> tuple[int, int]:
     """Return height and width of whole images.
 
     Args:
         size: a side in pixels, height and width, or ``None``.
         default: height and width where none are given.
+        key: of the setting, for messages.
 
     Raises:
         ConfigError: it is none of these.
     """
     if size is None:
         return default
-    sides = [size, size] if isinstance(size, int) else size
-    fits = isinstance(sides, list) and len(sides) == 2
-    if not fits or not all(isinstance(n, int) and not isinstance(n, bool) and n > 0 for n in sides):
+    sides = size if isinstance(size, list) else [size, size]
+    if len(sides) != 2 or not all(
+        isinstance(n, int) and not isinstance(n, bool) and n > 0 for n in sides
+    ):
         raise ConfigError(
-            f"ascent.size: {size!r} is not a side in pixels, height and width such as [240,320],"
-            " or null"
+            f"{key}: {size!r} is not a side in pixels, height and width such as [240,320], or null"
         )
     return (sides[0], sides[1])

@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from pipeline.config.build import Parts
+from pipeline.config.build import Parts, asks_network
 from pipeline.config.combinations import combination_faults, combination_notes
 from pipeline.config.schema import PRECISIONS, STAGES, Config, FiguresConfig, SearchConfig
 from pipeline.errors import ConfigError, StoreError, nearest
@@ -99,10 +99,8 @@ def check_parts(parts: Parts) -> None:
     """
     _ = parts.start_tracking, parts.runner.device
     if "collect" in parts.config.stages:
-        from pipeline.store.sweeps import find_finished_runs
-
-        find_finished_runs(parts.collected_places)
-    if not parts.asks_network:
+        _ = parts.collected
+    if not asks_network(parts.config):
         return
     _ = parts.layers, parts.units, parts.optimizer, parts.constraint
     _ = parts.regularizers, parts.smoothings, parts.transforms

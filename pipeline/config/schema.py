@@ -13,8 +13,10 @@ from hydra.core.config_store import ConfigStore
 
 CHECK = "check"  # says what the other stages would do and cost, and what is wrong with them
 # In the order in which they run.
-STAGES = (CHECK, "train", "top_patches", "ascent", "correlations", "figures", "collect")
-DEFAULT_STAGES = STAGES[2:-1]
+STAGES = (
+    CHECK, "train", "top_patches", "ascent", "correlations", "figures", "dream", "collect",
+)  # fmt: skip
+DEFAULT_STAGES = ("top_patches", "ascent", "correlations", "figures")
 PRECISIONS = ("float32", "tf32", "bfloat16")
 
 
@@ -43,6 +45,51 @@ class AscentConfig:
     """
 
     size: Any = None
+
+
+@dataclass
+class DreamConfig:
+    """How an image is dreamt: octave by octave and, for a video, frame by frame.
+
+    Attributes:
+        size: shorter side of the image in pixels, or height and width; that of the picture that it
+            starts from by default, and of the image set where there is none.
+        sides: shorter side of every octave, up or down; ``ratio`` and ``levels`` if not given.
+        ratio: of the sides of one octave to those of the one before.
+        levels: number of octaves, the last of which has the size of the image.
+        carry: what is taken to the next octave: the ``whole`` dream, resized, or only the
+            ``details`` that were dreamt, added to the start.
+        steps: of every octave, or one number for each; those of the optimizer by default.
+        lr: learning rate, or one for each octave; a pair ``[start,end]`` changes over the steps.
+        sigma: of ``smoothing.blur`` for each octave; as ``lr``.
+        tile: pixels of the parts in which images too large for memory are looked at.
+        frames: how many; each starts from the one before.
+        zoom: factor by which a frame is enlarged for the next.
+        rotate: degrees by which it is turned, counterclockwise.
+        translate: pixels by which it is moved to the right and down.
+        fill: what comes in at the edges: ``reflect`` or ``edge``.
+        video: a video file whose frames are dreamt instead.
+        blend: share of the new frame of the video; the rest is the last dream.
+        fps: frames per second of what is written.
+    """
+
+    size: Any = None
+    sides: Any = None
+    ratio: float = 1.4
+    levels: int = 3
+    carry: str = "details"
+    steps: Any = None
+    lr: Any = None
+    sigma: Any = None
+    tile: int | None = None
+    frames: int = 1
+    zoom: float = 1.0
+    rotate: float = 0.0
+    translate: list[float] = field(default_factory=lambda: [0.0, 0.0])
+    fill: str = "reflect"
+    video: str | None = None
+    blend: float = 0.85
+    fps: float = 30.0
 
 
 @dataclass
@@ -115,6 +162,7 @@ class Config:
     precision: str = "float32"
     search: SearchConfig = field(default_factory=SearchConfig)
     ascent: AscentConfig = field(default_factory=AscentConfig)
+    dream: DreamConfig = field(default_factory=DreamConfig)
     figures: FiguresConfig = field(default_factory=FiguresConfig)
     training: TrainingConfig = field(default_factory=TrainingConfig)
     collect: CollectConfig = field(default_factory=CollectConfig)

@@ -73,8 +73,8 @@ def zoom(factor: float = 1.04, fill: Fill = "reflect") -> Motion:
         ConfigError: the factor is not positive, or the fill unknown.
     """
     if not 0 < factor < math.inf:
-        raise ConfigError(f"feedback.zoom.factor: {factor} is not a positive number; use 1.04")
-    return Motion(((factor, 0.0, 0.0), (0.0, factor, 0.0)), _checked(fill, "zoom"))
+        raise ConfigError(f"dream.zoom: {factor} is not a positive number; use 1.04")
+    return Motion(((factor, 0.0, 0.0), (0.0, factor, 0.0)), _checked(fill))
 
 
 def rotate(degrees: float = 1.5, fill: Fill = "reflect") -> Motion:
@@ -84,9 +84,9 @@ def rotate(degrees: float = 1.5, fill: Fill = "reflect") -> Motion:
         ConfigError: the angle is not finite, or the fill unknown.
     """
     if not math.isfinite(degrees):
-        raise ConfigError(f"feedback.rotate.degrees: {degrees} is not a finite number; use 1.5")
+        raise ConfigError(f"dream.rotate: {degrees} is not a finite number; use 1.5")
     cosine, sine = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
-    return Motion(((cosine, sine, 0.0), (-sine, cosine, 0.0)), _checked(fill, "rotate"))
+    return Motion(((cosine, sine, 0.0), (-sine, cosine, 0.0)), _checked(fill))
 
 
 def translate(pixels: Sequence[float] = (2.0, 2.0), fill: Fill = "reflect") -> Motion:
@@ -97,11 +97,11 @@ def translate(pixels: Sequence[float] = (2.0, 2.0), fill: Fill = "reflect") -> M
     """
     if len(pixels) != 2 or not all(math.isfinite(number) for number in pixels):
         raise ConfigError(
-            f"feedback.translate.pixels: {pixels} is not a pair of finite numbers, to the right and"
+            f"dream.translate: {pixels} is not a pair of finite numbers, to the right and"
             " down; use [2.0, 2.0]"
         )
     right, down = pixels
-    return Motion(((1.0, 0.0, right), (0.0, 1.0, down)), _checked(fill, "translate"))
+    return Motion(((1.0, 0.0, right), (0.0, 1.0, down)), _checked(fill))
 
 
 def combined(*motions: Motion) -> Motion:
@@ -111,11 +111,11 @@ def combined(*motions: Motion) -> Motion:
         ConfigError: there is none, or they fill in differently.
     """
     if not motions:
-        raise ConfigError("feedback.combined: [] is not a list of motions; use at least one")
+        raise ConfigError("dream: [] is not a list of motions; use at least one")
     fills = sorted({motion.fill for motion in motions})
     if len(fills) > 1:
         raise ConfigError(
-            f"feedback.combined.fill: {' and '.join(fills)} are not one fill; use the same for all"
+            f"dream.fill: {' and '.join(fills)} are not one fill; use the same for all"
         )
     matrix = torch.eye(3, dtype=torch.float64)
     for motion in motions:
@@ -135,11 +135,11 @@ def blend(
         ConfigError: the share is not above 0 and at most 1.
     """
     if not 0 < share <= 1:
-        raise ConfigError(f"feedback.blend.share: {share} is not above 0 and at most 1; use 0.85")
+        raise ConfigError(f"dream.blend: {share} is not above 0 and at most 1; use 0.85")
     return share * current + (1 - share) * previous
 
 
-def _checked(fill: Fill, option: str) -> Fill:
+def _checked(fill: Fill) -> Fill:
     if fill not in get_args(Fill):
-        raise ConfigError(f"feedback.{option}.fill: {fill} is not 'reflect' or 'edge'; use one")
+        raise ConfigError(f"dream.fill: '{fill}' is not 'reflect' or 'edge'; use one")
     return fill

@@ -35,15 +35,15 @@ def sizes(size: Size, ratio: float = 1.4, levels: int = 4, smallest: int = 1) ->
         ConfigError: a value is out of range, or the coarsest image would be too small.
     """
     if not 1 <= ratio < math.inf:
-        raise ConfigError(f"octaves.ratio: {ratio} is not at least 1; use 1.4 or 1.8")
+        raise ConfigError(f"dream.ratio: {ratio} is not at least 1; use 1.4 or 1.8")
     if levels < 1:
-        raise ConfigError(f"octaves.levels: {levels} is not a positive number of sizes; use 1 or 4")
+        raise ConfigError(f"dream.levels: {levels} is not a positive number of sizes; use 1 or 4")
     height, width = size
     scales = [ratio ** (level - levels + 1) for level in range(levels)]
     found = [(round(height * scale), round(width * scale)) for scale in scales]
     if min(found[0]) < smallest:
         raise ConfigError(
-            f"octaves.levels: {levels} sizes by {ratio} begin at {found[0][0]} x {found[0][1]}"
+            f"dream.levels: {levels} sizes by {ratio} begin at {found[0][0]} x {found[0][1]}"
             f" pixels, which is not at least {smallest}; use fewer levels or a larger image"
         )
     return found
@@ -63,10 +63,10 @@ def listed(size: Size, sides: Sequence[int], smallest: int = 1) -> list[Size]:
         ConfigError: nothing is listed, or a side is too small.
     """
     if not sides:
-        raise ConfigError("octaves.sides: [] is not a list of pixels; use [299, 380, 460]")
+        raise ConfigError("dream.sides: [] is not a list of pixels; use [299, 380, 460]")
     if min(sides) < max(1, smallest):
         raise ConfigError(
-            f"octaves.sides: {min(sides)} is not at least {max(1, smallest)} pixels;"
+            f"dream.sides: {min(sides)} is not at least {max(1, smallest)} pixels;"
             " leave it out or use a larger one"
         )
     height, width = size

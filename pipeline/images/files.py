@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -19,7 +19,6 @@ from PIL import Image
 from torch import Tensor
 
 from pipeline.errors import ImageError
-from pipeline.networks.preprocessing import Preprocessing
 
 UNREADABLE = -1  # instead of a digest
 
@@ -37,9 +36,12 @@ class ImageFiles:
 
     Attributes:
         paths: one per image.
+        decode: from the bytes of a file to the image in network-input space; raises ``ImageError``
+            with the reason.
     """
 
     paths: Sequence[Path]
+    decode: Callable[[bytes], Float[Tensor, "3 height width"]]
 
     def load(self, index: int) -> Loaded:
         """Return one image, and the digest of the bytes that it was decoded from.
@@ -48,11 +50,7 @@ class ImageFiles:
             ImageError: it cannot be read or decoded; the message is without its name.
         """
         content = _content(self.paths[index])
-        return Loaded(self.decoded(content), _content_digest(content))
-
-    def decoded(self, content: bytes) -> Tensor:
-        """Return an image in network-input space from the bytes of its file."""
-        raise NotImplementedError
+        return Loaded(self.decode(content), _content_digest(content))
 
     def digest(self, index: int) -> int:
         """Return the digest of one file, ``UNREADABLE`` where there is none."""
@@ -67,28 +65,6 @@ class ImageFiles:
         sizes = [str(size).encode() for size, _ in stats]
         times = [f"{size} {time}".encode() for size, time in stats]
         return digest_list(names, sizes), digest_list(names, times)
-
-
-@dataclass(frozen=True)
-class PictureFiles(ImageFiles):
-    """JPEG, PNG and WebP files."""
-
-    preprocessing: Preprocessing
-
-    def decoded(self, content: bytes) -> Tensor:
-        """Decode and preprocess a picture."""
-        return self.preprocessing(decode_picture(content))
-
-
-@dataclass(frozen=True)
-class ArrayFiles(ImageFiles):
-    """Files of NumPy's, which are network input as they are."""
-
-    size: tuple[int, int]
-
-    def decoded(self, content: bytes) -> Tensor:
-        """Return an array after checking it."""
-        return torch.from_numpy(_decode_array(content, self.size))
 
 
 def read_picture(path: Path) -> Tensor:
@@ -119,6 +95,34 @@ def decode_picture(content: bytes) -> Tensor:
     return torch.from_numpy(pixels).permute(2, 0, 1)
 
 
+def decode_array(content: bytes, size: tuple[int, int]) -> Float[Tensor, "3 height width"]:
+    """Return an array as float32, which is network input as it is, from the bytes of its file.
+
+    Args:
+        content: of a file of NumPy's.
+        size: height and width that it must have.
+
+    Raises:
+        ImageError: it cannot be decoded, or is not finite float 3 x height x width.
+    """
+    try:
+        array = np.load(io.BytesIO(content))
+        shape, kind = array.shape, array.dtype.kind
+    except Exception as error:  # what a damaged file can raise has no end
+        reason = str(error).strip().splitlines()[0] if str(error) else "the file is empty"
+        raise ImageError(f"cannot be read as an array ({reason})") from error
+    if shape != (3, *size) or kind != "f":
+        raise ImageError(
+            f"is {array.dtype} {' x '.join(map(str, array.shape))}, not float 3 x {size[0]} x"
+            f" {size[1]} as the others"
+        )
+    with np.errstate(over="ignore"):
+        array = array.astype(np.float32, copy=False)
+    if not np.isfinite(array).all():
+        raise ImageError("holds values that are not finite")
+    return torch.from_numpy(array)
+
+
 def digest_list(names: Sequence[str], contents: Sequence[bytes]) -> str:
     """Return the SHA-256 of a list of images: their names, and what is known of each."""
     digest = hashlib.sha256("\n".join(names).encode())
@@ -146,22 +150,3 @@ def _content(path: Path) -> bytes:
 def _content_digest(content: bytes) -> int:
     """Return 63 bits of the SHA-256, which arrays of integers can hold."""
     return int.from_bytes(hashlib.sha256(content).digest()[:8], "big") >> 1
-
-
-def _decode_array(content: bytes, size: tuple[int, int]) -> Float[np.ndarray, "3 height width"]:
-    try:
-        array = np.load(io.BytesIO(content))
-        shape, kind = array.shape, array.dtype.kind
-    except Exception as error:  # what a damaged file can raise has no end
-        reason = str(error).strip().splitlines()[0] if str(error) else "the file is empty"
-        raise ImageError(f"cannot be read as an array ({reason})") from error
-    if shape != (3, *size) or kind != "f":
-        raise ImageError(
-            f"is {array.dtype} {' x '.join(map(str, array.shape))}, not float 3 x {size[0]} x"
-            f" {size[1]} as the others"
-        )
-    with np.errstate(over="ignore"):
-        array = array.astype(np.float32, copy=False)
-    if not np.isfinite(array).all():
-        raise ImageError("holds values that are not finite")
-    return array

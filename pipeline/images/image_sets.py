@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from torchvision.transforms.v2 import functional as transforms
 
 from pipeline.errors import ConfigError, ImageError
 from pipeline.images.bundled import bundled_photographs
-from pipeline.images.files import ArrayFiles, Loaded, PictureFiles, digest_list
+from pipeline.images.files import ImageFiles, Loaded, decode_array, decode_picture, digest_list
 from pipeline.networks.preprocessing import Preprocessing
 
 PICTURES = (".jpg", ".jpeg", ".png", ".webp")
@@ -163,7 +163,9 @@ def folder(
         kinds = ", ".join(PICTURES)
         raise ConfigError(f"images.root: '{root}' holds no picture ending in {kinds}")
 
-    files = PictureFiles([top / name for name in names], preprocessing)
+    files = ImageFiles(
+        [top / name for name in names], lambda content: preprocessing(decode_picture(content))
+    )
     like, stamps = files.stamps(names)
     settings = {
         "kind": "folder",
@@ -193,7 +195,7 @@ def arrays(preprocessing: Preprocessing, *, root: str, limit: int | None = None)
         raise ConfigError(f"images.root: '{root}' holds no array ending in .npy")
     size = _first_size(top, names)
 
-    files = ArrayFiles([top / name for name in names], size)
+    files = ImageFiles([top / name for name in names], partial(decode_array, size=size))
     like, stamps = files.stamps(names)
     settings = {"kind": "arrays", "size": list(size), "images": stamps}
     return ImageSet(names, size, settings, files.load, files.digest, like)

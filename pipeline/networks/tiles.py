@@ -63,7 +63,7 @@ def tiles(graph: Graph, node: fx.Node, size: tuple[int, int], tile: int) -> list
         ValueError: the network must be traced at this size.
     """
     if tile < 1:
-        raise ConfigError(f"tile: {tile} is not a positive number of pixels; use 256 or more")
+        raise ConfigError(f"dream.tile: {tile} is not a positive number of pixels; use 256 or more")
     shifted = [is_shift_invariant(graph, node, axis) for axis in (0, 1)]
     if size != graph.input_size and not all(shifted):
         raise ValueError(f"{node.name} on {size} pixels was traced on {graph.input_size}")

@@ -37,10 +37,6 @@ class Lanes:
         self.threads = threads
         self._stopped = threading.Event()
 
-    def stop(self) -> None:
-        """Ask the work under way to stop."""
-        self._stopped.set()
-
     def check(self) -> None:
         """Raise ``StoppedError`` when the work is to stop; long parts call it now and then."""
         if self._stopped.is_set():
@@ -65,7 +61,7 @@ class Lanes:
             while waiting:
                 yield waiting.popleft().result()
         finally:
-            self.stop()
+            self._stopped.set()
             pool.shutdown(cancel_futures=True)
             torch.set_num_threads(self.threads)
 
@@ -74,14 +70,15 @@ class Lanes:
 def writing() -> Generator[Write]:
     """Write files beside the work: a function that takes writes and soon returns.
 
-    At the end all are written, also when the work has failed. What a write raises is raised by a
-    later one, or at the end.
+    It waits while every writer is busy, so that a run that is killed loses little. At the end all
+    are written, also when the work has failed. What a write raises is raised by a later one, or at
+    the end.
     """
     waiting: deque[Future[None]] = deque()
 
     def write(task: Callable[[], None]) -> None:
         waiting.append(pool.submit(task))
-        while len(waiting) > 4 * WRITERS or (waiting and waiting[0].done()):
+        while len(waiting) > WRITERS or (waiting and waiting[0].done()):
             waiting.popleft().result()
 
     with ThreadPoolExecutor(WRITERS, thread_name_prefix="write") as pool:

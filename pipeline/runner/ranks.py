@@ -55,7 +55,6 @@ class Ranks:
         self.failure: RankError | Stopped | None = None
         self._dealings = self._meetings = self._sums = self._tellings = 0
         self._over = threading.Event()
-        self._on_failure: Callable[[], None] = lambda: None
         if self.size > 1:
             self._store = _meeting_place(fabric)
             threading.Thread(target=self._watch, name="ranks", daemon=True).start()
@@ -64,10 +63,6 @@ class Ranks:
     def leads(self) -> bool:
         """Whether this is rank 0, which writes tables and figures."""
         return self.rank == 0
-
-    def on_failure(self, call: Callable[[], None]) -> None:
-        """Have something called, from another thread, when another rank has failed."""
-        self._on_failure = call
 
     def check(self) -> None:
         """Raise what another rank has failed with, if one has."""
@@ -201,7 +196,6 @@ class Ranks:
             if failed and not self._over.is_set():
                 sentence = f"runner: {failed}; finished work is kept"
                 self.failure = Stopped("SIGTERM") if failed == _STOP else RankError(sentence)
-                self._on_failure()
                 return
 
     def _silent(self, heard: dict[int, tuple[str, float]]) -> int | None:

@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import nn
 
-from pipeline.runner.lanes import Lanes, StoppedError, writing
+from pipeline.runner.lanes import Lanes, writing
 from pipeline.runner.ranks import Ranks
 from pipeline.runner.stopping import check_stopped
 
@@ -85,7 +85,7 @@ class Runner:
         threads: CPU threads, and so parts at a time.
 
     Attributes:
-        at: what was last shown of the progress, such as ``ascent: 64 of 640 images``.
+        at: what was last shown of the progress, such as ``counting: 64 of 640 numbers``.
     """
 
     def __init__(self, ranks: Ranks, device: torch.device, threads: int) -> None:
@@ -98,7 +98,6 @@ class Runner:
         self.allow_tf32(False)
         torch.backends.cudnn.deterministic = True
         torch.backends.cudnn.benchmark = False
-        ranks.on_failure(self.lanes.stop)
         _keep_freed_memory()
 
     def place(self, module: Module) -> Module:
@@ -113,8 +112,15 @@ class Runner:
         torch.backends.cuda.matmul.allow_tf32 = allowed
 
     def check(self) -> None:
-        """Raise ``StoppedError`` when the run is being stopped; long parts call it now and then."""
+        """Raise when the work is to stop; long parts call it now and then.
+
+        Raises:
+            StoppedError: another part of this process has failed, or the caller wants no more.
+            RankError: another process has failed.
+            Stopped: another process has been told to stop.
+        """
         self.lanes.check()
+        self.ranks.check()
 
     def do(
         self,
@@ -132,7 +138,7 @@ class Runner:
         Args:
             plan: the items, the same in all processes, the heaviest first.
             work: how to do them.
-            label: what is done, and in what it is counted, such as ``ascent: images``.
+            label: what is done, and in what it is counted, such as ``counting: numbers``.
             tell: called with the share of the plan that is done, after every item.
 
         Returns:
@@ -142,16 +148,13 @@ class Runner:
             RankError: another process has failed.
         """
         written = 0
-        try:
-            with writing() as write, self._progress(label, sum(map(work.size, plan))) as show:
-                for number, gathered in self._gather(plan, work, show):
-                    check_stopped()
-                    write(gathered.write)
-                    written += 1
-                    tell((number + 1) / len(plan))
-        except StoppedError:
-            self.ranks.check()
-            raise
+        with writing() as write, self._progress(label, sum(map(work.size, plan))) as show:
+            for number, gathered in self._gather(plan, work, show):
+                check_stopped()
+                self.ranks.check()
+                write(gathered.write)
+                written += 1
+                tell((number + 1) / len(plan))
         return self.ranks.total(written)
 
     def _gather(

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import torch
+from jaxtyping import Int
 from torch import Tensor
 
 from pipeline.images.batches import Batch
@@ -19,9 +20,18 @@ BLOCKS = 128  # of one image set, at most: what waits to be merged stays small
 
 @dataclass(frozen=True)
 class Peaks:
-    """What one batch of images gives: responses and positions by layer name and sign."""
+    """What one batch of images gives, without the images themselves.
 
-    batch: Batch
+    Attributes:
+        indices: of the images that could be read, in their set.
+        digests: of all images asked for, readable or not.
+        unreadable: images that could not be read, with reasons.
+        by_layer: responses and row-major positions, [units, images] each, by layer name and sign.
+    """
+
+    indices: Int[Tensor, " images"]
+    digests: Int[Tensor, " asked"]
+    unreadable: dict[str, str]
     by_layer: dict[str, dict[int, tuple[Tensor, Tensor]]]
 
 
@@ -62,7 +72,7 @@ def find_peaks(
         with torch.inference_mode():
             images = batch.images.to(device, non_blocking=True)
             network.visit(images.contiguous(memory_format=torch.channels_last), take)
-    return Peaks(batch._replace(images=batch.images[:0]), by_layer)
+    return Peaks(batch.indices, batch.digests, batch.unreadable, by_layer)
 
 
 class Found:
@@ -95,8 +105,8 @@ class Found:
         Raises:
             NetworkError: a response is not finite; it may be told only by a later call.
         """
-        self.digests += found.batch.digests.tolist()
-        self.unreadable.update(found.batch.unreadable)
+        self.digests += found.digests.tolist()
+        self.unreadable.update(found.unreadable)
         for name, by_sign in found.by_layer.items():
             for sign, (responses, positions) in by_sign.items():
-                self.extremes[name][sign].add(found.batch.indices, responses, positions)
+                self.extremes[name][sign].add(found.indices, responses, positions)

@@ -22,6 +22,7 @@ from typing import Any
 import pipeline
 from pipeline.config.schema import Config
 from pipeline.store.layout import Layout, RunPaths
+from pipeline.store.records import read_record, recorded_files
 from pipeline.store.sealed import DamagedError, read_document, write_document
 
 log = logging.getLogger(__name__)
@@ -33,6 +34,7 @@ _WITHOUT_EFFECT = ("out", "name", "runner")
 def fingerprint(config: Config) -> str:
     """Return a digest of all that a run depends on."""
     settings = {key: value for key, value in asdict(config).items() if key not in _WITHOUT_EFFECT}
+    settings["order"] = list(config.transform)  # in which they are applied
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True, default=str).encode())
     for path in (Path(pipeline.__file__).parent, *_files(settings)):
         for line in _stamps(path):
@@ -45,7 +47,7 @@ def remember(layout: Layout, key: str, paths: RunPaths) -> None:
 
     A run of some stages alone shows what is there; the same command later may find more.
     """
-    items = _items(layout, read_record(paths))
+    items = recorded_files(paths)
     if all(_has_content(item) for item in items):
         files = [*_drawn(paths), *items]
         note = {
@@ -73,15 +75,6 @@ def find_finished(layout: Layout, key: str) -> RunPaths | None:
     return paths if finished and not changed else None
 
 
-def _items(layout: Layout, record: Mapping[str, Any]) -> list[Path]:
-    places = [place for stage in record["results"].values() for place in stage.values()]
-    return [
-        layout.out / place["folder"] / f"{item}.safetensors"
-        for place in places
-        for item in place["items"]
-    ]
-
-
 def _size_time(path: Path) -> list[int]:
     try:
         stat = path.stat()
@@ -97,11 +90,6 @@ def repeat(former: RunPaths, paths: RunPaths) -> dict[str, Any]:
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(path, copy)
     return read_record(former)
-
-
-def read_record(paths: RunPaths) -> dict[str, Any]:
-    """Return the record of a run."""
-    return json.loads(paths.record.read_text(encoding="utf-8"))
 
 
 def _drawn(paths: RunPaths) -> list[Path]:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import cast
 
+from pipeline.config.build import asks_network
 from pipeline.session.climbed import ascents, main_climbs, trajectories
 from pipeline.session.correlated import all_pairs, correlation_summary, correlations
 from pipeline.session.searched import extremes_result, top_patches
 from pipeline.session.session import Session
 from pipeline.store.provenance import provenance
-from pipeline.store.runs import write_record
+from pipeline.store.records import write_record
 from pipeline.store.tables import read_table
 
 
@@ -30,7 +31,7 @@ def write_run_record(session: Session, state: str, seconds: float) -> None:
         "results": session.results,
         **session.facts,
     }
-    if parts.asks_network:
+    if asks_network(parts.config):
         record |= {
             "model": {
                 "name": parts.network.name,

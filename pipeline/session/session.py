@@ -21,7 +21,7 @@ from pipeline.store.layout import Layout, RunPaths
 from pipeline.store.provenance import provenance
 from pipeline.store.results import Result, find_result
 from pipeline.store.tables import write_table
-from pipeline.tracking import Tracker
+from pipeline.tracking import Tracker, none
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -38,7 +38,7 @@ class Session:
     Attributes:
         parts: everything built from the configuration.
         layout: the paths below ``out``.
-        paths: the files of this run; only the process that leads writes there.
+        paths: the files of this run, once it has a folder; only the leading process writes there.
         tracker: told of tables, figures and progress.
         results: where the results of the run lie, by stage and name, for its record.
         asked: the results themselves.
@@ -59,6 +59,12 @@ class Session:
     done: int = 0
     facts: dict[str, Any] = field(default_factory=dict[str, Any])
 
+    @classmethod
+    def planned(cls, parts: Parts, layout: Layout) -> Session:
+        """Return a run that has no folder yet and is not tracked, to ask what the store holds."""
+        paths = RunPaths(layout.runs(parts.config.name))
+        return cls(parts, layout, paths, none()(paths.folder, {}, None, ""))
+
     @property
     def leads(self) -> bool:
         """Whether this process writes tables and figures."""
@@ -66,7 +72,10 @@ class Session:
 
     @cached_property
     def images(self) -> ImageSet:
-        """The image set, known again where it was searched before under other times."""
+        """The image set, known again where it was searched before under other times.
+
+        All processes must first ask for it at the same time: they wait for the one that leads.
+        """
         with self.parts.runner.ranks.leader_first():
             return known_images(self.layout, self.parts.images)
 

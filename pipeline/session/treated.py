@@ -101,7 +101,8 @@ class Beginnings:
         """
         parts, size = self.session.parts, scorer.input_size
         images = [Numbered(unit, copy) for unit in units for copy in range(parts.copies)]
-        request = self.request(layer, init, images, size)
+        whole = not parts.scoring.of_fields
+        request = self.request(layer, init, images, size, whole=whole)
         chosen = parts.inits[init]
         if chosen.start is None:
             drawn = self.chain(size).draw(request.generators, chosen.std)
@@ -111,8 +112,16 @@ class Beginnings:
         seeds = [seed_of(self.session, layer, init, *image) for image in images]
         return self.beginning(layer, images, seeds, scorer, parameters)
 
-    def request(self, layer: Layer, init: str, images: Sequence[Numbered], size: Size) -> Request:
-        """Return what starting images are asked for."""
+    def request(
+        self,
+        layer: Layer,
+        init: str,
+        images: Sequence[Numbered],
+        size: Size,
+        *,
+        whole: bool,
+    ) -> Request:
+        """Return what starting images are asked for, of a size; whole pictures or fields."""
         session = self.session
         return Request(
             [image.unit for image in images],
@@ -124,7 +133,7 @@ class Beginnings:
             session.parts.network.preprocessing,
             lambda wanted, rank, sign: read_patches(session, layer, wanted, rank, sign, size),
             [image.copy for image in images],
-            not session.parts.scoring.of_fields,
+            whole,
         )
 
     def beginning(
@@ -163,7 +172,7 @@ class Beginnings:
             list(parts.smoothings.values() if smoothings is None else smoothings),
             [seed ^ TRANSFORMS for seed in seeds] if parts.transforms else (),
             at_step if parts.scoring.rule.relu_steps is not None else None,
-            not scorer.any_size if parts.transforms else True,
+            not (parts.transforms and scorer.takes_any_size()),
         )
         return Beginning(
             units,

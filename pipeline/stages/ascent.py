@@ -183,7 +183,11 @@ class Rounded:
 
     def __init__(self, scorer: Scorer) -> None:
         self.scorer = scorer
-        self.input_size, self.any_size = scorer.input_size, scorer.any_size
+        self.input_size = scorer.input_size
+
+    def takes_any_size(self) -> bool:
+        """Say whether images of other sizes can be scored, too."""
+        return self.scorer.takes_any_size()
 
     def begin(
         self, starts: Float[Tensor, "batch 3 height width"], units: Int[Tensor, " batch"]

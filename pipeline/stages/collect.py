@@ -7,15 +7,15 @@ from pathlib import Path
 
 from pipeline.figures.sweep import sweep_figure
 from pipeline.session.session import Session
-from pipeline.store.sweeps import Sweep, collect
+from pipeline.store.sweeps import Sweep, joined
 
 log = logging.getLogger(__name__)
 FIGURE = "sweep"
 
 
 def run(session: Session) -> None:
-    """Write the tables and the figure of all finished runs but this one."""
-    sweep = collect(*session.parts.collected_places, apart=session.paths.folder)
+    """Write the tables and the figure of all runs that had finished before this one began."""
+    sweep = joined(session.parts.collected)
     log.info("collect: %d runs", len(sweep.runs))
     _tell_left_out(sweep)
     session.table("sweep_correlations", sweep.correlations)

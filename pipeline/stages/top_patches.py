@@ -102,8 +102,8 @@ class Block:
     def add(self, peaks: Peaks) -> None:
         """Take in a batch; stop if too much of the image set cannot be read."""
         self.found.add(peaks)
-        if peaks.batch.unreadable:
-            self.search.unreadable.update(peaks.batch.unreadable)
+        if peaks.unreadable:
+            self.search.unreadable.update(peaks.unreadable)
             check_unreadable(self.search.session, self.search.unreadable)
 
     def write(self) -> None:

@@ -16,7 +16,8 @@ from typing import Any
 WITHOUT_EFFECT = (
     "out", "name", "runner", "tracking", "stages", "figures", "training", "collect",
 )  # fmt: skip
-GROUPS = ("model", "images", "objective", "optimizer")
+GROUPS = ("model", "images", "optimizer", "constraint", "gradient")
+LISTS = ("objective", "parameterization", "regularizer", "smoothing", "transform")
 
 Settings = Mapping[str, Any]  # by dotted key; the key of a group holds the name of its option
 
@@ -25,7 +26,8 @@ def job_settings(config: Mapping[str, Any]) -> dict[str, Any]:
     """Return the settings of a run's configuration that can change a correlation.
 
     The name of an option is that of its target, and ``model.name`` where there is one. ``init``
-    holds the names of the inits; their order is of no effect.
+    holds the names of the inits, whose order is of no effect; other groups that are lists hold
+    those of their options, joined by a plus.
     """
     found = dict(_leaves({k: v for k, v in config.items() if k not in WITHOUT_EFFECT}))
     if found.get("model.seed") == found.get("seed"):
@@ -33,7 +35,9 @@ def job_settings(config: Mapping[str, Any]) -> dict[str, Any]:
     for group in GROUPS:
         found[group] = str(found.get(f"{group}._target_", "")).rpartition(".")[2]
     found["model"] = str(found.pop("model.name", found["model"]))
-    found["init"] = sorted(config.get("init", {}))
+    for group in LISTS:
+        found[group] = "+".join(config.get(group) or {})
+    found["init"] = sorted(name for name in config.get("init", {}) if name != "copies")
     return found
 
 
@@ -91,8 +95,8 @@ def _differ(key: str, jobs: Sequence[Settings]) -> bool:
 def _option(key: str, job: Settings) -> str:
     """Return which option a job chose where a key stands."""
     group, dot, _ = key.partition(".")
-    if group == "init" and dot:
-        return str(job.get(f"init.{key.split('.')[1]}._target_"))
+    if group in ("init", *LISTS) and dot:
+        return str(job.get(f"{group}.{key.split('.')[1]}._target_"))
     return str(job.get(group)) if group in GROUPS and dot else ""
 
 

@@ -8,19 +8,16 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 from jaxtyping import Float, Int
 
 from pipeline.errors import StoreError, nearest
-from pipeline.store.files import write_whole
 from pipeline.store.layout import RunPaths
+from pipeline.store.records import read_record
 from pipeline.store.results import Result
 from pipeline.store.tables import COLUMNS, read_table
 
@@ -80,7 +77,7 @@ class Run:
 
     def __init__(self, folder: Path) -> None:
         self.paths = RunPaths(folder)
-        self.record: dict[str, Any] = json.loads(self.paths.record.read_text(encoding="utf-8"))
+        self.record = read_record(self.paths)
 
     def __repr__(self) -> str:
         model = self.record.get("model", {}).get("name", "no model")
@@ -146,9 +143,3 @@ def _is_finished(record: str) -> bool:
 
 def _record(folder: Path) -> str:
     return (folder / "record.json").read_text(encoding="utf-8")
-
-
-def write_record(paths: RunPaths, record: Mapping[str, Any]) -> None:
-    """Write the record of a run: state, provenance, digests, where its results lie."""
-    text = json.dumps(record, indent=2, default=str) + "\n"
-    write_whole(paths.record, lambda path: path.write_text(text, encoding="utf-8"))

@@ -49,8 +49,7 @@ def read_arrays(path: Path) -> tuple[Arrays, dict[str, Any]]:
         DamagedError: it is not as it was written.
         OSError: it cannot be read.
     """
-    content = path.read_bytes()
-    _check(content)
+    content = _read_whole(path)
     try:
         length = int.from_bytes(content[:8], "little")
         metadata = json.loads(content[8 : 8 + length])["__metadata__"]
@@ -76,8 +75,7 @@ def read_document(path: Path) -> dict[str, Any]:
         DamagedError: it is not as it was written.
         OSError: it cannot be read.
     """
-    content = path.read_bytes()
-    _check(content)
+    content = _read_whole(path)
     try:
         found = json.loads(content)
     except ValueError as error:
@@ -91,12 +89,15 @@ def _seal(content: bytes) -> bytes:
     return content[: place[0]] + _digest(content, place) + content[place[1] :]
 
 
-def _check(content: bytes) -> None:
+def _read_whole(path: Path) -> bytes:
+    """Return the bytes of a file that is as it was written."""
+    content = path.read_bytes()
     if not content:
         raise DamagedError("it is empty")
     place = _place(content)
     if content[place[0] : place[1]] != _digest(content, place):
         raise DamagedError("its checksum does not fit its content")
+    return content
 
 
 def _place(content: bytes) -> tuple[int, int]:

@@ -68,7 +68,7 @@ class _Unfit(Exception):
     """A run cannot be collected; the message says why."""
 
 
-def collect(*places: Place, apart: Path | None = None) -> Sweep:
+def collect(*places: Place) -> Sweep:
     """Return the finished runs at some places as two tables.
 
     Rows are in the order of the jobs, and within a job in the order of the run. Of several runs of
@@ -76,12 +76,15 @@ def collect(*places: Place, apart: Path | None = None) -> Sweep:
 
     Args:
         places: run folders, folders that hold runs at any depth, or patterns of these.
-        apart: the folder of a run that is not looked at.
 
     Raises:
         StoreError: a place holds no run, or none has finished with correlations.
     """
-    found = find_finished_runs(places, apart)
+    return joined(find_finished_runs(places))
+
+
+def joined(found: Finished) -> Sweep:
+    """Return finished runs as ``collect`` does."""
     left_out = dict(found.left_out)
     newest: dict[str, tuple[Run, Settings]] = {}
     for run, settings in sorted(found.runs, key=lambda pair: _age(pair[0])):
@@ -100,7 +103,7 @@ def collect(*places: Place, apart: Path | None = None) -> Sweep:
     return Sweep(tables["sweep_correlations"], tables["sweep_summary"], runs, left_out)
 
 
-def find_finished_runs(places: Sequence[Place], apart: Path | None = None) -> Finished:
+def find_finished_runs(places: Sequence[Place]) -> Finished:
     """Return what ``collect`` chooses from; runs that hold nothing but a collection do not count.
 
     Raises:
@@ -109,8 +112,6 @@ def find_finished_runs(places: Sequence[Place], apart: Path | None = None) -> Fi
     runs: list[tuple[Run, Settings]] = []
     left_out: dict[Path, str] = {}
     for folder in dict.fromkeys(folder for place in places for folder in _run_folders(place)):
-        if folder == apart:
-            continue
         try:
             run = Run(folder)
             if set(run.tables) != {"sweep_correlations", "sweep_summary"}:

@@ -19,6 +19,10 @@ _COLUMNS = {
     "correlations": "model layer unit copy init_a init_b r null_r status",
     "correlation_summary": "model layer init_a init_b units undefined median mean q25 q75"
     " ci_low ci_high null_median floor",
+    "dreams": "model layer init unit objective frame octave height width steps start_score"
+    " final_score status",
+    "dream_features": "model layer init unit objective frame octave step feature_layer feature"
+    " mean_response",
     # Of several runs; a job is named by the settings in which they differ.
     "sweep_correlations": "job model weights objective optimizer seed precision layer unit copy"
     " init_a init_b r null_r status",
@@ -27,7 +31,7 @@ _COLUMNS = {
 }
 COLUMNS = {name: tuple(columns.split()) for name, columns in _COLUMNS.items()}
 # Written as CSV too: short enough to be opened in a spreadsheet.
-SHORT = ("ascents", "correlations", "correlation_summary", "sweep_summary")
+SHORT = ("ascents", "dreams", "correlations", "correlation_summary", "sweep_summary")
 
 
 def write_table(folder: Path, name: str, table: pd.DataFrame) -> None:

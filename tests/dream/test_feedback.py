@@ -146,27 +146,27 @@ def test_a_frame_is_blended_with_the_one_before():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: zoom(0.0), "feedback.zoom.factor: 0.0 is not a positive number; use 1.04"),
+        (lambda: zoom(0.0), "dream.zoom: 0.0 is not a positive number; use 1.04"),
         (
             lambda: rotate(math.inf),
-            "feedback.rotate.degrees: inf is not a finite number; use 1.5",
+            "dream.rotate: inf is not a finite number; use 1.5",
         ),
         (
             lambda: translate((1.0, math.nan)),
-            "feedback.translate.pixels: (1.0, nan) is not a pair of finite numbers,"
+            "dream.translate: (1.0, nan) is not a pair of finite numbers,"
             " to the right and down; use [2.0, 2.0]",
         ),
         (
             lambda: combined(),
-            "feedback.combined: [] is not a list of motions; use at least one",
+            "dream: [] is not a list of motions; use at least one",
         ),
         (
             lambda: combined(zoom(2.0), rotate(1.0, "edge")),
-            "feedback.combined.fill: edge and reflect are not one fill; use the same for all",
+            "dream.fill: edge and reflect are not one fill; use the same for all",
         ),
         (
             lambda: blend(torch.zeros(3, 1, 1), torch.zeros(3, 1, 1), 0.0),
-            "feedback.blend.share: 0.0 is not above 0 and at most 1; use 0.85",
+            "dream.blend: 0.0 is not above 0 and at most 1; use 0.85",
         ),
     ],
 )

@@ -127,37 +127,37 @@ def test_gradients_pass():
     [
         (
             lambda: sizes((100, 80), 0.5, 4),
-            "octaves.ratio: 0.5 is not at least 1; use 1.4 or 1.8",
+            "dream.ratio: 0.5 is not at least 1; use 1.4 or 1.8",
         ),
         (
             lambda: sizes((100, 80), math.nan, 4),
-            "octaves.ratio: nan is not at least 1; use 1.4 or 1.8",
+            "dream.ratio: nan is not at least 1; use 1.4 or 1.8",
         ),
         (
             lambda: sizes((100, 80), 1.4, 0),
-            "octaves.levels: 0 is not a positive number of sizes; use 1 or 4",
+            "dream.levels: 0 is not a positive number of sizes; use 1 or 4",
         ),
         (
             lambda: sizes((100, 80), 2.0, 4, smallest=15),
-            "octaves.levels: 4 sizes by 2.0 begin at 12 x 10 pixels, which is not at least 15;"
+            "dream.levels: 4 sizes by 2.0 begin at 12 x 10 pixels, which is not at least 15;"
             " use fewer levels or a larger image",
         ),
         (
             lambda: sizes((3, 3), 2.0, 4),
-            "octaves.levels: 4 sizes by 2.0 begin at 0 x 0 pixels, which is not at least 1;"
+            "dream.levels: 4 sizes by 2.0 begin at 0 x 0 pixels, which is not at least 1;"
             " use fewer levels or a larger image",
         ),
         (
             lambda: listed((100, 80), []),
-            "octaves.sides: [] is not a list of pixels; use [299, 380, 460]",
+            "dream.sides: [] is not a list of pixels; use [299, 380, 460]",
         ),
         (
             lambda: listed((100, 80), [50, 0]),
-            "octaves.sides: 0 is not at least 1 pixels; leave it out or use a larger one",
+            "dream.sides: 0 is not at least 1 pixels; leave it out or use a larger one",
         ),
         (
             lambda: listed((100, 80), [50, 11], smallest=15),
-            "octaves.sides: 11 is not at least 15 pixels; leave it out or use a larger one",
+            "dream.sides: 11 is not at least 15 pixels; leave it out or use a larger one",
         ),
     ],
 )

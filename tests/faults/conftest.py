@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,34 @@ def small_items() -> None:
     plan.BATCH_UNITS = plan.BLOCK_UNITS = 2
 
 
+def note_climbed(log: str) -> None:
+    """Have every block of ascents noted as it begins to be computed; here it is one batch."""
+    from pipeline.stages.ascent import Ascent
+
+    climb = Ascent.run
+
+    def run(self: Ascent, batch: Any) -> Any:
+        with Path(log).open("a") as file:  # a short line is written whole, or not at all
+            where = batch.climb
+            file.write(f"{where.layer.name} {where.init} {where.precision} {batch.units}\n")
+        return climb(self, batch)
+
+    Ascent.run = run
+
+
+def slow_disk(seconds: float) -> None:
+    """Have every item take so long to write, as on a busy file server."""
+    from pipeline.store.results import Result
+
+    write = Result.write
+
+    def slowly(*given: Any) -> None:
+        time.sleep(seconds)
+        write(*given)
+
+    Result.write = slowly
+
+
 start_rank = processes._started
 
 
@@ -53,9 +82,11 @@ def started(*arguments: Any) -> int:
     return start_rank(*arguments)
 
 
-def work(overrides: list[str], log: str) -> None:
+def work(overrides: list[str], log: str, climbed: str, write_seconds: float) -> None:
     """Run the pipeline as the command line does, in a process that nothing has run in before."""
     small_items()
+    note_climbed(climbed)
+    slow_disk(write_seconds)
     processes._supervised.__globals__["_started"] = started
     descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(descriptor, 1)
@@ -82,19 +113,38 @@ def work(overrides: list[str], log: str) -> None:
 
 
 class Bench:
-    """Starts runs in fresh processes."""
+    """Starts runs in fresh processes.
+
+    Attributes:
+        log: what the runs have said.
+        climbed: a line for every block of ascents that they have begun to compute.
+        write_seconds: how much longer than on this disk an item takes to write.
+    """
+
+    write_seconds = 0.0
 
     def __init__(self, folder: Path, photographs: Path) -> None:
         self.folder = folder
         self.log = folder / "said"
+        self.climbed = folder / "climbed"
         self.photographs = photographs
         self.context = multiprocessing.get_context("forkserver")
         self.context.set_forkserver_preload(WARM)
 
     def start(self, out: Path, *overrides: str) -> multiprocessing.Process:
         given = [*SMALL, f"images.root={self.photographs}", f"out={out}", *overrides]
-        process = self.context.Process(target=work, args=(given, str(self.log)))
+        process = self.context.Process(
+            target=work, args=(given, str(self.log), str(self.climbed), self.write_seconds)
+        )
         process.start()
+        return process
+
+    def start_until(self, out: Path, count: int, *overrides: str) -> multiprocessing.Process:
+        """Start a run and return it once its store holds so many items."""
+        process = self.start(out, *overrides)
+        while not out.exists() or len(shards(out)) < count:
+            assert process.is_alive(), self.said()
+            time.sleep(0.005)
         return process
 
     def run(self, out: Path, *overrides: str, code: int = 0, timeout: float = 120) -> str:

@@ -30,10 +30,7 @@ def test_several_processes_leave_the_same_bits_as_one(bench, undisturbed: Path, 
 @pytest.mark.timeout(300)
 def test_a_killed_process_is_named_soon_and_the_same_command_completes(bench, undisturbed: Path):
     out = bench.folder / "out"
-    process = bench.start(out, "runner.devices=2")
-    while len(shards(out)) < 6 if out.exists() else True:
-        assert process.is_alive(), bench.said()
-        time.sleep(0.02)
+    process = bench.start_until(out, 6, "runner.devices=2")
     ranks = workers(process.pid or 0)
     assert len(ranks) == 2
     kept = shards(out)

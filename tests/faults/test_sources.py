@@ -37,9 +37,7 @@ def test_a_full_disk_is_told_with_numbers_and_the_run_completes_once_there_is_ro
 ):
     """The run fits when it begins; then somebody else's file takes the room."""
     out = small_disk / "out"
-    process = bench.start(out)
-    while len(shards(out)) < 25 if out.exists() else True:
-        assert process.is_alive(), bench.said()
+    process = bench.start_until(out, 25)
     other = small_disk / "other"
     with suppress(OSError), other.open("wb", buffering=0) as file:
         while file.write(bytes(4096)):

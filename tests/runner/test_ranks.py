@@ -2,61 +2,15 @@
 
 from __future__ import annotations
 
-import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
-from types import SimpleNamespace
 
 import pytest
 
 from pipeline.errors import ConfigError
 from pipeline.runner import ranks as room
-from pipeline.runner.ranks import RankError, Ranks
+from pipeline.runner.ranks import RankError
 from pipeline.runner.stopping import Stopped
-
-
-class Meeting:
-    """As much of Fabric as ranks ask for, for ranks that are threads of this process."""
-
-    def __init__(self, size: int) -> None:
-        self.size = size
-        self.port: int | None = None
-        self.told = threading.Event()
-
-    def fabric(self, rank: int):
-        def broadcast(port: int) -> int:
-            if rank == 0:
-                self.port = port
-                self.told.set()
-            assert self.told.wait(10)
-            return self.port or 0
-
-        environment = SimpleNamespace(main_address="127.0.0.1")
-        strategy = SimpleNamespace(cluster_environment=environment)
-        return SimpleNamespace(
-            global_rank=rank, world_size=self.size, strategy=strategy, broadcast=broadcast
-        )
-
-
-def together(size: int, work):
-    """Do something in several ranks at once and return what each gives or raises."""
-    meeting = Meeting(size)
-
-    def one(number: int):
-        try:
-            ranks = Ranks(meeting.fabric(number))
-            try:
-                done = work(ranks)
-                ranks.leave()
-            except BaseException as error:
-                ranks.fail(error)
-                raise
-            return done
-        except BaseException as error:  # noqa: BLE001 - looked at by the tests
-            return error
-
-    with ThreadPoolExecutor(size) as pool:
-        return list(pool.map(one, range(size)))
+from tests.runner.conftest import together
 
 
 @pytest.mark.parametrize("size", [1, 2, 5])
@@ -160,17 +114,3 @@ def test_a_silent_rank_is_dead(monkeypatch: pytest.MonkeyPatch):
     assert str(ended[0]) == (
         "runner: process 1 of 2 has died: no sign of life for 1 s; finished work is kept"
     )
-
-
-def test_the_work_under_way_is_asked_to_stop_when_another_rank_fails():
-    stopped = threading.Event()
-
-    def work(ranks):
-        if ranks.rank == 0:
-            ranks.on_failure(stopped.set)
-            assert stopped.wait(10)
-        else:
-            raise ZeroDivisionError
-
-    together(2, work)
-    assert stopped.is_set()

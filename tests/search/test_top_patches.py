@@ -1,5 +1,7 @@
 """One pass over a set of images: all layers, both signs, unreadable images set aside."""
 
+import io
+
 import pytest
 import torch
 from torch import nn
@@ -142,6 +144,15 @@ def test_a_batch_of_unreadable_images_alone_is_passed_over(layers):
     assert kept(result, "conv1", 1).images.shape == (4, 2)
     assert result.digests == [5, 6, 7]
     assert result.unreadable == {"a": "is gone"}
+
+
+def test_what_a_batch_gives_does_not_keep_its_images(layers):
+    graph, asked = layers
+    images, _ = image_set(64)
+    batch = load_batch(images, range(64))
+    held = io.BytesIO()
+    torch.save(find_peaks(LayerResponses(graph, asked), batch), held)  # views with all they view
+    assert len(held.getvalue()) < batch.images.nbytes
 
 
 def test_the_published_search_of_alexnet(reference_data):

@@ -16,8 +16,7 @@ from pipeline.session.correlated import all_pairs
 from pipeline.session.searched import extremes_result
 from pipeline.session.session import Session
 from pipeline.store import results
-from pipeline.store.layout import Layout, RunPaths
-from pipeline.tracking import none
+from pipeline.store.layout import Layout
 from tests.conftest import Compose, here
 
 Keys = dict[str, str]
@@ -42,9 +41,8 @@ def keys(composed: Compose, tmp_path: Path) -> Callable[..., Keys]:
             f"model.weights={weights}",
             f"out={tmp_path / 'out'}",
         ]
-        parts, layout = Parts(composed(*given, *overrides), here()), Layout(tmp_path / "out")
-        paths = RunPaths(layout.runs("main"))
-        session = Session(parts, layout, paths, none()(paths.folder, {}, None, ""))
+        parts = Parts(composed(*given, *overrides), here())
+        session = Session.planned(parts, Layout(tmp_path / "out"))
         return {
             "search": extremes_result(session, parts.layers[0]).folder.name,
             **{climb.init: climb.result.folder.name for climb in main_climbs(session)},
@@ -153,25 +151,33 @@ def test_the_picture_that_an_init_starts_from_is_known_by_its_contents(keys, tmp
     assert changed(before, after) == ["image", "correlations"]
 
 
-def test_own_code_is_known_by_its_contents(keys, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    module = tmp_path / "own_objective.py"
-    text = (
-        "from pipeline.ascent.objectives import unit_response\ndef own(position, weight):\n    {}\n"
-    )
-    module.write_text(text.format("return unit_response(weight=weight)"))
+@pytest.mark.parametrize(
+    ("group", "head", "body", "edited", "misses"),
+    [
+        (
+            "objective.unit_response",
+            "from pipeline.ascent.objectives import unit_response\ndef own(position, weight):",
+            "return unit_response(position, weight)",
+            "return unit_response(position, 2 * weight)",
+            CLIMBS,
+        ),
+        (
+            "model",
+            "from pipeline.networks.load import miniature\ndef own(weights, seed):",
+            "return miniature(weights, seed)",
+            "return miniature(weights, seed=seed)",
+            ALL,
+        ),
+    ],
+)
+def test_own_code_is_known_by_its_contents(
+    keys, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, group, head, body, edited, misses
+):
+    option = group.partition(".")[0]
+    module = tmp_path / f"own_{option}.py"
     monkeypatch.syspath_prepend(tmp_path)
-    given = ("objective.unit_response._target_=own_objective.own",)
-    before = keys(*given)
-    module.write_text(text.format("return unit_response(weight=2 * weight)"))
-    assert changed(before, keys(*given)) == CLIMBS
-
-
-def test_a_network_of_ones_own_is_known_by_its_code_too(keys, tmp_path: Path, monkeypatch):
-    module = tmp_path / "own_network.py"
-    text = "from pipeline.networks.load import miniature\ndef own(weights, seed):\n    {}\n"
-    module.write_text(text.format("return miniature(weights, seed)"))
-    monkeypatch.syspath_prepend(tmp_path)
-    given = ("model._target_=own_network.own",)
-    before = keys(*given)
-    module.write_text(text.format("return miniature(weights, seed=seed)"))
-    assert changed(before, keys(*given)) == ALL
+    given = f"{group}._target_=own_{option}.own"
+    module.write_text(f"{head}\n    {body}\n")
+    before = keys(given)
+    module.write_text(f"{head}\n    {edited}\n")
+    assert changed(before, keys(given)) == misses

@@ -157,4 +157,5 @@ def test_after_other_stages_the_former_runs_are_collected(run_pipeline: RunPipel
     stages = "stages=[ascent,correlations,collect]"
     session = run_pipeline(*TINY, stages, f"out={two}", "figures.formats=[png]")
     assert list(session.facts["collected"]) == ["optimizer=adam", "optimizer=sgd"]
+    assert list(session.facts["left_out"].values()) == ["failed"]  # this run is not looked at
     assert (session.paths.tables / "correlations.parquet").is_file()

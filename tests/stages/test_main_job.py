@@ -16,6 +16,8 @@ import pipeline
 from pipeline.analysis.similarity import pearson
 from pipeline.errors import ConfigError, ImageError, NetworkError, StoreError
 from pipeline.session.session import Session
+from pipeline.stages import top_patches
+from pipeline.store.records import recorded_files
 from pipeline.store.tables import COLUMNS
 from tests.conftest import RunPipeline
 from tests.stages.conftest import SMALL
@@ -121,6 +123,22 @@ def test_figures_are_whole_pictures(small_run: Session):
         with Image.open(path) as picture:
             picture.load()
             assert min(picture.size) > 100
+
+
+def test_the_record_of_a_run_at_work_names_what_will_be_searched_and_climbed(
+    run_pipeline: RunPipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    early: list[Path] = []
+    searching = top_patches.work
+
+    def work(session: Session) -> None:
+        early.extend(recorded_files(session.paths))
+        searching(session)
+
+    monkeypatch.setattr(top_patches, "work", work)
+    session = run_pipeline(*SMALL, f"out={tmp_path}", "stages=[top_patches,ascent]")
+    assert {*early} == set(tmp_path.rglob("block-*.safetensors"))
+    assert {*early} <= {*recorded_files(session.paths)}
 
 
 def test_same_command_again_computes_nothing_and_gives_the_same_tables(

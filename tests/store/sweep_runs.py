@@ -16,7 +16,7 @@ from pipeline.analysis.statistics import summarize
 from pipeline.config.schema import Config
 from pipeline.store.jobs import identity, job_settings
 from pipeline.store.layout import Layout, RunPaths
-from pipeline.store.runs import write_record
+from pipeline.store.records import write_record
 from pipeline.store.tables import COLUMNS, write_table
 
 START = datetime(2030, 1, 1)

@@ -200,12 +200,6 @@ def test_a_folder_with_brackets_is_no_pattern(jobs, tmp_path: Path):
     assert len(collect(out).runs) == 1
 
 
-def test_the_run_that_collects_is_not_looked_at(runs, tmp_path: Path):
-    sweep = collect(tmp_path, apart=runs[0].folder)
-    assert len(sweep.runs) == 3
-    assert sweep.left_out == {}
-
-
 def test_a_place_without_runs_is_refused(runs, tmp_path: Path):
     for place in (tmp_path / "mysweeep", tmp_path / "no*", runs[0].tables):
         with pytest.raises(StoreError) as caught:

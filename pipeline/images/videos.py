@@ -1,0 +1,43 @@
+"""Videos as frames."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import UInt8
+from torch import Tensor
+
+from pipeline.errors import ConfigError
+
+
+def read_video(key: str, path: str, most: int) -> list[UInt8[Tensor, "3 height width"]]:
+    """Return the first frames of a video or an animation, RGB.
+
+    Args:
+        key: of the setting that names it, for messages.
+        path: a file that ffmpeg or Pillow reads: MP4, GIF ...
+        most: how many frames, at most.
+
+    Raises:
+        ConfigError: it is not there or holds no frame.
+    """
+    import imageio.v3 as imageio  # slow to load, and seldom needed
+
+    if not Path(path).expanduser().is_file():
+        raise ConfigError(f"{key}: there is no file '{path}'; give the path of a video")
+    frames: list[Tensor] = []
+    try:
+        for number, frame in enumerate(imageio.imiter(Path(path).expanduser())):
+            if number == most:
+                break
+            pixels = np.asarray(frame)
+            pixels = np.stack([pixels] * 3, -1) if pixels.ndim == 2 else pixels[:, :, :3]
+            frames.append(torch.from_numpy(pixels.copy()).permute(2, 0, 1))
+    except Exception as error:  # what a damaged file can raise has no end
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise ConfigError(f"{key}: '{path}' cannot be read as a video ({reason})") from error
+    if not frames:
+        raise ConfigError(f"{key}: '{path}' holds no frame")
+    return frames

@@ -1,0 +1,284 @@
+"""Dreaming: frame after frame, each octave after octave, as work for the runner."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from typing import cast
+
+import numpy as np
+import torch
+from jaxtyping import Float, UInt8
+from torch import Tensor
+
+from pipeline.ascent.inits import Request
+from pipeline.ascent.loop import Ascent, ascend
+from pipeline.ascent.scoring import MapScorer
+from pipeline.ascent.smoothing import Smoothing
+from pipeline.ascent.tiling import TiledScorer
+from pipeline.config.build import build, chosen
+from pipeline.config.checks import check_disk
+from pipeline.dream.feedback import Fill, Motion, blend, combined, rotate, translate, zoom
+from pipeline.dream.octaves import Size, details, resized, whole
+from pipeline.dream.plan import Octave
+from pipeline.errors import ConfigError, nearest
+from pipeline.images.pictures import cover
+from pipeline.images.videos import read_video
+from pipeline.networks.layers import Layer
+from pipeline.session.dreamt import Dream, Frame, dream_octaves, dream_terms, read_frame
+from pipeline.session.session import Session
+from pipeline.session.treated import Beginnings, Numbered, seed_of
+
+CARRY = {"whole": whole, "details": details}
+FLOAT = 4  # bytes
+SLOWEST = 0.01  # frames per second
+SCORERS = 8  # networks of octaves that are kept for the next frame
+Image = Float[Tensor, "1 3 height width"]
+
+
+class Dreaming:
+    """Dreams as work for the runner (``runner.Work``); each writes its frames as they are done."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self.beginnings = Beginnings(session)
+        self.lock = threading.Lock()
+        self.build_scorer = lru_cache(maxsize=SCORERS)(self._build_scorer)
+
+    def needed(self, dream: Dream) -> bool:
+        """Say whether a frame of a dream is not in the store."""
+        return bool(dream.result.missing())
+
+    def size(self, dream: Dream) -> int:
+        """Return how many frames a dream has."""
+        return len(dream.result.items)
+
+    def parts(self, dream: Dream) -> list[Dream]:
+        """Return the dream as a whole: a frame needs the one before it."""
+        return [dream]
+
+    def load(self, dream: Dream) -> Dream:
+        """Return the dream itself."""
+        return dream
+
+    def run(self, dream: Dream) -> Dream:
+        """Dream the frames that are missing, and write each as soon as it is there."""
+        image: Image | None = None
+        for number, item in enumerate(dream.result.items):
+            if dream.result.holds(item):
+                image = torch.from_numpy(read_frame(dream, number).image)[None].to(self.device)
+                continue
+            frame = self._frame(dream, number, image)
+            dream.result.write(item, frame.arrays(dream.unit, number), {"status": frame.status})
+            image = torch.from_numpy(frame.image)[None].to(self.device)
+        return dream
+
+    def begin(self, dream: Dream) -> Dreamt:
+        """Return what takes in a finished dream."""
+        return Dreamt(dream)
+
+    @property
+    def device(self) -> torch.device:
+        """Where dreams are dreamt."""
+        return self.session.parts.runner.device
+
+    # One frame.
+
+    def _frame(self, dream: Dream, number: int, before: Image | None) -> Frame:
+        start = self._start(dream, number, before)
+        image = resized(start, dream.octaves[0].size)
+        first, parts = image, list[_OctaveDone]()
+        carry = CARRY[self.session.parts.config.dream.carry]
+        for index, octave in enumerate(dream.octaves):
+            if index:
+                image = carry(image, start, octave.size)
+            parts.append(self._climb(dream, octave, image, f"{number}/{index}"))
+            image = parts[-1].done.images
+        counts = [len(part.means[0]) for part in parts]
+        return Frame(
+            image[0].cpu().numpy(),
+            first[0].cpu().numpy(),
+            np.concatenate([part.done.responses[0].cpu().numpy() for part in parts]),
+            np.repeat(np.arange(len(parts)), counts),
+            np.concatenate([np.arange(count) for count in counts]),
+            {
+                name: np.concatenate([part.means[at] for part in parts])
+                for at, name in enumerate(self._read_layers(dream))
+            },
+            [part.done.status[0] for part in parts],
+        )
+
+    def _read_layers(self, dream: Dream) -> list[str]:
+        return self.session.parts.scoring.layer_names(dream.layer)
+
+    def _climb(self, dream: Dream, octave: Octave, image: Image, place: str) -> _OctaveDone:
+        """Climb one octave from an image of its size."""
+        parts = self.session.parts
+        scorer = self._scorer(dream.layer, octave.size)
+        beginning = self.beginnings.beginning(
+            dream.layer,
+            [Numbered(dream.unit, 0)],
+            [self._seed(dream, place)],
+            scorer,
+            self.beginnings.chain(octave.size).encode(image),
+            smoothings(self.session, octave),
+        )
+        units = torch.tensor([dream.unit], device=self.device)
+        score = scorer.begin(beginning.images, units)
+        watched: list[list[Tensor]] = []
+        score.watch = lambda means: watched.append([mean[0].cpu() for mean in means])
+        done = ascend(
+            score,
+            units,
+            beginning.parameters,
+            octave.optimizer,
+            beginning.treatment,
+            check=parts.runner.check,
+        )
+        # With transforms, the start is scored as it is after all else.
+        passes = octave.optimizer.steps + 1 + bool(parts.transforms)
+        last = watched[-passes:][: octave.optimizer.steps + 1]
+        means = [torch.stack(layer).numpy() for layer in zip(*last, strict=True)]
+        return _OctaveDone(done, means)
+
+    def _scorer(self, layer: Layer, size: Size) -> MapScorer | TiledScorer:
+        with self.lock:
+            return self.build_scorer(layer, size)
+
+    def _build_scorer(self, layer: Layer, size: Size) -> MapScorer | TiledScorer:
+        parts = self.session.parts
+        scorer = dream_terms(self.session, size).whole_scorer(parts.sized_network, layer)
+        return parts.runner.place(scorer.eval())
+
+    def _seed(self, dream: Dream, place: str) -> int:
+        own = seed_of(self.session, dream.layer, dream.init, dream.unit, 0)
+        return int.from_bytes(hashlib.sha256(f"{own}/{place}".encode()).digest()[:8], "big") >> 1
+
+    # Where a frame starts.
+
+    def _start(self, dream: Dream, number: int, before: Image | None) -> Image:
+        config = self.session.parts.config.dream
+        if config.video is not None:
+            frame = self._video_frame(dream, number)
+            return frame if before is None else blend(before, frame, config.blend)
+        if before is None:
+            return self._first(dream)
+        motion = frame_motion(self.session)
+        return before if motion is None else motion(before)
+
+    def _first(self, dream: Dream) -> Image:
+        """Return the image that the init starts from, at the largest size."""
+        chosen_init = self.session.parts.inits[dream.init]
+        request = self._request(dream)
+        if chosen_init.start is None:
+            chain = self.beginnings.chain(dream.largest)
+            return chain.decode(chain.draw(request.generators, chosen_init.std)).to(self.device)
+        return chosen_init.start(request).to(self.device)
+
+    def _request(self, dream: Dream) -> Request:
+        images = [Numbered(dream.unit, 0)]
+        return self.beginnings.request(dream.layer, dream.init, images, dream.largest, whole=True)
+
+    def _video_frame(self, dream: Dream, number: int) -> Image:
+        frames = self._video
+        picture = cover(frames[min(number, len(frames) - 1)], dream.largest)
+        pixels = picture.to(torch.float32) / 255
+        return self.session.parts.network.preprocessing.normalize(pixels)[None].to(self.device)
+
+    @cached_property
+    def _video(self) -> list[UInt8[Tensor, "3 height width"]]:
+        config = self.session.parts.config.dream
+        return read_video("dream.video", str(config.video), config.frames)
+
+
+@dataclass(frozen=True)
+class _OctaveDone:
+    """What one octave left: the ascent, and the means of every layer that was read."""
+
+    done: Ascent
+    means: Sequence[np.ndarray]
+
+
+@dataclass(frozen=True)
+class Dreamt:
+    """A finished dream, whose frames are already written."""
+
+    dream: Dream
+
+    def add(self, done: Dream) -> None:
+        """Take in the dream."""
+
+    def write(self) -> None:
+        """Write nothing more."""
+
+
+def frame_motion(session: Session) -> Motion | None:
+    """Return what a frame goes through before the next is dreamt from it, if anything.
+
+    Raises:
+        ConfigError: a setting is out of range.
+    """
+    config = session.parts.config.dream
+    fill = cast("Fill", config.fill)
+    motions = [
+        *([rotate(config.rotate, fill)] if config.rotate else []),
+        *([zoom(config.zoom, fill)] if config.zoom != 1 else []),
+        *([translate(config.translate, fill)] if any(config.translate) else []),
+    ]
+    return combined(*motions) if motions else None
+
+
+def check_dreams(session: Session) -> None:
+    """Check everything that dreams need, before any work starts.
+
+    Raises:
+        ConfigError: a setting is wrong.
+        StoreError: the disk has no room for the dreams.
+    """
+    parts, config = session.parts, session.parts.config.dream
+    if config.carry not in CARRY:
+        raise ConfigError(
+            f"dream.carry: '{config.carry}' is not one of {', '.join(CARRY)}"
+            f"{nearest(config.carry, CARRY)}"
+        )
+    if config.frames < 1:
+        raise ConfigError(f"dream.frames: {config.frames} is not positive; use 1 or more")
+    if not SLOWEST <= config.fps < math.inf:
+        raise ConfigError(f"dream.fps: {config.fps} is not at least {SLOWEST} frames per second")
+    frame_motion(session)
+    translate((0.0, 0.0), cast("Fill", config.fill))  # refuses a fill that there is not
+    nothing = torch.zeros(3, 1, 1)
+    blend(nothing, nothing, config.blend)
+    if config.video is not None:
+        read_video("dream.video", config.video, 1)
+    needed = 0
+    for init in parts.inits:
+        octaves = dream_octaves(session, init)
+        smoothings(session, octaves[0])
+        dream_terms(session, octaves[-1].size).check()
+        smallest = min(octave.size for octave in octaves)
+        _ = parts.sized_network.sized(smallest).graph  # on which the network must run
+        largest = max(octave.size[0] * octave.size[1] for octave in octaves)
+        units = sum(len(parts.climbed_units(layer)) for layer in parts.layers)
+        needed += units * config.frames * 2 * 3 * largest * FLOAT
+    check_disk(session.layout.out, needed, "the dreams")
+
+
+def smoothings(session: Session, octave: Octave) -> list[Smoothing]:
+    """Return what smooths between the steps of an octave.
+
+    Raises:
+        ConfigError: octaves have blurs of their own, and there is no blur.
+    """
+    parts = session.parts
+    if octave.sigma is None:
+        return list(parts.smoothings.values())
+    options = chosen(parts.config.smoothing)
+    if "blur" not in options:
+        raise ConfigError("dream.sigma: there is no blur between steps; add smoothing=[blur]")
+    options = options | {"blur": {**options["blur"], "sigma": octave.sigma}}
+    return [build(option, f"smoothing.{name}") for name, option in options.items()]

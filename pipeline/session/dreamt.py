@@ -1,0 +1,244 @@
+"""What dreams leave: the images of their frames, the path of their scores, and the tables."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float
+
+from pipeline.ascent.terms import Terms
+from pipeline.config.build import whole_size
+from pipeline.dream.octaves import Size
+from pipeline.dream.plan import Octave, octave_sizes, plan_octaves
+from pipeline.networks.layers import Layer
+from pipeline.session.climbed import (
+    settings_of_images,
+    settings_of_init,
+    settings_of_treatment,
+    with_code,
+)
+from pipeline.session.session import Session
+from pipeline.store.results import Arrays, Result
+from pipeline.store.tables import COLUMNS
+
+
+@dataclass(frozen=True)
+class Dream:
+    """One dream: of a layer, or of one of its units, from one init.
+
+    Attributes:
+        layer: the layer.
+        init: name of the init.
+        unit: the unit, ``WHOLE_LAYER`` where the layer as a whole is dreamt.
+        octaves: in order.
+        result: whose items are the frames.
+    """
+
+    layer: Layer
+    init: str
+    unit: int
+    octaves: Sequence[Octave]
+    result: Result
+
+    @property
+    def largest(self) -> Size:
+        """Height and width of the largest octave."""
+        return max(octave.size for octave in self.octaves)
+
+    @property
+    def name(self) -> str:
+        """What tells the dream apart in a run."""
+        unit = "" if self.unit < 0 else f"_unit{self.unit}"
+        return f"{self.layer.name}_{self.init}{unit}"
+
+
+def dream_terms(session: Session, size: Size) -> Terms:
+    """Return what is climbed in an octave of some size."""
+    parts = session.parts
+    return replace(parts.scoring, size=size, whole=True, copies=1, tile=parts.config.dream.tile)
+
+
+def all_dreams(session: Session) -> list[Dream]:
+    """Return every dream of the run: layers, inits and, for objectives of units, units."""
+    return [
+        _dream(session, layer, init, unit)
+        for layer in session.parts.layers
+        for init in session.parts.inits
+        for unit in session.parts.climbed_units(layer)
+    ]
+
+
+def dream_octaves(session: Session, init: str) -> list[Octave]:
+    """Return the octaves of the dreams from one init."""
+    parts, config = session.parts, session.parts.config.dream
+    size = _shaped(config.size, parts.inits[init].size or parts.images.size)
+    found = octave_sizes(size, config.sides, config.ratio, config.levels)
+    return plan_octaves(found, parts.optimizer, config.steps, config.lr, config.sigma)
+
+
+def _shaped(size: Any, default: Size) -> Size:
+    """Return height and width; of a single side, in the shape of the default."""
+    height, width = default
+    if not isinstance(size, int) or isinstance(size, bool):
+        return whole_size(size, default, "dream.size")
+    whole_size(size, default, "dream.size")
+    share = size / min(default)
+    return max(size, round(height * share)), max(size, round(width * share))
+
+
+def _dream(session: Session, layer: Layer, init: str, unit: int) -> Dream:
+    config = session.parts.config
+    octaves = dream_octaves(session, init)
+    unplanned = ("size", "sides", "ratio", "levels", "steps", "lr", "fps")
+    determined_by: dict[str, Any] = {
+        "layer": layer.module,
+        "unit": unit,
+        **settings_of_images(session, layer),
+        **settings_of_init(session, layer, init),
+        **settings_of_treatment(session, layer),
+        "whole": [[*octave.size] for octave in octaves],
+        "steps": [[octave.optimizer.steps, octave.optimizer.lr] for octave in octaves],
+        "optimizer": with_code(config.optimizer),
+        "dream": {k: v for k, v in asdict(config.dream).items() if k not in unplanned},
+        "video": _file_digest(config.dream.video),
+    }
+    determined_by.pop("canvas", None)
+    items = [f"frame-{number:04d}" for number in range(config.dream.frames)]
+    name = f"{layer.name}/{init}" + ("" if unit < 0 else f"/{unit}")
+    result = session.result("dream", layer.name, name, determined_by, items)
+    return Dream(layer, init, unit, octaves, result)
+
+
+def _file_digest(path: str | None) -> str | None:
+    if path is None:
+        return None
+    return hashlib.sha256(Path(path).expanduser().read_bytes()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One frame of a dream.
+
+    Attributes:
+        image: what was dreamt, in network-input space.
+        start: what it was dreamt from, at the size of the first octave.
+        scores: before every step and after the last, octave after octave.
+        octaves: number of the octave of each score.
+        steps: number of the step of each score.
+        means: mean response of every feature, by layer that was read; a row for every score.
+        status: of every octave, as in the table of ascents.
+    """
+
+    image: Float[np.ndarray, "3 height width"]
+    start: Float[np.ndarray, "3 start_height start_width"]
+    scores: Float[np.ndarray, " scores"]
+    octaves: np.ndarray
+    steps: np.ndarray
+    means: dict[str, Float[np.ndarray, "scores features"]]
+    status: list[str]
+
+    def arrays(self, unit: int, number: int) -> Arrays:
+        """Return the frame as named arrays; as an earlier result it is one image of a unit."""
+        means = {f"means/{layer}": rows for layer, rows in self.means.items()}
+        return {
+            "units": np.array([unit]),
+            "copies": np.array([number]),
+            "images": self.image[None],
+            "starts": self.start[None],
+            "scores": self.scores,
+            "octaves": self.octaves,
+            "steps": self.steps,
+            **means,
+        }
+
+
+def read_frame(dream: Dream, number: int) -> Frame:
+    """Return one frame of a dream.
+
+    Raises:
+        StoreError: it is missing or damaged.
+    """
+    arrays, notes = dream.result.read(dream.result.items[number])
+    means = {
+        name.removeprefix("means/"): rows
+        for name, rows in arrays.items()
+        if name.startswith("means/")
+    }
+    return Frame(
+        arrays["images"][0],
+        arrays["starts"][0],
+        arrays["scores"],
+        arrays["octaves"],
+        arrays["steps"],
+        means,
+        notes["status"],
+    )
+
+
+# Tables.
+
+
+def dreams(session: Session) -> pd.DataFrame:
+    """Return the table of dreams: one row per layer, init, unit, frame and octave."""
+    rows: list[dict[str, Any]] = []
+    for dream in all_dreams(session):
+        for number in range(len(dream.result.items)):
+            frame = read_frame(dream, number)
+            for index, octave in enumerate(dream.octaves):
+                scores = frame.scores[frame.octaves == index]
+                rows.append(
+                    _identity(session, dream)
+                    | {
+                        "frame": number,
+                        "octave": index,
+                        "height": octave.size[0],
+                        "width": octave.size[1],
+                        "steps": octave.optimizer.steps,
+                        "start_score": scores[0],
+                        "final_score": scores[-1],
+                        "status": frame.status[index],
+                    }
+                )
+    return pd.DataFrame(rows, columns=list(COLUMNS["dreams"]))
+
+
+def dream_features(session: Session) -> pd.DataFrame:
+    """Return the mean response of every feature through the dreams.
+
+    Of a single frame it holds every step; of each of several frames the last.
+    """
+    columns = list(COLUMNS["dream_features"])
+    frames = [pd.DataFrame(columns=columns)]
+    for dream in all_dreams(session):
+        count = len(dream.result.items)
+        for number in range(count):
+            frame = read_frame(dream, number)
+            at = slice(None) if count == 1 else slice(-1, None)
+            for layer, means in frame.means.items():
+                rows, features = means[at].shape
+                table = _identity(session, dream) | {
+                    "frame": number,
+                    "octave": frame.octaves[at].repeat(features),
+                    "step": frame.steps[at].repeat(features),
+                    "feature_layer": layer,
+                    "feature": np.tile(np.arange(features), rows),
+                    "mean_response": means[at].ravel(),
+                }
+                frames.append(pd.DataFrame(table, columns=columns))
+    return pd.concat(frames[1:] or frames, ignore_index=True)
+
+
+def _identity(session: Session, dream: Dream) -> dict[str, Any]:
+    return {
+        "model": session.parts.network.name,
+        "layer": dream.layer.name,
+        "init": dream.init,
+        "unit": dream.unit,
+        "objective": session.parts.option("objective"),
+    }
