@@ -63,7 +63,9 @@ class Treatment:
         values = self.space.decode(parameters)
         return values if self.project is None else self.project(values)
 
-    def shown(self, images: Images, generators: Sequence[torch.Generator]) -> Images:
+    def shown(
+        self, images: Images, generators: Sequence[torch.Generator]
+    ) -> Float[Tensor, "batch 3 rows columns"]:
         """Return what the network sees of images."""
         size = (images.shape[2], images.shape[3])
         for transform in self.transforms:
