@@ -235,9 +235,9 @@ def test_images_of_other_sizes_are_scored_where_the_network_takes_them(network: 
     with seeded(2):
         rigid = network_of(Rigid())
     chosen = {"class_logit": objectives.class_logit(category=1)}
-    assert scorer(network, "conv1", **chosen).any_size
-    assert not scorer(rigid, "conv1", **chosen).any_size
-    assert scorer(rigid, "conv1", channel_mean=objectives.channel_mean()).any_size
+    assert scorer(network, "conv1", **chosen).takes_any_size()
+    assert not scorer(rigid, "conv1", **chosen).takes_any_size()
+    assert scorer(rigid, "conv1", channel_mean=objectives.channel_mean()).takes_any_size()
     images = drawn(height=26, width=31)
     made = scorer(network, "conv1", **chosen)
     torch.testing.assert_close(scored(made, images), network.module(images)[:, 1])

@@ -131,8 +131,9 @@ WHOLE_PATCHES = "is of a layer as a whole, which has no patch"
 def test_every_objective_goes_with_every_parameterization(bench: Bench, parameterization: str):
     pieces = PUBLISHED if parameterization == "published" else (parameterization,)
     for objective in names("objective"):
-        # Nearness to the start has no gradient there; it is for use beside another.
-        beside = ["channel_mean"] if objective == "accentuation" else []
+        # What compares has no gradient where all is equal; it is for use beside another.
+        compares = ("accentuation", "alignment", "diversity")
+        beside = ["channel_mean"] if objective in compares else []
         chosen = {
             "objective": listed("objective", objective, *beside),
             "parameterization": listed("parameterization", *pieces),
