@@ -337,7 +337,9 @@ class _Parts(torch.autograd.Function):
     """Parts inside their images, copied one by one: on a CPU three times as fast as gathering."""
 
     @staticmethod
-    def forward(ctx: Any, images: Tensor, corners: list[list[int]], size: tuple[int, int]) -> Tensor:
+    def forward(
+        ctx: Any, images: Tensor, corners: list[list[int]], size: tuple[int, int]
+    ) -> Tensor:
         ctx.corners, ctx.shape = corners, images.shape
         parts = images.new_empty(*images.shape[:2], *size)
         for part, image, (top, left) in zip(parts, images, corners, strict=True):

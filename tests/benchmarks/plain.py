@@ -115,16 +115,19 @@ def visualize(
         steps: number of updates.
         rich: climb Fourier coefficients of uncorrelated colors under random transforms, not pixels.
     """
-    seen: list[Tensor] = []
-    hook = layer.register_forward_hook(lambda _m, _i, out: seen.append(out))
+    seen: dict[str, Tensor] = {}
+
+    def keep(_module: nn.Module, _inputs: object, output: Tensor) -> None:
+        seen["responses"] = output
+
+    hook = layer.register_forward_hook(keep)
     shape = (1, 3, size, size // 2 + 1, 2) if rich else (1, 3, size, size)
     parameter = (0.01 * torch.randn(shape)).requires_grad_()
     optimizer = torch.optim.Adam([parameter], lr=0.05)
     for _ in range(steps):
-        seen.clear()
         optimizer.zero_grad()
         network(_transformed(_colored(parameter, size)) if rich else parameter)
-        response = seen[0][0, unit]
+        response = seen["responses"][0, unit]
         rows, columns = response.shape
         ((-response.mean()) if position is None else -response[rows // 2, columns // 2]).backward()
         optimizer.step()

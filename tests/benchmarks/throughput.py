@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
+from torch import nn
 
 from pipeline.ascent.loop import ascend
 from pipeline.ascent.objectives import Objective, channel_mean, unit_response
 from pipeline.ascent.optimizers import adam
 from pipeline.ascent.parameterizations import Setting, compose, decorrelated, fourier, sigmoid
 from pipeline.ascent.plan import batch_units, whole_costs
-from pipeline.ascent.scoring import Plan
+from pipeline.ascent.scoring import FieldScorer, Plan
 from pipeline.ascent.transforms import jitter, pad, rotate, scale
 from pipeline.ascent.treatment import PLAIN, Treatment
 from pipeline.networks.cropping import Crop
@@ -59,8 +61,8 @@ def _compare(
     plan = Plan({case.name: case.objective}, 1, (SIDE, SIDE))
     scorer = plan.scorer(network, layer)
     runner.place(scorer.eval())
-    if plan.of_fields:
-        canvas = scorer.network.canvas  # type: ignore[union-attr]
+    if isinstance(scorer, FieldScorer):
+        canvas = scorer.network.canvas
         costs = Crop(network.graph, layer.node, canvas.size, canvas.position)
     else:
         costs = whole_costs(network.graph, [layer.node])
@@ -80,7 +82,8 @@ def _compare(
         for _ in runner.stream([batch] * batches, lambda count: count, climb):
             pass
 
-    hooked = torchvision_network("alexnet", "random").module.features[:MODULES]
+    whole: Any = torchvision_network("alexnet", "random").module
+    hooked: nn.Sequential = whole.features[:MODULES]
     for parameter in hooked.parameters():
         parameter.requires_grad_()
     position = (-1, -1) if plan.of_fields else None

@@ -145,15 +145,17 @@ def _run(overrides: Sequence[str]) -> Session:
 
 
 def _top_patches(session: Session) -> tuple[Tensor, np.ndarray]:
-    """Return the units' top patches and their responses, as the receptive field alone gives."""
+    """Return the units' top patches and the responses to them in their images.
+
+    A patch at the border of its image is cut with zeros around it, which the unit never saw.
+    """
     (layer,) = session.parts.layers
     units = session.parts.units[layer.name]
     box = session.parts.canvas(layer).box
     patches = read_patches(session, layer, units, 0, 1, (box.height, box.width))
-    scorer = session.parts.scorer(layer)
-    wanted = torch.tensor(units)
-    with torch.no_grad():
-        return patches, scorer.begin(patches, wanted)(patches, wanted).numpy()
+    table = pipeline.open_run(session.paths.folder).top_patches
+    tops = table.query("sign == 1 and rank == 0").set_index("unit")["response"]
+    return patches, tops.loc[units].to_numpy()
 
 
 def _climb(
