@@ -63,8 +63,10 @@ class Treatment:
         values = self.space.decode(parameters)
         return values if self.project is None else self.project(values)
 
-    def shown(self, images: Images, generators: Sequence[torch.Generator]) -> Images:
-        """Return what the network sees of images."""
+    def shown(
+        self, images: Images, generators: Sequence[torch.Generator]
+    ) -> Float[Tensor, "batch 3 rows columns"]:
+        """Return what the network sees of images; transforms may change their size."""
         size = (images.shape[2], images.shape[3])
         for transform in self.transforms:
             images = transform.apply(images, generators)
