@@ -66,7 +66,7 @@ class Treatment:
     def shown(
         self, images: Images, generators: Sequence[torch.Generator]
     ) -> Float[Tensor, "batch 3 rows columns"]:
-        """Return what the network sees of images."""
+        """Return what the network sees of images; transforms may change their size."""
         size = (images.shape[2], images.shape[3])
         for transform in self.transforms:
             images = transform.apply(images, generators)
