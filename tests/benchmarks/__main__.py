@@ -415,7 +415,11 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="each part once, on little")
     parser.add_argument("--rounds", type=int, default=5, help="measurements of each thing")
     parser.add_argument("--out", default="outputs/benchmarks", help="folder for the JSON file")
-    parser.add_argument("parts", nargs="*", help=f"some of {', '.join(PARTS)}; all by default")
+    parser.add_argument(
+        "parts",
+        nargs="*",
+        help=f"some of {', '.join(PARTS)}; by default all but {', '.join(ON_REQUEST)}",
+    )
     chosen = parser.parse_args()
     runner = Processes(chosen.device).here()
     rounds = 1 if chosen.quick else chosen.rounds
@@ -441,7 +445,7 @@ def main() -> None:
     console.print(f"stored in {file}")
 
 
-ON_REQUEST = ("vocabulary",)  # about an hour
+ON_REQUEST = ("vocabulary",)  # an hour or more, most of it cppn
 PARTS: dict[str, Callable[[Bench], None]] = {
     "ascent": ascent,
     "search": in_memory,
