@@ -7,7 +7,7 @@ export UV_SYSTEM_CERTS = 1
 export UV_NATIVE_TLS = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install figures test test-slow test-faults test-gpu test-slurm bench bench-gpu check lock miniature clean
+.PHONY: help install figures vocabulary test test-slow test-faults test-gpu test-slurm bench bench-gpu check lock miniature clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -26,6 +26,9 @@ $(VENV)/.installed: requirements.lock pyproject.toml
 
 figures: install ## the main job on the embedded network: tables and figures in outputs/
 	$(RUN) pipeline
+
+vocabulary: install ## docs/vocabulary.md: a small picture of what each choice does (minutes)
+	$(VENV)/bin/python docs/vocabulary.py
 
 test: install ## the default tests (CPU, offline)
 	OMP_NUM_THREADS=1 $(RUN) pytest -n auto --dist loadfile

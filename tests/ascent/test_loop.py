@@ -4,10 +4,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from pipeline.ascent.constraints import Circumstances, norm
 from pipeline.ascent.loop import Descent, ascend
 from pipeline.ascent.optimizers import adam, momentum, sgd
+from pipeline.ascent.treatment import Treatment
 from pipeline.networks.graph import Graph
 from pipeline.networks.layers import find_layers
+from pipeline.networks.preprocessing import Preprocessing
 from pipeline.networks.unit_networks import unit_network
 
 
@@ -145,6 +148,23 @@ def test_a_climb_stops_where_it_is_checked(kernels: Tensor):
     with pytest.raises(KeyboardInterrupt):
         ascend(Dot(kernels), torch.tensor([0]), torch.zeros(1, 3, 2, 2), sgd(steps=50), check=check)
     assert len(asked) == 3
+
+
+def test_pixels_of_any_scale_begin_on_their_constraint(kernels: Tensor):
+    # Adam remembers the size of gradients, which that of the start would change.
+    starts = torch.randn(3, 3, 2, 2, generator=torch.Generator().manual_seed(5)).double()
+    units = torch.tensor([0, 1, 2])
+    project = (
+        norm(2.0)
+        .bind(Circumstances(starts, Preprocessing(None, 2, (0.0,) * 3, (1.0,) * 3), lambda: starts))
+        .project
+    )
+    dim, bright = (
+        ascend(Dot(kernels.double()), units, scale * starts, adam(), Treatment(project=project))
+        for scale in (0.01, 100.0)
+    )
+    torch.testing.assert_close(dim.responses, bright.responses)
+    torch.testing.assert_close(dim.images, bright.images)
 
 
 @pytest.mark.gpu

@@ -44,7 +44,7 @@ from pipeline.runner.processes import Processes  # noqa: E402
 from pipeline.runner.runner import Runner  # noqa: E402
 from pipeline.search.top_patches import Found, find_peaks  # noqa: E402
 from pipeline.store.provenance import provenance  # noqa: E402
-from tests.benchmarks import coordination, plain  # noqa: E402
+from tests.benchmarks import coordination, plain, throughput, vocabulary  # noqa: E402
 from tests.benchmarks.measure import Peak, Timed, synchronize, take_turns, timed  # noqa: E402
 
 SIDE = 227
@@ -69,6 +69,7 @@ class Bench:
     rounds: int
     quick: bool
     peak: Peak
+    out: Path
     rows: dict[str, list[Row]] = field(default_factory=dict[str, list[Row]])
 
     def add(self, part: str, **row: str | float) -> None:
@@ -323,6 +324,21 @@ def write_photographs(place: Path, count: int) -> list[Path]:
     return paths
 
 
+# The vocabulary of ascents
+
+
+def measure_throughput(bench: Bench) -> None:
+    """Climb many units at once, one at a time, and by a plain loop, in richer ways than pixels."""
+    for row in throughput.compare(bench.runner, bench.rounds, 1 if bench.quick else 6):
+        bench.add("throughput", **row)
+
+
+def compare_vocabulary(bench: Bench) -> None:
+    """Compare parameterizations by responses and smoothness; pictures go beside the JSON file."""
+    for row in vocabulary.compare(bench.quick, bench.out):
+        bench.add("vocabulary", **row)
+
+
 # Whole commands
 
 
@@ -403,10 +419,11 @@ def main() -> None:
     chosen = parser.parse_args()
     runner = Processes(chosen.device).here()
     rounds = 1 if chosen.quick else chosen.rounds
-    bench = Bench(runner, chosen.device, rounds, chosen.quick, Peak(chosen.device))
+    peaks = Peak(chosen.device)
+    bench = Bench(runner, chosen.device, rounds, chosen.quick, peaks, Path(chosen.out))
     console = Console(width=150)
     start = time.perf_counter()
-    for name in chosen.parts or PARTS:
+    for name in chosen.parts or [name for name in PARTS if name not in ON_REQUEST]:
         PARTS[name](bench)
         synchronize(chosen.device)
     peak = min(timed(bench.peak, chosen.device) for _ in range(5))
@@ -424,12 +441,15 @@ def main() -> None:
     console.print(f"stored in {file}")
 
 
+ON_REQUEST = ("vocabulary",)  # about an hour
 PARTS: dict[str, Callable[[Bench], None]] = {
     "ascent": ascent,
     "search": in_memory,
     "files": from_files,
     "commands": commands,
     "items": lambda bench: bench.rows.update(items=coordination.items(bench.quick)),
+    "throughput": measure_throughput,
+    "vocabulary": compare_vocabulary,
     "memory": lambda bench: bench.rows.update(memory=coordination.memory(bench.quick)),
 }
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor, nn
 
@@ -91,3 +92,80 @@ def search_files(
                 maps.flatten(2).min(2)
     for hook in hooks:
         hook.remove()
+
+
+def visualize(
+    network: nn.Module,
+    layer: nn.Module,
+    unit: int,
+    position: tuple[int, int] | None,
+    size: int,
+    steps: int,
+    *,
+    rich: bool,
+) -> Tensor:
+    """Climb one unit on one whole image in the manner of lucent: a hook, batch 1, Adam.
+
+    Args:
+        network: up to the layer; its weights keep their gradients.
+        layer: whose responses are hooked.
+        unit: number of the channel.
+        position: of the unit on the map; ``None`` for the mean of the channel.
+        size: side of the image in pixels.
+        steps: number of updates.
+        rich: climb Fourier coefficients of uncorrelated colors under random transforms, not pixels.
+    """
+    seen: dict[str, Tensor] = {}
+
+    def keep(_module: nn.Module, _inputs: object, output: Tensor) -> None:
+        seen["responses"] = output
+
+    hook = layer.register_forward_hook(keep)
+    shape = (1, 3, size, size // 2 + 1, 2) if rich else (1, 3, size, size)
+    parameter = (0.01 * torch.randn(shape)).requires_grad_()
+    optimizer = torch.optim.Adam([parameter], lr=0.05)
+    for _ in range(steps):
+        optimizer.zero_grad()
+        network(_transformed(_colored(parameter, size)) if rich else parameter)
+        response = seen["responses"][0, unit]
+        rows, columns = response.shape
+        ((-response.mean()) if position is None else -response[rows // 2, columns // 2]).backward()
+        optimizer.step()
+    hook.remove()
+    return parameter.detach()
+
+
+def _colored(spectrum: Tensor, size: int) -> Tensor:
+    """Return the normalized image of Fourier coefficients of uncorrelated colors."""
+    down, across = torch.fft.fftfreq(size)[:, None], torch.fft.rfftfreq(size)
+    scale = 1 / (down**2 + across**2).sqrt().clamp(min=1 / size)
+    image = torch.fft.irfft2(
+        torch.view_as_complex(scale[..., None] * spectrum), s=(size, size), norm="ortho"
+    )
+    mixing = torch.tensor([[0.26, 0.09, 0.02], [0.27, 0.0, -0.05], [0.27, -0.09, 0.03]])
+    mixing = mixing / mixing.norm(dim=0).max()
+    pixels = (image.permute(0, 2, 3, 1) / 4 @ mixing.T).permute(0, 3, 1, 2).sigmoid()
+    mean, std = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
+    return (pixels - mean[:, None, None]) / std[:, None, None]
+
+
+def _transformed(image: Tensor) -> Tensor:
+    """Pad, jitter, scale, rotate, jitter."""
+    image = _jittered(F.pad(image, [12] * 4), 8)
+    scale = 1 / (0.9 + 0.02 * int(torch.randint(11, ())))
+    image = _warped(image, torch.tensor([[scale, 0.0, 0.0], [0.0, scale, 0.0]]))
+    angle = torch.deg2rad(torch.randint(-10, 11, ()).float())
+    cosine, sine, zero = angle.cos(), angle.sin(), torch.zeros(())
+    rows = torch.stack([cosine, -sine, zero, sine, cosine, zero])
+    return _jittered(_warped(image, rows.view(2, 3)), 4)
+
+
+def _jittered(image: Tensor, pixels: int) -> Tensor:
+    top, left = (int(torch.randint(pixels + 1, ())) for _ in range(2))
+    height, width = image.shape[2] - pixels, image.shape[3] - pixels
+    return image[:, :, top : top + height, left : left + width]
+
+
+def _warped(image: Tensor, matrix: Tensor) -> Tensor:
+    grid = F.affine_grid(matrix[None], list(image.shape), align_corners=False)
+    return F.grid_sample(image, grid, align_corners=False)

@@ -11,14 +11,19 @@ import pytest
 @pytest.mark.slow
 @pytest.mark.timeout(120)
 def test_every_part_gives_its_figures(tmp_path):
-    parts = ["ascent", "search", "files"]  # whole commands are timed by make bench alone
+    parts = [
+        "ascent",
+        "search",
+        "files",
+        "vocabulary",
+    ]  # whole commands are timed by make bench alone
     words = [sys.executable, "-m", "tests.benchmarks", "--quick", "--out", str(tmp_path), *parts]
     root = Path(__file__).parents[2]
     done = subprocess.run(words, cwd=root, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     (file,) = tmp_path.glob("*.json")
     stored = json.loads(file.read_text())
-    assert set(stored["rows"]) == {"ascent", "search", "decode"}
+    assert set(stored["rows"]) == {"ascent", "search", "decode", "vocabulary"}
     for rows in stored["rows"].values():
         for row in rows:
             assert all(value > 0 for name, value in row.items() if name.endswith(("_us", "_per_s")))

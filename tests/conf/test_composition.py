@@ -32,6 +32,7 @@ REQUIRED = {
     ("objective", "direction"): ["objective.direction.vector=[1.0]"],
     ("objective", "cosine_direction"): ["objective.cosine_direction.vector=[1.0]"],
     ("optimizer", "named"): ["optimizer.name=NAdam"],
+    ("experiment", "zeros_vs_top_patch"): ["images.root=/images"],
 }
 EXPERIMENTS = [path.stem for path in (CONF / "experiment").glob("*.yaml")]
 
@@ -79,7 +80,7 @@ def test_stack_composes_and_fits_its_targets(composed: Compose, group: str, name
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
 def test_experiment_composes(composed: Compose, name: str):
-    config = composed(f"experiment={name}", "images.root=/images")
+    config = composed(f"experiment={name}", *REQUIRED.get(("experiment", name), []))
     assert config.name == name
 
 

@@ -69,8 +69,10 @@ def test_the_example_of_the_readme_works(tmp_path: Path):
         (tmp_path / f"{number}.yaml").write_text(yaml)
         options(tmp_path / f"{number}.yaml")
     command = next(command for command in commands if "init=" in command)
-    start = run(tmp_path, *command.split()).images("conv1", "flat").start
+    done = run(tmp_path, *command.split(), "objective=[channel_mean,sparse]")
+    start = done.images("conv1", "flat").start
     np.testing.assert_array_equal(start, np.full_like(start, 0.2))
+    assert set(done.ascents["objective"]) == {"channel_mean+sparse"}
 
 
 def test_an_objective_is_one_function_and_one_file(tmp_path: Path):

@@ -58,8 +58,8 @@ class Coefficients:
 
         Where a coefficient is its own conjugate, its imaginary part has no effect.
         """
-        real, imaginary = parameters[0].unbind(-1)
-        scaled = self.scale.like(real) * torch.complex(real, imaginary)
+        (parts,) = parameters
+        scaled = torch.view_as_complex(self.scale.like(parts)[..., None] * parts)
         spectrum = _on_mirrored_columns(_hermitian, scaled, self.size[1])
         return image_of(spectrum, self.size) / CONTRAST
 

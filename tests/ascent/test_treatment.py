@@ -1,0 +1,270 @@
+"""What images go through on their way to the network and between steps, in whole ascents."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from torch import Tensor
+
+from pipeline.ascent import constraints, parameterizations, regularizers, smoothing, transforms
+from pipeline.ascent.constraints import Circumstances
+from pipeline.ascent.loop import Ascent, ascend
+from pipeline.ascent.optimizers import Optimizer, adam, sgd
+from pipeline.ascent.parameterizations import Chain, Setting, compose
+from pipeline.ascent.smoothing import Smoothing
+from pipeline.ascent.transforms import Transform
+from pipeline.ascent.treatment import PLAIN, Treatment
+from pipeline.networks.preprocessing import Preprocessing
+
+SIZE = (12, 12)
+HALF = Preprocessing(resize=None, crop=12, mean=(0.5, 0.5, 0.5), std=(0.25, 0.25, 0.25))
+UNITS = torch.tensor([0, 1, 2])
+
+
+class Counted:
+    """Scores image i by its dot product with the kernel of unit i, softly; counts its calls."""
+
+    def __init__(self) -> None:
+        self.kernels, self.shown = drawn(5, seed=9), list[Tensor]()
+
+    def __call__(self, images: Tensor, units: Tensor) -> Tensor:
+        self.shown.append(images.detach().clone())
+        along = (images * self.kernels[units].to(images)).sum((1, 2, 3))
+        return along + (images**3).mean((1, 2, 3))
+
+
+def drawn(count: int = 3, seed: int = 0, std: float = 0.5) -> Tensor:
+    source = torch.Generator().manual_seed(seed)
+    return std * torch.randn(count, 3, *SIZE, generator=source, dtype=torch.float64)
+
+
+def pictures() -> Tensor:
+    return drawn(6, seed=5)
+
+
+def chain(*names: str) -> Chain:
+    pieces = {name: getattr(parameterizations, name)() for name in names}
+    return compose(pieces, Setting(SIZE, HALF, pictures))
+
+
+def climbed(treatment: Treatment, optimizer: Optimizer, score: Counted | None = None) -> Ascent:
+    return ascend(score or Counted(), UNITS, drawn(), optimizer, treatment)
+
+
+CHAINS = [
+    ("pixel",),
+    ("fourier",),
+    ("fourier", "decorrelated", "sigmoid"),
+    ("low_resolution", "tanh"),
+    ("maco",),
+    ("clamp",),
+    ("decorrelated", "unbounded"),
+]
+
+
+@pytest.mark.parametrize("names", CHAINS)
+@pytest.mark.parametrize("moved", [False, True])
+def test_last_score_is_that_of_the_image_that_is_returned(names: tuple[str, ...], moved: bool):
+    treatment = Treatment(
+        chain(*names),
+        regularizers=[regularizers.l2(weight=0.3)],
+        transforms=[transforms.roll(3)] if moved else [],
+        smoothings=[smoothing.blur(sigma=0.5)],
+        seeds=[1, 2, 3],
+    )
+    done = climbed(treatment, adam(steps=4, lr=0.02))
+    score = Counted()
+    torch.testing.assert_close(done.responses[:, -1], score(done.images, UNITS))
+    torch.testing.assert_close(done.responses[:, 0], score(done.starts, UNITS))
+    assert done.status == ["ok"] * 3
+    assert (done.images != done.starts).flatten(1).any(1).all()
+
+
+def test_n_updates_take_n_and_one_forward_passes_and_one_more_with_transforms():
+    plain, moved = Counted(), Counted()
+    climbed(PLAIN, sgd(steps=7), plain)
+    climbed(Treatment(transforms=[transforms.roll(3)], seeds=[1, 2, 3]), sgd(steps=7), moved)
+    assert len(plain.shown) == 8
+    assert len(moved.shown) == 9
+
+
+def test_pixels_without_more_are_plain_ascent_to_the_bit():
+    images, kernels = drawn(), Counted().kernels[UNITS]
+
+    def linear(shown: Tensor, units: Tensor) -> Tensor:
+        return (shown * kernels).sum((1, 2, 3))
+
+    done = ascend(linear, UNITS, images, sgd(steps=5, lr=0.1), Treatment(chain("pixel")))
+    for _ in range(5):
+        images = images.add(kernels, alpha=0.1)
+    assert torch.equal(done.images, images)
+
+
+# Constraints.
+
+
+BOUNDS = [
+    constraints.norm(4.0),
+    constraints.mean(0.1),
+    constraints.contrast(0.3),
+    constraints.contrast(0.3, mean=0.1),
+    constraints.range(),
+    constraints.clip(-0.2, 0.3),
+    constraints.ball(1.0, 20.0),
+    constraints.ball(2.0, 3.0),
+    constraints.ball(math.inf, 0.2, center="start"),
+]
+
+
+@pytest.mark.parametrize("names", CHAINS)
+@pytest.mark.parametrize("number", range(len(BOUNDS)))
+def test_constraint_holds_at_the_end_under_every_parameterization(names, number: int):
+    space = chain(*names)
+    given = Circumstances(space.decode(space.encode(drawn())), HALF, pictures)
+    bound = BOUNDS[number].bind(given)
+    treatment = Treatment(space, bound.project, smoothings=[smoothing.blur(sigma=0.5)])
+    done = climbed(treatment, adam(steps=5, lr=0.05))
+    for images in (done.starts, done.images):
+        assert (images - bound.project(images)).abs().max() <= 1e-6 * images.abs().max()
+    known = bound.budget.isfinite()
+    measured = bound.measure(done.images)
+    exact = number < 4  # a value that is kept, not only a bound
+    assert (measured[known] <= bound.budget[known] * (1 + 1e-6)).all()
+    if exact:
+        torch.testing.assert_close(measured[known], bound.budget[known], rtol=1e-6, atol=1e-6)
+
+
+# Regularizers.
+
+
+def test_penalties_are_taken_off_what_is_climbed_and_not_off_the_score():
+    kernels = Counted().kernels[UNITS]
+
+    def linear(shown: Tensor, units: Tensor) -> Tensor:
+        return (shown * kernels).sum((1, 2, 3))
+
+    weight, lr, starts = 0.3, 0.1, drawn()
+    treatment = Treatment(regularizers=[regularizers.l2(weight), regularizers.l1(0.2)])
+    done = ascend(linear, UNITS, starts, sgd(steps=1, lr=lr), treatment)
+    length = (starts.square().sum((1, 2, 3), keepdim=True) + 1e-6).sqrt()
+    expected = starts + lr * (kernels - weight * starts / length - 0.2 * starts.sign())
+    torch.testing.assert_close(done.images, expected)
+    torch.testing.assert_close(done.responses[:, 0], linear(starts, UNITS))
+
+
+def test_distance_to_the_start_pulls_back_to_each_image_s_own_start():
+    far = climbed(PLAIN, sgd(steps=20, lr=0.02))
+    near = climbed(
+        Treatment(regularizers=[regularizers.distance_to_start(weight=30.0)]),
+        sgd(steps=20, lr=0.02),
+    )
+    distances = [found.added.flatten(1).norm(dim=1) for found in (near, far)]
+    assert (distances[0] < distances[1]).all()
+
+
+# Smoothing.
+
+
+def test_images_are_smoothed_after_every_kth_step():
+    asked: list[int] = []
+
+    def noted(images: Tensor, step: int, steps: int) -> Tensor:
+        asked.append(step)
+        assert steps == 6
+        return images
+
+    every = smoothing.blur(sigma=0.7, every=3)
+    score = Counted()
+    done = climbed(Treatment(smoothings=[Smoothing(image=noted), every]), sgd(steps=6), score)
+    assert asked == [0, 1, 2, 3, 4, 5]
+    images, kernels = drawn(), Counted()
+    for step in range(6):
+        leaf = images.clone().requires_grad_()
+        (gradient,) = torch.autograd.grad(kernels(leaf, UNITS).sum(), leaf)
+        images = images + 0.1 * gradient
+        if step in (2, 5):
+            assert every.image is not None
+            images = every.image(images, step, 6)
+    torch.testing.assert_close(done.images, images)
+
+
+def test_gradients_are_smoothed_before_they_are_followed():
+    smoothed = smoothing.cascade()
+    assert smoothed.gradient is not None
+    done = climbed(Treatment(smoothings=[smoothed]), sgd(steps=1, lr=0.1))
+    plain = climbed(PLAIN, sgd(steps=1, lr=0.1))
+    expected = drawn() + 0.1 * smoothed.gradient(plain.added / 0.1, 0, 1)
+    torch.testing.assert_close(done.images, expected)
+
+
+# Transforms.
+
+
+NOISE = transforms.noise(std=0.2)
+
+
+def moved(*stack: Transform, seeds: tuple[int, ...] = (4, 5, 6)) -> Treatment:
+    return Treatment(transforms=list(stack), seeds=seeds)
+
+
+def test_random_numbers_are_drawn_anew_at_every_step_and_are_each_image_s_own():
+    first, second, alone = Counted(), Counted(), Counted()
+    climbed(moved(NOISE), sgd(steps=3, lr=1e-9), first)
+    climbed(moved(NOISE), sgd(steps=3, lr=1e-9), second)
+    assert all(torch.equal(*pair) for pair in zip(first.shown, second.shown, strict=True))
+    assert not torch.allclose(first.shown[0], first.shown[1])
+    ascend(alone, UNITS[1:2], drawn()[1:2], sgd(steps=3, lr=1e-9), moved(NOISE, seeds=(5,)))
+    for together, single in zip(first.shown[:3], alone.shown[:3], strict=True):
+        assert torch.equal(together[1:2], single)
+
+
+def test_images_are_shown_at_their_own_size_where_the_network_needs_it():
+    stack = (transforms.pad(3), transforms.jitter(2))
+    cut, free = Counted(), Counted()
+    climbed(moved(*stack), sgd(steps=1, lr=1e-9), cut)
+    assert cut.shown[0].shape[2:] == SIZE
+    images = drawn()
+    larger = Treatment(transforms=list(stack), seeds=(4, 5, 6), fits=False)
+    free.shown.append(larger.shown(images, larger.generators()))
+    assert free.shown[0].shape[2:] == (16, 16)
+
+
+class Explosive(Counted):
+    """The first unit's score overflows at the third step."""
+
+    def __call__(self, images: Tensor, units: Tensor) -> Tensor:
+        scores = super().__call__(images, units)
+        steps = len(self.shown)
+        if steps % 7 == 3:
+            scores = scores.clone()
+            scores[units == 0] *= math.inf
+        return scores
+
+
+def test_second_climb_past_a_failure_draws_the_same_random_numbers():
+    score = Explosive()
+    done = ascend(score, UNITS, drawn(), sgd(steps=5, lr=0.01), moved(NOISE))
+    plain = climbed(moved(NOISE), sgd(steps=5, lr=0.01))
+    assert done.status == ["not_finite", "ok", "ok"]
+    assert torch.equal(done.images[1:], plain.images[1:])
+    assert torch.equal(done.responses[1:], plain.responses[1:])
+    assert done.images.isfinite().all()
+    assert len(score.shown) == 2 * 7
+
+
+def test_parameters_without_an_image_are_climbed_as_they_are():
+    space = chain("cppn", "sigmoid")
+    parameters = space.draw([torch.Generator().manual_seed(n) for n in range(3)], 0.01)
+    before = [parameter.clone() for parameter in parameters]
+    done = ascend(Counted(), UNITS, parameters, adam(steps=5, lr=0.01), Treatment(space))
+    assert all(torch.equal(*pair) for pair in zip(parameters, before, strict=True))
+    torch.testing.assert_close(done.starts, space.decode(parameters))
+    assert (done.responses[:, -1] > done.responses[:, 0]).all()
+
+
+def test_step_is_told_before_it_is_taken():
+    told: list[int] = []
+    climbed(Treatment(at_step=told.append), sgd(steps=4))
+    assert told == [0, 1, 2, 3]
