@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, get_args
+from typing import Literal, cast, get_args
 
 import torch
 import torch.nn.functional as F
@@ -66,7 +66,7 @@ class Motion:
         return torch.stack((x * (2 / width), y * (2 / height)), 2)[None]
 
 
-def zoom(factor: float = 1.04, fill: Fill = "reflect") -> Motion:
+def zoom(factor: float = 1.04, fill: str = "reflect") -> Motion:
     """Enlarge what is shown by a factor, or shrink it (without smoothing) by one below 1.
 
     Raises:
@@ -77,7 +77,7 @@ def zoom(factor: float = 1.04, fill: Fill = "reflect") -> Motion:
     return Motion(((factor, 0.0, 0.0), (0.0, factor, 0.0)), _checked(fill))
 
 
-def rotate(degrees: float = 1.5, fill: Fill = "reflect") -> Motion:
+def rotate(degrees: float = 1.5, fill: str = "reflect") -> Motion:
     """Turn what is shown counterclockwise, as it looks with row 0 at the top.
 
     Raises:
@@ -89,7 +89,7 @@ def rotate(degrees: float = 1.5, fill: Fill = "reflect") -> Motion:
     return Motion(((cosine, sine, 0.0), (-sine, cosine, 0.0)), _checked(fill))
 
 
-def translate(pixels: Sequence[float] = (2.0, 2.0), fill: Fill = "reflect") -> Motion:
+def translate(pixels: Sequence[float] = (2.0, 2.0), fill: str = "reflect") -> Motion:
     """Move what is shown by so many pixels to the right and down.
 
     Raises:
@@ -139,7 +139,7 @@ def blend(
     return share * current + (1 - share) * previous
 
 
-def _checked(fill: Fill) -> Fill:
+def _checked(fill: str) -> Fill:
     if fill not in get_args(Fill):
         raise ConfigError(f"dream.fill: '{fill}' is not 'reflect' or 'edge'; use one")
-    return fill
+    return cast("Fill", fill)

@@ -27,7 +27,7 @@ class Octave:
     sigma: Schedule | None
 
 
-def octave_sizes(size: Size, sides: Sequence[int] | None, ratio: float, levels: int) -> list[Size]:
+def octave_sizes(size: Size, sides: Any, ratio: float, levels: int) -> list[Size]:
     """Return the sizes of the octaves of an image, listed or as a pyramid.
 
     Raises:

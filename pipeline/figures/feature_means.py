@@ -25,9 +25,7 @@ def feature_means(features: pd.DataFrame) -> Figure:
     figure, axes = style.panel_grid([str(layer) for layer, _ in layers], "step")
     rising, falling = style.SERIES_COLORS[:2]
     for axis, (_, table) in zip(axes, layers, strict=True):
-        means = table.pivot_table(
-            index=["octave", "step"], columns="feature", values="mean_response", dropna=False
-        )
+        means = table.pivot(index=["octave", "step"], columns="feature", values="mean_response")
         lines = means.to_numpy(np.float64)
         up = lines[-1] > lines[0]
         steps = np.arange(len(lines))

@@ -8,7 +8,6 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from typing import cast
 
 import numpy as np
 import torch
@@ -22,7 +21,7 @@ from pipeline.ascent.smoothing import Smoothing
 from pipeline.ascent.tiling import TiledScorer
 from pipeline.config.build import build, chosen
 from pipeline.config.checks import check_disk
-from pipeline.dream.feedback import Fill, Motion, blend, combined, rotate, translate, zoom
+from pipeline.dream.feedback import Motion, blend, combined, rotate, translate, zoom
 from pipeline.dream.octaves import Size, details, resized, whole
 from pipeline.dream.plan import Octave
 from pipeline.errors import ConfigError, nearest
@@ -223,11 +222,10 @@ def frame_motion(session: Session) -> Motion | None:
         ConfigError: a setting is out of range.
     """
     config = session.parts.config.dream
-    fill = cast("Fill", config.fill)
     motions = [
-        *([rotate(config.rotate, fill)] if config.rotate else []),
-        *([zoom(config.zoom, fill)] if config.zoom != 1 else []),
-        *([translate(config.translate, fill)] if any(config.translate) else []),
+        *([rotate(config.rotate, config.fill)] if config.rotate else []),
+        *([zoom(config.zoom, config.fill)] if config.zoom != 1 else []),
+        *([translate(config.translate, config.fill)] if any(config.translate) else []),
     ]
     return combined(*motions) if motions else None
 
@@ -250,7 +248,7 @@ def check_dreams(session: Session) -> None:
     if not SLOWEST <= config.fps < math.inf:
         raise ConfigError(f"dream.fps: {config.fps} is not at least {SLOWEST} frames per second")
     frame_motion(session)
-    translate((0.0, 0.0), cast("Fill", config.fill))  # refuses a fill that there is not
+    translate((0.0, 0.0), config.fill)  # refuses a fill that there is not
     nothing = torch.zeros(3, 1, 1)
     blend(nothing, nothing, config.blend)
     if config.video is not None:
