@@ -20,7 +20,7 @@ from pipeline.config.schema import Config
 from pipeline.config.search_path import conf_dir
 from pipeline.dream.octaves import Size
 from pipeline.dream.plan import Octave, octave_sizes, plan_octaves
-from tests.conftest import RunPipeline, _compose
+from tests.conftest import RunPipeline, compose_config
 
 FOLDER = conf_dir() / "experiment"
 NAMES = sorted(path.stem for path in FOLDER.glob("*.yaml"))
@@ -94,7 +94,7 @@ RUNS = {
 
 @cache
 def composed(name: str) -> Config:
-    return _compose(f"experiment={name}", *GIVEN.get(name, []))
+    return compose_config(f"experiment={name}", *GIVEN.get(name, []))
 
 
 def octaves(config: Config, size: Size) -> list[Octave]:
@@ -135,7 +135,7 @@ def test_every_experiment_says_how_it_is_run(name: str):
 
 @pytest.mark.parametrize("command", [c for c in commands() if " " in c])
 def test_every_command_in_an_experiment_chooses_what_it_says(command: str):
-    config = _compose(*command.split())
+    config = compose_config(*command.split())
     for override in command.split()[1:]:
         key, _, value = override.partition("=")
         found: Any = config
@@ -205,7 +205,7 @@ def test_pools_of_document_002(
 ):
     mine = [command for command in commands() if command.startswith("experiment=vgg_pools")]
     chosen_by = {"features.30": "experiment=vgg_pools"}.get(layer, f"layers=[{layer}]")
-    config = _compose(*next(command for command in mine if chosen_by in command).split())
+    config = compose_config(*next(command for command in mine if chosen_by in command).split())
     assert config.layers == [layer]
     assert (config.optimizer["lr"], config.optimizer["steps"]) == (lr, steps)
     assert config.optimizer["normalize"] == "max"
