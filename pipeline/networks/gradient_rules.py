@@ -155,37 +155,32 @@ class RuledReLU(nn.Module):
         """Return max(0, x)."""
         if self.steps is not None and getattr(_AT, "step", 0) >= self.steps:
             return F.relu(numbers)
-        function = _Redirected if self.rule == "redirected" else _Guided
-        return cast("Tensor", function.apply(numbers))
+        rule = _redirected if self.rule == "redirected" else _guided
+        return cast("Tensor", _Ruled.apply(numbers, rule))
 
 
-class _Redirected(torch.autograd.Function):
+class _Ruled(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, *arguments: Tensor) -> Tensor:
-        (numbers,) = arguments
+    def forward(ctx: Any, *arguments: Any) -> Tensor:
+        numbers, ctx.rule = arguments
         ctx.save_for_backward(numbers)
         return F.relu(numbers)
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
         (numbers,), (gradient,) = ctx.saved_tensors, gradients
-        plain = torch.where(numbers > 0, gradient, 0.0)
-        redirected = torch.where((numbers <= 0) & (gradient > 0), 0.0, gradient)
-        flows = (plain != 0).flatten(1).any(1)
-        return torch.where(flows.view(-1, *[1] * (plain.ndim - 1)), plain, redirected)
+        return ctx.rule(numbers, gradient), None
 
 
-class _Guided(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, *arguments: Tensor) -> Tensor:
-        (numbers,) = arguments
-        ctx.save_for_backward(numbers)
-        return F.relu(numbers)
+def _redirected(numbers: Tensor, gradient: Tensor) -> Tensor:
+    plain = torch.where(numbers > 0, gradient, 0.0)
+    redirected = torch.where((numbers <= 0) & (gradient > 0), 0.0, gradient)
+    flows = (plain != 0).flatten(1).any(1)
+    return torch.where(flows.view(-1, *[1] * (plain.ndim - 1)), plain, redirected)
 
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
-        (numbers,), (gradient,) = ctx.saved_tensors, gradients
-        return torch.where((numbers > 0) & (gradient < 0), gradient, 0.0)
+
+def _guided(numbers: Tensor, gradient: Tensor) -> Tensor:
+    return torch.where((numbers > 0) & (gradient < 0), gradient, 0.0)
 
 
 class SmoothMaxPool(nn.Module):

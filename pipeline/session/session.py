@@ -8,13 +8,14 @@ from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import pandas as pd
 
 from pipeline.config.build import Parts
 from pipeline.figures import style
 from pipeline.images.image_sets import ImageSet
+from pipeline.runner.runner import Work
 from pipeline.session.known_images import known_images
 from pipeline.store.files import write_bytes
 from pipeline.store.layout import Layout, RunPaths
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from pipeline.session.searched import Searched
 
 log = logging.getLogger(__name__)
+
+Item = TypeVar("Item")
 
 
 @dataclass
@@ -117,6 +120,34 @@ class Session:
         yield
         for result in results if self.leads else ():
             self.begin(result, "finished", time.monotonic() - start)
+
+    def make(
+        self,
+        results: Sequence[Result],
+        plan: Sequence[Item],
+        work: Work[Item, Any, Any, Any],
+        label: str,
+        *,
+        tf32: bool = False,
+    ) -> None:
+        """Compute, with all processes, what is missing of some results, and tell the tracker.
+
+        Args:
+            results: to which the items belong.
+            plan: all items, in the order in which they are dealt out.
+            work: how an item is computed.
+            label: stage and what is counted, as in ``ascent: ascents``.
+            tf32: whether the device may multiply so, if the configuration wants it.
+        """
+        runner, stage = self.parts.runner, label.partition(":")[0]
+        runner.allow_tf32(tf32 and self.parts.config.precision == "tf32")
+        try:
+            with self.making(results):
+                self.done += runner.do(
+                    plan, work, label, lambda share: self.tracker.log({f"{stage}/share": share})
+                )
+        finally:
+            runner.allow_tf32(False)
 
     def mend(self) -> None:
         """Describe results again that are whole, but whose manifest has been lost or damaged."""

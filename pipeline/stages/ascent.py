@@ -38,26 +38,17 @@ log = logging.getLogger(__name__)
 
 def work(session: Session) -> None:
     """Climb, with all processes, what has not been climbed; the heaviest blocks first."""
-    runner, climbs = session.parts.runner, all_climbs(session)
+    climbs = all_climbs(session)
     missing = [climb for climb in climbs if session.leads and climb.result.missing()]
-    named = runner.ranks.tell(", ".join(_named(missing)))
+    named = session.parts.runner.ranks.tell(", ".join(_named(missing)))
     if not named:
         return
     ascent = Ascent(session)
     plan = [Block(climb, name) for climb in climbs for name in climb.blocks]
     plan.sort(key=ascent.operations, reverse=True)
     log.info("ascent: climbing %s", named)
-    runner.allow_tf32(session.parts.config.precision == "tf32")
-    try:
-        with session.making([climb.result for climb in missing]):
-            session.done += runner.do(
-                plan,
-                ascent,
-                "ascent: ascents",
-                lambda share: session.tracker.log({"ascent/share": share}),
-            )
-    finally:
-        runner.allow_tf32(False)
+    results = [climb.result for climb in missing]
+    session.make(results, plan, ascent, "ascent: ascents", tf32=True)
 
 
 def run(session: Session) -> None:

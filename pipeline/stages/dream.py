@@ -25,23 +25,14 @@ log = logging.getLogger(__name__)
 
 def work(session: Session) -> None:
     """Dream, with all processes, what has not been dreamt."""
-    runner, plan = session.parts.runner, all_dreams(session)
+    plan = all_dreams(session)
     missing = [dream for dream in plan if session.leads and dream.result.missing()]
-    named = runner.ranks.tell(", ".join(dream.name for dream in missing))
+    named = session.parts.runner.ranks.tell(", ".join(dream.name for dream in missing))
     if not named:
         return
     log.info("dream: dreaming %s", named)
-    runner.allow_tf32(session.parts.config.precision == "tf32")
-    try:
-        with session.making([dream.result for dream in missing]):
-            session.done += runner.do(
-                plan,
-                Dreaming(session),
-                "dream: frames",
-                lambda share: session.tracker.log({"dream/share": share}),
-            )
-    finally:
-        runner.allow_tf32(False)
+    results = [dream.result for dream in missing]
+    session.make(results, plan, Dreaming(session), "dream: frames", tf32=True)
 
 
 def run(session: Session) -> None:

@@ -36,8 +36,8 @@ def work(session: Session) -> None:
     if named:
         log.info("top_patches: searching %d images for %s", len(session.images), named)
         search = Search(session, [layer for layer in layers if layer.name in named.split(", ")])
-        with session.making([*search.results.values()]):
-            session.done += runner.do([*search.blocks], search, "top_patches: images")
+        results = [*search.results.values()]
+        session.make(results, [*search.blocks], search, "top_patches: images")
 
 
 def run(session: Session) -> None:
