@@ -37,6 +37,7 @@ NEEDED = {
     "diversity": ["init.copies=2"],
     "alignment": ["init.copies=2"],
     "cppn": ["init=[parameters]"],
+    "crop": ["transform.crop.size=40"],
 }
 TORCH = (
     "Adadelta", "Adafactor", "Adagrad", "Adam", "AdamW", "Adamax", "ASGD", "LBFGS", "Muon", "NAdam",
