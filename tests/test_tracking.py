@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import struct
+import time
 from pathlib import Path
 
 import pandas as pd
@@ -38,6 +39,16 @@ def records(path: Path) -> list[wandb_internal_pb2.Record]:
     return found
 
 
+def whole(path: Path) -> list[wandb_internal_pb2.Record]:
+    """Read W&B's log once its own process, which outlives the run by a moment, has ended it."""
+    for _ in range(100):
+        read = records(path)
+        if any(record.HasField("exit") for record in read):
+            return read
+        time.sleep(0.1)
+    raise AssertionError(f"'{path}' was not ended")
+
+
 def test_offline_run_holds_configuration_summary_table_figures_and_progress(
     run_pipeline: RunPipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
@@ -53,7 +64,7 @@ def test_offline_run_holds_configuration_summary_table_figures_and_progress(
     )
     (folder,) = (session.paths.folder / "wandb").glob("offline-run-*")
     (log,) = folder.glob("*.wandb")
-    read = records(log)
+    read = whole(log)
     (config,) = [record.run.config.update for record in read if record.HasField("run")]
     values = {item.key: json.loads(item.value_json) for item in config}
     assert values["layers"] == "conv1"

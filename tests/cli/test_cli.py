@@ -27,7 +27,7 @@ def test_help_lists_groups_and_keys_and_imports_nothing_heavy(tmp_path: Path):
     command = [sys.executable, "-c", code]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert "init: image, noise, top_patch, zeros" in done.stdout
+    assert "init: constant, image, mean_patch, noise, parameters, result, top_patch" in done.stdout
     assert "usage: python -m pipeline" in done.stdout
     assert list(tmp_path.iterdir()) == []
 
@@ -41,7 +41,7 @@ def test_help_lists_groups_and_keys_and_imports_nothing_heavy(tmp_path: Path):
         (
             ["stages=[ascend]"],
             "error: stages: 'ascend' is not a stage; the stages are check, train, top_patches,"
-            " ascent, correlations, figures, collect; nearest: ascent\n",
+            " ascent, correlations, figures, dream, collect; nearest: ascent\n",
         ),
         (["search.keep=many"], "Value 'many' of type 'str' could not be converted to Integer"),
     ],

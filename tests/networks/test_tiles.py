@@ -283,4 +283,4 @@ def test_a_tile_of_no_pixels_is_refused(filled):
     graph, node = traced(filled(alexnet()), (131, 97))
     with pytest.raises(ConfigError) as caught:
         tiles(graph, node, (131, 97), 0)
-    assert str(caught.value) == "tile: 0 is not a positive number of pixels; use 256 or more"
+    assert str(caught.value) == "dream.tile: 0 is not a positive number of pixels; use 256 or more"

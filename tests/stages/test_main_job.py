@@ -24,12 +24,13 @@ from tests.stages.conftest import SMALL
 
 ASCENT_ONLY = ("stages=[ascent]", "layers=conv1", "images.limit=5", "optimizer.steps=2")
 
-TABLES = [name for name in COLUMNS if not name.startswith("sweep_")]
+# Others are of the stages dream and collect.
+TABLES = [name for name in COLUMNS if not name.startswith(("dream", "sweep_"))]
 
 
 def test_every_table_has_the_columns_of_the_contract(small_run: Session):
     run = pipeline.open_run(small_run.paths.folder)
-    assert run.tables == [name for name in COLUMNS if not name.startswith("sweep_")]
+    assert run.tables == TABLES
     for name in run.tables:
         assert tuple(getattr(run, name).columns) == COLUMNS[name]
 
