@@ -44,6 +44,7 @@ def test_every_option_has_a_row(vocabulary: ModuleType, group: str):
     assert options <= {row.option for row in vocabulary.ROWS if row.group == group}
 
 
+@pytest.mark.slow
 def test_a_row_chooses_the_option_that_it_is_named_for(vocabulary: ModuleType, composed: Compose):
     for row in vocabulary.ROWS:
         overrides = row.runs[0].replace(vocabulary.EARLIER, "FOLDER").split()

@@ -24,7 +24,7 @@ from pipeline.config.checks import check_disk
 from pipeline.dream.feedback import Motion, blend, combined, rotate, translate, zoom
 from pipeline.dream.octaves import Size, details, resized, whole
 from pipeline.dream.plan import Octave
-from pipeline.errors import ConfigError, nearest
+from pipeline.errors import ConfigError, NetworkError, nearest
 from pipeline.images.pictures import cover
 from pipeline.images.videos import read_video
 from pipeline.networks.layers import Layer
@@ -259,7 +259,10 @@ def check_dreams(session: Session) -> None:
         smoothings(session, octaves[0])
         dream_terms(session, octaves[-1].size).check()
         smallest = min(octave.size for octave in octaves)
-        _ = parts.sized_network.sized(smallest).graph  # on which the network must run
+        try:
+            _ = parts.sized_network.sized(smallest).graph  # on which the network must run
+        except NetworkError as error:
+            raise ConfigError(f"dream.size: {error}; raise it, or lower dream.levels") from error
         largest = max(octave.size[0] * octave.size[1] for octave in octaves)
         units = sum(len(parts.climbed_units(layer)) for layer in parts.layers)
         needed += units * config.frames * 2 * 3 * largest * FLOAT

@@ -95,7 +95,9 @@ def _correlations(tables: Path) -> list[str]:
     summary = read_table(tables, "correlation_summary")
     for inits, rows in summary.groupby(["init_a", "init_b"], sort=False):
         first, second = cast("tuple[str, str]", inits)
-        lines.append(f"median r between ascents from {first} and {second}:")
+        both = f"ascents from {first} and {second}"
+        alone = f"copies from {first}, each and the next"
+        lines.append(f"median r between {alone if first == second else both}:")
         for row in rows.to_dict("records"):
             undefined = ", {undefined} undefined" if row["undefined"] else ""
             line = (

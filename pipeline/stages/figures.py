@@ -26,7 +26,7 @@ from pipeline.session.correlated import all_pairs, correlations
 from pipeline.session.searched import SIGNS, extremes_result, read_extremes, read_patches
 from pipeline.session.session import Session
 from pipeline.store.files import write_bytes
-from pipeline.store.runs import read_images
+from pipeline.store.runs import Images, read_images
 
 log = logging.getLogger(__name__)
 CAPTION = (
@@ -131,6 +131,8 @@ def _sheets(session: Session) -> Iterator[tuple[str, Callable[[], Image.Image]]]
         for init in session.parts.inits:
             if not find_climb(session, layer, init).result.missing():
                 yield f"ascents_{layer.name}_{init}", partial(_ascent_sheet, session, layer, init)
+                if _shows_images(session):
+                    yield f"images_{layer.name}_{init}", partial(_image_sheet, session, layer, init)
 
 
 def _patch_sheet(session: Session, layer: Layer, sign: int) -> Image.Image:
@@ -156,9 +158,33 @@ def _ascent_sheet(session: Session, layer: Layer, init: str) -> Image.Image:
         f"{session.parts.network.name} {layer.name}: added from {init}, unit and final response"
         f" ({scaling.DESCRIPTIONS['symmetric'].rstrip('.').lower()})"
     )
+    return unit_sheet(shown, responses[:, -1], _image_names(found), title)
+
+
+def _shows_images(session: Session) -> bool:
+    """Say whether images tell more than what was added to their starts: all but plain pixels."""
+    options = {"parameterization": "pixel", "constraint": "none"}
+    plain = all(session.parts.option(group) == option for group, option in options.items())
+    return not (plain and session.parts.scoring.of_fields)
+
+
+def _image_sheet(session: Session, layer: Layer, init: str) -> Image.Image:
+    climb = find_climb(session, layer, init)
+    found = read_images(climb.result)
+    preprocessing = session.parts.network.preprocessing
+    shown = np.stack(
+        [scaling.to_pixels(x, preprocessing.mean, preprocessing.std) for x in found.image]
+    )
+    title = (
+        f"{session.parts.network.name} {layer.name}: climbed from {init}, unit and final response"
+        " (own colors, clipped to black and white)"
+    )
+    return unit_sheet(shown, read_responses(climb).responses[:, -1], _image_names(found), title)
+
+
+def _image_names(found: Images) -> list[str]:
     images = zip(found.units.tolist(), found.copies.tolist(), strict=True)
-    names = [_image_name(unit, copy) for unit, copy in images]
-    return unit_sheet(shown, responses[:, -1], names, title)
+    return [_image_name(unit, copy) for unit, copy in images]
 
 
 def _image_name(unit: int, copy: int) -> str:

@@ -17,7 +17,7 @@ def picture(height, width):
     return torch.from_numpy(drawn.astype(np.uint8))
 
 
-@given(*[st.integers(1, 60)] * 4)
+@given(*[st.integers(4, 60)] * 4)
 def test_a_covering_picture_has_the_size(height, width, rows, columns):
     covering = cover(picture(height, width), (rows, columns))
     assert covering.shape == (3, rows, columns)
