@@ -112,6 +112,14 @@ class Objective:
     additive: Literal["sum", "mean"] | None = None
     contents: str | None = None
 
+    def __post_init__(self) -> None:
+        names: Any = [self.layers] if isinstance(self.layers, str | None) else self.layers
+        fits = isinstance(names, list | tuple) and len(names) > 0
+        if not fits or not all(isinstance(name, str | None) for name in names):
+            raise ConfigError(
+                f"objective: layer {self.layers!r} is not the name of a layer, or a list of names"
+            )
+
     @property
     def layer_names(self) -> tuple[str | None, ...]:
         """The layers that are seen; ``None`` stands for the run's own."""
@@ -327,6 +335,8 @@ def _vector(name: str, vector: Direction) -> tuple[dict[int, float] | np.ndarray
         except (TypeError, ValueError):
             raise ConfigError(f"{key}: {dict(vector)} does not map units to numbers") from None
         values = list(given.values())
+        if min(given, default=0) < 0:
+            raise ConfigError(f"{key}: unit {min(given)} is negative; units count from 0")
     else:
         if isinstance(vector, str):
             vector, contents = _read_vector(key, vector)
@@ -354,7 +364,7 @@ def _full(given: dict[int, float] | np.ndarray, seen: Seen) -> Tensor:
     """Return a direction as one number per feature of the layer."""
     features = seen.responses.shape[1]
     if isinstance(given, dict):
-        if max(given) >= features or min(given) < 0:
+        if max(given) >= features:
             raise ConfigError(
                 f"objective: unit {max(given)} of a direction is beyond the {features} of the layer"
             )
@@ -511,7 +521,7 @@ def accentuation(layer: Layers = None, weight: float | None = 1.0) -> Objective:
 def _check_position(name: str, position: Any) -> None:
     if position is None or position == "center":
         return
-    fits = not isinstance(position, str) and len(position) == 2
+    fits = isinstance(position, list | tuple) and len(position) == 2
     if not fits or not all(isinstance(n, int) and n >= 0 for n in position):
         raise ConfigError(
             f"objective.{name}.position: {position!r} is not 'center' or a row and a column,"

@@ -17,6 +17,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, fx, nn
 
 from pipeline.ascent.objectives import Objective, Seen
+from pipeline.networks.gradient_rules import at_step
 from pipeline.networks.unit_networks import UnitNetwork
 
 Watch = Callable[[Sequence[Tensor]], None]
@@ -236,10 +237,12 @@ class Weighted:
 
     def _gradient_norms(self, starts: Tensor, units: Tensor) -> list[Float[Tensor, " batch"]]:
         """Return the length of every term's gradient at the starts."""
+        at_step(0)  # this thread may have climbed before
         images = starts.detach().clone().requires_grad_()
         norms: list[Tensor] = []
         for score in self.scorer.scores(images, units, self.references, None):
-            (gradient,) = torch.autograd.grad(score.sum(), images, retain_graph=True)
+            # Downhill, as in the loop: gradient rules tell up from down.
+            (gradient,) = torch.autograd.grad((-score).sum(), images, retain_graph=True)
             norms.append(gradient.flatten(1).norm(dim=1))
         return norms
 

@@ -29,6 +29,7 @@ from pipeline.session.climbed import missing_bytes
 from pipeline.session.dreaming import check_dreams
 from pipeline.session.searched import extremes_result
 from pipeline.session.session import Session
+from pipeline.session.trial import check_ascents
 from pipeline.store.layout import Layout
 
 
@@ -127,9 +128,9 @@ def check_job(config: Config, *, elsewhere: bool = False) -> Checked:
     found = find(config, faults, elsewhere=elsewhere)
     costs = _costs(found, _scored(config, found, faults))
     disk = _disk(config, found, costs)
+    times = faults.attempt(lambda: measure(config, found, costs))
     lacking = _lacking_bytes(config, found, costs, disk, faults) if not faults.found else disk
     free = faults.attempt(lambda: check_disk(Path(config.out), lacking, "the results"))
-    times = faults.attempt(lambda: measure(config, found, costs))
     return Checked(
         config.name,
         config.stages,
@@ -189,6 +190,8 @@ def _lacking_bytes(
     session.images = parts.images  # as they are, without comparing them with others
     if "dream" in config.stages:
         faults.attempt(lambda: check_dreams(session))
+    if "ascent" in config.stages:
+        faults.attempt(lambda: check_ascents(session))
     lacking = missing_bytes(session) if _steps(config, found) else 0
     unsearched = [
         cost.layer.units for cost in costs if extremes_result(session, cost.layer).missing()

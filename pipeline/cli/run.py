@@ -147,6 +147,9 @@ def _check_room(session: Session) -> None:
 
         check_dreams(session)
     if "ascent" in session.parts.config.stages:
+        from pipeline.session.trial import check_ascents
+
+        check_ascents(session)
         check_disk(session.layout.out, missing_bytes(session), "the ascents")
 
 

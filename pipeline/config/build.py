@@ -374,6 +374,7 @@ class Parts:
         return "+".join(chosen(options)) or "none"
 
 
+LARGEST = 32_768  # pixels of a side
 WHOLE_LAYER = -1  # stands for a unit where an objective is the layer's as a whole
 
 
@@ -409,9 +410,10 @@ def whole_size(size: Any, default: tuple[int, int], key: str = "ascent.size") ->
         return default
     sides = size if isinstance(size, list) else [size, size]
     if len(sides) != 2 or not all(
-        isinstance(n, int) and not isinstance(n, bool) and n > 0 for n in sides
+        isinstance(n, int) and not isinstance(n, bool) and 0 < n <= LARGEST for n in sides
     ):
         raise ConfigError(
-            f"{key}: {size!r} is not a side in pixels, height and width such as [240,320], or null"
+            f"{key}: {size!r} is not a side of up to {LARGEST} pixels, height and width such as"
+            " [240,320], or null"
         )
     return (sides[0], sides[1])

@@ -5,11 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pipeline.config.build import Parts
+from pipeline.errors import NetworkError
 
 
 def combination_faults(parts: Parts) -> Iterator[str]:
     """Yield why what is chosen in the groups of ascents does not go together."""
     yield from _unit_faults(parts)
+    from pipeline.networks.gradient_rules import check_rule
+
+    try:
+        check_rule(parts.graph.traced, parts.scoring.rule)
+    except NetworkError as error:
+        yield str(error)
     yield from _inverse_faults(parts)
 
 

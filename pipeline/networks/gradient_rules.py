@@ -85,36 +85,38 @@ def smooth_pooling(relu: str = "plain") -> GradientRule:
     return GradientRule(relu, pool="smooth")  # type: ignore[arg-type]
 
 
+def check_rule(network: fx.GraphModule, rule: GradientRule) -> None:
+    """Refuse a rule about something that a whole network has not.
+
+    Raises:
+        NetworkError: there is no ReLU, or no max pooling, whose gradient could be another.
+    """
+    nodes = list(network.graph.nodes)
+    there = {
+        "ReLU": rule.relu == "plain" or any(_is_relu(network, node) for node in nodes),
+        "max pooling": rule.pool == "plain" or any(_max_pool(network, node) for node in nodes),
+    }
+    for what, found in there.items():
+        if not found:
+            raise NetworkError(
+                f"gradient: the network has no {what} whose gradient could be another; use"
+                " gradient=plain"
+            )
+
+
 def apply_rule(network: fx.GraphModule, rule: GradientRule) -> None:
     """Let the ReLUs and max poolings of a network pass gradients by a rule, in place.
 
     Args:
         network: whose modules are its own.
-        rule: what they are to do.
-
-    Raises:
-        NetworkError: there is nothing in the network that the rule is about.
+        rule: what they are to do; where there are none, as before a first layer, nothing.
     """
-    changed = {"relu": 0, "pool": 0}
     for node in network.graph.nodes:
         if rule.relu != "plain" and _is_relu(network, node):
             _call(network, node, RuledReLU(rule.relu, rule.relu_steps))
-            changed["relu"] += 1
         pool = _max_pool(network, node)
         if rule.pool == "smooth" and pool is not None:
             _call(network, node, SmoothMaxPool(pool))
-            changed["pool"] += 1
-    lacking = [
-        name
-        for name, asked in (("relu", rule.relu != "plain"), ("pool", rule.pool != "plain"))
-        if asked and not changed[name]
-    ]
-    if lacking:
-        what = {"relu": "ReLU", "pool": "max pooling"}[lacking[0]]
-        raise NetworkError(
-            f"gradient.{lacking[0]}: the network has no {what} before the layer, whose gradient"
-            " could be another; use gradient=plain"
-        )
     network.graph.lint()
     network.recompile()
 
@@ -133,10 +135,17 @@ def _is_relu(network: fx.GraphModule, node: fx.Node) -> bool:
 
 
 def _max_pool(network: fx.GraphModule, node: fx.Node) -> nn.MaxPool2d | None:
-    if node.op != "call_module":
+    if node.op == "call_module":
+        module = network.get_submodule(str(node.target))
+        return module if isinstance(module, nn.MaxPool2d) and not module.return_indices else None
+    if node.op != "call_function" or operation_name(node) != "max_pool2d":
         return None
-    module = network.get_submodule(str(node.target))
-    return module if isinstance(module, nn.MaxPool2d) and not module.return_indices else None
+    names = ("input", "kernel_size", "stride", "padding", "dilation", "ceil_mode")
+    given = dict(zip(names, node.args, strict=False)) | node.kwargs
+    settings: dict[str, Any] = {
+        name: given[name] for name in names[1:] if given.get(name) not in (None, [])
+    }
+    return nn.MaxPool2d(**settings) if not given.get("return_indices") else None
 
 
 class RuledReLU(nn.Module):

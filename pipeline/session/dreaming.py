@@ -29,8 +29,10 @@ from pipeline.images.pictures import cover
 from pipeline.images.videos import read_video
 from pipeline.networks.layers import Layer
 from pipeline.session.dreamt import Dream, Frame, dream_octaves, dream_terms, read_frame
+from pipeline.session.searched import extremes_result
 from pipeline.session.session import Session
 from pipeline.session.treated import Beginnings, Numbered, seed_of
+from pipeline.session.trial import attempt
 
 CARRY = {"whole": whole, "details": details}
 FLOAT = 4  # bytes
@@ -243,6 +245,14 @@ def check_dreams(session: Session) -> None:
             f"dream.carry: '{config.carry}' is not one of {', '.join(CARRY)}"
             f"{nearest(config.carry, CARRY)}"
         )
+    if parts.config.precision == "bfloat16":
+        raise ConfigError("precision: dreams are in float32 or tf32, not in bfloat16")
+    closed = [name for name, piece in parts.parameterization.items() if not piece.invertible]
+    if closed:
+        raise ConfigError(
+            f"parameterization: '{closed[0]}' has no inverse, and octaves of a dream begin with"
+            " images; choose another"
+        )
     if config.frames < 1:
         raise ConfigError(f"dream.frames: {config.frames} is not positive; use 1 or more")
     if not SLOWEST <= config.fps < math.inf:
@@ -264,9 +274,36 @@ def check_dreams(session: Session) -> None:
         except NetworkError as error:
             raise ConfigError(f"dream.size: {error}; raise it, or lower dream.levels") from error
         largest = max(octave.size[0] * octave.size[1] for octave in octaves)
+        _try(session, init, min(octaves, key=lambda octave: octave.size))
         units = sum(len(parts.climbed_units(layer)) for layer in parts.layers)
         needed += units * config.frames * 2 * 3 * largest * FLOAT
     check_disk(session.layout.out, needed, "the dreams")
+
+
+def _try(session: Session, init: str, octave: Octave) -> None:
+    """Try one step of the smallest octave of a dream, on the first layer."""
+    parts, layer = session.parts, session.parts.layers[0]
+    needs_patches = parts.inits[init].needs_top_patches or parts.constraint.needs_patches
+    if needs_patches and "top_patches" not in parts.config.stages:
+        lacking = [each.name for each in parts.layers if extremes_result(session, each).missing()]
+        if lacking:
+            raise ConfigError(
+                f"init: the store holds no top patches of {', '.join(lacking)}, which '{init}' or"
+                " the constraint asks for; add top_patches to stages"
+            )
+    scorer = dream_terms(session, octave.size).whole_scorer(parts.sized_network, layer)
+    parts.runner.place(scorer.eval())
+    unit, smooth = parts.climbed_units(layer)[-1], smoothings(session, octave)
+    attempt(parts, octave.size, unit, 1, smooth, scorer, layer.name)
+    if parts.config.dream.tile is not None and parts.transforms:
+        blank = torch.zeros(1, 3, *octave.size)
+        generators = [torch.Generator()]
+        for name, transform in parts.transforms.items():
+            if transform.apply(blank, generators).shape != blank.shape:
+                raise ConfigError(
+                    f"transform: '{name}' changes the size of images, and tiles are those of one"
+                    " size; use transform=[roll], or set dream.tile to null"
+                )
 
 
 def smoothings(session: Session, octave: Octave) -> list[Smoothing]:

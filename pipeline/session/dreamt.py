@@ -99,6 +99,7 @@ def _dream(session: Session, layer: Layer, init: str, unit: int) -> Dream:
     determined_by: dict[str, Any] = {
         "layer": layer.module,
         "unit": unit,
+        "precision": config.precision,
         **settings_of_images(session, layer),
         **settings_of_init(session, layer, init),
         **settings_of_treatment(session, layer),

@@ -34,7 +34,8 @@ _WITHOUT_EFFECT = ("out", "name", "runner")
 def fingerprint(config: Config) -> str:
     """Return a digest of all that a run depends on."""
     settings = {key: value for key, value in asdict(config).items() if key not in _WITHOUT_EFFECT}
-    settings["order"] = list(config.transform)  # in which they are applied
+    # The order of what is chosen decides what is applied first, and what is balanced against what.
+    settings["order"] = {key: [*v] for key, v in settings.items() if isinstance(v, dict)}
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True, default=str).encode())
     for path in (Path(pipeline.__file__).parent, *_files(settings)):
         for line in _stamps(path):

@@ -13,7 +13,13 @@ from pipeline.ascent.objectives import Objective, Seen
 from pipeline.ascent.scoring import FieldScorer, MapScorer
 from pipeline.ascent.terms import Terms
 from pipeline.errors import ConfigError
-from pipeline.networks.gradient_rules import guided
+from pipeline.networks.gradient_rules import (
+    PLAIN,
+    GradientRule,
+    at_step,
+    guided,
+    redirected_relu,
+)
 from pipeline.networks.load import Network
 from pipeline.networks.preprocessing import Preprocessing
 from pipeline.networks.weights import seeded
@@ -65,10 +71,14 @@ def drawn(count: int = 3, height: int = 20, width: int = 20, seed: int = 0) -> T
 
 
 def scorer(
-    network: Network, layer: str, copies: int = 1, **chosen: Objective
+    network: Network,
+    layer: str,
+    copies: int = 1,
+    rule: GradientRule = PLAIN,
+    **chosen: Objective,
 ) -> MapScorer | FieldScorer:
     (found,) = network.layers([layer])
-    made = Terms(chosen, copies, (20, 20)).scorer(network, found)
+    made = Terms(chosen, copies, (20, 20), rule).scorer(network, found)
     assert isinstance(made, MapScorer | FieldScorer)
     return made
 
@@ -301,3 +311,26 @@ def test_picture_is_compared_on_square_images_alone(network: Network):
 def test_layer_that_is_not_there_is_refused(network: Network):
     with pytest.raises(ConfigError, match=r"^layers: 'conv9' is not in net"):
         scorer(network, "conv1", a=objectives.channel_mean(layer="conv9"))
+
+
+@pytest.mark.parametrize("rule", [guided(), redirected_relu(2)])
+def test_balance_follows_the_gradient_rule_from_the_first_step(network: Network, rule):
+    """As in the loop, which descends, and whatever step this thread was at before."""
+    at_step(100)
+    made = scorer(
+        network,
+        "conv2",
+        rule=rule,
+        channel_mean=objectives.channel_mean(),
+        layer_sum_square=objectives.layer_sum_square(weight=None),
+    )
+    starts = drawn().requires_grad_()
+    score = made.begin(starts.detach(), UNITS)
+    at_step(0)
+    weighted = zip(score.weights, made.scores(starts, UNITS, score.references), strict=True)
+    lengths = []
+    for weight, term in weighted:
+        downhill = -weight * term
+        (found,) = torch.autograd.grad(downhill.sum(), starts, retain_graph=True)
+        lengths.append(found.flatten(1).norm(dim=1))
+    torch.testing.assert_close(*lengths)

@@ -12,6 +12,7 @@ from pipeline.networks.gradient_rules import (
     GradientRule,
     apply_rule,
     at_step,
+    check_rule,
     guided,
     plain,
     redirected_relu,
@@ -172,14 +173,27 @@ def test_bad_value_is_refused(make, message: str):
     assert str(caught.value) == message
 
 
-@pytest.mark.parametrize(
-    ("rule", "key", "what"),
-    [(guided(), "relu", "ReLU"), (smooth_pooling(), "pool", "max pooling")],
-)
-def test_rule_that_would_change_nothing_is_refused(rule: GradientRule, key: str, what: str):
+@pytest.mark.parametrize(("rule", "what"), [(guided(), "ReLU"), (smooth_pooling(), "max pooling")])
+def test_rule_about_what_a_network_has_not_is_refused(rule: GradientRule, what: str):
+    network = fx.symbolic_trace(nn.Sequential(nn.Conv2d(3, 2, 1)))
     with pytest.raises(NetworkError) as caught:
-        ruled(nn.Sequential(nn.Conv2d(3, 2, 1)), rule)
+        check_rule(network, rule)
     assert str(caught.value) == (
-        f"gradient.{key}: the network has no {what} before the layer, whose gradient could be"
-        " another; use gradient=plain"
+        f"gradient: the network has no {what} whose gradient could be another; use gradient=plain"
     )
+
+
+def test_pooling_by_a_function_is_smoothed_as_that_by_a_module_is():
+    class Functional(nn.Module):
+        def forward(self, maps: torch.Tensor) -> torch.Tensor:
+            return F.max_pool2d(maps, 3, stride=2, padding=1)
+
+    maps = torch.randn(2, 3, 7, 8, generator=torch.Generator().manual_seed(0))
+    gradients = []
+    for network in (Functional(), nn.Sequential(nn.MaxPool2d(3, 2, 1))):
+        traced = fx.symbolic_trace(network)
+        apply_rule(traced, smooth_pooling())
+        images = maps.clone().requires_grad_()
+        traced(images).square().sum().backward()
+        gradients.append(images.grad)
+    assert torch.equal(gradients[0], gradients[1])

@@ -114,6 +114,18 @@ def test_name_out_and_runner_do_not_matter_and_all_else_does(finished, composed)
     assert not known(replace(finished, out=finished.out + "2"))
 
 
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("objective=[channel_mean,layer_mean]", "objective=[layer_mean,channel_mean]"),
+        ("transform=[pad,roll]", "transform=[roll,pad]"),
+        ("init=[zeros,noise]", "init=[noise,zeros]"),
+    ],
+)
+def test_the_order_of_a_list_is_another_run(composed, first: str, second: str):
+    assert fingerprint(composed(first)) != fingerprint(composed(second))
+
+
 def test_tables_or_results_that_were_edited_are_not_handed_on(finished):
     table = runs(finished)[0] / "tables" / "ascents.csv"
     before = table.read_text()
