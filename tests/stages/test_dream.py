@@ -291,8 +291,8 @@ def test_frames_of_a_video_are_mixed_with_the_dream_before(
         ),
         (
             "dream.size=[1,2,3]",
-            "dream.size: [1, 2, 3] is not a side of up to 32768 pixels, height and width such as [240,320],"
-            " or null",
+            "dream.size: [1, 2, 3] is not a side of up to 32768 pixels, height and width such as"
+            " [240,320], or null",
         ),
         (
             "dream.sigma=1.0",
