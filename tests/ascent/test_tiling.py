@@ -88,7 +88,7 @@ def apart(one: torch.Tensor, other: torch.Tensor) -> float:
     return float((one - other).abs().max() / other.abs().max())
 
 
-@pytest.mark.parametrize("tile", [7, 20, 100])
+@pytest.mark.parametrize("tile", [pytest.param(7, marks=pytest.mark.slow), 20, 100])
 @pytest.mark.parametrize("name", OBJECTIVES)
 def test_tiles_score_as_the_whole_does(network: Network, name: str, tile: int):
     objectives = {name: OBJECTIVES[name]}

@@ -75,6 +75,7 @@ def test_the_example_of_the_readme_works(tmp_path: Path):
     assert set(done.ascents["objective"]) == {"channel_mean+sparse"}
 
 
+@pytest.mark.slow
 def test_an_objective_is_one_function_and_one_file(tmp_path: Path):
     (tmp_path / "own_objective.py").write_text(OBJECTIVE)
     (tmp_path / "power.yaml").write_text(OBJECTIVE_YAML)

@@ -125,7 +125,7 @@ def check(module, graph, node, size, tile):
     return parts
 
 
-@pytest.mark.parametrize("size", [(131, 97), (83, 150)])
+@pytest.mark.parametrize("size", [(131, 97), pytest.param((83, 150), marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", NETWORKS)
 def test_gradients_of_tiles_add_up_to_that_of_the_whole(name, size, filled):
     module = filled(NETWORKS[name]())
@@ -144,7 +144,7 @@ def test_any_network_is_the_sum_of_its_tiles(drawn_networks, data):
     check(drawn.module, graph, node, size, data.draw(st.integers(3, 20)))
 
 
-@pytest.mark.parametrize("tile", [9, 17, 50, 400])
+@pytest.mark.parametrize("tile", [pytest.param(9, marks=pytest.mark.slow), 17, 50, 400])
 @pytest.mark.parametrize("name", NETWORKS)
 def test_regions_part_the_map_and_boxes_are_little_more_than_tiles(name, tile, filled):
     size = (137, 90)

@@ -289,7 +289,14 @@ def check_known(network, layers, asking, side):
     return len(exact)
 
 
-@pytest.mark.parametrize("name", KNOWN)
+# The slow ones have siblings among the others.
+SLOW = ("densenet121", "vgg16", "resnet50", "inception_v3")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=pytest.mark.slow) if name in SLOW else name for name in KNOWN],
+)
 def test_units_of_known_networks_have_the_gradients_of_the_whole(name, asking):
     network = small(name)
     layers = network.layers("all")
