@@ -113,7 +113,9 @@ def check_signature(group: Group, key: str) -> None:
 
 def signature_faults(group: Group, key: str) -> dict[str, str]:
     """Return what is wrong with a group's keys, by name: all that its target will not take."""
-    if "_target_" not in group:  # as where an experiment sets what a command no longer chooses
+    # As where an experiment sets what a command no longer chooses.
+    given: Any = group
+    if not isinstance(given, Mapping) or "_target_" not in given:
         return {"_target_": f"{key}: has settings, but is not chosen; choose it, or add ~{key}"}
     target = str(group["_target_"])
     try:

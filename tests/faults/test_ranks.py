@@ -52,11 +52,13 @@ def test_what_one_process_raises_ends_all_with_its_words(bench, photographs: Pat
         out,
         "runner.devices=2",
         "images.limit=20",
-        "+objective.factor=1",
+        "+objective.unit_response.factor=1",
         code=1,
         timeout=200,
     )
-    assert "error: objective.factor: " in said
+    assert (
+        ": objective.unit_response.factor: pipeline.ascent.objectives.unit_response takes" in said
+    )
     assert "Traceback" not in said
 
 
