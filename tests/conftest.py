@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -22,6 +23,14 @@ share_cores()  # before any test imports torch
 
 Compose = Callable[..., Config]
 RunPipeline = Callable[..., Session]
+
+
+@pytest.fixture(autouse=True)
+def _logging_as_before_any_run() -> None:
+    """Undo what commands inside earlier tests have set up: what is logged reaches the root."""
+    logger = logging.getLogger("pipeline")
+    logger.setLevel(logging.NOTSET)
+    logger.propagate, logger.handlers = True, []
 
 
 @pytest.fixture(scope="session")

@@ -66,15 +66,7 @@ def l1(weight: float = 0.05, center: float = 0.0) -> Regularizer:
     Raises:
         ConfigError: ``weight`` is negative or not finite, or ``center`` not finite.
     """
-
-    def penalty(
-        images: Float[Tensor, "batch 3 height width"], starts: Float[Tensor, "batch 3 height width"]
-    ) -> Float[Tensor, " batch"]:
-        del starts
-        return (images - center).abs().sum((1, 2, 3))
-
-    _check_center("l1", center)
-    return _regularizer("l1", penalty, weight)
+    return _from_color("l1", lambda apart: apart.abs().sum((1, 2, 3)), weight, center)
 
 
 def l2(weight: float = 0.05, center: float = 0.0) -> Regularizer:
@@ -87,15 +79,9 @@ def l2(weight: float = 0.05, center: float = 0.0) -> Regularizer:
     Raises:
         ConfigError: ``weight`` is negative or not finite, or ``center`` not finite.
     """
-
-    def penalty(
-        images: Float[Tensor, "batch 3 height width"], starts: Float[Tensor, "batch 3 height width"]
-    ) -> Float[Tensor, " batch"]:
-        del starts
-        return ((images - center).square().sum((1, 2, 3)) + EPSILON).sqrt()
-
-    _check_center("l2", center)
-    return _regularizer("l2", penalty, weight)
+    return _from_color(
+        "l2", lambda apart: (apart.square().sum((1, 2, 3)) + EPSILON).sqrt(), weight, center
+    )
 
 
 def l_infinity(weight: float = 0.05, center: float = 0.0) -> Regularizer:
@@ -108,15 +94,7 @@ def l_infinity(weight: float = 0.05, center: float = 0.0) -> Regularizer:
     Raises:
         ConfigError: ``weight`` is negative or not finite, or ``center`` not finite.
     """
-
-    def penalty(
-        images: Float[Tensor, "batch 3 height width"], starts: Float[Tensor, "batch 3 height width"]
-    ) -> Float[Tensor, " batch"]:
-        del starts
-        return (images - center).abs().amax((1, 2, 3))
-
-    _check_center("l_infinity", center)
-    return _regularizer("l_infinity", penalty, weight)
+    return _from_color("l_infinity", lambda apart: apart.abs().amax((1, 2, 3)), weight, center)
 
 
 def blur(weight: float = 1.0) -> Regularizer:
@@ -224,8 +202,12 @@ def _regularizer(
     return Regularizer(penalty, weight)
 
 
-def _check_center(name: str, center: float) -> None:
+def _from_color(
+    name: str, size: Callable[[Tensor], Tensor], weight: float, center: float
+) -> Regularizer:
+    """Penalize how far images are from one color, by some size of the difference."""
     if not math.isfinite(center):
         raise ConfigError(
             f"regularizer.{name}.center: {center} is not a finite number; 0 is the mean color"
         )
+    return _regularizer(name, lambda images, _: size(images - center), weight)

@@ -7,6 +7,7 @@ maps of whole images.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -89,32 +90,45 @@ class Term:
     picture: Tensor | None
 
 
-@runtime_checkable
-class TermScorer(Protocol):
-    """Scores images by several terms.
+class TermScorer(nn.Module, ABC):
+    """Scores whole images by several terms.
 
-    Attributes:
+    Args:
         terms: the objectives.
+        input_size: height and width of the images.
+        copies: images of one unit that lie side by side.
     """
 
-    terms: Sequence[Term]
+    def __init__(self, terms: Sequence[Term], input_size: tuple[int, int], copies: int) -> None:
+        super().__init__()
+        self.terms, self.input_size, self.copies = terms, input_size, copies
 
+    def begin(
+        self, starts: Float[Tensor, "batch 3 height width"], units: Int[Tensor, " batch"]
+    ) -> Weighted:
+        """Return the score of ascents from some starts."""
+        return Weighted(self, starts, units)
+
+    @abstractmethod
+    def takes_any_size(self) -> bool:
+        """Say whether images of other sizes can be scored, too."""
+
+    @abstractmethod
     def references(self, starts: Tensor) -> list[list[Tensor | None]]:
         """Return what each layer of each term is compared with, for ascents from some starts."""
-        ...
 
+    @abstractmethod
     def scores(
         self,
-        images: Tensor,
-        units: Tensor,
+        images: Float[Tensor, "batch 3 height width"],
+        units: Int[Tensor, " batch"],
         references: Sequence[Sequence[Tensor | None]],
-        watch: Watch | None,
-    ) -> list[Tensor]:
+        watch: Watch | None = None,
+    ) -> list[Float[Tensor, " batch"]]:
         """Return the scores of every term, without weights."""
-        ...
 
 
-class MapScorer(nn.Module):
+class MapScorer(TermScorer):
     """Objectives on whole maps of whole images.
 
     Args:
@@ -131,9 +145,8 @@ class MapScorer(nn.Module):
         input_size: tuple[int, int],
         copies: int,
     ) -> None:
-        super().__init__()
-        self.network, self.terms = network, terms
-        self.input_size, self.copies = input_size, copies
+        super().__init__(terms, input_size, copies)
+        self.network = network
 
     def takes_any_size(self) -> bool:
         """Say whether the network takes images of other sizes, too."""
@@ -152,12 +165,6 @@ class MapScorer(nn.Module):
         except RuntimeError:  # as where a linear map follows a map of positions
             return False
         return True
-
-    def begin(
-        self, starts: Float[Tensor, "batch 3 height width"], units: Int[Tensor, " batch"]
-    ) -> Weighted:
-        """Return the score of ascents from some starts."""
-        return Weighted(self, starts, units)
 
     def maps(
         self, images: Float[Tensor, "batch 3 height width"]

@@ -14,11 +14,11 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from pipeline.ascent.objectives import Objective, Seen
-from pipeline.ascent.scoring import Term, Watch, Weighted
+from pipeline.ascent.scoring import Term, TermScorer, Watch
 from pipeline.networks.tiles import Tile
 
 
-class TiledScorer(nn.Module):
+class TiledScorer(TermScorer):
     """Objectives that add up over the map, on whole images in tiles.
 
     Args:
@@ -35,22 +35,15 @@ class TiledScorer(nn.Module):
         input_size: tuple[int, int],
         copies: int,
     ) -> None:
-        super().__init__()
-        self.tiles, self.terms = tiles, terms
+        super().__init__(terms, input_size, copies)
+        self.tiles = tiles
         self.networks = nn.ModuleList(
             {id(tile.network): tile.network for layer in tiles for tile in layer}.values()
         )
-        self.input_size, self.copies = input_size, copies
 
     def takes_any_size(self) -> bool:
         """Say no: the tiles are those of one size."""
         return False
-
-    def begin(
-        self, starts: Float[Tensor, "batch 3 height width"], units: Int[Tensor, " batch"]
-    ) -> Weighted:
-        """Return the score of ascents from some starts."""
-        return Weighted(self, starts, units)
 
     def references(self, starts: Tensor) -> list[list[Tensor | None]]:  # noqa: ARG002
         """Return nothing: what compares is not tiled."""

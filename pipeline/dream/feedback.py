@@ -74,7 +74,7 @@ def zoom(factor: float = 1.04, fill: str = "reflect") -> Motion:
     """
     if not 0 < factor < math.inf:
         raise ConfigError(f"dream.zoom: {factor} is not a positive number; use 1.04")
-    return Motion(((factor, 0.0, 0.0), (0.0, factor, 0.0)), _checked(fill))
+    return Motion(((factor, 0.0, 0.0), (0.0, factor, 0.0)), check_fill(fill))
 
 
 def rotate(degrees: float = 1.5, fill: str = "reflect") -> Motion:
@@ -86,7 +86,7 @@ def rotate(degrees: float = 1.5, fill: str = "reflect") -> Motion:
     if not math.isfinite(degrees):
         raise ConfigError(f"dream.rotate: {degrees} is not a finite number; use 1.5")
     cosine, sine = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
-    return Motion(((cosine, sine, 0.0), (-sine, cosine, 0.0)), _checked(fill))
+    return Motion(((cosine, sine, 0.0), (-sine, cosine, 0.0)), check_fill(fill))
 
 
 def translate(pixels: Sequence[float] = (2.0, 2.0), fill: str = "reflect") -> Motion:
@@ -101,7 +101,7 @@ def translate(pixels: Sequence[float] = (2.0, 2.0), fill: str = "reflect") -> Mo
             " down; use [2.0, 2.0]"
         )
     right, down = pixels
-    return Motion(((1.0, 0.0, right), (0.0, 1.0, down)), _checked(fill))
+    return Motion(((1.0, 0.0, right), (0.0, 1.0, down)), check_fill(fill))
 
 
 def combined(*motions: Motion) -> Motion:
@@ -139,7 +139,12 @@ def blend(
     return share * current + (1 - share) * previous
 
 
-def _checked(fill: str) -> Fill:
+def check_fill(fill: str) -> Fill:
+    """Return how edges are filled in, if there is such a way.
+
+    Raises:
+        ConfigError: there is none.
+    """
     if fill not in get_args(Fill):
         raise ConfigError(f"dream.fill: '{fill}' is not 'reflect' or 'edge'; use one")
     return cast("Fill", fill)

@@ -21,7 +21,7 @@ from pipeline.ascent.smoothing import Smoothing
 from pipeline.ascent.tiling import TiledScorer
 from pipeline.config.build import build, chosen
 from pipeline.config.checks import check_disk
-from pipeline.dream.feedback import Motion, blend, combined, rotate, translate, zoom
+from pipeline.dream.feedback import Motion, blend, check_fill, combined, rotate, translate, zoom
 from pipeline.dream.octaves import Size, details, resized, whole
 from pipeline.dream.plan import Octave
 from pipeline.errors import ConfigError, NetworkError, nearest
@@ -182,7 +182,8 @@ class Dreaming:
 
     def _request(self, dream: Dream) -> Request:
         images = [Numbered(dream.unit, 0)]
-        return self.beginnings.request(dream.layer, dream.init, images, dream.largest, whole=True)
+        seeds = [seed_of(self.session, dream.layer, dream.init, dream.unit, 0)]
+        return self.beginnings.request(dream.layer, images, seeds, dream.largest, whole=True)
 
     def _video_frame(self, dream: Dream, number: int) -> Image:
         frames = self._video
@@ -258,7 +259,7 @@ def check_dreams(session: Session) -> None:
     if not SLOWEST <= config.fps < math.inf:
         raise ConfigError(f"dream.fps: {config.fps} is not at least {SLOWEST} frames per second")
     frame_motion(session)
-    translate((0.0, 0.0), config.fill)  # refuses a fill that there is not
+    check_fill(config.fill)
     nothing = torch.zeros(3, 1, 1)
     blend(nothing, nothing, config.blend)
     if config.video is not None:
@@ -266,15 +267,14 @@ def check_dreams(session: Session) -> None:
     needed = 0
     for init in parts.inits:
         octaves = dream_octaves(session, init)
-        smoothings(session, octaves[0])
         dream_terms(session, octaves[-1].size).check()
-        smallest = min(octave.size for octave in octaves)
+        smallest = min(octaves, key=lambda octave: octave.size)
         try:
-            _ = parts.sized_network.sized(smallest).graph  # on which the network must run
+            _ = parts.sized_network.sized(smallest.size).graph  # on which the network must run
         except NetworkError as error:
             raise ConfigError(f"dream.size: {error}; raise it, or lower dream.levels") from error
         largest = max(octave.size[0] * octave.size[1] for octave in octaves)
-        _try(session, init, min(octaves, key=lambda octave: octave.size))
+        _try(session, init, smallest)
         units = sum(len(parts.climbed_units(layer)) for layer in parts.layers)
         needed += units * config.frames * 2 * 3 * largest * FLOAT
     check_disk(session.layout.out, needed, "the dreams")

@@ -102,21 +102,21 @@ class Beginnings:
         parts, size = self.session.parts, scorer.input_size
         images = [Numbered(unit, copy) for unit in units for copy in range(parts.copies)]
         whole = not parts.scoring.of_fields
-        request = self.request(layer, init, images, size, whole=whole)
+        seeds = [seed_of(self.session, layer, init, *image) for image in images]
+        request = self.request(layer, images, seeds, size, whole=whole)
         chosen = parts.inits[init]
         if chosen.start is None:
             drawn = self.chain(size).draw(request.generators, chosen.std)
             parameters = [parameter.to(device, kind) for parameter in drawn]
         else:
             parameters = self.chain(size).encode(chosen.start(request).to(device, kind))
-        seeds = [seed_of(self.session, layer, init, *image) for image in images]
         return self.beginning(layer, images, seeds, scorer, parameters)
 
     def request(
         self,
         layer: Layer,
-        init: str,
         images: Sequence[Numbered],
+        seeds: Sequence[int],
         size: Size,
         *,
         whole: bool,
@@ -126,10 +126,7 @@ class Beginnings:
         return Request(
             [image.unit for image in images],
             size,
-            [
-                torch.Generator().manual_seed(seed_of(session, layer, init, *image))
-                for image in images
-            ],
+            [torch.Generator().manual_seed(seed) for seed in seeds],
             session.parts.network.preprocessing,
             lambda wanted, rank, sign: read_patches(session, layer, wanted, rank, sign, size),
             [image.copy for image in images],

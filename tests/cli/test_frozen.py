@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 
 import pytest
@@ -92,7 +91,6 @@ def test_only_unfinished_jobs_are_left(tmp_path: Path):
 
 def test_other_code_than_was_frozen_is_told(tmp_path: Path, monkeypatch, caplog):
     made = freeze(composed([f"out={tmp_path}"]), [])
-    monkeypatch.setattr(logging.getLogger("pipeline"), "propagate", True)
     assert read_document(made.paths.plan)["code"] == frozen.code_version()
     now = {"version": "9.9", "digest": "ab" * 32, "git": {"commit": "c" * 40, "dirty": True}}
     monkeypatch.setattr(frozen, "code_version", lambda: now)

@@ -320,10 +320,7 @@ def damaged(path):
 
 
 @pytest.mark.parametrize("name", ["net.pth", VERIFIED])
-def test_a_file_damaged_in_the_cache_is_set_aside_and_downloaded_again(
-    server, home, caplog, monkeypatch, name
-):
-    monkeypatch.setattr(logging.getLogger("pipeline"), "propagate", True)  # as before any run
+def test_a_file_damaged_in_the_cache_is_set_aside_and_downloaded_again(server, home, caplog, name):
     url = server.url(name)
     path = download(url)
     content = damaged(path)
