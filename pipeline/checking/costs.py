@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from pipeline.ascent.plan import Costs, batch_units, block_units
-from pipeline.config.build import Parts
+from pipeline.config.parts import Parts
 from pipeline.config.schema import SearchConfig
 from pipeline.networks.counting import forward_operations, largest_held
 from pipeline.networks.cropping import Crop

@@ -13,18 +13,10 @@ from pipeline.ascent.inits import Init
 from pipeline.ascent.optimizers import Optimizer
 from pipeline.checking.faults import Faults
 from pipeline.checking.machine import Machine, this_machine
-from pipeline.config.build import (
-    Group,
-    Parts,
-    asks_network,
-    build,
-    chosen,
-    collected_places,
-    complete,
-    copies,
-)
+from pipeline.config.build import Group, asks_network, build, complete
 from pipeline.config.checks import check_precision, value_faults
 from pipeline.config.combinations import combination_faults, combination_notes
+from pipeline.config.parts import Parts, chosen, collected_places, copies
 from pipeline.config.schema import Config
 from pipeline.errors import ConfigError, StoreError
 from pipeline.images.batches import load_batch, spread

@@ -21,8 +21,9 @@ from pipeline.checking.costs import (
 from pipeline.checking.faults import Faults
 from pipeline.checking.found import Found, find
 from pipeline.checking.times import Times, measure
-from pipeline.config.build import Parts, asks_network, chosen
+from pipeline.config.build import asks_network
 from pipeline.config.checks import check_disk
+from pipeline.config.parts import Parts, chosen
 from pipeline.config.schema import CHECK, DEFAULT_STAGES, Config
 from pipeline.networks.counting import forward_operations
 from pipeline.session.climbed import missing_bytes

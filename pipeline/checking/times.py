@@ -14,7 +14,7 @@ from pipeline.checking.costs import LayerCost
 from pipeline.checking.found import SAMPLE, Found
 from pipeline.checking.machine import Machine
 from pipeline.checking.pace import Pace, affordable, load_seconds, step_seconds, visit_seconds
-from pipeline.config.build import Parts
+from pipeline.config.parts import Parts
 from pipeline.config.schema import Config
 from pipeline.errors import ArtiphysError, ConfigError
 from pipeline.images.batches import spread

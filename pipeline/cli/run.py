@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, cast
 from omegaconf import OmegaConf
 
 from pipeline.cli.jobs import ALONE, Job
-from pipeline.config.build import Parts, asks_network, build
+from pipeline.config.build import asks_network, build
+from pipeline.config.parts import Parts
 from pipeline.config.schema import CHECK, STAGES, Config
 from pipeline.runner.outside import leads_outside, processes_outside
 from pipeline.runner.stopping import Stopped, check_stopped

@@ -8,8 +8,9 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from pipeline.config.build import Parts, asks_network
+from pipeline.config.build import asks_network
 from pipeline.config.combinations import combination_faults, combination_notes
+from pipeline.config.parts import Parts
 from pipeline.config.schema import PRECISIONS, STAGES, Config, FiguresConfig, SearchConfig
 from pipeline.errors import ConfigError, StoreError, nearest
 from pipeline.store.files import describe_bytes

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pipeline.config.build import Parts
+from pipeline.config.parts import Parts
 from pipeline.errors import NetworkError
 
 

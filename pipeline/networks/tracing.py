@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import io
 import logging
-from collections.abc import Iterable
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import redirect_stderr
+from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
@@ -24,6 +26,7 @@ from pipeline.networks.opaque import opaque_layers
 from pipeline.networks.overwriting import UntraceableError, follow_overwriting, refuse_aliases
 
 log = logging.getLogger(__name__)
+_TRACING = threading.Lock()  # held while torch.fx has modules' calls in its hands
 
 
 def trace(module: nn.Module, input_size: tuple[int, int]) -> fx.GraphModule:
@@ -61,7 +64,7 @@ def trace(module: nn.Module, input_size: tuple[int, int]) -> fx.GraphModule:
 def _traced(module: nn.Module, image: Tensor) -> fx.GraphModule:
     reasons: list[str] = []
     for follow in (
-        fx.symbolic_trace,
+        _symbolically_traced,
         lambda module: exported(module, image, functional=False),
         lambda module: exported(module, image, functional=True),
     ):
@@ -81,6 +84,43 @@ def _traced(module: nn.Module, image: Tensor) -> fx.GraphModule:
         reasons[-1],
     )
     return opaque
+
+
+class _Tracer(fx.Tracer):
+    """Traces what its own thread calls.
+
+    While torch.fx traces, it catches the calls and attributes of all modules, also of those that
+    other threads run meanwhile.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.thread = threading.get_ident()
+
+    def call_module(
+        self,
+        m: nn.Module,
+        forward: Callable[..., Any],
+        args: Sequence[Any],
+        kwargs: Mapping[str, Any],
+    ) -> Any:
+        """Record a call, or simply make it where it is another thread's."""
+        if threading.get_ident() != self.thread:
+            return forward(*args, **kwargs)
+        return super().call_module(m, forward, tuple(args), dict(kwargs))
+
+    def getattr(self, attr: str, attr_val: Any, parameter_proxy_cache: dict[str, Any]) -> Any:
+        """Record that an attribute is read, or simply read it for another thread."""
+        if threading.get_ident() != self.thread:
+            return attr_val
+        return super().getattr(attr, attr_val, parameter_proxy_cache)
+
+
+def _symbolically_traced(module: nn.Module) -> fx.GraphModule:
+    with _TRACING:
+        tracer = _Tracer()
+        graph = tracer.trace(module)
+    return fx.GraphModule(tracer.root, graph, type(module).__name__)
 
 
 def _reason(error: BaseException) -> str:

@@ -11,7 +11,8 @@ import pandas as pd
 from jaxtyping import Float, Int
 
 from pipeline.ascent.plan import block_units
-from pipeline.config.build import WHOLE_LAYER, Group, chosen, code_digest
+from pipeline.config.build import Group, code_digest
+from pipeline.config.parts import WHOLE_LAYER, chosen
 from pipeline.networks.layers import Layer
 from pipeline.session.searched import extremes_result, own_code
 from pipeline.session.session import Session

@@ -19,8 +19,9 @@ from pipeline.ascent.loop import Ascent, ascend
 from pipeline.ascent.scoring import MapScorer
 from pipeline.ascent.smoothing import Smoothing
 from pipeline.ascent.tiling import TiledScorer
-from pipeline.config.build import build, chosen
+from pipeline.config.build import build
 from pipeline.config.checks import check_disk
+from pipeline.config.parts import chosen
 from pipeline.dream.feedback import Motion, blend, check_fill, combined, rotate, translate, zoom
 from pipeline.dream.octaves import Size, details, resized, whole
 from pipeline.dream.plan import Octave
@@ -28,7 +29,14 @@ from pipeline.errors import ConfigError, NetworkError, nearest
 from pipeline.images.pictures import cover
 from pipeline.images.videos import read_video
 from pipeline.networks.layers import Layer
-from pipeline.session.dreamt import Dream, Frame, dream_octaves, dream_terms, read_frame
+from pipeline.session.dreamt import (
+    Dream,
+    Frame,
+    all_dreams,
+    dream_octaves,
+    dream_terms,
+    read_frame,
+)
 from pipeline.session.searched import extremes_result
 from pipeline.session.session import Session
 from pipeline.session.treated import Beginnings, Numbered, seed_of
@@ -264,6 +272,7 @@ def check_dreams(session: Session) -> None:
     blend(nothing, nothing, config.blend)
     if config.video is not None:
         read_video("dream.video", config.video, 1)
+    dreams = all_dreams(session)
     needed = 0
     for init in parts.inits:
         octaves = dream_octaves(session, init)
@@ -274,9 +283,10 @@ def check_dreams(session: Session) -> None:
         except NetworkError as error:
             raise ConfigError(f"dream.size: {error}; raise it, or lower dream.levels") from error
         largest = max(octave.size[0] * octave.size[1] for octave in octaves)
-        _try(session, init, smallest)
-        units = sum(len(parts.climbed_units(layer)) for layer in parts.layers)
-        needed += units * config.frames * 2 * 3 * largest * FLOAT
+        frames = sum(len(dream.result.missing()) for dream in dreams if dream.init == init)
+        if frames:
+            _try(session, init, smallest)
+        needed += frames * 2 * 3 * largest * FLOAT
     check_disk(session.layout.out, needed, "the dreams")
 
 

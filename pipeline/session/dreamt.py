@@ -13,7 +13,7 @@ import pandas as pd
 from jaxtyping import Float
 
 from pipeline.ascent.terms import Terms
-from pipeline.config.build import whole_size
+from pipeline.config.parts import whole_size
 from pipeline.dream.octaves import Size
 from pipeline.dream.plan import Octave, octave_sizes, plan_octaves
 from pipeline.networks.layers import Layer

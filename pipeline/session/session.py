@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import pandas as pd
 
-from pipeline.config.build import Parts
+from pipeline.config.parts import Parts
 from pipeline.figures import style
 from pipeline.images.image_sets import ImageSet
 from pipeline.runner.runner import Work

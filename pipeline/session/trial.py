@@ -9,7 +9,7 @@ import torch
 from pipeline.ascent.scoring import Scorer
 from pipeline.ascent.smoothing import Smoothing
 from pipeline.ascent.treatment import Treatment
-from pipeline.config.build import Parts
+from pipeline.config.parts import Parts
 from pipeline.errors import ArtiphysError, ConfigError
 from pipeline.session.climbed import main_climbs
 from pipeline.session.session import Session

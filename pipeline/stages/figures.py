@@ -14,7 +14,7 @@ from jaxtyping import Float
 from matplotlib.figure import Figure
 from PIL import Image
 
-from pipeline.config.build import WHOLE_LAYER
+from pipeline.config.parts import WHOLE_LAYER
 from pipeline.figures import scaling
 from pipeline.figures.contact_sheet import contact_sheet, png, unit_sheet
 from pipeline.figures.correlations import box_plot, histograms

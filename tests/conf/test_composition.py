@@ -9,7 +9,8 @@ import pytest
 from hydra.utils import get_object
 from omegaconf import OmegaConf
 
-from pipeline.config.build import check_signature, chosen
+from pipeline.config.build import check_signature
+from pipeline.config.parts import chosen
 from pipeline.config.schema import DEFAULT_STAGES
 from pipeline.config.search_path import conf_dir
 from tests.conftest import Compose

@@ -14,8 +14,9 @@ import yaml
 
 import pipeline
 from pipeline.ascent.schedules import value_at
-from pipeline.config.build import build, chosen
+from pipeline.config.build import build
 from pipeline.config.checks import check_values
+from pipeline.config.parts import chosen
 from pipeline.config.schema import Config
 from pipeline.config.search_path import conf_dir
 from pipeline.dream.octaves import Size

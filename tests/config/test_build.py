@@ -3,10 +3,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import torch
 
-from pipeline.config.build import Parts, build, check_signature, code_digest
+from pipeline.ascent.objectives import Seen
+from pipeline.config.build import build, check_signature, code_digest
+from pipeline.config.parts import Parts
 from pipeline.errors import ConfigError
-from tests.conftest import Compose, here
+from tests.conftest import Compose, compose_config, here
 
 SGD = "pipeline.ascent.optimizers.sgd"
 
@@ -77,3 +80,17 @@ def test_own_code_is_told_apart_by_its_file(tmp_path: Path, monkeypatch: pytest.
     (tmp_path / "my_own_init.py").write_text("def mine(): return 2\n")
     assert code_digest({"_target_": "my_own_init.mine"}) != before
     assert code_digest({"_target_": SGD}) is None
+
+
+def test_lists_of_the_command_line_reach_the_functions_as_lists():
+    config = compose_config(
+        "objective=[unit_response,channel_mean]",
+        "objective.unit_response.position=[3,5]",
+        "objective.channel_mean.layer=[conv1,conv2]",
+    )
+    responses = torch.arange(2 * 4 * 8.0).view(1, 2, 4, 8)
+    seen = Seen(responses, torch.tensor([1]), 1, torch.zeros(1, 3, 9, 9))
+    one = build(config.objective["unit_response"], "objective.unit_response")
+    assert one.score(seen).tolist() == [responses[0, 1, 3, 5]]
+    both = build(config.objective["channel_mean"], "objective.channel_mean")
+    assert both.layer_names == ("conv1", "conv2")

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from torch import nn
+from torch import Tensor, nn
 
 from pipeline.errors import NetworkError
 from pipeline.images.batches import Batch
@@ -530,3 +530,25 @@ def test_views_of_maps_do_not_depend_on_how_they_lie_in_memory(kind, filled):
     batch = Batch(torch.arange(2), images, torch.arange(2), {})
     peaks = find_peaks(LayerResponses(graph, [layer]), batch)
     assert torch.allclose(peaks.by_layer["head"][1][0], expected.T)
+
+
+def test_networks_that_other_threads_run_are_not_caught_by_a_trace():
+    running = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Linear(6, 5))
+    expected = running(torch.ones(1, 3, 8, 8))
+    got: list[Tensor] = []
+
+    class Meanwhile(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv = nn.Conv2d(3, 2, 3)
+
+        def forward(self, images):
+            other = threading.Thread(target=lambda: got.append(running(torch.ones(1, 3, 8, 8))))
+            other.start()
+            other.join()
+            return self.conv(images)
+
+    graph = Graph(Meanwhile().eval(), (8, 8))
+    assert len(got) > 0
+    assert all(torch.equal(each, expected) for each in got)
+    assert [node.name for node in graph.traced.graph.nodes] == ["images", "conv", "output"]

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
-from pipeline.config.build import Parts
+from pipeline.config.parts import Parts
 from pipeline.session.climbed import main_climbs
 from pipeline.session.correlated import all_pairs
 from pipeline.session.searched import extremes_result

@@ -23,6 +23,7 @@ from pipeline.images.videos import read_video
 from pipeline.session.dreaming import check_dreams
 from pipeline.session.dreamt import Frame, all_dreams, dream_terms, read_frame
 from pipeline.session.session import Session
+from pipeline.store.layout import Layout
 from pipeline.store.tables import COLUMNS
 from tests.conftest import RunPipeline
 
@@ -331,7 +332,7 @@ def test_octaves_too_small_for_the_network_are_refused(run_pipeline: RunPipeline
 
 
 def test_dreams_that_would_fill_the_disk_are_refused(
-    dreamt: Session, monkeypatch: pytest.MonkeyPatch
+    dreamt: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     from pipeline.session import dreaming
 
@@ -342,4 +343,16 @@ def test_dreams_that_would_fill_the_disk_are_refused(
 
     monkeypatch.setattr(dreaming, "check_disk", full)
     with pytest.raises(StoreError, match="no room for the dreams"):
-        check_dreams(dreamt)
+        check_dreams(replace(dreamt, layout=Layout(tmp_path)))
+
+
+def test_dreams_that_are_all_there_need_no_trial_and_no_room(
+    dreamt: Session, monkeypatch: pytest.MonkeyPatch
+):
+    from pipeline.session import dreaming
+
+    rooms: list[int] = []
+    monkeypatch.setattr(dreaming, "attempt", lambda *_: pytest.fail("tried"))
+    monkeypatch.setattr(dreaming, "check_disk", lambda _, needed, __: rooms.append(needed))
+    check_dreams(dreamt)
+    assert rooms == [0]

@@ -17,8 +17,8 @@ import pipeline
 from pipeline.analysis.similarity import pearson
 from pipeline.ascent.loop import Ascent, ascend
 from pipeline.ascent.scoring import Scorer
-from pipeline.config.build import Parts
 from pipeline.config.combinations import combination_faults, combination_notes
+from pipeline.config.parts import Parts
 from pipeline.config.schema import Config
 from pipeline.config.search_path import conf_dir
 from pipeline.errors import ConfigError

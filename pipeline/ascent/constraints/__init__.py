@@ -1,0 +1,28 @@
+"""Constraints: what every image must fulfill, by a projection between parameters and image.
+
+The projection belongs to the map from parameters to images: it is differentiable, and what is
+climbed are images that fulfill the constraint, so that all compete with the same means. Images are
+in network-input space; sums are float64. A constraint holds up to the rounding of the images.
+Each is a function of its settings that returns a ``Constraint``.
+
+A clipped value gets its gradient only where that leads back inside (see ``clamp_inward``).
+"""
+
+from pipeline.ascent.constraints.balls import ball
+from pipeline.ascent.constraints.bounds import clip, range
+from pipeline.ascent.constraints.constraint import NATURAL, Bound, Circumstances, Constraint, none
+from pipeline.ascent.constraints.moments import contrast, mean, norm
+
+__all__ = [
+    "NATURAL",
+    "Bound",
+    "Circumstances",
+    "Constraint",
+    "ball",
+    "clip",
+    "contrast",
+    "mean",
+    "none",
+    "norm",
+    "range",
+]

@@ -1,0 +1,45 @@
+"""What a transform is, and what all share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Int
+from torch import Tensor
+
+from pipeline.errors import ConfigError
+
+Generators = Sequence[torch.Generator]  # one per sample, on the CPU
+
+
+@dataclass(frozen=True)
+class Transform:
+    """A change of images [batch, 3, height, width], which may change their size.
+
+    Attributes:
+        apply: from images and one source of random numbers per sample to images.
+        random: whether it draws random numbers.
+    """
+
+    apply: Callable[[Tensor, Generators], Tensor]
+    random: bool = True
+
+
+def integers(generators: Generators, *counts: int) -> Int[Tensor, "batch counts"]:
+    """Draw integers for every sample, each from 0 to below its count."""
+    drawn = [
+        [torch.randint(count, (), generator=source) for count in counts] for source in generators
+    ]
+    return torch.tensor(drawn)
+
+
+def check_size(name: str, size: int) -> None:
+    """Check that a side is a positive number of pixels.
+
+    Raises:
+        ConfigError: it is not.
+    """
+    if size < 1:
+        raise ConfigError(f"transform.{name}.size: {size} is not a positive number of pixels")
