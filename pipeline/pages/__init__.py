@@ -1,0 +1,1 @@
+"""Pages: gallery and playground as static files, without torch."""
