@@ -14,7 +14,8 @@ from hydra.core.config_store import ConfigStore
 CHECK = "check"  # says what the other stages would do and cost, and what is wrong with them
 # In the order in which they run.
 STAGES = (
-    CHECK, "train", "top_patches", "ascent", "correlations", "figures", "dream", "collect",
+    CHECK, "train", "top_patches", "ascent", "correlations", "figures", "dream", "export",
+    "collect",
 )  # fmt: skip
 DEFAULT_STAGES = ("top_patches", "ascent", "correlations", "figures")
 PRECISIONS = ("float32", "tf32", "bfloat16")

@@ -106,6 +106,7 @@ class RunPaths:
         self.log = folder / "log"
         self.tables = folder / "tables"
         self.figures = folder / "figures"
+        self.networks = folder / "networks"
         self.weights = folder / "weights"
 
     @property
