@@ -75,6 +75,7 @@ def test_a_word_that_is_no_sub_command_is_told(tmp_path: Path):
     )
 
 
+@pytest.mark.commands
 def test_in_a_multirun_the_other_jobs_go_on(tmp_path: Path):
     done = artiphys(
         "-m",
