@@ -108,10 +108,13 @@ export class Drawing {
     ];
   }
 
-  stroke(from, to) {
+  /** Paint along places, one after the other. */
+  stroke(...places) {
     const { color, diameter } = this.brush();
-    const ends = [from, to].map((place) => snapped(place, diameter));
-    paint(this.values, this.size, ...ends, diameter, inputOfColor(color, this.preprocessing));
+    const ends = places.map((place) => snapped(place, diameter));
+    for (let i = 1; i < ends.length; i++) {
+      paint(this.values, this.size, ends[i - 1], ends[i], diameter, inputOfColor(color, this.preprocessing));
+    }
     this.show();
     this.changed("drawn");
   }
@@ -131,12 +134,10 @@ export class Drawing {
   move(event) {
     this.point(this.place(event));
     if (!this.last || event.pointerId !== this.pointer) return;
-    const parts = event.getCoalescedEvents?.() ?? [];
-    for (const part of parts.length ? parts : [event]) {
-      const next = this.place(part);
-      this.stroke(this.last, next);
-      this.last = next;
-    }
+    const parts = event.getCoalescedEvents?.() ?? []; // the way between two frames
+    const places = (parts.length ? parts : [event]).map((part) => this.place(part));
+    this.stroke(this.last, ...places);
+    this.last = places.at(-1);
   }
 
   key(event) {
@@ -144,7 +145,7 @@ export class Drawing {
     const arrow = ARROWS[event.key];
     if (arrow) {
       const former = this.cursor;
-      this.cursor = this.cursor.map((x, axis) => Math.min(this.size[axis], Math.max(0, x + arrow[axis])));
+      this.cursor = this.cursor.map((x, axis) => Math.min(this.size[axis] - 0.5, Math.max(0.5, x + arrow[axis])));
       if (event.shiftKey) this.strokeByKey(former);
     } else if (event.key === " ") this.strokeByKey(this.cursor);
     else return;

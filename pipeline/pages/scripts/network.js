@@ -23,7 +23,7 @@ export function inMegabytes(bytes) {
 }
 
 async function startRuntime() {
-  if (typeof WebAssembly === "undefined") throw new Error("This browser runs no WebAssembly.");
+  if (typeof WebAssembly === "undefined") throw new Error("it has no WebAssembly");
   const stored = await load("assets/ort.js", "ort");
   // A module given as text can be imported from a page that was opened as a file, too.
   const url = URL.createObjectURL(new Blob([stored.module], { type: "text/javascript" }));
@@ -40,8 +40,15 @@ let queue = Promise.resolve();
 
 /** Return the runtime, which starts once. */
 export function startedRuntime() {
-  started ??= startRuntime();
+  started ??= startRuntime().catch((error) => {
+    started = null;
+    throw new Error(`ONNX Runtime cannot start in this browser: ${inOneLine(error)}.`);
+  });
   return started;
+}
+
+function inOneLine(error) {
+  return String(error?.message ?? error).trim().split("\n")[0];
 }
 
 /** Run one thing after the other: the runtime does not run two networks at once. */
@@ -60,7 +67,10 @@ async function openedSession(layer, kind) {
     const size = inMegabytes(layer.network[`${kind}_bytes`]);
     throw new Error(`The network of layer ${layer.name} is too large for a page (${size}).`);
   }
-  return inTurn(() => runtime.InferenceSession.create(bytesOfBase64(text), { executionProviders: ["wasm"] }));
+  const options = { executionProviders: ["wasm"], logSeverityLevel: 4 };
+  return inTurn(() => runtime.InferenceSession.create(bytesOfBase64(text), options)).catch((error) => {
+    throw new Error(`The network of layer ${layer.name} cannot be opened: ${inOneLine(error)}`);
+  });
 }
 
 /** A layer's network: responses of all its units to one image of the size of their receptive field, and the
@@ -86,7 +96,9 @@ export class Network {
     const session = await this.session(kind);
     const runtime = await startedRuntime();
     const images = new runtime.Tensor("float32", Float32Array.from(values), this.shape);
-    return inTurn(() => session.run({ images, ...more(runtime) }));
+    return inTurn(() => session.run({ images, ...more(runtime) })).catch((error) => {
+      throw new Error(`The network of layer ${this.layer.name} cannot be run: ${inOneLine(error)}`);
+    });
   }
 
   /** Return the responses of all units, Float32Array [units]. */
