@@ -1,4 +1,4 @@
-"""Bundling: the JavaScript modules of a page as one classic script, which works from ``file://`` too.
+"""Bundling: the JavaScript modules of a page as one classic script, which works everywhere.
 
 Browsers do not load modules from ``file://``. So every module becomes a function that returns what
 it exports, in the order in which they need each other.

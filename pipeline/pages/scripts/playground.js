@@ -250,7 +250,7 @@ function showChoice() {
   by("next").disabled = units.indexOf(unit) === units.length - 1;
   fill(by("about"), `${layer.module}, unit ${unit}. `, el("a", { href: `gallery.html${link(site.model, layer.name, unit)}` }, "See it in the gallery"));
   by("response").textContent = "…";
-  document.title = `${layer.name} unit ${unit}: playground`;
+  document.title = `${layer.name} unit ${unit} · Playground`;
   if (!layer.network) tell(withoutNetwork(site, layer));
 }
 

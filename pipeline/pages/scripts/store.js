@@ -15,15 +15,15 @@ globalThis.artiphys = { ...globalThis.artiphys, put: (key, value) => values.set(
  * @returns {Promise<any>} rejected with a readable Error where the file is missing or puts no such key
  */
 export function load(path, key) {
-  const known = loads.get(key);
+  const known = loads.get(path);
   if (known) {
-    loads.delete(key);
-    loads.set(key, known); // asked for last
+    loads.delete(path);
+    loads.set(path, known); // asked for last
     return known;
   }
   const promise = read(path, key);
-  loads.set(key, promise);
-  promise.catch(() => loads.delete(key));
+  loads.set(path, promise);
+  promise.catch(() => loads.delete(path));
   if (loads.size > KEPT) loads.delete(loads.keys().next().value);
   return promise;
 }
