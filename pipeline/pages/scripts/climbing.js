@@ -4,12 +4,12 @@ import { OPTIMIZERS } from "./ascent.js";
 import { drawCurve } from "./bars.js";
 import { nextFrame } from "./frames.js";
 
+const NOT_FINITE = "The response or its gradient is not finite any more; go back to the start and take a smaller step size.";
+
 /** Return what is wrong with a step, or null. */
 export function fault(found, lr) {
   if (!(lr > 0) || !Number.isFinite(lr)) return "The step size must be a number above zero.";
-  if (!Number.isFinite(found.response) || !found.gradient.every(Number.isFinite)) {
-    return "The response or its gradient is no longer finite; go back to the start and take a smaller step size.";
-  }
+  if (!Number.isFinite(found.response) || !found.gradient.every(Number.isFinite)) return NOT_FINITE;
   if (found.gradient.every((value) => value === 0)) return "The gradient is zero everywhere: nothing leads up from this image.";
   return null;
 }
@@ -87,7 +87,8 @@ export class Climbing {
     drawing.put(next.values);
     const response = await this.unit.respond(next.values);
     if (this.start !== start) return;
-    this.responses.push(response);
+    if (!Number.isFinite(response)) this.stop(NOT_FINITE);
+    else this.responses.push(response);
     this.show();
   }
 

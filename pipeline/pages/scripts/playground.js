@@ -28,6 +28,7 @@ const by = (id) => document.getElementById(id);
 
 // What is chosen: the site, a layer of it and its data, a unit, and what runs.
 const chosen = { site: null, layer: null, data: null, unit: null, network: null, times: 0 };
+let followed = null; // the address that was chosen from
 let ready = Promise.resolve();
 
 const brush = () => ({ color: by("color").value, diameter: by("diameter").valueAsNumber });
@@ -164,13 +165,13 @@ function unitsOf(layer) {
 
 /** Choose a unit by the address, so that it can be linked to and gone back from. */
 function go(layer, unit) {
-  const target = link(chosen.site.model, layer, unit);
-  if (location.hash === target) follow();
-  else location.hash = target;
+  location.hash = link(chosen.site.model, layer, unit);
 }
 
 function follow() {
-  ready = choose(parseLink(location.hash)).catch((error) => tell(error.message));
+  if (location.hash === followed) return;
+  followed = location.hash;
+  ready = choose(parseLink(followed)).catch((error) => tell(error.message));
 }
 
 /** Return what a link asks for, {layer, unit}, or the first of what there is, with a sentence on why. */
@@ -315,6 +316,7 @@ function key(event) {
 }
 
 async function running() {
+  if (chosen.site) follow(); // the address may have changed just now
   await ready;
   if (!chosen.network) throw new Error(by("trouble").textContent || "No network is loaded.");
   return chosen.network;
@@ -334,7 +336,8 @@ globalThis.artiphys.playground = {
 async function start() {
   chosen.site = await load(...siteData());
   listen();
-  await choose(parseLink(location.hash));
+  followed = location.hash;
+  await choose(parseLink(followed));
 }
 
 ready = start().catch((error) => tell(error.message));
