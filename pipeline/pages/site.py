@@ -1,13 +1,13 @@
 """Building a site: the pages of one run as static files that open from any folder or host.
 
-    index.html  gallery.html  playground.html
-    assets/style.css  assets/*.js                       look and behavior
-    assets/data/site.js                                 what was run
-    assets/data/<layer>/layer.js                        numbers of all units of a layer
-    assets/data/<layer>/<unit>.js                       images, curves and patches of one unit
-    assets/data/<layer>/thumbnails-<number>.js          one small image of every unit
-    assets/data/<layer>/forward.js, gradient.js         the layer's networks
-    assets/images/<number>.jpg                          preprocessed source images
+index.html  gallery.html  playground.html
+assets/style.css  assets/*.js                       look and behavior
+assets/data/site.js                                 what was run
+assets/data/<layer>/layer.js                        numbers of all units of a layer
+assets/data/<layer>/<unit>.js                       images, curves and patches of one unit
+assets/data/<layer>/thumbnails-<number>.js          one small image of every unit
+assets/data/<layer>/forward.js, gradient.js         the layer's networks
+assets/images/<number>.jpg                          preprocessed source images
 """
 
 from __future__ import annotations
@@ -21,22 +21,25 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import numpy as np
+from jaxtyping import UInt8
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from pipeline.pages.bundle import bundle
 from pipeline.pages.contents import Ascent, Layer, Networks, Site
 from pipeline.pages.data_scripts import data_script, folder_name, plain
 from pipeline.pages.networks import network_scripts, runtime_script
-from pipeline.pages.panels import Panel, ascent_panels, jpeg, patch_panel
+from pipeline.pages.panels import Panel, ascent_panels, jpeg, patch_panel, png
 from pipeline.pages.tables import layer_data, layer_rows, shown_numbers, unit_patches
-from pipeline.pages.thumbnails import Sheet
+from pipeline.pages.thumbnails import Sheet, thumbnail
 from pipeline.store.files import write_bytes
 
 HERE = Path(__file__).parent
-PAGES = ("index.html", "gallery.html", "playground.html")
+PAGES = ("gallery.html", "playground.html", "index.html")
 HEADLINE = "headline.png"
 KEPT_PICTURES = 512  # of 224 pixels: 80 MB
-SCRIPTS = ("theme.js", "index.js", "gallery.js", "playground.js")
+PREVIEWED = 10  # units of a layer on the first page
+SCRIPTS = ("theme.js", "gallery.js", "playground.js")
 
 
 def build_site(site: Site, networks: Mapping[str, Networks | None], folder: Path) -> None:
@@ -57,8 +60,11 @@ def build_site(site: Site, networks: Mapping[str, Networks | None], folder: Path
         for layer in site.layers:
             builder.write_layer(layer)
         builder.write_site()
-    for name, page in _pages(site, networks):
+    for name, page in _pages(site, networks, builder.previews):
         write_bytes(folder / name, page.encode())
+
+
+Small = tuple[Panel, UInt8[np.ndarray, "_ _ 3"]]  # with its thumbnail
 
 
 class _Builder:
@@ -71,6 +77,8 @@ class _Builder:
         self.picture = lru_cache(KEPT_PICTURES)(site.picture)
         self.sizes: dict[int, tuple[int, int]] = {}
         self.faults: dict[int, str] = {}
+        self.previews: dict[str, str] = {}
+        self.patches: dict[int, list[dict[str, Any]]] = {}
 
     def write_pictures(self) -> None:
         """Write the source images of all patches that are shown."""
@@ -88,14 +96,16 @@ class _Builder:
     def write_layer(self, layer: Layer) -> None:
         """Write what there is of a layer: its numbers, units, thumbnails and networks."""
         sheets: dict[str, Sheet] = {}
+        self.patches = unit_patches(layer, self.site)
         ascents_left = dict.fromkeys(layer.units)
         for ascents in layer.read():
             for unit in ascents:
                 ascents_left.pop(unit, None)
             self._write_units(layer, ascents, sheets)
-        self._write_units(layer, {unit: () for unit in ascents_left}, sheets)
+        self._write_units(layer, dict.fromkeys(ascents_left, ()), sheets)
         for number, sheet in enumerate(sheets.values()):
             self._put(layer.name, f"thumbnails-{number}", sheet.data())
+        self._write_preview(layer, sheets)
         described = [sheet.describe() for sheet in sheets.values()]
         folder = self._folder(layer.name)
         _write_data(folder / "layer.js", layer.name, layer_data(layer) | {"thumbnails": described})
@@ -104,17 +114,26 @@ class _Builder:
             for name, script in network_scripts(layer.name, found).items():
                 write_bytes(folder / name, script.encode())
 
+    def _write_preview(self, layer: Layer, sheets: Mapping[str, Sheet]) -> None:
+        """Write some images of a layer for the first page: what ascents added, or top patches."""
+        found = [sheet for sheet in sheets.values() if sheet.panel.kind == "added"]
+        for sheet in (found or [*sheets.values()])[:1]:
+            name = f"layer-{len(self.previews)}.png"
+            write_bytes(self.assets / "images" / name, png(sheet.preview(PREVIEWED)))
+            self.previews[layer.name] = name
+
     def _write_units(
         self, layer: Layer, ascents: Mapping[int, Sequence[Ascent]], sheets: dict[str, Sheet]
     ) -> None:
         written = self.pool.map(lambda unit: self._write_unit(layer, unit, ascents[unit]), ascents)
         for unit, panels in zip(ascents, written, strict=True):
-            for panel in panels:
-                if panel.copy == 0:
-                    sheets.setdefault(panel.name, Sheet(panel)).add(unit, panel)
+            for panel, tile in panels:
+                sheet = sheets.setdefault(panel.name, Sheet(panel))
+                sheet.tiles[unit] = (tile, panel.low, panel.high)
 
-    def _write_unit(self, layer: Layer, unit: int, ascents: Sequence[Ascent]) -> list[Panel]:
-        patches = [self._with_fault(patch) for patch in unit_patches(layer, self.site, unit)]
+    def _write_unit(self, layer: Layer, unit: int, ascents: Sequence[Ascent]) -> list[Small]:
+        """Write one unit and return the thumbnails of the first copies."""
+        patches = [self._with_fault(patch) for patch in self.patches.get(unit, ())]
         panels = [
             panel
             for ascent in ascents
@@ -137,7 +156,7 @@ class _Builder:
             "images": {str(n): {"height": size[0], "width": size[1]} for n, size in sizes.items()},
         }
         self._put(layer.name, str(unit), data)
-        return panels
+        return [(panel, thumbnail(panel.pixels)) for panel in panels if panel.copy == 0]
 
     def _with_fault(self, patch: dict[str, Any]) -> dict[str, Any]:
         """Return a patch that says so if its image cannot be read any more."""
@@ -206,7 +225,10 @@ def _network_data(found: Networks | None) -> dict[str, Any] | None:
     }
 
 
-def _pages(site: Site, networks: Mapping[str, Networks | None]) -> Iterator[tuple[str, str]]:
+def _pages(
+    site: Site, networks: Mapping[str, Networks | None], previews: Mapping[str, str]
+) -> Iterator[tuple[str, str]]:
+    """Yield the pages; the first one last."""
     environment = Environment(
         loader=FileSystemLoader(HERE / "templates"),
         autoescape=True,
@@ -228,7 +250,8 @@ def _pages(site: Site, networks: Mapping[str, Networks | None]) -> Iterator[tupl
                 inits=site.inits,
                 copies=site.copies,
                 headline=None if site.headline is None else f"assets/images/{HEADLINE}",
-                has_networks=any(networks.values()),
+                previews=previews,
+                networks=networks,
             ),
         )
 
@@ -236,5 +259,5 @@ def _pages(site: Site, networks: Mapping[str, Networks | None]) -> Iterator[tupl
 def number_text(value: float | None) -> str:
     """Return a number for a table: two decimals, three where it is near zero."""
     if value is None or value != value:
-        return "–"
+        return "none"
     return f"{value:.2f}" if abs(value) >= 0.1 else f"{value:.3f}"

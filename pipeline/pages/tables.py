@@ -28,22 +28,20 @@ def layer_data(layer: Layer) -> dict[str, Any]:
     )
 
 
-def unit_patches(layer: Layer, site: Site, unit: int) -> list[dict[str, Any]]:
-    """Return the patches of a unit, top ones first, by rank."""
-    rows = layer.top_patches[layer.top_patches["unit"] == unit]
-    rows = rows.sort_values(["sign", "rank"], ascending=[False, True])
-    return [
-        plain(
-            {
-                **{name: row[name] for name in ("sign", "rank", "response", "row", "column")},
-                "box": [row[side] for side in ("top", "left", "bottom", "right")],
-                "inside": row["inside"],
-                "image": row["image"],
-                "number": site.numbers[row["image"]],
-            }
-        )
-        for row in rows.to_dict("records")
-    ]
+def unit_patches(layer: Layer, site: Site) -> dict[int, list[dict[str, Any]]]:
+    """Return the patches of every unit that has any, top ones first, by rank."""
+    rows = layer.top_patches.sort_values(by=["unit", "sign", "rank"], ascending=[True, False, True])
+    found: dict[int, list[dict[str, Any]]] = {}
+    for row in plain(rows.to_dict("records")):
+        patch = {
+            **{name: row[name] for name in ("sign", "rank", "response", "row", "column")},
+            "box": [row[side] for side in ("top", "left", "bottom", "right")],
+            "inside": row["inside"],
+            "image": row["image"],
+            "number": site.numbers[row["image"]],
+        }
+        found.setdefault(row["unit"], []).append(patch)
+    return found
 
 
 def shown_numbers(site: Site) -> list[int]:
@@ -78,19 +76,20 @@ def _by_init(layer: Layer) -> list[tuple[str, pd.DataFrame]]:
 
 
 def _extreme(table: pd.DataFrame, units: Sequence[int], sign: int) -> list[float | None]:
-    rows = table[(table["sign"] == sign) & (table["rank"] == 0)]
-    return _in_order(rows.set_index("unit")["response"], units)
+    rows = table.loc[(table["sign"] == sign) & (table["rank"] == 0)]
+    return _in_order(rows.set_index("unit"), "response", units)
 
 
 def _mean(rows: pd.DataFrame, units: Sequence[int], column: str) -> list[float | None]:
     """Return the mean over the copies of each unit."""
-    return _in_order(rows.groupby("unit")[column].mean(), units)
+    means = cast("pd.DataFrame", rows[["unit", column]].groupby("unit").mean())
+    return _in_order(means, column, units)
 
 
 def _statuses(rows: pd.DataFrame, units: Sequence[int]) -> list[str | None]:
     """Return the status of each unit: the first of its copies that is not ok."""
     ordered = rows.assign(ok=rows["status"] == "ok").sort_values("ok", kind="stable")
-    return _in_order(ordered.drop_duplicates("unit").set_index("unit")["status"], units)
+    return _in_order(ordered.drop_duplicates("unit").set_index("unit"), "status", units)
 
 
 def _pairs(layer: Layer) -> list[dict[str, Any]]:
@@ -105,16 +104,15 @@ def _pairs(layer: Layer) -> list[dict[str, Any]]:
                 "a": first,
                 "b": second,
                 "copy": copy,
-                "r": _in_order(by_unit["r"], layer.units),
-                "null_r": _in_order(by_unit["null_r"], layer.units),
-                "status": _in_order(by_unit["status"], layer.units),
+                "r": _in_order(by_unit, "r", layer.units),
+                "null_r": _in_order(by_unit, "null_r", layer.units),
+                "status": _in_order(by_unit, "status", layer.units),
                 "summary": summary.drop(["model", "layer"]).to_dict(),
             }
         )
     return found
 
 
-def _in_order(values: pd.Series, units: Sequence[int]) -> list[Any]:
-    found = values.reindex(list(units)).astype(object)
-    return found.where(found.notna(), None).tolist()
-
+def _in_order(by_unit: pd.DataFrame, column: str, units: Sequence[int]) -> list[Any]:
+    found = by_unit.reindex(list(units))[column].astype(object)
+    return [None if pd.isna(value) else value for value in found]

@@ -30,9 +30,11 @@ class Sheet:
         default_factory=dict[int, tuple[UInt8[np.ndarray, "height width 3"], float, float]]
     )
 
-    def add(self, unit: int, panel: Panel) -> None:
-        """Add the thumbnail of a unit."""
-        self.tiles[unit] = (thumbnail(panel.pixels), panel.low, panel.high)
+    def preview(self, wanted: int) -> UInt8[np.ndarray, "height width 3"]:
+        """Return some of the thumbnails, evenly spread over the units, side by side."""
+        tiles = [tile for tile, _, _ in self.tiles.values()]
+        some = min(wanted, len(tiles))
+        return np.concatenate([tiles[n * len(tiles) // some] for n in range(some)], axis=1)
 
     def describe(self) -> dict[str, Any]:
         """Return what the sheet shows, as plain data."""

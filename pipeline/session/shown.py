@@ -98,7 +98,7 @@ def _layer(session: Session, layer: Layer, pairs: Sequence[Pair]) -> ShownLayer:
         searched=searched,
         climbed={init: init in found for init in climbs},
         correlated=bool(own) and len(correlated) == len(own),
-        top_patches=patches[patches["rank"] < parts.config.pages.ranks],
+        top_patches=patches.loc[patches["rank"] < parts.config.pages.ranks],
         ascents=ascents(session, list(found.values())),
         correlations=correlations(session, correlated),
         correlation_summary=correlation_summary(session, correlated),

@@ -1,15 +1,7 @@
-// Bars of responses, from zero, each with its natural range behind it; and the curve of responses over steps.
+// Bars of responses, from zero, each with its natural range behind it.
 
-import { el, fill, svg } from "./dom.js";
-
-/** Return a response as it is written. */
-export function written(value) {
-  if (value === null || value === undefined) return "none";
-  if (!Number.isFinite(value)) return "not finite";
-  const size = Math.abs(value);
-  if (size >= 1000) return value.toPrecision(4);
-  return value.toFixed(size === 0 || size >= 0.1 ? 2 : 4).replace(/^-(?=[0.]+$)/, "");
-}
+import { el } from "./dom.js";
+import { numberText } from "./words.js";
 
 /** Return the places, in percent of a range, between which a bar from zero to a value lies. */
 export function span([from, to], [low, high]) {
@@ -65,7 +57,7 @@ export class Bars {
 function set(parts, row, range) {
   parts.row = row;
   if (parts.label.textContent !== row.label) parts.label.textContent = row.label;
-  parts.value.textContent = written(row.value);
+  parts.value.textContent = numberText(row.value);
   parts.holder.classList.toggle("current", Boolean(row.current));
   const known = Number.isFinite(row.value);
   stretch(parts.filled, known ? span([0, row.value], range) : null);
@@ -78,32 +70,4 @@ function stretch(element, ends) {
   if (ends === null) return;
   element.style.left = `${ends[0]}%`;
   element.style.width = `${ends[1] - ends[0]}%`;
-}
-
-const [WIDTH, HEIGHT, LEFT, BELOW, ABOVE] = [300, 120, 44, 20, 8];
-
-/** Draw responses over steps in an <svg viewBox="0 0 300 120">, with a line at the response to the top patch. */
-export function drawCurve(element, responses, top = null) {
-  element.toggleAttribute("hidden", responses.length < 2);
-  if (responses.length < 2) return;
-  const [low, high] = rangeOf([...responses, top]);
-  const last = responses.length - 1;
-  const x = (step) => LEFT + ((WIDTH - LEFT - 4) * step) / last;
-  const y = (value) => ABOVE + ((HEIGHT - BELOW - ABOVE) * (high - value)) / (high - low);
-  const points = responses.map((value, step) => `${x(step).toFixed(1)},${y(value).toFixed(1)}`).join(" ");
-  const level = (value, kind) => svg("line", { x1: LEFT, x2: WIDTH - 4, y1: y(value), y2: y(value), class: kind });
-  const text = (content, at, anchor) => svg("text", { ...at, "text-anchor": anchor }, content);
-  fill(
-    element,
-    level(0, "axis"),
-    Number.isFinite(top) && level(top, "top-patch"),
-    svg("polyline", { points, class: "line" }),
-    text(written(high), { x: LEFT - 4, y: ABOVE + 4 }, "end"),
-    text(written(low), { x: LEFT - 4, y: HEIGHT - BELOW + 3 }, "end"),
-    text("0", { x: LEFT, y: HEIGHT - 5 }, "middle"),
-    text(`${last} ${last === 1 ? "step" : "steps"}`, { x: WIDTH - 4, y: HEIGHT - 5 }, "end"),
-    Number.isFinite(top) && text("top patch", { x: WIDTH - 6, y: y(top) + (y(top) < 20 ? 11 : -3) }, "end"),
-  );
-  const ends = `from ${written(responses[0])} to ${written(responses.at(-1))} in ${last} steps`;
-  element.setAttribute("aria-label", `Response over steps: ${ends}`);
 }

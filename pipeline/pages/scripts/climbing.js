@@ -1,8 +1,10 @@
 // The ascent that one watches: steps from what is on the canvas, and the curve of responses.
 
 import { OPTIMIZERS } from "./ascent.js";
-import { drawCurve } from "./bars.js";
+import { fill } from "./dom.js";
 import { nextFrame } from "./frames.js";
+import { curvePlot } from "./plots.js";
+import { numberText } from "./words.js";
 
 const NOT_FINITE = "The response or its gradient is not finite any more; go back to the start and take a smaller step size.";
 
@@ -12,6 +14,15 @@ export function fault(found, lr) {
   if (!Number.isFinite(found.response) || !found.gradient.every(Number.isFinite)) return NOT_FINITE;
   if (found.gradient.every((value) => value === 0)) return "The gradient is zero everywhere: nothing leads up from this image.";
   return null;
+}
+
+/** Return a plot of responses over steps, with a dashed line at the response to the top patch, if there is one. */
+export function plotted(responses, top, width) {
+  const steps = responses.length - 1;
+  const from = `from ${numberText(responses[0])} to ${numberText(responses[steps])}`;
+  const curves = [{ series: 0, copy: 0, responses }];
+  if (top !== null) curves.push({ series: 2, copy: 1, responses: responses.map(() => top) });
+  return curvePlot(curves, width, `Response over ${steps} steps, ${from}`);
 }
 
 /** Ascent of one unit. */
@@ -109,6 +120,7 @@ export class Climbing {
     const taken = Math.max(0, this.responses.length - 1);
     steps.textContent = taken === 1 ? "1 step" : `${taken} steps`;
     reset.disabled = this.start === null;
-    drawCurve(curve, this.responses, this.unit.top());
+    curve.hidden = taken === 0;
+    if (taken) fill(curve, plotted(this.responses, this.unit.top(), curve.clientWidth || 300));
   }
 }
