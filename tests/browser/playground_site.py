@@ -17,6 +17,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from pipeline.pages.contents import Ascent, Layer, Networks, Picture, Preprocessing, Site
 from pipeline.pages.site import build_site
+from pipeline.session.shown import CHOICES
 
 SIZE = (5, 4)
 UNITS = 12
@@ -25,8 +26,8 @@ PREPROCESSING = Preprocessing(None, 8, "bilinear", (0.5, 0.25, 0.0), (0.5, 0.25,
 COLOR, COLOR_IN_INPUT = "#336699", (-0.6, 0.6, 0.6)  # bytes 51, 102, 153
 
 FACTS = (
-    *("title", "name", "run", "version", "model", "seed", "precision", "created", "objective"),
-    *("optimizer", "steps", "parameterization", "constraint"),
+    *("title", "name", "run", "version", "model", "weights", "images", "seed", "precision"),
+    *("created", "steps", *CHOICES),
 )
 rng = np.random.default_rng(0)
 WEIGHTS = rng.normal(size=(UNITS, 3, *SIZE)).astype(np.float32)

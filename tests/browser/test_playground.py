@@ -49,8 +49,8 @@ def values(page: Page) -> np.ndarray:
 
 
 def written(value: float) -> str:
-    """Return a number as pages show it: three digits."""
-    return f"{float(f'{value:.3g}'):g}".replace("-", "\N{MINUS SIGN}")
+    """Return a response as the page shows it: two decimals, three near zero."""
+    return f"{value:.{3 if abs(value) < 0.0995 else 2}f}".replace("-", "\N{MINUS SIGN}")
 
 
 def expect_response(page: Page, response: float) -> None:
@@ -253,8 +253,14 @@ def test_a_drawing_starts_from_what_was_climbed_beyond_the_screen(opened: Page) 
 def test_results_of_the_run_stand_beside_the_response(opened: Page) -> None:
     rows = opened.locator("#compared li").all_text_contents()
     climbed = hand.response(hand.black() + hand.ADDED[3], 3)
-    assert rows[1:] == ["top patch5", f"climbed from black{written(climbed)}", f"bottom patch{written(-5)}"]
-    expect(opened.locator("#natural")).to_contain_text(f"from {written(-5)} (bottom patch) to 5 (top")
+    assert rows[1:] == [
+        "top patch5",
+        f"climbed from black{written(climbed)}",
+        f"bottom patch{written(-5)}",
+    ]
+    expect(opened.locator("#natural")).to_contain_text(
+        f"from {written(-5)} (bottom patch) to {written(5)} (top"
+    )
 
 
 def test_the_ten_most_driven_units_are_shown_and_chosen(opened: Page) -> None:

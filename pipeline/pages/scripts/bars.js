@@ -1,7 +1,13 @@
 // Bars of responses, from zero, each with its natural range behind it.
 
 import { el } from "./dom.js";
-import { numberText } from "./words.js";
+
+/** Return a response as it is shown while it changes: as many digits for all of a size. */
+export function responseText(value) {
+  if (value === null || !Number.isFinite(value)) return "none";
+  const text = value.toFixed(Math.abs(value) < 0.0995 ? 3 : 2);
+  return Number(text) === 0 ? text.replace("-", "") : text.replace("-", "\u2212");
+}
 
 /** Return the places, in percent of a range, between which a bar from zero to a value lies. */
 export function span([from, to], [low, high]) {
@@ -57,7 +63,7 @@ export class Bars {
 function set(parts, row, range) {
   parts.row = row;
   if (parts.label.textContent !== row.label) parts.label.textContent = row.label;
-  parts.value.textContent = numberText(row.value);
+  parts.value.textContent = responseText(row.value);
   parts.holder.classList.toggle("current", Boolean(row.current));
   const known = Number.isFinite(row.value);
   stretch(parts.filled, known ? span([0, row.value], range) : null);

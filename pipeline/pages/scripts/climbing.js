@@ -1,10 +1,10 @@
 // The ascent that one watches: steps from what is on the canvas, and the curve of responses.
 
 import { OPTIMIZERS } from "./ascent.js";
+import { responseText } from "./bars.js";
 import { fill } from "./dom.js";
 import { nextFrame } from "./frames.js";
 import { curvePlot } from "./plots.js";
-import { numberText } from "./words.js";
 
 const NOT_FINITE = "The response or its gradient is not finite any more; go back to the start and take a smaller step size.";
 
@@ -19,7 +19,7 @@ export function fault(found, lr) {
 /** Return a plot of responses over steps, with a dashed line at the response to the top patch, if there is one. */
 export function plotted(responses, top, width) {
   const steps = responses.length - 1;
-  const from = `from ${numberText(responses[0])} to ${numberText(responses[steps])}`;
+  const from = `from ${responseText(responses[0])} to ${responseText(responses[steps])}`;
   const curves = [{ series: 0, copy: 0, responses }];
   if (top !== null) curves.push({ series: 2, copy: 1, responses: responses.map(() => top) });
   return curvePlot(curves, width, `Response over ${steps} steps, ${from}`);

@@ -8,7 +8,7 @@
 //   values() -> Float32Array                                 a copy of what is on the canvas
 
 import { climb } from "./ascent.js";
-import { Bars } from "./bars.js";
+import { Bars, responseText } from "./bars.js";
 import { Climbing } from "./climbing.js";
 import { el, fill } from "./dom.js";
 import { Drawing } from "./drawing.js";
@@ -20,7 +20,7 @@ import { inputOf, midBytes } from "./preprocessing.js";
 import { Spikes, clickRate } from "./sound.js";
 import { startsOf } from "./starts.js";
 import { load } from "./store.js";
-import { numberText, unitName } from "./words.js";
+import { unitName } from "./words.js";
 
 const MOST_DRIVEN = 10;
 const SHOWN_STARTS = { black: 0, white: 1 };
@@ -89,8 +89,8 @@ async function respond(values) {
 function showResponses(responses) {
   const response = responses[chosen.unit];
   const { top, bottom, finals } = known(chosen.unit);
-  by("response").textContent = numberText(response);
-  speak(`Response ${numberText(response)}`);
+  by("response").textContent = responseText(response);
+  speak(`Response ${responseText(response)}`);
   spikes.rate = clickRate(response, top);
   const range = rangeOfUnit({ top, bottom });
   const others = [["top patch", top], ...finals.map(([init, value]) => [`climbed from ${init}`, value]), ["bottom patch", bottom]];
@@ -267,7 +267,7 @@ function showKnown() {
   const { top, bottom } = known(chosen.unit);
   const both = top !== null && bottom !== null;
   by("natural").textContent = both
-    ? `Shaded: what the run's images can do, from ${numberText(bottom)} (bottom patch) to ${numberText(top)} (top patch).`
+    ? `Shaded: what the run's images can do, from ${responseText(bottom)} (bottom patch) to ${responseText(top)} (top patch).`
     : "The run has no top and bottom patch of this unit, so no natural range is marked.";
   const climbable = Boolean(chosen.layer.network?.gradient_bytes);
   for (const id of ["run", "step"]) by(id).disabled = !climbable;
