@@ -33,6 +33,8 @@ def value_faults(config: Config) -> Iterator[str]:
     yield from _stage_faults(config.stages)
     yield from _search_faults(config.search)
     yield from _figure_faults(config.figures)
+    if config.pages.ranks < 1:
+        yield f"pages.ranks: {config.pages.ranks} is not positive; use 1 or more"
     yield from _name_faults(config)
     root = config.images.get("root")
     if root is not None and not Path(str(root)).expanduser().is_dir():

@@ -15,9 +15,9 @@ CHECK = "check"  # says what the other stages would do and cost, and what is wro
 # In the order in which they run.
 STAGES = (
     CHECK, "train", "top_patches", "ascent", "correlations", "figures", "dream", "export",
-    "collect",
+    "pages", "collect",
 )  # fmt: skip
-DEFAULT_STAGES = ("top_patches", "ascent", "correlations", "figures")
+DEFAULT_STAGES = ("top_patches", "ascent", "correlations", "figures", "pages")
 PRECISIONS = ("float32", "tf32", "bfloat16")
 
 
@@ -111,6 +111,17 @@ class FiguresConfig:
 
 
 @dataclass
+class PagesConfig:
+    """What the pages show.
+
+    Attributes:
+        ranks: patches shown per unit and sign, at most; their source images go with the pages.
+    """
+
+    ranks: int = 8
+
+
+@dataclass
 class TrainingConfig:
     """How the embedded network is trained.
 
@@ -165,6 +176,7 @@ class Config:
     ascent: AscentConfig = field(default_factory=AscentConfig)
     dream: DreamConfig = field(default_factory=DreamConfig)
     figures: FiguresConfig = field(default_factory=FiguresConfig)
+    pages: PagesConfig = field(default_factory=PagesConfig)
     training: TrainingConfig = field(default_factory=TrainingConfig)
     collect: CollectConfig = field(default_factory=CollectConfig)
 

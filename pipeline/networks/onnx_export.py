@@ -13,7 +13,6 @@ import warnings
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
 from copy import deepcopy
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -28,6 +27,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from pipeline.errors import NetworkError
 from pipeline.networks.onnx_backward import BACKWARD
+from pipeline.networks.onnx_network import OnnxNetwork
 from pipeline.networks.unit_networks import LayerNetwork
 
 INPUTS = ("images", "unit")
@@ -35,28 +35,6 @@ OUTPUTS = ("responses", "response", "gradient")
 TOLERANCE = 1e-4  # relative to the largest magnitude
 ROUNDING = 10.0  # times what float32 deviates from float64: as much may rounding explain
 PROBES = 5  # random images on which what was written is compared with PyTorch
-
-
-@dataclass(frozen=True)
-class OnnxNetwork:
-    """A layer's network as two ONNX files.
-
-    Attributes:
-        forward: from ``images`` float32 [1, 3, height, width], in network-input space, to
-            ``responses`` float32 [1, units].
-        gradient: from ``images`` and ``unit`` int64 [1] to ``responses``, ``response`` [1] of that
-            unit, and its ``gradient`` [1, 3, height, width].
-        units: how many the layer has.
-        size: height and width of the images.
-        deviations: from PyTorch of ``responses`` and ``gradient``: on each of some random images
-            the largest, relative to the largest magnitude, and of these the median.
-    """
-
-    forward: bytes
-    gradient: bytes
-    units: int
-    size: tuple[int, int]
-    deviations: dict[str, float]
 
 
 class ResponseAndGradient(nn.Module):

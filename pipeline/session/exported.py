@@ -8,26 +8,37 @@ from typing import Any
 import numpy as np
 
 from pipeline.networks.layers import Layer
-from pipeline.networks.onnx_export import OnnxNetwork
+from pipeline.networks.onnx_network import OnnxNetwork
 from pipeline.session.searched import own_code
 from pipeline.session.session import Session
-from pipeline.store.results import Result
+from pipeline.store.results import Result, find_result
 
 FILES = ("forward", "gradient")
+ITEMS = ("network",)
 VERSION = 1  # raised whenever networks are written in another way
 
 
 def onnx_result(session: Session, layer: Layer) -> Result:
     """Return the place of one layer's network."""
+    return session.result("export", layer.name, layer.name, _settings(session, layer), ITEMS)
+
+
+def exported_network(session: Session, layer: Layer) -> OnnxNetwork | None:
+    """Return a layer's network if the store holds it, which a run need not ask for."""
+    place = ("export", session.parts.network.identity, layer.name)
+    found = find_result(session.layout, place, _settings(session, layer), ITEMS)
+    return None if found.missing() else read_network(onnx_result(session, layer))
+
+
+def _settings(session: Session, layer: Layer) -> dict[str, Any]:
     plan = session.parts.canvas(layer)
-    settings = {
+    return {
         "weights": session.parts.network.digest,
         "layer": layer.module,
         "canvas": [*plan.size, *plan.position, *plan.box],
         "version": VERSION,
         **own_code(session),
     }
-    return session.result("export", layer.name, layer.name, settings, ["network"])
 
 
 def write_network(result: Result, network: OnnxNetwork) -> None:
