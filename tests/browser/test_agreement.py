@@ -83,8 +83,8 @@ def unpacked(text: object) -> Float[np.ndarray, " values"]:
 def inputs_of(session: Session, layer: Layer, page: Page, unit: int) -> dict[str, Tensor]:
     """Five images of the unit's own size, in network-input space."""
     height, width = session.parts.image_size(layer)
-    photograph = torch.from_numpy(chosen_picture("test", None)[0].copy()).float()[None] / 255
-    photograph = cover(photograph, (height, width))
+    picture, _ = chosen_picture("test", None)
+    photograph = cover(picture, (height, width))
     page.fill("#diameter", "3")
     box = page.locator("#canvas").bounding_box()
     assert box is not None
@@ -98,7 +98,7 @@ def inputs_of(session: Session, layer: Layer, page: Page, unit: int) -> dict[str
     return {
         "zeros": torch.zeros(3, height, width),
         "drawing": torch.from_numpy(drawing.copy()).view(3, height, width),
-        "photograph": session.parts.network.preprocessing.normalize(photograph)[0],
+        "photograph": session.parts.network.preprocessing.normalize(photograph / 255),
         "top patch": read_patches(session, layer, [unit], 0, 1)[0],
         "ascended": torch.from_numpy(found.image[found.of(unit)[0]]),
     }
@@ -128,7 +128,7 @@ def test_responses_and_a_gradient_agree(opened: Page, session: Session, layer: L
       return [packed(found.gradient), found.response];
     """
     gradient, at = ask(opened, body, packed(top), 7)  # type: ignore[misc]
-    assert at == pytest.approx(float(response), rel=1e-4)
+    assert at == pytest.approx(response.item(), rel=1e-4)
     wanted = top.grad.flatten().numpy()
     assert np.abs(unpacked(gradient) - wanted).max() < 1e-4 * np.abs(wanted).max()
 
@@ -152,4 +152,4 @@ def _climbed(network: UnitNetwork, start: Tensor, unit: int) -> float:
     for _ in range(50):
         (gradient,) = torch.autograd.grad(network(image, torch.tensor([unit])).sum(), image)
         image = (image + 0.1 * gradient).detach().requires_grad_()
-    return float(network(image, torch.tensor([unit])))
+    return network(image, torch.tensor([unit])).item()
