@@ -106,7 +106,7 @@ def to_bytes(x: Float[np.ndarray, "*_"], low: float, high: float) -> UInt8[np.nd
     return np.rint((x - low) * scale).clip(0, 255).astype(np.uint8)
 
 
-def png(pixels: UInt8[np.ndarray, "height width 3"]) -> bytes:
+def png(pixels: UInt8[np.ndarray, "height width channels"]) -> bytes:
     """Return a PNG; light compression, for what an ascent leaves hardly compresses."""
     return _encoded(pixels, "PNG", compress_level=2)
 
@@ -116,7 +116,9 @@ def jpeg(pixels: UInt8[np.ndarray, "height width 3"], quality: int = 90) -> byte
     return _encoded(pixels, "JPEG", quality=quality, subsampling=0)
 
 
-def _encoded(pixels: UInt8[np.ndarray, "height width 3"], kind: str, **options: Any) -> bytes:
+def _encoded(
+    pixels: UInt8[np.ndarray, "height width channels"], kind: str, **options: Any
+) -> bytes:
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, kind, **options)
     return buffer.getvalue()

@@ -30,11 +30,18 @@ class Sheet:
         default_factory=dict[int, tuple[UInt8[np.ndarray, "height width 3"], float, float]]
     )
 
-    def preview(self, wanted: int) -> UInt8[np.ndarray, "height width 3"]:
-        """Return some of the thumbnails, evenly spread over the units, side by side."""
+    def preview(self, wanted: int) -> UInt8[np.ndarray, "height width 4"]:
+        """Return some of the thumbnails, evenly spread over the units, with gaps (alpha 0)."""
         tiles = [tile for tile, _, _ in self.tiles.values()]
         some = min(wanted, len(tiles))
-        return np.concatenate([tiles[n * len(tiles) // some] for n in range(some)], axis=1)
+        chosen = np.stack([tiles[n * len(tiles) // some] for n in range(some)])
+        opaque = np.pad(chosen, ((0, 0), (0, 0), (0, 0), (0, 1)), constant_values=255)
+        gap = max(1, chosen.shape[2] // 12)
+        strip = np.pad(opaque, ((0, 0), (0, 0), (0, gap), (0, 0))).swapaxes(0, 1)
+        # As if there were as many as wanted, so that all layers are shown at one size.
+        missing = (wanted - some) * (chosen.shape[2] + gap)
+        row = strip.reshape(strip.shape[0], -1, 4)
+        return np.pad(row, ((0, 0), (0, missing), (0, 0)))
 
     def describe(self) -> dict[str, Any]:
         """Return what the sheet shows, as plain data."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -52,8 +53,9 @@ def _facts(session: Session) -> dict[str, Any]:
         "run": session.paths.name,
         "version": version("artiphys"),
         "model": model,
-        "weights": parts.network.weights,
-        "images": f"{len(session.images)} of {session.images.settings['kind']}",
+        # A path would tell readers of published pages about the machine.
+        "weights": Path(parts.network.weights).name,
+        "images": f"{len(session.images)} images ({session.images.settings['kind']})",
         "seed": config.seed,
         "precision": config.precision,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -73,7 +75,7 @@ def _preprocessing(session: Session) -> Preprocessing:
     return Preprocessing(**(settings or session.parts.network.preprocessing.settings()))
 
 
-def _headline(session: Session) -> Any:
+def _headline(session: Session) -> Path | None:
     drawn = sorted(session.paths.figures.glob("correlations_*.png"))
     return drawn[0] if drawn else None
 

@@ -254,7 +254,7 @@ def test_results_of_the_run_stand_beside_the_response(opened: Page) -> None:
     rows = opened.locator("#compared li").all_text_contents()
     climbed = hand.response(hand.black() + hand.ADDED[3], 3)
     assert rows[1:] == [
-        "top patch5",
+        f"top patch{written(5)}",
         f"climbed from black{written(climbed)}",
         f"bottom patch{written(-5)}",
     ]

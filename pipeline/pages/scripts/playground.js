@@ -17,12 +17,11 @@ import { Network, inMegabytes } from "./network.js";
 import { layerData, link, parseLink, siteData, unitData } from "./paths.js";
 import { Photo } from "./photo.js";
 import { inputOf, midBytes } from "./preprocessing.js";
+import { comparedRows, drivenRows, known } from "./readings.js";
 import { Spikes, clickRate } from "./sound.js";
 import { startsOf } from "./starts.js";
 import { load } from "./store.js";
-import { unitName } from "./words.js";
 
-const MOST_DRIVEN = 10;
 const SHOWN_STARTS = { black: 0, white: 1 };
 
 const by = (id) => document.getElementById(id);
@@ -54,7 +53,7 @@ const refresh = latest(async () => {
 const climbing = new Climbing(
   Object.fromEntries(["optimizer", "lr", "run", "step", "reset", "steps", "curve"].map((id) => [id, by(id)])),
   drawing,
-  { respond, gradient: (values) => chosen.network.gradient(values, chosen.unit), top: () => known(chosen.unit).top },
+  { respond, gradient: (values) => chosen.network.gradient(values, chosen.unit), top: () => topOf(chosen.unit) },
   tell,
 );
 
@@ -66,18 +65,6 @@ function tell(text) {
 
 // Responses.
 
-/** Return what the run knows of a unit: {top, bottom, finals: [[init, response]]}, null where there is nothing. */
-function known(unit) {
-  const index = chosen.data?.units.indexOf(unit) ?? -1;
-  const at = (column) => (index < 0 ? null : (column?.[index] ?? null));
-  const finals = Object.entries(chosen.data?.final ?? {}).map(([init, column]) => [init, at(column)]);
-  return { top: at(chosen.data?.top_response), bottom: at(chosen.data?.bottom_response), finals };
-}
-
-function rangeOfUnit({ top, bottom }) {
-  return top === null || bottom === null ? null : [bottom, top];
-}
-
 /** Return the unit's response to values, after showing the responses of the layer. */
 async function respond(values) {
   const { times, network, unit } = chosen;
@@ -88,29 +75,16 @@ async function respond(values) {
 
 function showResponses(responses) {
   const response = responses[chosen.unit];
-  const { top, bottom, finals } = known(chosen.unit);
   by("response").textContent = responseText(response);
   speak(`Response ${responseText(response)}`);
-  spikes.rate = clickRate(response, top);
-  const range = rangeOfUnit({ top, bottom });
-  const others = [["top patch", top], ...finals.map(([init, value]) => [`climbed from ${init}`, value]), ["bottom patch", bottom]];
-  compared.show([
-    { label: "this image", value: response, range, current: true },
-    ...others.filter(([, value]) => value !== null).map(([label, value]) => ({ label, value, range })),
-  ]);
-  driven.show(mostDriven(responses));
+  spikes.rate = clickRate(response, topOf(chosen.unit));
+  compared.show(comparedRows(chosen.data, chosen.unit, response));
+  driven.show(drivenRows(chosen.data, chosen.unit, responses));
   showOutside();
 }
 
-function mostDriven(responses) {
-  const order = Array.from(responses.keys()).sort((a, b) => responses[b] - responses[a]);
-  return order.slice(0, MOST_DRIVEN).map((unit) => ({
-    unit,
-    label: unitName(unit),
-    value: responses[unit],
-    range: rangeOfUnit(known(unit)),
-    current: unit === chosen.unit,
-  }));
+function topOf(unit) {
+  return known(chosen.data, unit).top;
 }
 
 function showOutside() {
@@ -264,7 +238,7 @@ function withoutNetwork(site, layer) {
 }
 
 function showKnown() {
-  const { top, bottom } = known(chosen.unit);
+  const { top, bottom } = known(chosen.data, chosen.unit);
   const both = top !== null && bottom !== null;
   by("natural").textContent = both
     ? `Shaded: what the run's images can do, from ${responseText(bottom)} (bottom patch) to ${responseText(top)} (top patch).`

@@ -123,7 +123,7 @@ function correlations(rows, at) {
   if (rows.pairs.length === 0) return words("No correlations: there is nothing to compare, or the stage has not run.");
   return el("ul", { class: "plain" }, rows.pairs.map((pair) => {
     const r = pair.r[at];
-    const between = pair.a === pair.b ? `copy ${pair.copy} from ${pair.a} and the next` : pairName(pair);
+    const between = pairName(pair);
     const said = r === null ? statusText(pair.status[at]) : null;
     return el("li", {}, el("strong", {}, `r = ${correlationText(r)}`), ` between ${between}`,
       `; with another unit ${correlationText(pair.null_r[at])} (null)`,
@@ -133,6 +133,7 @@ function correlations(rows, at) {
 }
 
 function pairName(pair) {
+  if (pair.a === pair.b) return `copy ${pair.copy} from ${pair.a} and the next`;
   return `${pair.a} and ${pair.b}${pair.copy ? `, copy ${pair.copy}` : ""}`;
 }
 

@@ -30,17 +30,12 @@ export function statusText(status) {
   return STATUSES[status] ?? `has the status ${status.replaceAll("_", " ")}`;
 }
 
-/** Return where a value lies among others: "5th highest of 192". */
+/** Return where a value lies among those of all units: "4 of 191 others are higher". */
 export function placeText(value, values) {
   const known = values.filter((other) => other !== null);
   const above = known.filter((other) => other > value).length;
-  return `${ordinal(above + 1)} highest of ${known.length}`;
-}
-
-function ordinal(number) {
-  const last = number % 100;
-  const ending = last > 10 && last < 14 ? "th" : ({ 1: "st", 2: "nd", 3: "rd" }[number % 10] ?? "th");
-  return `${number}${ending}`;
+  if (known.length < 2) return "the only one";
+  return above === 0 ? `the highest of ${known.length}` : `${above} of ${known.length - 1} others are higher`;
 }
 
 /** Return the middle of the values that are there; null if there are none. */
