@@ -141,7 +141,9 @@ class _Builder:
         ]
         if patches and patches[0]["sign"] > 0 and patches[0]["number"] is not None:
             picture = self.picture(patches[0]["number"])
-            panels.append(patch_panel(picture, patches[0]["box"], self.site.preprocessing))
+            top, left, bottom, right = patches[0]["box"]
+            box = top, left, bottom, right
+            panels.append(patch_panel(picture, box, self.site.preprocessing))
         numbers = {patch["number"] for patch in patches} - {None}
         sizes = {number: self.sizes[number] for number in sorted(numbers)}
         data = {
