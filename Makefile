@@ -24,7 +24,7 @@ $(VENV)/.installed: requirements.lock pyproject.toml
 	$(RUN) pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
-figures: install ## the main job on the embedded network: tables and figures in outputs/
+figures: install ## the main job on the embedded network: tables, figures and pages in outputs/
 	$(RUN) pipeline
 
 vocabulary: install ## docs/vocabulary.md: a small picture of what each choice does (minutes)

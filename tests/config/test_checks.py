@@ -32,6 +32,7 @@ from tests.conftest import Compose, RunPipeline
             "figures.triptychs=[conv2]",
             "figures.triptychs: 'conv2' is not a layer and a unit, such as conv2/7",
         ),
+        ("pages.ranks=0", "pages.ranks: 0 is not positive; use 1 or more"),
         ("figures.formats=[gif]", "figures.formats: 'gif' is not one of png, pdf, svg"),
     ],
 )

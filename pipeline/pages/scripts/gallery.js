@@ -15,7 +15,8 @@ let turn = 0; // what is asked for later overtakes what is still being read
 
 async function show() {
   const mine = (turn += 1);
-  const asked = location.hash === "#main" ? state.at : (parseLink(location.hash) ?? first());
+  // The link that skips to the content changes the address, too.
+  const asked = (location.hash === "#main" ? state.at : parseLink(location.hash)) ?? first();
   try {
     const found = find(asked);
     const rows = await load(...layerData(found.layer.name));
@@ -160,8 +161,9 @@ function go(layer, number, replace = false) {
 }
 
 function step(by) {
-  const { layer, at } = state;
-  const next = layer.units[layer.units.indexOf(at.unit) + by];
+  const { layer } = state;
+  const { unit: from } = parseLink(location.hash); // what is shown may lag behind quick keys
+  const next = layer.units[layer.units.indexOf(from) + by];
   if (next !== undefined) go(layer.name, next, true);
 }
 

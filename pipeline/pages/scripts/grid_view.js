@@ -40,7 +40,7 @@ export function sorted(values, descending) {
 export async function gridView({ site, layer, rows }, sheet) {
   const tiles = sheet ? await cutTiles(sheet) : new Map();
   const cells = rows.units.map((unit) => cell(site, layer, unit, tiles.get(unit)));
-  const element = el("ol", { class: "grid", onkeydown: (event) => move(event, element) }, cells.map(({ item }) => item));
+  const element = el("ol", { class: "grid", "data-sheet": sheet?.name, onkeydown: (event) => move(event, element) }, cells.map(({ item }) => item));
   const own = { element };
   own.sort = (order, descending) => {
     const places = sorted(order.values, descending);

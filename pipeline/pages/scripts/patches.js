@@ -15,7 +15,7 @@ export function patchFigure(patch, images, outside) {
   const size = images[patch.number];
   const shown = size ? [crop(patch, size, outside, name), sourceImage(patch, size)] : missing(patch);
   return el("figure", { class: "patch" }, shown,
-    el("figcaption", {}, el("span", { class: "response" }, `${patch.rank}: ${numberText(patch.response)}`),
+    el("figcaption", {}, el("span", { class: "strength" }, `${patch.rank}: ${numberText(patch.response)}`),
       el("span", { class: "file", title: patch.image }, patch.image)));
 }
 
