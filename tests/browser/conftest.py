@@ -71,13 +71,17 @@ def page(browser: Browser) -> Iterator[Page]:
         if message.type in ("error", "warning"):
             errors.append(message.text)
 
+    def note_failure(request: Request) -> None:
+        if request.failure != "net::ERR_ABORTED":  # the page was left before it had loaded
+            errors.append(f"{request.failure}: {request.url}")
+
     def note_request(request: Request) -> None:
         if not request.url.startswith(("http://127.0.0.1", "file:", "data:", "blob:")):
             hosts.append(request.url)
 
     opened.on("console", note_message)
     opened.on("pageerror", lambda error: errors.append(str(error)))
-    opened.on("requestfailed", lambda request: errors.append(f"failed: {request.url}"))
+    opened.on("requestfailed", note_failure)
     opened.on("request", note_request)
     yield opened
     context.close()

@@ -65,7 +65,11 @@ def units_shown(page: Page) -> list[int]:
 
 def widths_of_images(page: Page) -> list[int]:
     """Return the natural widths of all images, once they have come or failed."""
-    page.wait_for_function("[...document.images].every((image) => image.complete)")
+    # Not wait_for_function, which the policy of the pages forbids.
+    page.evaluate(
+        """Promise.all([...document.images].map((image) => image.complete
+        || new Promise((done) => { image.onload = image.onerror = done; })))"""
+    )
     return page.evaluate("[...document.images].map((image) => image.naturalWidth)")
 
 
@@ -102,7 +106,7 @@ def test_without_a_link_the_first_layer_is_shown(page: Page, url: str):
     ("link", "words"),
     [
         ("#miniature/conv2/99", "conv2 shows units 0 to 11; 99 is not among them."),
-        ("#miniature/conv2/x", "conv2 shows units 0 to 11; NaN is not among them."),
+        ("#miniature/conv2/x", "conv2 shows units 0 to 11; x is not among them."),
         ("#miniature/conv9/1", "There is no layer conv9 here; there are conv1, conv2."),
         ("#vgg16/conv1/1", "This site shows miniature, not vgg16."),
         ("#%/%3Cb%3E/1", "This site shows miniature, not %."),
@@ -168,6 +172,7 @@ def test_grid_is_sorted_by_what_is_chosen(page: Page, site: Path, url: str, desc
         "index": data["units"],
     }
     page.goto(f"{url}/gallery.html#miniature/{LAYER}")
+    heading(page, LAYER)
     if descending:
         page.locator("#descending").click()
     for name, of_units in values.items():
@@ -179,6 +184,7 @@ def test_grid_is_sorted_by_what_is_chosen(page: Page, site: Path, url: str, desc
 
 def test_units_without_a_value_come_last_either_way(page: Page, little: str):
     page.goto(f"{little}/gallery.html")
+    heading(page, "conv1")
     page.locator("#order").select_option("r (zeros, noise)")
     assert units_shown(page) == [0, 1, 5, 2]
     page.locator("#descending").click()
@@ -188,6 +194,7 @@ def test_units_without_a_value_come_last_either_way(page: Page, little: str):
 @pytest.mark.parametrize("mode", ["image", "shared", "clip"])
 def test_pixels_on_the_screen_follow_the_scaling(page: Page, site: Path, url: str, mode: str):
     page.goto(f"{url}/gallery.html{UNIT}")
+    heading(page, "conv2, unit 7")
     page.locator(f"#scaling input[value={mode}]").check(force=True)
     panels = read(site / "assets" / "data" / LAYER / "7.js")["panels"]
     assert len(panels) == 5
@@ -233,9 +240,10 @@ def test_thumbnails_are_the_images_made_smaller(page: Page, site: Path, url: str
 def test_patches_are_cut_from_their_source_images(page: Page, site: Path, url: str):
     page.goto(f"{url}/gallery.html{UNIT}")
     patches = read(site / "assets" / "data" / LAYER / "7.js")["patches"]
-    assert all(width > 0 for width in widths_of_images(page))
     figures = page.locator("figure.patch")
-    assert figures.count() == len(patches) == 12
+    expect(figures).to_have_count(12)
+    assert len(patches) == 12
+    assert all(width > 0 for width in widths_of_images(page))
     for index, patch in enumerate(patches):
         top, left, bottom, right = patch["box"]
         crop = figures.nth(index).locator(".crop").bounding_box()
@@ -252,6 +260,7 @@ def test_patches_are_cut_from_their_source_images(page: Page, site: Path, url: s
 
 def test_curves_have_axes_and_places_are_told(page: Page, url: str):
     page.goto(f"{url}/gallery.html{UNIT}")
+    heading(page, "conv2, unit 7")
     curves = page.get_by_role("img", name="Response over 4 steps.")
     expect(curves.locator(".title")).to_have_text(["step", "response"])
     assert curves.locator("path.curve").count() == len(INITS)

@@ -162,7 +162,7 @@ function go(layer, number, replace = false) {
 
 function step(by) {
   const { layer } = state;
-  const { unit: from } = parseLink(location.hash); // what is shown may lag behind quick keys
+  const { unit: from } = parseLink(location.hash) ?? state.at; // what is shown may lag behind quick keys
   const next = layer.units[layer.units.indexOf(from) + by];
   if (next !== undefined) go(layer.name, next, true);
 }

@@ -44,8 +44,8 @@ export function link(model, layer, unit = null) {
 export function parseLink(hash) {
   const parts = hash.replace(/^#/, "").split("/").map(decode);
   if (parts.length < 2 || parts.some((part) => part === "")) return null;
-  const unit = parts.length > 2 ? Number(parts[2]) : null;
-  return { model: parts[0], layer: parts[1], unit };
+  const unit = Number(parts[2]);
+  return { model: parts[0], layer: parts[1], unit: parts.length < 3 ? null : Number.isNaN(unit) ? parts[2] : unit };
 }
 
 function decode(part) {
