@@ -171,6 +171,14 @@ class Parts:
         return build(self.config.optimizer, "optimizer")
 
     @cached_property
+    def animated_optimizers(self) -> dict[str, Optimizer]:
+        """The optimizers whose ascents are animated, by name: the run's own if none are given."""
+        options: dict[str, Any] = self.config.animate.optimizers
+        if not options:
+            return {self.option("optimizer"): self.optimizer}
+        return {name: build(group, f"animate.optimizers.{name}") for name, group in options.items()}
+
+    @cached_property
     def start_tracking(self) -> Start:
         """The function that starts tracking."""
         return build(self.config.tracking, "tracking")

@@ -176,6 +176,13 @@ class Session:
             if kind == "png":
                 self.tracker.figure(name, path)
 
+    def video(self, name: str, videos: Mapping[str, bytes]) -> None:
+        """Write a video of the run, by format, and show it to the tracker."""
+        for kind, content in videos.items():
+            path = self.paths.figures / f"{name}.{kind}"
+            write_bytes(path, content)
+            self.tracker.video(f"{name}.{kind}", path)
+
     @cached_property
     def _provenance(self) -> dict[str, Any]:
         parts = self.parts
