@@ -29,7 +29,7 @@ FINE = 3  # curves are drawn so many times larger and then reduced, which smooth
 
 RGB = UInt8[np.ndarray, "_ _ 3"]
 Size = tuple[int, int]
-Place = tuple[float, float]
+Place = tuple[float | int, float | int]
 Compose = Callable[[int], Image.Image]  # from a step to its frame
 
 
@@ -267,7 +267,7 @@ class _Curves:
         sheet = self.blank.copy()
         draw = ImageDraw.Draw(sheet)
         for number, panel in enumerate(self.panels):
-            known = panel.responses[: step + 1]
+            known = panel.responses[: step + 1].tolist()
             points = [self._place(x, y) for x, y in enumerate(known) if np.isfinite(y)]
             if not points:
                 continue
@@ -275,7 +275,7 @@ class _Curves:
             _mark(draw, number, points[-1], 5 * FINE)
         return sheet.reduce(FINE)
 
-    def _place(self, step: float, response: float) -> Place:
+    def _place(self, step: float | int, response: float) -> Place:
         across = step / self.last
         up = (response - self.low) / (self.high - self.low)
         return (
@@ -324,7 +324,7 @@ class _Spark:
                 radius + x / self.last * across,
                 high - radius - (y - self.low) / (self.high - self.low) * up,
             )
-            for x, y in enumerate(self.responses[: step + 1])
+            for x, y in enumerate(self.responses[: step + 1].tolist())
             if np.isfinite(y)
         ]
         if points:
@@ -344,7 +344,7 @@ def _color(number: int) -> str:
     return style.SERIES_COLORS[number % len(style.SERIES_COLORS)]
 
 
-def _mark(draw: ImageDraw.ImageDraw, number: int, place: Place, radius: float) -> None:
+def _mark(draw: ImageDraw.ImageDraw, number: int, place: Place, radius: float | int) -> None:
     """Draw the mark of a curve: a disk, a square, a diamond or a triangle, in its color."""
     (x, y), color = place, _color(number)
     corners = {

@@ -143,13 +143,12 @@ def read_animated(animated: Animated) -> Animation:
     return read_animation(animated.result)
 
 
-def missing_animation_bytes(session: Session) -> int:
-    """Return how much is still to be written."""
+def animation_bytes(session: Session, animated: Sequence[Animated]) -> int:
+    """Return how much is stored of some units: an image of every copy for every step recorded."""
     needed = 0
-    for animated in all_animated(session):
-        if animated.result.missing():
-            height, width = session.parts.image_size(animated.climb.layer)
-            needed += len(animated.steps) * session.parts.copies * height * width * 3 * 4
+    for each in animated:
+        height, width = session.parts.image_size(each.climb.layer)
+        needed += len(each.steps) * session.parts.copies * height * width * 3 * 4
     return needed
 
 

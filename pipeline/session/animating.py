@@ -17,7 +17,7 @@ from pipeline.errors import ConfigError
 from pipeline.session.animated import (
     Animated,
     all_animated,
-    missing_animation_bytes,
+    animation_bytes,
     recorded_arrays,
 )
 from pipeline.session.climbed import Climb
@@ -56,6 +56,12 @@ def all_scenes(session: Session) -> list[Scene]:
 
 def _batches(session: Session, climb: Climb) -> list[Batch]:
     return [batch for block in climb.blocks for batch in batches_of(session, climb, block)]
+
+
+def scene_operations(session: Session, scene: Scene) -> int:
+    """Return the operations of climbing a scene: two scores a step, and one more at the end."""
+    climb, images = scene.batch.climb, len(scene.batch.units) * session.parts.copies
+    return images * session.parts.costs(climb.layer).operations * (2 * climb.optimizer.steps + 1)
 
 
 class Animating:
@@ -159,7 +165,7 @@ def check_animations(session: Session) -> None:
     layers = [layer for layer in session.parts.layers if layer.name in climbed]
     _check_patches(session, missing)
     check_scores(session, layers)
-    check_disk(session.layout.out, missing_animation_bytes(session), "the animations")
+    check_disk(session.layout.out, animation_bytes(session, missing), "the animations")
 
 
 def _check_patches(session: Session, missing: Sequence[Animated]) -> None:

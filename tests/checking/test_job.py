@@ -97,6 +97,20 @@ def test_everything_that_is_wrong_is_told_at_once(composed: Compose, tmp_path: P
     }
 
 
+def test_what_is_animated_is_counted_and_its_faults_are_told(composed: Compose, tmp_path: Path):
+    given = (*OFFLINE, *SMALL, "stages=[check,animate]", "layers=[conv2]", "init=[zeros]")
+    given = (*given, f"out={tmp_path}")
+    checked = check_job(composed(*given, "animate.units=[conv2/1,conv2/3]"))
+    assert checked.faults == []
+    (row,) = checked.rows
+    # All five units are climbed, four steps and a last score; two are kept, five images each.
+    assert checked.totals.animate == 5 * (4 * row.step + row.step // 2)
+    assert checked.totals.disk == 2 * 5 * 3 * 29 * 29 * 4
+    assert list(tmp_path.iterdir()) == []
+    (fault,) = check_job(composed(*given, "animate.units=[conv2/7]")).faults
+    assert fault.startswith("animate.units: 'conv2/7' is not among the units of this run")
+
+
 def test_unknown_model_does_not_hide_what_is_wrong_with_the_images(composed: Compose, photos: Path):
     for number in (1, 3):
         (photos / f"{number}.png").write_bytes(b"no picture")
