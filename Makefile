@@ -7,7 +7,7 @@ export UV_SYSTEM_CERTS = 1
 export UV_NATIVE_TLS = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install figures vocabulary test test-slow test-faults test-gpu test-slurm test-browser bench bench-gpu check lock miniature clean
+.PHONY: help install figures vocabulary test test-slow test-faults test-gpu test-slurm test-browser test-commands bench bench-gpu check lock miniature clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -24,7 +24,7 @@ $(VENV)/.installed: requirements.lock pyproject.toml
 	$(RUN) pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
-figures: install ## the main job on the embedded network: tables and figures in outputs/
+figures: install ## the main job on the embedded network: tables, figures and pages in outputs/
 	$(RUN) pipeline
 
 vocabulary: install ## docs/vocabulary.md: a small picture of what each choice does (minutes)
@@ -44,6 +44,9 @@ test-gpu: install ## the tests that need a GPU
 
 test-slurm: install ## the tests on a Slurm that they start (root on Debian or Ubuntu; else skipped)
 	$(RUN) pytest -m slurm
+
+test-commands: install ## the tests that run long commands in processes of their own
+	$(RUN) pytest -m commands
 
 test-browser: install ## the tests of the pages in Chromium (installed where apt-get and root can)
 	@command -v chromium google-chrome >/dev/null || [ -n "$$CHROMIUM" ] || [ "$$(id -u)" != 0 ] \

@@ -54,6 +54,7 @@ def test_wheel_weighs_less_than_a_megabyte(wheel: Path):
     assert wheel.stat().st_size < 1e6
 
 
+@pytest.mark.commands
 @pytest.mark.timeout(600)
 def test_installed_wheel_runs_the_default_experiment_from_another_folder(
     wheel: Path, tmp_path: Path

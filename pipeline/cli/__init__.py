@@ -21,7 +21,7 @@ from pipeline.errors import ArtiphysError, ConfigError, nearest
 from pipeline.runner.outside import leads_outside
 from pipeline.runner.stopping import STOPPED, Stopped, listen
 
-SUBCOMMANDS = ("store", "sweep")
+SUBCOMMANDS = ("serve", "store", "sweep")
 
 
 def main() -> None:

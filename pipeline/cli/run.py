@@ -231,9 +231,13 @@ def _tell(paths: RunPaths, lines: list[str]) -> None:
     """Say what was found, and where everything is."""
     for line in lines:
         log.info("%s", line)
-    for label, folder in (("tables", paths.tables), ("figures", paths.figures)):
-        if folder.is_dir():
-            log.info("%-8s %s", label, _short(folder))
+    for label, path in (
+        ("tables", paths.tables),
+        ("figures", paths.figures),
+        ("pages", paths.site / "index.html"),
+    ):
+        if path.exists():
+            log.info("%-8s %s", label, _short(path))
     log.info("%-8s %s", "run", _short(paths.folder))
 
 

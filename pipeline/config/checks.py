@@ -46,6 +46,8 @@ def value_faults(config: Config) -> Iterator[str]:
     yield from _search_faults(config.search)
     yield from _figure_faults(config.figures)
     yield from _animate_faults(config.animate)
+    if config.pages.ranks < 1:
+        yield f"pages.ranks: {config.pages.ranks} is not positive; use 1 or more"
     yield from _name_faults(config)
     root = config.images.get("root")
     if root is not None and not Path(str(root)).expanduser().is_dir():

@@ -15,9 +15,9 @@ CHECK = "check"  # says what the other stages would do and cost, and what is wro
 # In the order in which they run.
 STAGES = (
     CHECK, "train", "top_patches", "ascent", "correlations", "figures", "animate", "dream",
-    "collect",
+    "export", "pages", "collect",
 )  # fmt: skip
-DEFAULT_STAGES = ("top_patches", "ascent", "correlations", "figures")
+DEFAULT_STAGES = ("top_patches", "ascent", "correlations", "figures", "pages")
 PRECISIONS = ("float32", "tf32", "bfloat16")
 
 
@@ -135,6 +135,17 @@ class AnimateConfig:
 
 
 @dataclass
+class PagesConfig:
+    """What the pages show.
+
+    Attributes:
+        ranks: patches shown per unit and sign, at most; their source images go with the pages.
+    """
+
+    ranks: int = 8
+
+
+@dataclass
 class TrainingConfig:
     """How the embedded network is trained.
 
@@ -190,6 +201,7 @@ class Config:
     dream: DreamConfig = field(default_factory=DreamConfig)
     figures: FiguresConfig = field(default_factory=FiguresConfig)
     animate: AnimateConfig = field(default_factory=AnimateConfig)
+    pages: PagesConfig = field(default_factory=PagesConfig)
     training: TrainingConfig = field(default_factory=TrainingConfig)
     collect: CollectConfig = field(default_factory=CollectConfig)
 

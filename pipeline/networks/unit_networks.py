@@ -7,6 +7,7 @@ images of exactly the receptive field's size and the units to read, and gets res
 from __future__ import annotations
 
 import logging
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -52,28 +53,13 @@ class UnitNetwork(nn.Module):
         super().__init__()
         self.canvas = canvas
         self.input_size = (canvas.box.height, canvas.box.width)
-        crop = Crop(graph, node, canvas.size, canvas.position)
-        try:
-            network = crop_network(crop)
-            rows, columns = crop.part(graph.image)
-            seen = Box(*(int(side) for side in (rows[0], columns[0], rows[1], columns[1])))
-            own, position = own_unit(network), (0, 0)
-        except UncroppableError as error:
-            log.info("%s: asked through the whole network, as %s", node.name, error)
-            network, plain = graph.truncated([node]), True  # shares the network's modules
-            own, position, seen = None, canvas.position, Box(0, 0, *canvas.size)
+        seen = see_field(graph, node, canvas)
+        own = None if seen.whole else own_unit(seen.network)
         if not rule.is_plain:
-            apply_rule(network, rule)
-        # Where the field reaches beyond the input, that part of an image is not looked at.
-        box = canvas.box
-        self.margins = (
-            box.left - seen.left,
-            seen.right - box.right,
-            box.top - seen.top,
-            seen.bottom - box.bottom,
-        )
-        self.network = network if plain else lower(network)
-        self.own = own or OwnChannel(position)
+            apply_rule(seen.network, rule)
+        self.margins = seen.margins
+        self.network = seen.network if plain or seen.whole else lower(seen.network)
+        self.own = own or OwnChannel(seen.position)
 
     def forward(
         self, images: Float[Tensor, "batch 3 height width"], units: Int[Tensor, " batch"]
@@ -88,6 +74,74 @@ class UnitNetwork(nn.Module):
         if any(self.margins):
             images = F.pad(images, self.margins)
         return self.own(self.network(images), units)
+
+
+class LayerNetwork(nn.Module):
+    """Responses of all units of one layer, at one position, to images of the field's size.
+
+    Args:
+        graph: the traced network.
+        node: the layer's node.
+        canvas: the whole input and the position of the units on the layer's map.
+
+    Attributes:
+        input_size: height and width of the receptive field, in pixels.
+    """
+
+    def __init__(self, graph: Graph, node: fx.Node, canvas: Canvas) -> None:
+        super().__init__()
+        self.input_size = (canvas.box.height, canvas.box.width)
+        seen = see_field(graph, node, canvas)
+        self.network, self.margins, self.position = seen.network, seen.margins, seen.position
+
+    def forward(
+        self, images: Float[Tensor, "batch 3 height width"]
+    ) -> Float[Tensor, "batch units"]:
+        """Return the responses, before any nonlinearity."""
+        if any(self.margins):
+            images = F.pad(images, self.margins)
+        responses = self.network(images)
+        return responses if responses.ndim == 2 else responses[:, :, *self.position]
+
+
+@dataclass(frozen=True)
+class FieldNetwork:
+    """The part of a network that computes a layer's units at one position.
+
+    Attributes:
+        network: of images of the field with the margins, to responses [batch, units] or a map.
+        position: of the units on that map.
+        margins: pixels beside the field (left, right, top, bottom): where it reaches beyond the
+            input, that part of an image is not looked at.
+        whole: whether this is the whole network up to the layer, as it cannot be cropped.
+    """
+
+    network: fx.GraphModule
+    position: tuple[int, int]
+    margins: tuple[int, int, int, int]
+    whole: bool
+
+
+def see_field(graph: Graph, node: fx.Node, canvas: Canvas) -> FieldNetwork:
+    """Return the part of a network that computes a layer's units at the position of a canvas."""
+    crop = Crop(graph, node, canvas.size, canvas.position)
+    try:
+        network = crop_network(crop)
+        rows, columns = crop.part(graph.image)
+        seen = Box(*(int(side) for side in (rows[0], columns[0], rows[1], columns[1])))
+        position, whole = (0, 0), False
+    except UncroppableError as error:
+        log.info("%s: asked through the whole network, as %s", node.name, error)
+        network = graph.truncated([node])  # shares the network's modules
+        position, seen, whole = canvas.position, Box(0, 0, *canvas.size), True
+    box = canvas.box
+    margins = (
+        box.left - seen.left,
+        seen.right - box.right,
+        box.top - seen.top,
+        seen.bottom - box.bottom,
+    )
+    return FieldNetwork(network, position, margins, whole)
 
 
 class OwnKernel(nn.Module):
@@ -164,6 +218,11 @@ def own_unit(network: fx.GraphModule) -> OwnKernel | None:
     network.graph.erase_node(last)
     network.recompile()
     return OwnKernel(module)
+
+
+def layer_network(graph: Graph, layer: Layer) -> LayerNetwork:
+    """Return the network of all units of a layer, at the position that they are climbed at."""
+    return LayerNetwork(graph, layer.node, smallest_canvas(graph, layer.node))
 
 
 def unit_network(graph: Graph, layer: Layer, rule: GradientRule = PLAIN) -> UnitNetwork:

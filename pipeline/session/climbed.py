@@ -196,10 +196,10 @@ def settings_of_treatment(session: Session, layer: Layer) -> dict[str, Any]:
 # Tables.
 
 
-def ascents(session: Session) -> pd.DataFrame:
-    """Return the table of ascents: one row per layer, init, unit and copy."""
-    frames = []
-    for climb in main_climbs(session):
+def ascents(session: Session, climbs: Sequence[Climb] | None = None) -> pd.DataFrame:
+    """Return the table of ascents, or of some climbs: one row per layer, init, unit and copy."""
+    frames = [pd.DataFrame(columns=list(COLUMNS["ascents"]))]
+    for climb in main_climbs(session) if climbs is None else climbs:
         found = read_responses(climb)
         table = {
             **_identity(session, climb),
@@ -218,7 +218,7 @@ def ascents(session: Session) -> pd.DataFrame:
             "status": found.status,
         }
         frames.append(pd.DataFrame(table, columns=list(COLUMNS["ascents"])))
-    return pd.concat(frames, ignore_index=True)
+    return pd.concat(frames[1:] or frames, ignore_index=True)
 
 
 def trajectories(session: Session) -> pd.DataFrame:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations, combinations_with_replacement
 from typing import Any
@@ -56,11 +57,11 @@ def _pair(session: Session, layer: Layer, first: str, second: str) -> Pair:
     return Pair(layer, (first, second), climbs, exact, result)
 
 
-def correlations(session: Session) -> pd.DataFrame:
-    """Return the table of correlations: one row per layer, pair of inits and unit."""
+def correlations(session: Session, pairs: Sequence[Pair] | None = None) -> pd.DataFrame:
+    """Return the table of correlations, or of some pairs: one row per layer, pair and unit."""
     columns = list(COLUMNS["correlations"])
     frames = [pd.DataFrame(columns=columns)]
-    for pair in all_pairs(session):
+    for pair in all_pairs(session) if pairs is None else pairs:
         arrays, notes = pair.result.read("pairs")
         table = {
             **_identity(session, pair),
@@ -74,10 +75,10 @@ def correlations(session: Session) -> pd.DataFrame:
     return pd.concat(frames[1:] or frames, ignore_index=True)
 
 
-def correlation_summary(session: Session) -> pd.DataFrame:
-    """Return the summary: one row per layer and pair of inits."""
+def correlation_summary(session: Session, pairs: Sequence[Pair] | None = None) -> pd.DataFrame:
+    """Return the summary, or that of some pairs: one row per layer and pair of inits."""
     rows = []
-    for pair in all_pairs(session):
+    for pair in all_pairs(session) if pairs is None else pairs:
         arrays, _ = pair.result.read("pairs")
         rng = random_numbers(session, pair, "bootstrap")
         summary = summarize(arrays["r"], arrays["null_r"], rng)

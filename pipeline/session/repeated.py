@@ -85,7 +85,7 @@ def _size_time(path: Path) -> list[int]:
 
 
 def repeat(former: RunPaths, paths: RunPaths) -> dict[str, Any]:
-    """Copy tables and figures of a former run and return its record for the new one."""
+    """Copy tables, figures and pages of a former run and return its record for the new one."""
     for path in _drawn(former):
         copy = paths.folder / path.relative_to(former.folder)
         copy.parent.mkdir(parents=True, exist_ok=True)
@@ -94,8 +94,8 @@ def repeat(former: RunPaths, paths: RunPaths) -> dict[str, Any]:
 
 
 def _drawn(paths: RunPaths) -> list[Path]:
-    folders = [folder for folder in (paths.tables, paths.figures) if folder.is_dir()]
-    return sorted(path for folder in folders for path in folder.iterdir() if path.is_file())
+    folders = (paths.tables, paths.figures, paths.site)
+    return sorted(path for folder in folders for path in folder.rglob("*") if path.is_file())
 
 
 def _has_content(path: Path) -> bool:

@@ -159,10 +159,11 @@ def _resized(box: tuple[int, ...], size: tuple[int, int] | None) -> tuple[int, i
     return top, left, top + height, left + width
 
 
-def top_patches(session: Session) -> pd.DataFrame:
-    """Return the table of patches: one row per layer, unit, sign and rank."""
-    tables = [_table(session, layer) for layer in session.parts.layers]
-    return pd.concat(tables, ignore_index=True)
+def top_patches(session: Session, layers: Sequence[Layer] | None = None) -> pd.DataFrame:
+    """Return the table of patches, or of some layers: one row per layer, unit, sign and rank."""
+    tables = [pd.DataFrame(columns=list(COLUMNS["top_patches"]))]
+    tables += [_table(session, x) for x in (session.parts.layers if layers is None else layers)]
+    return pd.concat(tables[1:] or tables, ignore_index=True)
 
 
 def _kept(blocks: Sequence[dict[str, np.ndarray]], sign: int) -> list[Kept]:

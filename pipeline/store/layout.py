@@ -3,7 +3,7 @@
 <out>/store/<stage>/<network>/<layer>/<key>/   results, by the configuration that determines them
 <out>/store/images/<list>.safetensors          image lists that were searched, with digests
 <out>/store/finished/<fingerprint>.json        which run has done all of a configuration
-<out>/runs/<name>/<date_time>/                 one run: config, record, log, tables, figures
+<out>/runs/<name>/<date_time>/                 one run: config, record, log, tables, figures, site
 <out>/sweeps/<name>/                           one sweep: its frozen jobs, and Slurm's logs
 """
 
@@ -106,6 +106,8 @@ class RunPaths:
         self.log = folder / "log"
         self.tables = folder / "tables"
         self.figures = folder / "figures"
+        self.networks = folder / "networks"
+        self.site = folder / "site"
         self.weights = folder / "weights"
 
     @property

@@ -51,7 +51,7 @@ def test_job_that_is_right_has_no_fault_and_leaves_nothing(
     monkeypatch.chdir(tmp_path)
     checked = check_job(composed(*OFFLINE, *SMALL, "stages=[check]"))
     assert checked.faults == []
-    assert list(checked.stages) == ["top_patches", "ascent", "correlations", "figures"]
+    assert list(checked.stages) == ["top_patches", "ascent", "correlations", "figures", "pages"]
     assert checked.totals.search_seconds
     assert checked.totals.ascent_seconds
     assert list(tmp_path.iterdir()) == []
@@ -79,7 +79,7 @@ def test_everything_that_is_wrong_is_told_at_once(composed: Compose, tmp_path: P
     within = "which has conv1 (features.0) to conv5 (features.10)"
     assert set(check_job(config).faults) == {
         "stages: 'ascend' is not a stage; the stages are check, train, top_patches, ascent,"
-        " correlations, figures, animate, dream, collect; nearest: ascent",
+        " correlations, figures, animate, dream, export, pages, collect; nearest: ascent",
         f"layers: 'conv9' is not in miniature, {within}; nearest: conv5",
         f"layers: 'features.2.x' is not in miniature, {within}; nearest: features.2",
         "units: '0:100' goes beyond conv1, which has units 0 to 23",

@@ -41,7 +41,8 @@ def test_help_lists_groups_and_keys_and_imports_nothing_heavy(tmp_path: Path):
         (
             ["stages=[ascend]"],
             "error: stages: 'ascend' is not a stage; the stages are check, train, top_patches,"
-            " ascent, correlations, figures, animate, dream, collect; nearest: ascent\n",
+            " ascent, correlations, figures, animate, dream, export, pages, collect; nearest:"
+            " ascent\n",
         ),
         (["search.keep=many"], "Value 'many' of type 'str' could not be converted to Integer"),
     ],
@@ -75,6 +76,7 @@ def test_a_word_that_is_no_sub_command_is_told(tmp_path: Path):
     )
 
 
+@pytest.mark.commands
 def test_in_a_multirun_the_other_jobs_go_on(tmp_path: Path):
     done = artiphys(
         "-m",

@@ -59,6 +59,7 @@ def run(folder: Path, *arguments: str) -> Run:
     return pipeline.open_run(folder / "outputs" / "runs" / "main")
 
 
+@pytest.mark.commands
 def test_the_example_of_the_readme_works(tmp_path: Path):
     text = README.read_text(encoding="utf-8")
     section = text.split("## Add your own")[1].split("\n## ")[0]

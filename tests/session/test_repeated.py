@@ -71,10 +71,13 @@ def test_a_run_is_repeated_with_all_its_files_and_says_so(finished, said):
     said = "\n".join(said)
     assert "everything was in the store already: repeats " in said
     assert "median r between ascents from zeros and top_patch:" in said
-    for part in ("tables", "figures"):
-        names = [path.name for path in sorted((first / part).iterdir())]
+    for part in ("tables", "figures", "site"):
+        names, copied = (
+            [path.relative_to(run / part) for path in sorted((run / part).rglob("*.*"))]
+            for run in (first, second)
+        )
         assert names
-        assert names == [path.name for path in sorted((second / part).iterdir())]
+        assert names == copied
         for name in names:
             assert (first / part / name).read_bytes() == (second / part / name).read_bytes()
     record = json.loads((second / "record.json").read_text())
@@ -87,8 +90,9 @@ def test_a_run_is_repeated_with_all_its_files_and_says_so(finished, said):
 def test_neither_torch_nor_pandas_is_loaded_for_it(finished):
     code = (
         "import sys, json; from pipeline.cli.run import run; from pipeline.config.schema import *;"
-        "values = json.load(sys.stdin); nested = ('search', 'figures', 'animate', 'training');"
-        "kinds = (SearchConfig, FiguresConfig, AnimateConfig, TrainingConfig);"
+        "values = json.load(sys.stdin);"
+        "nested = ('search', 'figures', 'animate', 'pages', 'training');"
+        "kinds = (SearchConfig, FiguresConfig, AnimateConfig, PagesConfig, TrainingConfig);"
         "parts = {name: kind(**values.pop(name)) for name, kind in zip(nested, kinds)};"
         "run(Config(**values, **parts)); assert not {'torch', 'pandas'} & set(sys.modules)"
     )
@@ -150,7 +154,10 @@ def test_a_run_that_found_too_little_in_the_store_is_not_repeated(little, said):
     assert known(drawing)
 
 
-@pytest.mark.parametrize("lost", ["figures/*.png", "tables/ascents.parquet", "record.json"])
+@pytest.mark.parametrize(
+    "lost",
+    ["figures/*.png", "tables/ascents.parquet", "record.json", "site/assets/data/conv1/1.js"],
+)
 def test_a_run_that_has_lost_a_file_is_done_again(finished, lost):
     next(runs(finished)[0].glob(lost)).unlink()
     assert not known(finished)

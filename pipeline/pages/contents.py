@@ -1,0 +1,141 @@
+"""What a site shows, as plain data: no network, no store, no configuration.
+
+Images are raw, in network-input space; ``Preprocessing`` leads from there to pixels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float, UInt8
+
+WHOLE_LAYER = -1  # stands for a unit where the layer was climbed as a whole
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """How a picture becomes network input: resized, cropped, then (pixel - mean) / std."""
+
+    resize: int | None
+    crop: int
+    interpolation: str
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+
+    def to_pixels(
+        self, images: Float[np.ndarray, "*batch 3 height width"], *, shift: bool = True
+    ) -> Float[np.ndarray, "*batch height width 3"]:
+        """Return pixels, unclipped; without ``shift`` those of a difference of two images."""
+        mean = np.asarray(self.mean if shift else (0.0, 0.0, 0.0), np.float32)
+        return np.moveaxis(images, -3, -1) * np.asarray(self.std, np.float32) + mean
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A preprocessed source image: byte b stands for ``low + b / 255 * (high - low)``."""
+
+    pixels: UInt8[np.ndarray, "height width 3"]
+    low: float = 0.0
+    high: float = 1.0
+
+
+@dataclass(frozen=True)
+class Ascent:
+    """One climbed image.
+
+    Attributes:
+        init: that it started from.
+        copy: its number among those of its unit.
+        image: after the last step.
+        start: before the first.
+        responses: the score before every step and after the last.
+    """
+
+    init: str
+    copy: int
+    image: Float[np.ndarray, "3 height width"]
+    start: Float[np.ndarray, "3 height width"]
+    responses: Float[np.ndarray, " steps_and_one"]
+
+
+@dataclass(frozen=True)
+class Networks:
+    """The networks of one layer as ONNX.
+
+    Attributes:
+        forward: from images to the responses of all units.
+        gradient: from images and a unit to its response and input gradient.
+        units: of the layer.
+        size: height and width of the images.
+    """
+
+    forward: bytes
+    gradient: bytes
+    units: int
+    size: tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One layer.
+
+    Attributes:
+        name: of the layer.
+        module: torch's name for it.
+        units: that are shown, in order; ``WHOLE_LAYER`` for the layer as a whole.
+        field: height and width of the receptive field in pixels.
+        image: height and width of climbed images.
+        searched: whether there are top patches.
+        climbed: whether there are ascents, by init.
+        correlated: whether all pairs of inits are correlated.
+        top_patches: rows of that table, of the ranks that are shown.
+        ascents: likewise.
+        correlations: likewise.
+        correlation_summary: likewise.
+        read: from the layer to its ascents, a few units at a time, by unit.
+    """
+
+    name: str
+    module: str
+    units: Sequence[int]
+    field: tuple[int, int]
+    image: tuple[int, int]
+    searched: bool
+    climbed: Mapping[str, bool]
+    correlated: bool
+    top_patches: pd.DataFrame
+    ascents: pd.DataFrame
+    correlations: pd.DataFrame
+    correlation_summary: pd.DataFrame
+    read: Callable[[], Iterable[Mapping[int, Sequence[Ascent]]]]
+
+
+@dataclass(frozen=True)
+class Site:
+    """What a run has to show.
+
+    Attributes:
+        facts: model, seed, objective and the like, for display.
+        preprocessing: of the network.
+        inits: names of the inits.
+        copies: images of every unit from every init.
+        layers: in call order.
+        picture: from the number of a source image to its pixels; raises ``ValueError`` with the
+            reason where it cannot be read.
+        numbers: of the source images, by name.
+        headline: a figure in PNG for the first page, if there is one.
+    """
+
+    facts: Mapping[str, Any]
+    preprocessing: Preprocessing
+    inits: Sequence[str]
+    copies: int
+    layers: Sequence[Layer]
+    picture: Callable[[int], Picture]
+    numbers: Mapping[str, int]
+    headline: Path | None = None

@@ -1,0 +1,124 @@
+"""Panels: images in eight bits, with the range that the bytes stand for.
+
+A byte b means ``low + b / 255 * (high - low)`` in pixel space, where 0 is black and 1 is white.
+"""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from jaxtyping import Float, UInt8
+from PIL import Image
+
+from pipeline.pages.contents import Ascent, Picture, Preprocessing
+from pipeline.pages.data_scripts import data_url
+
+Kind = Literal["image", "added"]
+Box = tuple[int, int, int, int]
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One image of a unit.
+
+    Attributes:
+        name: for display.
+        init: that it was climbed from; ``None`` for a patch.
+        copy: its number among those of its unit.
+        kind: an image, or what was added to one.
+        pixels: bytes.
+        low: what byte 0 stands for.
+        high: what byte 255 stands for.
+    """
+
+    name: str
+    init: str | None
+    copy: int
+    kind: Kind
+    pixels: UInt8[np.ndarray, "height width 3"]
+    low: float
+    high: float
+
+    def data(self) -> dict[str, Any]:
+        """Return the panel as plain data."""
+        height, width = self.pixels.shape[:2]
+        return {
+            "name": self.name,
+            "init": self.init,
+            "copy": self.copy,
+            "kind": self.kind,
+            "width": width,
+            "height": height,
+            # Not rounded: they are part of every pixel.
+            "low": self.low,
+            "high": self.high,
+            "png": data_url(png(self.pixels), "image/png"),
+        }
+
+
+def ascent_panels(ascent: Ascent, preprocessing: Preprocessing, copies: int) -> list[Panel]:
+    """Return what was climbed and what the ascent added, where all of it is finite."""
+    which = ascent.init if copies == 1 else f"{ascent.init}, copy {ascent.copy}"
+    image = preprocessing.to_pixels(ascent.image)
+    added = preprocessing.to_pixels(ascent.image - ascent.start, shift=False)
+    if not (np.isfinite(image).all() and np.isfinite(added).all()):
+        return []
+    most = float(np.abs(added).max())
+    ranges: list[tuple[str, Kind, Float[np.ndarray, "h w 3"], float, float]] = [
+        (f"climbed from {which}", "image", image, float(image.min()), float(image.max())),
+        (f"added to {which}", "added", added, -most, most),
+    ]
+    return [
+        Panel(name, ascent.init, ascent.copy, kind, to_bytes(x, low, high), low, high)
+        for name, kind, x, low, high in ranges
+    ]
+
+
+def patch_panel(picture: Picture, box: Box, preprocessing: Preprocessing) -> Panel:
+    """Return a patch of a source image; outside the image lies the mean color, network input 0."""
+    mean = np.asarray(preprocessing.mean, np.float32)
+    outside = to_bytes(mean, picture.low, picture.high)
+    pixels = cut(picture.pixels, box, outside)
+    return Panel("top patch", None, 0, "image", pixels, picture.low, picture.high)
+
+
+def cut(
+    pixels: UInt8[np.ndarray, "height width 3"], box: Box, outside: UInt8[np.ndarray, "3"]
+) -> UInt8[np.ndarray, "rows columns 3"]:
+    """Return the pixels in a box (top, left, bottom, right), which may reach beyond the image."""
+    top, left, bottom, right = box
+    height, width = pixels.shape[:2]
+    patch = np.broadcast_to(outside, (bottom - top, right - left, 3)).copy()
+    rows = slice(max(top, 0), max(min(bottom, height), 0))
+    columns = slice(max(left, 0), max(min(right, width), 0))
+    seen = pixels[rows, columns]
+    down, across = rows.start - top, columns.start - left
+    patch[down : down + seen.shape[0], across : across + seen.shape[1]] = seen
+    return patch
+
+
+def to_bytes(x: Float[np.ndarray, "*_"], low: float, high: float) -> UInt8[np.ndarray, "*_"]:
+    """Return values as bytes that stand for them; where all are alike, they are 0."""
+    scale = 255 / (high - low) if high > low else 0.0
+    return np.rint((x - low) * scale).clip(0, 255).astype(np.uint8)
+
+
+def png(pixels: UInt8[np.ndarray, "height width channels"]) -> bytes:
+    """Return a PNG; light compression, for what an ascent leaves hardly compresses."""
+    return _encoded(pixels, "PNG", compress_level=2)
+
+
+def jpeg(pixels: UInt8[np.ndarray, "height width 3"], quality: int = 90) -> bytes:
+    """Return a JPEG whose colors are as sharp as its grays."""
+    return _encoded(pixels, "JPEG", quality=quality, subsampling=0)
+
+
+def _encoded(
+    pixels: UInt8[np.ndarray, "height width channels"], kind: str, **options: Any
+) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, kind, **options)
+    return buffer.getvalue()
