@@ -30,6 +30,10 @@ class Tracker(Protocol):
         """Record a figure from its PNG file."""
         ...
 
+    def video(self, name: str, path: Path, /) -> None:
+        """Record a video from its GIF or MP4 file."""
+        ...
+
     def finish(self, *, failed: bool) -> None:
         """Close the run."""
         ...
@@ -46,6 +50,8 @@ class _Silent:
     def table(self, name: str, table: pd.DataFrame, /) -> None: ...
 
     def figure(self, name: str, path: Path, /) -> None: ...
+
+    def video(self, name: str, path: Path, /) -> None: ...
 
     def finish(self, *, failed: bool) -> None: ...
 
@@ -118,6 +124,10 @@ class _Wandb:
 
     def figure(self, name: str, path: Path) -> None:
         self.run.log({f"figures/{name}": self.client.Image(str(path))})
+
+    def video(self, name: str, path: Path) -> None:
+        kind = path.suffix.removeprefix(".")
+        self.run.log({f"videos/{name}": self.client.Video(str(path), format=kind)})
 
     def finish(self, *, failed: bool) -> None:
         self.run.finish(exit_code=int(failed))

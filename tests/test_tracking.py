@@ -60,6 +60,9 @@ def test_offline_run_holds_configuration_summary_table_figures_and_progress(
         "images.limit=5",
         "optimizer.steps=2",
         "figures.formats=[png]",
+        "stages=[top_patches,ascent,correlations,figures,animate]",
+        "animate.units=[conv1/1]",
+        "animate.formats=[gif]",
         f"out={tmp_path}",
     )
     (folder,) = (session.paths.folder / "wandb").glob("offline-run-*")
@@ -78,6 +81,8 @@ def test_offline_run_holds_configuration_summary_table_figures_and_progress(
     assert history["ascent/share"] == 1.0
     picture = history["figures/correlations_zeros_top_patch/path"]
     assert (folder / "files" / str(picture)).is_file()
+    video = history["videos/animation_conv1_zeros_unit1.gif/path"]
+    assert (folder / "files" / str(video)).is_file()
     place = history["correlation_summary/path"]
     table = json.loads((folder / "files" / str(place)).read_text())
     row = dict(zip(table["columns"], table["data"][0], strict=True))

@@ -23,6 +23,9 @@ from pipeline.ascent.treatment import PLAIN, Treatment
 
 log = logging.getLogger(__name__)
 
+Record = Callable[[int, Float[Tensor, "batch 3 height width"]], None]
+Look = Callable[[int, Sequence[Tensor]], None]
+
 OK = "ok"
 ZERO_GRADIENT = "zero_gradient"
 NOT_FINITE = "not_finite"
@@ -60,6 +63,7 @@ def ascend(
     optimizer: Optimizer,
     treatment: Treatment = PLAIN,
     check: Callable[[], None] = lambda: None,
+    record: Record | None = None,
 ) -> Ascent:
     """Climb the scores of a batch of images.
 
@@ -70,15 +74,26 @@ def ascend(
         optimizer: takes its steps on all images at once, each by its own gradient.
         treatment: what happens to images on their way to the network and between steps.
         check: called before every step; raises to stop.
+        record: given the number of every step with the images before it, which the step overwrites,
+            and at the end the images that are returned. Where images have to be climbed again, they
+            are given again, from the start.
     """
     start = treatment.space.encode(starts) if isinstance(starts, Tensor) else list(starts)
 
+    def look(step: int, parameters: Sequence[Tensor]) -> None:
+        check()
+        if record is not None:
+            with torch.no_grad():
+                record(step, treatment.image(parameters))
+
     def climb(guarded: bool) -> _Climbed:
-        return _climb(score, units, start, optimizer, treatment, check, guarded=guarded)
+        return _climb(score, units, start, optimizer, treatment, look, guarded=guarded)
 
     climbed = climb(guarded=False)
     if not climbed.finite.all():  # seldom: climb again and look at every step
         climbed = climb(guarded=True)
+    if record is not None:
+        record(optimizer.steps, climbed.images)
     status = [
         NOT_FINITE if not finite else OK if moved else ZERO_GRADIENT
         for finite, moved in zip(climbed.finite.tolist(), climbed.moved.tolist(), strict=True)
@@ -103,7 +118,7 @@ def _climb(
     start: Sequence[Tensor],
     optimizer: Optimizer,
     treatment: Treatment,
-    check: Callable[[], None],
+    look: Look,
     *,
     guarded: bool,
 ) -> _Climbed:
@@ -116,7 +131,7 @@ def _climb(
     moved = torch.zeros(len(units), dtype=torch.bool, device=starts.device)
     finite = ~moved
     for step in range(optimizer.steps):
-        check()
+        look(step, parameters)
         scores, gradients = descent(step)
         responses[:, step] = scores
         if step == 0 or treatment.transforms:  # which may show the network something else

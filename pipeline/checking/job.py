@@ -26,6 +26,8 @@ from pipeline.config.checks import check_disk
 from pipeline.config.parts import Parts, chosen
 from pipeline.config.schema import CHECK, DEFAULT_STAGES, Config
 from pipeline.networks.counting import forward_operations
+from pipeline.session.animated import all_animated, animation_bytes
+from pipeline.session.animating import all_scenes, check_animations, scene_operations
 from pipeline.session.climbed import missing_bytes
 from pipeline.session.dreaming import check_dreams
 from pipeline.session.searched import extremes_result
@@ -70,6 +72,7 @@ class Totals:
     Attributes:
         search: operations of the search, of all layers together.
         ascent: operations of all ascents, float64 samples included.
+        animate: operations of climbing again what is animated.
         search_seconds: on this machine; ``None`` where nothing was timed.
         ascent_seconds: likewise.
         memory: peak bytes of one process.
@@ -80,6 +83,7 @@ class Totals:
 
     search: int = 0
     ascent: int = 0
+    animate: int = 0
     search_seconds: float | None = None
     ascent_seconds: float | None = None
     memory: int = 0
@@ -128,7 +132,9 @@ def check_job(config: Config, *, elsewhere: bool = False) -> Checked:
     faults = Faults()
     found = find(config, faults, elsewhere=elsewhere)
     costs = _costs(found, _scored(config, found, faults))
-    disk = _disk(config, found, costs)
+    animated = faults.attempt(lambda: _animated(config, found)) if not faults.found else None
+    animate, animation = animated or (0, 0)
+    disk = _disk(config, found, costs) + animation
     times = faults.attempt(lambda: measure(config, found, costs))
     lacking = _lacking_bytes(config, found, costs, disk, faults) if not faults.found else disk
     free = faults.attempt(lambda: check_disk(Path(config.out), lacking, "the results"))
@@ -137,7 +143,7 @@ def check_job(config: Config, *, elsewhere: bool = False) -> Checked:
         config.stages,
         _facts(config, found),
         _rows(config, found, costs, times),
-        replace(_totals(config, found, costs, times), disk=disk, free=free),
+        replace(_totals(config, found, costs, times), animate=animate, disk=disk, free=free),
         str(found.machine) if found.machine is not None else "",
         found.notes,
         faults.found,
@@ -180,6 +186,26 @@ def _disk(config: Config, found: Found, costs: Sequence[LayerCost]) -> int:
     return climbed + search_bytes([cost.layer.units for cost in costs], images, config.search)
 
 
+def _animated(config: Config, found: Found) -> tuple[int, int]:
+    """Return operations and bytes of what is animated.
+
+    Raises:
+        ConfigError: a unit is not climbed, or an optimizer refuses its settings.
+    """
+    parts = found.parts(config) if "animate" in config.stages else None
+    if parts is None:
+        return 0, 0
+    session = _session(config, parts)
+    operations = sum(scene_operations(session, scene) for scene in all_scenes(session))
+    return operations, animation_bytes(session, all_animated(session))
+
+
+def _session(config: Config, parts: Parts) -> Session:
+    session = Session.planned(parts, Layout(config.out))
+    session.images = parts.images  # as they are, without comparing them with others
+    return session
+
+
 def _lacking_bytes(
     config: Config, found: Found, costs: Sequence[LayerCost], disk: int, faults: Faults
 ) -> int:
@@ -187,13 +213,17 @@ def _lacking_bytes(
     parts = found.parts(config)
     if parts is None or not found.own_weights:
         return disk
-    session = Session.planned(parts, Layout(config.out))
-    session.images = parts.images  # as they are, without comparing them with others
+    session = _session(config, parts)
+    animated = 0
+    if "animate" in config.stages:
+        missing = [each for each in all_animated(session) if each.result.missing()]
+        animated = animation_bytes(session, missing)
+        faults.attempt(lambda: check_animations(session))
     if "dream" in config.stages:
         faults.attempt(lambda: check_dreams(session))
     if "ascent" in config.stages:
         faults.attempt(lambda: check_ascents(session))
-    lacking = missing_bytes(session) if _steps(config, found) else 0
+    lacking = animated + (missing_bytes(session) if _steps(config, found) else 0)
     unsearched = [
         cost.layer.units for cost in costs if extremes_result(session, cost.layer).missing()
     ]
@@ -267,6 +297,10 @@ def _facts(config: Config, found: Found) -> dict[str, str]:
     if asks_network(config) and chosen(config.init):
         steps = f", {found.optimizer.steps} steps" if found.optimizer is not None else ""
         facts["ascents"] = f"from {', '.join(chosen(config.init))}{steps}"
+    if "animate" in config.stages:
+        by = ", ".join(config.animate.optimizers) or "the run's optimizer"
+        units = ", ".join(config.animate.units) or "the first of every layer"
+        facts["animated"] = f"{units}; by {by}"
     if "dream" in config.stages:
         frames = config.dream.frames
         facts["dreams"] = (

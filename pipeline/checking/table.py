@@ -106,6 +106,7 @@ def _totals(checked: Checked) -> list[str]:
     for name, operations, seconds in (
         ("search", totals.search, totals.search_seconds),
         ("ascent", totals.ascent, totals.ascent_seconds),
+        ("animate", totals.animate, None),
     ):
         if operations:
             time = f", about {duration(seconds)}" if seconds is not None else ""

@@ -147,6 +147,10 @@ def _check_room(session: Session) -> None:
         from pipeline.session.dreaming import check_dreams
 
         check_dreams(session)
+    if "animate" in session.parts.config.stages:
+        from pipeline.session.animating import check_animations
+
+        check_animations(session)
     if "ascent" in session.parts.config.stages:
         from pipeline.session.trial import check_ascents
 

@@ -5,17 +5,29 @@ from __future__ import annotations
 import logging
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from pipeline.config.build import asks_network
 from pipeline.config.combinations import combination_faults, combination_notes
 from pipeline.config.parts import Parts
-from pipeline.config.schema import PRECISIONS, STAGES, Config, FiguresConfig, SearchConfig
+from pipeline.config.schema import (
+    PRECISIONS,
+    STAGES,
+    AnimateConfig,
+    Config,
+    FiguresConfig,
+    SearchConfig,
+)
 from pipeline.errors import ConfigError, StoreError, nearest
 from pipeline.store.files import describe_bytes
 
 log = logging.getLogger(__name__)
+
+FPS = (
+    0.01,
+    50,
+)  # of a GIF: it shows a frame for 655 seconds at most, and browsers for 0.02 at least
 
 
 def check_values(config: Config) -> None:
@@ -33,6 +45,7 @@ def value_faults(config: Config) -> Iterator[str]:
     yield from _stage_faults(config.stages)
     yield from _search_faults(config.search)
     yield from _figure_faults(config.figures)
+    yield from _animate_faults(config.animate)
     if config.pages.ranks < 1:
         yield f"pages.ranks: {config.pages.ranks} is not positive; use 1 or more"
     yield from _name_faults(config)
@@ -91,6 +104,44 @@ def _figure_faults(figures: FiguresConfig) -> Iterator[str]:
     for kind in figures.formats:
         if kind not in known:
             yield f"figures.formats: '{kind}' is not one of {', '.join(known)}"
+
+
+def _optimizer_faults(animate: AnimateConfig) -> Iterator[str]:
+    for name, group in animate.optimizers.items():
+        if not isinstance(group, Mapping) or "_target_" not in group:
+            known = [other for other in animate.optimizers if other != name]
+            yield (
+                f"animate.optimizers.{name}: has settings, but is no optimizer; choose one, as in"
+                f" +optimizer@animate.optimizers.{name}=adam{nearest(name, known)}"
+            )
+
+
+def _animate_faults(animate: AnimateConfig) -> Iterator[str]:
+    yield from _optimizer_faults(animate)
+    for name in animate.units:
+        if not re.fullmatch(r".+/\d+", name):
+            yield f"animate.units: '{name}' is not a layer and a unit, such as conv2/7"
+    if animate.every is not None and animate.every < 1:
+        yield f"animate.every: {animate.every} is not positive; use 1 or more, or null"
+    if not FPS[0] <= animate.fps <= FPS[1]:
+        yield f"animate.fps: {animate.fps} is not from {FPS[0]} to {FPS[1]} frames per second"
+    allowed = {
+        "show": ([animate.show], ("image", "added")),
+        "scale": ([animate.scale], ("last", "frame", "pixels")),
+        "formats": (animate.formats, ("gif", "mp4")),
+    }
+    for key, (given, known) in allowed.items():
+        for value in given:
+            if value not in known:
+                yield (
+                    f"animate.{key}: '{value}' is not one of {', '.join(known)}"
+                    f"{nearest(value, known)}"
+                )
+    if (animate.show, animate.scale) == ("added", "pixels"):
+        yield (
+            "animate.scale: what was added to an image has no colors of its own, as pixels have;"
+            " use last or frame, or show=image"
+        )
 
 
 def check_parts(parts: Parts) -> None:

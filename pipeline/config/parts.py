@@ -171,6 +171,14 @@ class Parts:
         return build(self.config.optimizer, "optimizer")
 
     @cached_property
+    def animated_optimizers(self) -> dict[str, Optimizer]:
+        """The optimizers whose ascents are animated, by name: the run's own if none are given."""
+        options: dict[str, Any] = self.config.animate.optimizers
+        if not options:
+            return {self.option("optimizer"): self.optimizer}
+        return {name: _animated_optimizer(name, group) for name, group in options.items()}
+
+    @cached_property
     def start_tracking(self) -> Start:
         """The function that starts tracking."""
         return build(self.config.tracking, "tracking")
@@ -224,6 +232,16 @@ class Parts:
         if "_target_" in options:
             return str(options["_target_"]).rpartition(".")[2]
         return "+".join(chosen(options)) or "none"
+
+
+def _animated_optimizer(name: str, group: Group) -> Optimizer:
+    try:
+        return build(group, f"animate.optimizers.{name}")
+    except ConfigError as error:  # which names the key of the run's own
+        own, sentence = "optimizer.", str(error)
+        if not sentence.startswith(own):
+            raise
+        raise ConfigError(f"animate.optimizers.{name}.{sentence.removeprefix(own)}") from error
 
 
 def chosen(options: Mapping[str, Any]) -> dict[str, Group]:

@@ -14,8 +14,8 @@ from hydra.core.config_store import ConfigStore
 CHECK = "check"  # says what the other stages would do and cost, and what is wrong with them
 # In the order in which they run.
 STAGES = (
-    CHECK, "train", "top_patches", "ascent", "correlations", "figures", "dream", "export",
-    "pages", "collect",
+    CHECK, "train", "top_patches", "ascent", "correlations", "figures", "animate", "dream",
+    "export", "pages", "collect",
 )  # fmt: skip
 DEFAULT_STAGES = ("top_patches", "ascent", "correlations", "figures", "pages")
 PRECISIONS = ("float32", "tf32", "bfloat16")
@@ -111,6 +111,30 @@ class FiguresConfig:
 
 
 @dataclass
+class AnimateConfig:
+    """Which ascents are shown step by step, and how.
+
+    Attributes:
+        units: such as ``[conv2/2, conv2/7]``; the first four of every layer by default.
+        optimizers: by name, to be shown side by side; the run's own by default.
+        every: a frame every so many steps, and the last; by default, so that there are at most 101.
+        show: the ``image``, or what was ``added`` to its start.
+        scale: of values for display: to the largest of the ``last`` frame, to that of each
+            ``frame``, or as ``pixels``: in own colors, cut off at black and white.
+        fps: frames per second.
+        formats: ``gif``, ``mp4``.
+    """
+
+    units: list[str] = field(default_factory=list[str])
+    optimizers: dict[str, Any] = field(default_factory=dict[str, Any])
+    every: int | None = None
+    show: str = "image"
+    scale: str = "last"
+    fps: float = 20.0
+    formats: list[str] = field(default_factory=lambda: ["gif", "mp4"])
+
+
+@dataclass
 class PagesConfig:
     """What the pages show.
 
@@ -176,6 +200,7 @@ class Config:
     ascent: AscentConfig = field(default_factory=AscentConfig)
     dream: DreamConfig = field(default_factory=DreamConfig)
     figures: FiguresConfig = field(default_factory=FiguresConfig)
+    animate: AnimateConfig = field(default_factory=AnimateConfig)
     pages: PagesConfig = field(default_factory=PagesConfig)
     training: TrainingConfig = field(default_factory=TrainingConfig)
     collect: CollectConfig = field(default_factory=CollectConfig)

@@ -7,15 +7,12 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
-from functools import cache
-from pathlib import Path
 
-import matplotlib as mpl
 import numpy as np
 from jaxtyping import Float, UInt8
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
-from pipeline.figures import style
+from pipeline.figures import lettering, style
 
 # Images smaller than this are enlarged by whole factors, so that labels fit below them.
 SMALLEST_PIXELS = 64
@@ -48,17 +45,17 @@ def contact_sheet(
     labels = [response_text(float(response)) for response in responses.ravel()]
     grid = mosaic(patches.reshape(-1, *patches.shape[2:]), ranks)
     names = [str(unit) for unit in units]
-    left = 2 * GAP + max(_width(text, TEXT) for text in [*names, "unit"])
+    left = 2 * GAP + max(lettering.width(text, TEXT) for text in [*names, "unit"])
     down, across = cell(patches.shape[2:4])
     sheet, draw, top = _page(grid, title, left, below_title=2 * TEXT)
     _label(draw, labels, ranks, (down, across), (left, top))
     _centered(draw, "rank", (left + ranks * across // 2, top - 2 * TEXT))
     for rank in range(ranks):
         _centered(draw, str(rank), (left + rank * across + (across - GAP) // 2, top - TEXT))
-    draw.text((GAP, top - TEXT), "unit", style.INK, _font(TEXT), "lt")
+    draw.text((GAP, top - TEXT), "unit", style.INK, lettering.font(TEXT), "lt")
     for row in range(rows):
         middle = top + row * down + (down - TEXT - GAP) // 2
-        draw.text((left - GAP, middle), names[row], style.INK, _font(TEXT), "rm")
+        draw.text((left - GAP, middle), names[row], style.INK, lettering.font(TEXT), "rm")
     return sheet
 
 
@@ -84,7 +81,7 @@ def unit_sheet(
         f"{unit}: {response_text(float(response))}"
         for unit, response in zip(units, responses, strict=True)
     ]
-    down, across = cell(images.shape[1:3], max(_width(label, TEXT) for label in labels))
+    down, across = cell(images.shape[1:3], max(lettering.width(label, TEXT) for label in labels))
     # About three to two, as a screen.
     wanted = round((1.5 * len(images) * down / across) ** 0.5)
     columns = max(1, min(len(images), WIDEST // across, wanted))
@@ -144,14 +141,16 @@ def _page(
     grid: UInt8[np.ndarray, "height width 3"], title: str, left: int, below_title: int
 ) -> tuple[Image.Image, ImageDraw.ImageDraw, int]:
     """Return a white page with a title and the grid, how to draw on it, and the grid's top."""
-    lines = _wrapped(title, max(left + grid.shape[1], 40 * TEXT))
+    lines = lettering.wrapped(title, max(left + grid.shape[1], 40 * TEXT), TITLE)
     top = GAP + round(1.3 * TITLE) * len(lines) + below_title + GAP
-    width = max(left + grid.shape[1], *(_width(line, TITLE) + 2 * GAP for line in lines))
+    width = max(left + grid.shape[1], *(lettering.width(line, TITLE) + 2 * GAP for line in lines))
     sheet = Image.new("RGB", (width, top + grid.shape[0]), "white")
     sheet.paste(Image.fromarray(grid), (left, top))
     draw = ImageDraw.Draw(sheet)
     for index, line in enumerate(lines):
-        draw.text((GAP, GAP + round(1.3 * TITLE) * index), line, style.INK, _font(TITLE), "lt")
+        draw.text(
+            (GAP, GAP + round(1.3 * TITLE) * index), line, style.INK, lettering.font(TITLE), "lt"
+        )
     return sheet, draw, top
 
 
@@ -169,24 +168,4 @@ def _label(
 
 
 def _centered(draw: ImageDraw.ImageDraw, text: str, place: tuple[int, int]) -> None:
-    draw.text(place, text, style.INK, _font(TEXT), "mt")
-
-
-def _wrapped(text: str, width: int) -> list[str]:
-    lines = [""]
-    for word in text.split():
-        longer = f"{lines[-1]} {word}".strip()
-        if lines[-1] and _width(longer, TITLE) > width:
-            lines.append(word)
-        else:
-            lines[-1] = longer
-    return lines
-
-
-def _width(text: str, size: int) -> int:
-    return int(np.ceil(_font(size).getlength(text)))
-
-
-@cache
-def _font(size: int) -> ImageFont.FreeTypeFont:
-    return ImageFont.truetype(str(Path(mpl.get_data_path(), "fonts/ttf/DejaVuSans.ttf")), size)
+    draw.text(place, text, style.INK, lettering.font(TEXT), "mt")

@@ -19,6 +19,11 @@ DESCRIPTIONS: dict[Mode, str] = {
     "range": "Optimized images are scaled, each to its own range of values.",
     "symmetric": "Optimized images are scaled to their largest magnitude; zero is gray.",
 }
+OF_VIDEOS = {
+    "last": "Scaled to the largest magnitude of the last frame; zero is gray.",
+    "frame": "Each frame is scaled to its own largest magnitude; zero is gray.",
+    "pixels": "Own colors, clipped to black and white.",
+}
 
 
 def to_display(
@@ -36,6 +41,21 @@ def to_display(
         return pixels.astype(np.float32)
     scaled = _by_range(pixels) if mode == "range" else _by_magnitude(pixels)
     return scaled.astype(np.float32)
+
+
+def all_to_display(
+    frames: Float[np.ndarray, "frames 3 height width"], by: Literal["last", "frame"]
+) -> Float[np.ndarray, "frames height width 3"]:
+    """Return copies of the frames of a video for display, float32 in 0..1; zero is mid-gray.
+
+    ``last`` divides all by the largest magnitude of the last frame, beyond which values are cut
+    off; ``frame`` divides each by its own, as ``symmetric`` does for one image.
+    """
+    pixels = np.moveaxis(frames, 1, -1).astype(np.float64)
+    largest = np.abs(pixels).max((1, 2, 3), keepdims=True)
+    largest = largest[-1:] if by == "last" else largest
+    shown = 0.5 + pixels / np.where(largest > 0, largest, 1) / 2
+    return shown.clip(0, 1).astype(np.float32)
 
 
 def to_pixels(

@@ -25,16 +25,17 @@ COLORS = (
 )
 
 
-def gif(frames: UInt8[np.ndarray, "frames height width 3"], fps: float) -> bytes:
+def gif(frames: UInt8[np.ndarray, "frames height width 3"], fps: float, rest: float = 0.0) -> bytes:
     """Return an animated GIF that is shown over and over.
 
-    Every frame is written, also one that equals the last, with the 256 colors that suit it best;
+    Every frame is written, also one that equals the last, with 256 colors chosen for it alone;
     what a color is off by is spread over its neighbors (Floyd & Steinberg 1976). Frames begin at
     the nearest 0.01 seconds, so that the whole lasts as long as it should.
 
     Args:
         frames: RGB pictures.
         fps: frames per second, from 0.01 to 50.
+        rest: seconds for which the last frame is shown longer than the others.
 
     Raises:
         ConfigError: there are no frames, or a GIF cannot be as slow or fast.
@@ -49,7 +50,9 @@ def gif(frames: UInt8[np.ndarray, "frames height width 3"], fps: float) -> bytes
     # No colors for all frames, no background; NETSCAPE2.0's 0 means over and over.
     parts = [struct.pack("<6sHHBBB", b"GIF89a", width, height, 0x70, 0, 0)]
     parts.append(b"\x21\xff\x0bNETSCAPE2.0\x03\x01\x00\x00\x00")
-    for frame, time in zip(frames, _centiseconds(len(frames), fps), strict=True):
+    times = _centiseconds(len(frames), fps)
+    times[-1] += round(100 * rest)
+    for frame, time in zip(frames, times, strict=True):
         # Pillow's writer of animations would merge equal frames; that of one frame cannot.
         picture = _paletted(frame)
         parts += GifImagePlugin.getdata(picture, duration=10 * time, include_color_table=True)
@@ -67,7 +70,10 @@ def _paletted(frame: UInt8[np.ndarray, "height width 3"]) -> Image.Image:
     picture = Image.fromarray(frame)
     if picture.getcolors(256):
         return picture.quantize(256, dither=Image.Dither.NONE)
-    return picture.quantize(palette=picture.quantize(256), dither=Image.Dither.FLOYDSTEINBERG)
+    # Of Pillow's methods the fastest, by a factor of ten and more, and nearer on average than the
+    # others once errors are spread.
+    chosen = picture.quantize(256, Image.Quantize.FASTOCTREE)
+    return picture.quantize(palette=chosen, dither=Image.Dither.FLOYDSTEINBERG)
 
 
 def mp4(frames: UInt8[np.ndarray, "frames height width 3"], fps: float) -> bytes:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 from jaxtyping import Float, Int
 
+from pipeline.ascent.optimizers import Optimizer
 from pipeline.ascent.plan import block_units
 from pipeline.config.build import Group, code_digest
 from pipeline.config.parts import WHOLE_LAYER, chosen
@@ -25,12 +26,13 @@ EXACT = "float64"
 
 @dataclass(frozen=True)
 class Climb:
-    """All ascents of one layer from one init, in one precision."""
+    """All ascents of one layer from one init, in one precision, by one optimizer."""
 
     layer: Layer
     init: str
     units: Sequence[int]
     precision: str
+    optimizer: Optimizer
     blocks: dict[str, list[int]]
     result: Result
 
@@ -69,7 +71,35 @@ def main_climbs(session: Session) -> list[Climb]:
 
 
 def find_climb(session: Session, layer: Layer, init: str, precision: str | None = None) -> Climb:
-    """Return one climb with the place of its result, in the precision of the run if none is given.
+    """Return one climb of the run with the place of its result.
+
+    Args:
+        session: the run.
+        layer: that is climbed.
+        init: where from.
+        precision: that of the run if none is given.
+    """
+    parts = session.parts
+    climb = plan_climb(
+        session, layer, init, precision, Stepped(parts.config.optimizer, parts.optimizer)
+    )
+    result, stage = climb.result, _stage(climb.precision)
+    name = f"{layer.name}/{init}"
+    session.result(stage, layer.name, name, result.settings, result.items)
+    return climb
+
+
+class Stepped(NamedTuple):
+    """An optimizer, and the configuration that it is built from."""
+
+    group: Group
+    built: Optimizer
+
+
+def plan_climb(
+    session: Session, layer: Layer, init: str, precision: str | None, optimizer: Stepped
+) -> Climb:
+    """Return a climb that the run need not have asked for, by any optimizer.
 
     The blocks of units are part of what determines the result, because the composition of a batch
     can change the last bits of a response.
@@ -91,12 +121,14 @@ def find_climb(session: Session, layer: Layer, init: str, precision: str | None 
         **settings_of_images(session, layer),
         **settings_of_init(session, layer, init),
         **settings_of_treatment(session, layer),
-        "optimizer": with_code(parts.config.optimizer),
+        "optimizer": with_code(optimizer.group),
     }
-    stage = "ascent_float64" if precision == EXACT else "ascent"
-    name = f"{layer.name}/{init}"
-    result = session.result(stage, layer.name, name, determined_by, list(blocks))
-    return Climb(layer, init, units, precision, blocks, result)
+    result = session.find(_stage(precision), layer.name, determined_by, list(blocks))
+    return Climb(layer, init, units, precision, optimizer.built, blocks, result)
+
+
+def _stage(precision: str) -> str:
+    return "ascent_float64" if precision == EXACT else "ascent"
 
 
 # What determines results, as plain data.

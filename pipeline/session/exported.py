@@ -11,7 +11,7 @@ from pipeline.networks.layers import Layer
 from pipeline.networks.onnx_network import OnnxNetwork
 from pipeline.session.searched import own_code
 from pipeline.session.session import Session
-from pipeline.store.results import Result, find_result
+from pipeline.store.results import Result
 
 FILES = ("forward", "gradient")
 ITEMS = ("network",)
@@ -25,8 +25,7 @@ def onnx_result(session: Session, layer: Layer) -> Result:
 
 def exported_network(session: Session, layer: Layer) -> OnnxNetwork | None:
     """Return a layer's network if the store holds it, which a run need not ask for."""
-    place = ("export", session.parts.network.identity, layer.name)
-    found = find_result(session.layout, place, _settings(session, layer), ITEMS)
+    found = session.find("export", layer.name, _settings(session, layer), ITEMS)
     return None if found.missing() else read_network(onnx_result(session, layer))
 
 

@@ -73,8 +73,25 @@ def findings(session: Session) -> list[str]:
         lines.append(f"images set aside: {len(session.unreadable)} (see record.json)")
     if "correlations" in session.parts.config.stages:
         lines += _correlations(session.paths.tables)
+    if "animate" in session.parts.config.stages:
+        lines += _animations(session.paths.tables)
     if "dream" in session.parts.config.stages:
         lines += _dreams(session.paths.tables)
+    return lines
+
+
+def _animations(tables: Path) -> list[str]:
+    """Tell optimizers apart, where several were compared."""
+    table = read_table(tables, "animations")
+    if len(table["optimizer"].unique()) < 2:
+        return []
+    lines = ["response after the last step:"]
+    own = ["layer", "unit", "copy", "init"]
+    for (layer, unit, copy, init), rows in table.groupby(own, sort=False):  # type: ignore[misc]
+        last = rows.groupby("optimizer", sort=False)["response"].last()
+        name = f"{layer} from {init}" + ("" if unit < 0 else f", unit {unit}")
+        name += f", copy {copy}" if copy else ""
+        lines.append(f"  {name}: " + ", ".join(f"{by} {value:.4g}" for by, value in last.items()))
     return lines
 
 

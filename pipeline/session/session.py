@@ -91,13 +91,19 @@ class Session:
         self, stage: str, layer: str, name: str, settings: Mapping[str, Any], items: Sequence[str]
     ) -> Result:
         """Return a result of this run and note in its record where it lies."""
-        place = (stage, self.parts.network.identity, layer)
-        result = find_result(self.layout, place, settings, items)
+        result = self.find(stage, layer, settings, items)
         folder = result.folder.relative_to(self.layout.out).as_posix()
         if name not in self.results.setdefault(stage, {}):
             self.results[stage][name] = {"folder": folder, "items": list(items)}
             self.asked.append(result)
         return result
+
+    def find(
+        self, stage: str, layer: str, settings: Mapping[str, Any], items: Sequence[str]
+    ) -> Result:
+        """Return a result that this run may look at, but does not ask for."""
+        place = (stage, self.parts.network.identity, layer)
+        return find_result(self.layout, place, settings, items)
 
     def begin(self, result: Result, state: str, seconds: float = 0.0) -> None:
         """Write down what a result is and how this run makes it.
@@ -169,6 +175,13 @@ class Session:
             write_bytes(path, content)
             if kind == "png":
                 self.tracker.figure(name, path)
+
+    def video(self, name: str, videos: Mapping[str, bytes]) -> None:
+        """Write a video of the run, by format, and show it to the tracker."""
+        for kind, content in videos.items():
+            path = self.paths.figures / f"{name}.{kind}"
+            write_bytes(path, content)
+            self.tracker.video(f"{name}.{kind}", path)
 
     @cached_property
     def _provenance(self) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from pipeline.ascent.smoothing import Smoothing
 from pipeline.ascent.treatment import Treatment
 from pipeline.config.parts import Parts
 from pipeline.errors import ArtiphysError, ConfigError
+from pipeline.networks.layers import Layer
 from pipeline.session.climbed import main_climbs
 from pipeline.session.session import Session
 
@@ -21,9 +22,17 @@ def check_ascents(session: Session) -> None:
     Raises:
         ConfigError: they cannot be computed.
     """
-    parts = session.parts
     missing = {climb.layer.name for climb in main_climbs(session) if climb.result.missing()}
-    layers = [layer for layer in parts.layers if layer.name in missing]
+    check_scores(session, [layer for layer in session.parts.layers if layer.name in missing])
+
+
+def check_scores(session: Session, layers: Sequence[Layer]) -> None:
+    """Try the scores and transforms of ascents on the first and the last of some layers.
+
+    Raises:
+        ConfigError: they cannot be computed.
+    """
+    parts = session.parts
     smoothings = list(parts.smoothings.values())
     for layer in {layer.name: layer for layer in (*layers[:1], *layers[-1:])}.values():
         size, unit = parts.image_size(layer), parts.climbed_units(layer)[-1]

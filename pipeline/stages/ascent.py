@@ -3,23 +3,14 @@
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Callable, Sequence
-from copy import deepcopy
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Any, cast
 
 import numpy as np
-import torch
-from jaxtyping import Float, Int
-from torch import Tensor
 
 from pipeline.analysis.contrast import contrasts, norms
-from pipeline.ascent.loop import NOT_FINITE, ZERO_GRADIENT, ascend
-from pipeline.ascent.plan import batches
-from pipeline.ascent.scoring import Score, Scorer
-from pipeline.networks.layers import Layer
+from pipeline.ascent import loop
+from pipeline.ascent.loop import NOT_FINITE, ZERO_GRADIENT
 from pipeline.session.climbed import (
     EXACT,
     Climb,
@@ -29,8 +20,9 @@ from pipeline.session.climbed import (
     read_responses,
     trajectories,
 )
+from pipeline.session.climbing import Batch, Climber, batches_of
 from pipeline.session.session import Session
-from pipeline.session.treated import Beginnings
+from pipeline.session.treated import Beginning
 from pipeline.store.results import Arrays
 
 log = logging.getLogger(__name__)
@@ -76,21 +68,12 @@ class Block:
         return self.climb.blocks[self.name]
 
 
-@dataclass(frozen=True)
-class Batch:
-    """Units of one block that are climbed together."""
-
-    climb: Climb
-    units: Sequence[int]
-
-
 class Ascent:
     """Blocks of units as work for the runner (``runner.Work``)."""
 
     def __init__(self, session: Session) -> None:
         self.session = session
-        self.scorers = _Scorers(session)
-        self.beginnings = Beginnings(session)
+        self.climb = Climber(session)
 
     def operations(self, block: Block) -> int:
         """Return how many operations a block takes, as weighed against others."""
@@ -106,11 +89,8 @@ class Ascent:
         return len(block.units) * self.session.parts.copies
 
     def parts(self, block: Block) -> list[Batch]:
-        """Return the batches of a block, as they are climbed on this device."""
-        parts = self.session.parts
-        device = _device(self.session, block.climb.precision).type
-        together = batches(block.units, parts.costs(block.climb.layer), device, parts.copies)
-        return [Batch(block.climb, units) for units in together]
+        """Return the batches of a block."""
+        return batches_of(self.session, block.climb, block.name)
 
     def load(self, batch: Batch) -> Batch:
         """Return the batch itself: its starting images are made where it is climbed."""
@@ -118,7 +98,8 @@ class Ascent:
 
     def run(self, batch: Batch) -> tuple[Arrays, list[str]]:
         """Climb one batch."""
-        return _climb_batch(self.session, batch, self.scorers, self.beginnings)
+        start, done = self.climb(batch)
+        return _arrays(start, done), done.status
 
     def begin(self, block: Block) -> Climbed:
         """Return what gathers a block."""
@@ -147,66 +128,9 @@ class Climbed:
         self.block.climb.result.write(self.block.name, whole, {"status": self.status})
 
 
-class _Scorers:
-    """What scores the layers at work, each built once; threads at work share them."""
-
-    def __init__(self, session: Session) -> None:
-        self.session = session
-        self.lock = threading.Lock()
-        self.build = lru_cache(maxsize=2)(self._build)
-
-    def __call__(self, layer: Layer, precision: str) -> Scorer:
-        with self.lock:
-            return self.build(layer, precision)
-
-    def _build(self, layer: Layer, precision: str) -> Scorer:
-        scorer = self.session.parts.scorer(layer)
-        if precision not in (EXACT, "bfloat16"):
-            return scorer
-        device = _device(self.session, precision)
-        module = cast("torch.nn.Module", scorer)
-        converted: Any = deepcopy(module).to(device, getattr(torch, precision))
-        return converted if precision == EXACT else Rounded(converted)
-
-
-class Rounded:
-    """What scores in bfloat16 images that are kept in float32."""
-
-    def __init__(self, scorer: Scorer) -> None:
-        self.scorer = scorer
-        self.input_size = scorer.input_size
-
-    def takes_any_size(self) -> bool:
-        """Say whether images of other sizes can be scored, too."""
-        return self.scorer.takes_any_size()
-
-    def begin(
-        self, starts: Float[Tensor, "batch 3 height width"], units: Int[Tensor, " batch"]
-    ) -> Score:
-        """Return the score of ascents from some starts."""
-        score = self.scorer.begin(starts.to(torch.bfloat16), units)
-        return lambda images, units: score(images.to(torch.bfloat16), units).to(images.dtype)
-
-
-def _climb_batch(
-    session: Session, batch: Batch, scorers: _Scorers, beginnings: Beginnings
-) -> tuple[Arrays, list[str]]:
-    climb = batch.climb
-    scorer = scorers(climb.layer, climb.precision)
-    device = _device(session, climb.precision)
-    kind = torch.float64 if climb.precision == EXACT else torch.float32
-    start = beginnings(climb.layer, climb.init, batch.units, scorer, device, kind)
-    units = torch.tensor(start.units, device=device)
-    done = ascend(
-        scorer.begin(start.images, units),
-        units,
-        start.parameters,
-        session.parts.optimizer,
-        start.treatment,
-        check=session.parts.runner.check,
-    )
+def _arrays(start: Beginning, done: loop.Ascent) -> Arrays:
     starts, images = done.starts.cpu().numpy(), done.images.cpu().numpy()
-    arrays = {
+    return {
         "units": np.array(start.units),
         "copies": np.array(start.copies),
         "starts": starts.astype(np.float32),
@@ -216,12 +140,6 @@ def _climb_batch(
         "contrasts": np.stack([contrasts(starts), contrasts(images)], 1),
         "budgets": start.budgets.cpu().numpy(),
     }
-    return arrays, done.status
-
-
-def _device(session: Session, precision: str) -> torch.device:
-    device = session.parts.runner.device
-    return torch.device("cpu") if device.type == "mps" and precision == EXACT else device
 
 
 def _warn(climb: Climb) -> None:

@@ -58,8 +58,8 @@ def _write_images(session: Session, dream: Dream) -> None:
     session.tracker.figure(path.stem, path)
     if len(shown) > 1:
         frames = np.stack(shown)
-        write_bytes(folder / f"dream_{dream.name}.gif", gif(frames, min(fps, FASTEST_GIF)))
-        write_bytes(folder / f"dream_{dream.name}.mp4", mp4(frames, fps))
+        videos = {"gif": gif(frames, min(fps, FASTEST_GIF)), "mp4": mp4(frames, fps)}
+        session.video(path.stem, videos)
 
 
 def _displayed(

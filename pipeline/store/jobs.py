@@ -14,7 +14,8 @@ from typing import Any
 
 # Where a run goes, what it does beside correlating, and on which machine.
 WITHOUT_EFFECT = (
-    "out", "name", "runner", "tracking", "stages", "figures", "pages", "training", "collect",
+    "out", "name", "runner", "tracking", "stages", "figures", "animate", "pages", "training",
+    "collect",
 )  # fmt: skip
 GROUPS = ("model", "images", "optimizer", "constraint", "gradient")
 LISTS = ("objective", "parameterization", "regularizer", "smoothing", "transform")

@@ -68,6 +68,45 @@ def read_images(result: Result) -> Images:
     return Images(joined["units"], joined["images"], joined["starts"], status, joined["copies"])
 
 
+@dataclass(frozen=True)
+class Animation:
+    """The ascents of one unit by one optimizer, step by step, raw pixels in network-input space.
+
+    Attributes:
+        steps: the numbers of the steps whose images are there: before the first, and after the
+            last, which is the climbed image itself.
+        frames: these images, of every copy.
+        responses: before every step and after the last; NaN from the first that is not finite.
+        status: per copy, as in the table of ascents.
+    """
+
+    steps: Int[np.ndarray, " frames"]
+    frames: Float[np.ndarray, "frames copies 3 height width"]
+    responses: Float[np.ndarray, "copies steps_and_one"]
+    status: list[str]
+
+    @property
+    def added(self) -> Float[np.ndarray, "frames copies 3 height width"]:
+        """What the ascents have added to their starts by each step."""
+        return self.frames - self.frames[:1]
+
+
+def animation_name(layer: str, init: str, unit: int | None, optimizer: str) -> str:
+    """Return what tells animations of a run apart; units below zero are a layer as a whole."""
+    own = [] if unit is None or unit < 0 else [str(unit)]
+    return "/".join([layer, init, *own, optimizer])
+
+
+def read_animation(result: Result) -> Animation:
+    """Return the one item of a result of the animate stage.
+
+    Raises:
+        StoreError: it is missing or damaged.
+    """
+    found, notes = result.read(result.items[0])
+    return Animation(found["steps"], found["frames"], found["responses"], notes["status"])
+
+
 class Run:
     """A run on disk: its configuration, its tables as DataFrames and its images.
 
@@ -121,6 +160,36 @@ class Run:
         return np.concatenate(
             [result.read(item, ("images",))[0]["images"] for item in result.items]
         )
+
+    def animation(
+        self, layer: str, init: str, unit: int | None = None, optimizer: str | None = None
+    ) -> Animation:
+        """Return the ascents of a unit step by step.
+
+        Args:
+            layer: that was climbed.
+            init: that they started from.
+            unit: where units were climbed, and not the layer as a whole.
+            optimizer: its name, where several were compared.
+
+        Raises:
+            StoreError: the run did not animate that, or the store has moved.
+        """
+        name = animation_name(layer, init, unit, optimizer or "")
+        if optimizer is None:
+            known = self.record["results"].get("animate", {})
+            found = [
+                other
+                for other in (each.removeprefix(name) for each in known if each.startswith(name))
+                if "/" not in other
+            ]
+            if len(found) > 1:
+                raise StoreError(
+                    f"{self!r} has animations of '{name.rstrip('/')}' by {', '.join(found)}; choose"
+                    " one as optimizer"
+                )
+            name = name + found[0] if found else name.rstrip("/")
+        return read_animation(self._result("animate", name))
 
     def _result(self, stage: str, name: str) -> Result:
         found = self.record["results"].get(stage, {})

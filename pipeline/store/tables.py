@@ -19,6 +19,7 @@ _COLUMNS = {
     "correlations": "model layer unit copy init_a init_b r null_r status",
     "correlation_summary": "model layer init_a init_b units undefined median mean q25 q75"
     " ci_low ci_high null_median floor",
+    "animations": "model layer unit copy init objective optimizer step response",
     "dreams": "model layer init unit objective frame octave height width steps start_score"
     " final_score status",
     "dream_features": "model layer init unit objective frame octave step feature_layer feature"

@@ -180,3 +180,33 @@ def test_a_recorded_graph_climbs_as_the_plain_computation_does(kernels: Tensor):
     for _ in range(2):  # the second time the graph is replayed from the start
         recorded = ascend(network, units.cuda(), starts.cuda(), sgd(steps=10))
         torch.testing.assert_close(recorded.images.cpu(), plain.images, rtol=1e-4, atol=1e-4)
+
+
+def test_every_step_is_recorded_from_the_start_to_the_images_that_are_returned(kernels: Tensor):
+    seen: dict[int, Tensor] = {}
+    starts = torch.ones(1, 3, 2, 2)
+    done = ascend(
+        Dot(kernels), torch.tensor([2]), starts, momentum(steps=3, lr=0.1),
+        record=lambda step, images: seen.update({step: images.clone()}),
+    )  # fmt: skip
+    assert list(seen) == [0, 1, 2, 3]
+    for step, velocities in enumerate((0, 1, 1 + 1.9, 1 + 1.9 + 2.71)):
+        torch.testing.assert_close(seen[step], starts + 0.1 * velocities * kernels[[2]])
+    assert torch.equal(seen[0], done.starts)
+    assert torch.equal(seen[3], done.images)
+
+
+def test_what_is_recorded_of_an_image_that_fails_is_its_last_finite_self(kernels: Tensor):
+    class Broken(Dot):
+        def __call__(self, images: Tensor, units: Tensor) -> Tensor:
+            scores = super().__call__(images, units)
+            return torch.where(scores > 1, torch.inf * scores, scores)
+
+    seen: dict[int, Tensor] = {}
+    done = ascend(
+        Broken(kernels), torch.tensor([0]), torch.zeros(1, 3, 2, 2), sgd(steps=4, lr=0.1),
+        record=lambda step, images: seen.update({step: images.clone()}),
+    )  # fmt: skip
+    assert done.status == ["not_finite"]
+    assert all(images.isfinite().all() for images in seen.values())
+    assert torch.equal(seen[4], done.images)

@@ -79,7 +79,7 @@ def test_everything_that_is_wrong_is_told_at_once(composed: Compose, tmp_path: P
     within = "which has conv1 (features.0) to conv5 (features.10)"
     assert set(check_job(config).faults) == {
         "stages: 'ascend' is not a stage; the stages are check, train, top_patches, ascent,"
-        " correlations, figures, dream, export, pages, collect; nearest: ascent",
+        " correlations, figures, animate, dream, export, pages, collect; nearest: ascent",
         f"layers: 'conv9' is not in miniature, {within}; nearest: conv5",
         f"layers: 'features.2.x' is not in miniature, {within}; nearest: features.2",
         "units: '0:100' goes beyond conv1, which has units 0 to 23",
@@ -95,6 +95,20 @@ def test_everything_that_is_wrong_is_told_at_once(composed: Compose, tmp_path: P
         "seed: -1 is not from 0 to below 2^63",
         f"out: '{tmp_path}/file' is not a folder; choose another out",
     }
+
+
+def test_what_is_animated_is_counted_and_its_faults_are_told(composed: Compose, tmp_path: Path):
+    given = (*OFFLINE, *SMALL, "stages=[check,animate]", "layers=[conv2]", "init=[zeros]")
+    given = (*given, f"out={tmp_path}")
+    checked = check_job(composed(*given, "animate.units=[conv2/1,conv2/3]"))
+    assert checked.faults == []
+    (row,) = checked.rows
+    # All five units are climbed, four steps and a last score; two are kept, five images each.
+    assert checked.totals.animate == 5 * (4 * row.step + row.step // 2)
+    assert checked.totals.disk == 2 * 5 * 3 * 29 * 29 * 4
+    assert list(tmp_path.iterdir()) == []
+    (fault,) = check_job(composed(*given, "animate.units=[conv2/7]")).faults
+    assert fault.startswith("animate.units: 'conv2/7' is not among the units of this run")
 
 
 def test_unknown_model_does_not_hide_what_is_wrong_with_the_images(composed: Compose, photos: Path):

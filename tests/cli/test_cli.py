@@ -41,7 +41,8 @@ def test_help_lists_groups_and_keys_and_imports_nothing_heavy(tmp_path: Path):
         (
             ["stages=[ascend]"],
             "error: stages: 'ascend' is not a stage; the stages are check, train, top_patches,"
-            " ascent, correlations, figures, dream, export, pages, collect; nearest: ascent\n",
+            " ascent, correlations, figures, animate, dream, export, pages, collect; nearest:"
+            " ascent\n",
         ),
         (["search.keep=many"], "Value 'many' of type 'str' could not be converted to Integer"),
     ],

@@ -89,6 +89,7 @@ RUNS = {
     "vocabulary": Small(
         "layers=[conv1] units=[2,5] search.keep=2 optimizer.steps=2 ascent.size=24", units=(2, 5)
     ),
+    "three_optimizers": Small("optimizer.steps=2 animate.formats=[gif]", units=(2,)),
     "zeros_vs_top_patch": Small(
         "images=photographs images.crop=96 layers=[conv1] units=0:3 search.keep=2"
         " optimizer.steps=2 figures.triptychs=[conv1/2]",
@@ -273,6 +274,17 @@ def test_feedback_of_document_004():
     assert (found.frames, found.zoom, found.fps, found.blend) == (30, 1.04, 30.0, 0.85)
     assert (found.rotate, found.translate) == (0.0, [0.0, 0.0])
     assert composed("ouroboros").optimizer == composed("pyramid_dream").optimizer
+
+
+def test_optimizers_of_document_000():
+    config = composed("three_optimizers")
+    assert (config.model["name"], config.layers, config.units) == ("alexnet", ["conv2"], [2])
+    assert list(chosen(config.init)) == ["zeros"]
+    found: dict[str, Any] = config.animate.optimizers
+    assert list(found) == ["sgd", "momentum", "adam"]
+    assert {(settings["steps"], settings["lr"]) for settings in found.values()} == {(100, 0.1)}
+    assert found["momentum"]["momentum"] == 0.9
+    assert config.optimizer == found["sgd"]
 
 
 def test_fourier_settings_of_document_003():

@@ -18,12 +18,13 @@ from tests.conftest import Compose, RunPipeline
         (
             "stages=[ascent,corelations]",
             "stages: 'corelations' is not a stage; the stages are check, train, top_patches,"
-            " ascent, correlations, figures, dream, export, pages, collect; nearest: correlations",
+            " ascent, correlations, figures, animate, dream, export, pages, collect; nearest:"
+            " correlations",
         ),
         (
             "stages=[]",
             "stages: the list is empty; choose from check, train, top_patches, ascent,"
-            " correlations, figures, dream, export, pages, collect",
+            " correlations, figures, animate, dream, export, pages, collect",
         ),
         ("search.keep=0", "search.keep: 0 is not positive; use 1 or more"),
         ("search.batch_size=-1", "search.batch_size: -1 is not positive; use 1 or more"),

@@ -80,3 +80,16 @@ def test_to_pixels_undoes_normalization_per_channel_and_clips():
 def test_every_mode_is_described():
     for mode in ("range", "symmetric"):
         assert len(scaling.DESCRIPTIONS[mode]) > 20
+
+
+def test_frames_of_a_video_are_scaled_by_hand():
+    frames = np.stack([image(0, 0, 0), image(1, -2, 4), image(1, 0, -2)]).repeat(3, 1)
+    by_last = scaling.all_to_display(frames, "last")[..., 0].squeeze(1)
+    # Half a magnitude is 2 / 2; what is beyond is cut off.
+    assert by_last.tolist() == [[0.5, 0.5, 0.5], [0.75, 0, 1], [0.75, 0.5, 0]]
+    by_frame = scaling.all_to_display(frames, "frame")[..., 0].squeeze(1)
+    assert by_frame.tolist() == [[0.5, 0.5, 0.5], [0.625, 0.25, 1], [0.75, 0.5, 0]]
+
+
+def test_a_video_that_ends_where_its_last_frame_is_zero_is_gray():
+    assert (scaling.all_to_display(np.zeros((2, 3, 4, 5), np.float32), "last") == 0.5).all()

@@ -75,6 +75,7 @@ def test_frames_of_a_gif_begin_at_the_nearest_centisecond():
     assert read_gif(gif(smooth(3), 50.0))[1] == [20, 20, 20]
     assert read_gif(gif(smooth(2), 0.1))[1] == [10_000, 10_000]
     assert sum(read_gif(gif(smooth(45), 24.0))[1]) == 1880  # 1.875 s
+    assert read_gif(gif(smooth(3), 10.0, rest=1.5))[1] == [100, 100, 1600]
 
 
 def test_a_gif_is_shown_over_and_over():

@@ -90,8 +90,9 @@ def test_a_run_is_repeated_with_all_its_files_and_says_so(finished, said):
 def test_neither_torch_nor_pandas_is_loaded_for_it(finished):
     code = (
         "import sys, json; from pipeline.cli.run import run; from pipeline.config.schema import *;"
-        "values = json.load(sys.stdin); nested = ('search', 'figures', 'pages', 'training');"
-        "kinds = (SearchConfig, FiguresConfig, PagesConfig, TrainingConfig);"
+        "values = json.load(sys.stdin);"
+        "nested = ('search', 'figures', 'animate', 'pages', 'training');"
+        "kinds = (SearchConfig, FiguresConfig, AnimateConfig, PagesConfig, TrainingConfig);"
         "parts = {name: kind(**values.pop(name)) for name, kind in zip(nested, kinds)};"
         "run(Config(**values, **parts)); assert not {'torch', 'pandas'} & set(sys.modules)"
     )

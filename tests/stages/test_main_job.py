@@ -25,7 +25,7 @@ from tests.stages.conftest import SMALL
 ASCENT_ONLY = ("stages=[ascent]", "layers=conv1", "images.limit=5", "optimizer.steps=2")
 
 # Others are of the stages dream and collect.
-TABLES = [name for name in COLUMNS if not name.startswith(("dream", "sweep_"))]
+TABLES = [name for name in COLUMNS if not name.startswith(("anim", "dream", "sweep_"))]
 
 
 def test_every_table_has_the_columns_of_the_contract(small_run: Session):

@@ -1,0 +1,158 @@
+"""Stage: show ascents step by step, by one optimizer or several."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from itertools import groupby
+
+import numpy as np
+from jaxtyping import Float, UInt8
+
+from pipeline.ascent.loop import OK
+from pipeline.config.parts import WHOLE_LAYER
+from pipeline.figures import scaling
+from pipeline.figures.animation import Panel, side_by_side, small_multiples
+from pipeline.figures.video import gif, mp4
+from pipeline.session.animated import (
+    Animated,
+    all_animated,
+    animations,
+    read_animated,
+    stored_end,
+)
+from pipeline.session.animating import Animating, all_scenes
+from pipeline.session.session import Session
+
+log = logging.getLogger(__name__)
+
+LANES = 4  # videos made at a time: each takes some hundred megabytes
+REST = 1.5  # seconds for which a GIF shows the last frame, before it begins again
+COLUMNS = 4  # of small multiples
+Frames = UInt8[np.ndarray, "frames height width 3"]
+
+
+def work(session: Session) -> None:
+    """Climb again, with all processes, what is to be shown and has not been recorded."""
+    missing = [each for each in all_animated(session) if session.leads and each.result.missing()]
+    named = dict.fromkeys(f"{each.climb.layer.name} from {each.climb.init}" for each in missing)
+    told = session.parts.runner.ranks.tell(", ".join(named))
+    if not told:
+        return
+    log.info("animate: climbing units of %s, step by step", told)
+    results = [each.result for each in missing]
+    plan = all_scenes(session)
+    session.make(results, plan, Animating(session), "animate: ascents", tf32=True)
+
+
+def run(session: Session) -> None:
+    """Write the table and the videos."""
+    session.table("animations", animations(session))
+    _tell_other_ends(session)
+    lanes = min(LANES, session.parts.runner.lanes.threads)
+    with ThreadPoolExecutor(lanes) as pool:
+        made = [(name, pool.submit(_encode, session, draw)) for name, draw in _videos(session)]
+        for name, videos in made:
+            session.video(name, videos.result())
+
+
+def _encode(session: Session, draw: Callable[[], Frames]) -> dict[str, bytes]:
+    config, frames = session.parts.config.animate, draw()
+    encoders = {
+        "gif": lambda: gif(frames, config.fps, REST),
+        "mp4": lambda: mp4(frames, config.fps),
+    }
+    return {kind: encoders[kind]() for kind in config.formats}
+
+
+def _videos(session: Session) -> Iterator[tuple[str, Callable[[], Frames]]]:
+    """Yield a video for every unit and init, and of several units one of the layer and init."""
+
+    def place(animated: Animated) -> tuple[str, str]:
+        return animated.climb.layer.name, animated.climb.init
+
+    for (layer, init), found in groupby(all_animated(session), place):
+        own, name = list(found), f"animation_{layer}_{init}"
+        units = {unit: list(group) for unit, group in groupby(own, lambda each: each.unit)}
+        for unit, together in units.items():
+            ending = "" if unit == WHOLE_LAYER else f"_unit{unit}"
+            yield name + ending, partial(_one_unit, session, together)
+        if len(units) > 1:
+            yield name, partial(_all_units, session, own)
+
+
+def _one_unit(session: Session, together: Sequence[Animated]) -> Frames:
+    first = together[0]
+    unit = "" if first.unit == WHOLE_LAYER else f" unit {first.unit}"
+    panels = [panel for animated in together for panel in _panels(session, animated)]
+    return side_by_side(panels, _title(session, first, unit), _caption(session))
+
+
+def _all_units(session: Session, own: Sequence[Animated]) -> Frames:
+    panels = [
+        panel for animated in own for panel in _panels(session, animated, f"unit {animated.unit}")
+    ]
+    each = len(panels) // len({animated.unit for animated in own})
+    columns = each if each > 1 else min(COLUMNS, len(panels))
+    return small_multiples(panels, columns, _title(session, own[0], ""), _caption(session))
+
+
+def _title(session: Session, animated: Animated, unit: str) -> str:
+    parts, climb = session.parts, animated.climb
+    by = "" if len(parts.animated_optimizers) > 1 else f" by {animated.optimizer}"
+    objective = parts.option("objective")
+    climbed = "" if objective == "unit_response" else f" for {objective}"
+    return f"{parts.network.name} {climb.layer.name}{unit}, climbed{climbed} from {climb.init}{by}"
+
+
+def _caption(session: Session) -> str:
+    config = session.parts.config.animate
+    shown = "The image itself. " if config.show == "image" else "What was added to the start. "
+    return shown + scaling.OF_VIDEOS[config.scale]
+
+
+def _panels(session: Session, animated: Animated, unit: str = "") -> list[Panel]:
+    """Return one panel for every copy, named by what tells it apart."""
+    found, config = read_animated(animated), session.parts.config.animate
+    by = [animated.optimizer] if len(session.parts.animated_optimizers) > 1 else []
+    shown = found.frames if config.show == "image" else found.added
+    copies = shown.shape[1]
+    return [
+        Panel(
+            ", ".join([*([unit] if unit else []), *by, *([f"copy {copy}"] if copies > 1 else [])]),
+            _displayed(session, shown[:, copy]),
+            found.steps.tolist(),
+            found.responses[copy],
+            "" if found.status[copy] == OK else found.status[copy].replace("_", " "),
+        )
+        for copy in range(copies)
+    ]
+
+
+def _displayed(
+    session: Session, frames: Float[np.ndarray, "frames 3 height width"]
+) -> UInt8[np.ndarray, "frames height width 3"]:
+    scale, preprocessing = session.parts.config.animate.scale, session.parts.network.preprocessing
+    if scale == "pixels":
+        mean, std = preprocessing.mean, preprocessing.std
+        shown = np.stack([scaling.to_pixels(frame, mean, std) for frame in frames])
+    else:
+        shown = scaling.all_to_display(frames, "last" if scale == "last" else "frame")
+    return np.rint(shown * 255).astype(np.uint8)
+
+
+def _tell_other_ends(session: Session) -> None:
+    """Say which ascents end elsewhere than those in the store, which other devices may have left.
+
+    On one kind of device they end in the same bits.
+    """
+    for animated in all_animated(session):
+        stored = stored_end(animated)
+        if stored is not None and not np.array_equal(stored, read_animated(animated).frames[-1]):
+            log.warning(
+                "animate: %s ends elsewhere than the stored ascent, which another kind of device"
+                " or version of PyTorch has climbed",
+                animated.name,
+            )
