@@ -120,6 +120,7 @@ def small_multiples(
     text = SMALLEST_TEXT
     across_cell = max(across, *(width(line, text) for p in panels for line in _lines(p))) + 2 * GAP
     down_cell = down + round(2.8 * text) + SPARK + GAP
+    columns = min(columns, len(panels))
     rows = -(-len(panels) // columns)
     size = (GAP + columns * across_cell, rows * down_cell)
     page = _Page(size, title, caption, text, _timeline(panels)[-1])

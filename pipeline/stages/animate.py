@@ -95,7 +95,7 @@ def _all_units(session: Session, own: Sequence[Animated]) -> Frames:
         panel for animated in own for panel in _panels(session, animated, f"unit {animated.unit}")
     ]
     each = len(panels) // len({animated.unit for animated in own})
-    columns = each if each > 1 else min(COLUMNS, len(panels))
+    columns = each * max(1, COLUMNS // each)  # what belongs together stays in one row
     return small_multiples(panels, columns, _title(session, own[0], ""), _caption(session))
 
 
