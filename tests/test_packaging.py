@@ -74,6 +74,7 @@ def test_installed_wheel_runs_the_default_experiment_from_another_folder(
     tables = {path.stem for path in (folder / "tables").glob("*.parquet")}
     assert len(tables) == 5
     assert (folder / "figures" / "correlations_zeros_top_patch.png").is_file()
+    assert (folder / "site" / "index.html").is_file()
     assert "site-packages" in run(
         python, "-c", "import pipeline; print(pipeline.__file__)", cwd=elsewhere
     )

@@ -71,8 +71,8 @@ def test_a_word_that_is_no_sub_command_is_told(tmp_path: Path):
     done = artiphys("sweeps", "submit", cwd=tmp_path)
     assert done.returncode == 1
     assert done.stderr == (
-        "error: 'sweeps' is neither KEY=VALUE nor one of the sub-commands store, sweep; nearest:"
-        " sweep\n"
+        "error: 'sweeps' is neither KEY=VALUE nor one of the sub-commands serve, store, sweep;"
+        " nearest: sweep\n"
     )
 
 
