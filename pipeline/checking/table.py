@@ -119,7 +119,7 @@ def _totals(checked: Checked) -> list[str]:
         )
     free = f" of {quantity(totals.free, 'B')} that are free" if totals.free is not None else ""
     facts["disk"] = f"{quantity(totals.disk, 'B')}{free}"
-    facts["counted"] = "as if the store held none of it, without correlations and figures"
+    facts["counted"] = "as if the store held none of it, without correlations, figures and pages"
     return _facts(facts)
 
 

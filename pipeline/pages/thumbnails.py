@@ -31,8 +31,11 @@ class Sheet:
     )
 
     def preview(self, wanted: int) -> UInt8[np.ndarray, "height width 4"]:
-        """Return some of the thumbnails, evenly spread over the units, with gaps (alpha 0)."""
-        tiles = [tile for tile, _, _ in self.tiles.values()]
+        """Return some of the thumbnails, evenly spread over the units, with gaps (alpha 0).
+
+        Each has all the contrast that it can have about mid-gray.
+        """
+        tiles = [_stretched(tile) for tile, _, _ in self.tiles.values()]
         some = min(wanted, len(tiles))
         chosen = np.stack([tiles[n * len(tiles) // some] for n in range(some)])
         opaque = np.pad(chosen, ((0, 0), (0, 0), (0, 0), (0, 1)), constant_values=255)
@@ -81,3 +84,8 @@ def thumbnail(pixels: UInt8[np.ndarray, "_ _ 3"]) -> UInt8[np.ndarray, "_ _ 3"]:
     scale = SIDE / max(height, width)
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
     return np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.BOX))
+
+
+def _stretched(tile: UInt8[np.ndarray, "height width 3"]) -> UInt8[np.ndarray, "height width 3"]:
+    about_gray = tile - 127.5
+    return np.rint(127.5 + about_gray * 127.5 / np.abs(about_gray).max()).astype(np.uint8)

@@ -70,7 +70,19 @@ function cutTile(sheet, bytes, index) {
     const from = ((top + row) * sheet.sheet.width + left) * 4;
     cut.set(bytes.subarray(from, from + width * 4), row * width * 4);
   }
-  return { width, height, kind, low, high, values: fromBytes(cut, low, high) };
+  const values = fromBytes(cut, low, high);
+  return { width, height, kind, values, ...ownRange(values, kind) };
+}
+
+// What was made smaller has a smaller range.
+function ownRange(values, kind) {
+  let [low, high] = [Infinity, -Infinity];
+  for (const value of values) {
+    if (value < low) low = value;
+    if (value > high) high = value;
+  }
+  const most = Math.max(-low, high);
+  return kind === "added" ? { low: -most, high: most } : { low, high };
 }
 
 function cell(site, layer, unit, tile) {
