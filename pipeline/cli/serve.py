@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import sys
 from collections.abc import Sequence
 from functools import partial
+from http import HTTPStatus
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import BinaryIO
 
 from pipeline.errors import ConfigError, StoreError
 from pipeline.runner.stopping import Stopped
@@ -87,6 +90,19 @@ class _Quiet(SimpleHTTPRequestHandler):
     def guess_type(self, path: str | os.PathLike[str]) -> str:
         """Return the type of a file; what an operating system says of scripts may be wrong."""
         return "text/javascript" if str(path).endswith(".js") else super().guess_type(path)
+
+    def send_head(self) -> io.BytesIO | BinaryIO | None:
+        """Send the headers of a file; of what no file can be called, that there is none."""
+        try:
+            return super().send_head()
+        except ValueError:  # a null byte
+            self.send_error(HTTPStatus.NOT_FOUND)
+            return None
+
+    def list_directory(self, path: str | os.PathLike[str]) -> None:
+        """List no folders."""
+        del path
+        self.send_error(HTTPStatus.NOT_FOUND)
 
     def log_message(self, format: str, *args: object) -> None:
         """Say nothing."""

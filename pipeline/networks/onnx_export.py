@@ -30,6 +30,7 @@ from pipeline.networks.onnx_backward import BACKWARD
 from pipeline.networks.onnx_network import OnnxNetwork
 from pipeline.networks.unit_networks import LayerNetwork
 
+log = logging.getLogger(__name__)
 INPUTS = ("images", "unit")
 OUTPUTS = ("responses", "response", "gradient")
 TOLERANCE = 1e-4  # relative to the largest magnitude
@@ -125,6 +126,8 @@ def _deviations(
         beside, _, written = ask_onnx(sessions[1], feeds)
         found["responses"].append(max(_apart(alone, responses), _apart(beside, responses)))
         found["gradient"].append(_apart(written, gradient_of_unit))
+    if not any(gradient.any() for _, _, (_, _, gradient) in probes):
+        log.warning("export: no gradient on random images, so this network was hardly checked")
     # Not the largest: where rounding decides whether a ReLU lets through, gradients jump.
     deviations = {name: float(np.median(values)) for name, values in found.items()}
     if max(deviations.values()) > TOLERANCE and not _as_rounding(whole, probes, deviations):

@@ -54,6 +54,7 @@ class Ascent:
         image: after the last step.
         start: before the first.
         responses: the score before every step and after the last.
+        status: as in the table of ascents.
     """
 
     init: str
@@ -61,6 +62,7 @@ class Ascent:
     image: Float[np.ndarray, "3 height width"]
     start: Float[np.ndarray, "3 height width"]
     responses: Float[np.ndarray, " steps_and_one"]
+    status: str = "ok"
 
 
 @dataclass(frozen=True)

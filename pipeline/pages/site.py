@@ -150,7 +150,10 @@ class _Builder:
             "unit": unit,
             "panels": [panel.data() for panel in panels],
             "curves": [
-                plain({"init": a.init, "copy": a.copy, "responses": a.responses}) for a in ascents
+                plain(
+                    {"init": a.init, "copy": a.copy, "responses": a.responses, "status": a.status}
+                )
+                for a in ascents
             ],
             "patches": patches,
             "images": {str(n): {"height": size[0], "width": size[1]} for n, size in sizes.items()},

@@ -34,6 +34,8 @@ _WITHOUT_EFFECT = ("out", "name", "runner")
 def fingerprint(config: Config) -> str:
     """Return a digest of all that a run depends on."""
     settings = {key: value for key, value in asdict(config).items() if key not in _WITHOUT_EFFECT}
+    if "pages" in config.stages:  # which show it
+        settings["name"] = config.name
     # The order of what is chosen decides what is applied first, and what is balanced against what.
     settings["order"] = {key: [*v] for key, v in settings.items() if isinstance(v, dict)}
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True, default=str).encode())
@@ -50,7 +52,8 @@ def remember(layout: Layout, key: str, paths: RunPaths) -> None:
     """
     items = recorded_files(paths)
     if all(_has_content(item) for item in items):
-        files = [*_drawn(paths), *items]
+        looked_for = [paths.out / name for name in read_record(paths).get("looked_for", [])]
+        files = [*_drawn(paths), *items, *looked_for]
         note = {
             "run": paths.folder.relative_to(layout.out).as_posix(),
             "files": {path.relative_to(layout.out).as_posix(): _size_time(path) for path in files},
@@ -85,7 +88,7 @@ def _size_time(path: Path) -> list[int]:
 
 
 def repeat(former: RunPaths, paths: RunPaths) -> dict[str, Any]:
-    """Copy tables, figures and pages of a former run and return its record for the new one."""
+    """Copy what a former run has drawn and written, and return its record for the new one."""
     for path in _drawn(former):
         copy = paths.folder / path.relative_to(former.folder)
         copy.parent.mkdir(parents=True, exist_ok=True)
@@ -94,7 +97,7 @@ def repeat(former: RunPaths, paths: RunPaths) -> dict[str, Any]:
 
 
 def _drawn(paths: RunPaths) -> list[Path]:
-    folders = (paths.tables, paths.figures, paths.site)
+    folders = (paths.tables, paths.figures, paths.networks, paths.site)
     return sorted(path for folder in folders for path in folder.rglob("*") if path.is_file())
 
 

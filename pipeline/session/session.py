@@ -8,6 +8,7 @@ from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import pandas as pd
@@ -47,6 +48,7 @@ class Session:
         asked: the results themselves.
         searched: extremes that have been read, by the key of their result.
         unreadable: images that could not be read, with reasons.
+        looked_for: files of the store that the run would have used, had they been there.
         done: how many work items were computed in this run, by all processes.
         facts: more for the record of the run.
     """
@@ -59,6 +61,7 @@ class Session:
     unreadable: dict[str, str] = field(default_factory=dict[str, str])
     asked: list[Result] = field(default_factory=list[Result])
     searched: dict[str, Searched] = field(default_factory=dict[str, "Searched"])
+    looked_for: list[Path] = field(default_factory=list[Path])
     done: int = 0
     facts: dict[str, Any] = field(default_factory=dict[str, Any])
 
@@ -103,7 +106,9 @@ class Session:
     ) -> Result:
         """Return a result that this run may look at, but does not ask for."""
         place = (stage, self.parts.network.identity, layer)
-        return find_result(self.layout, place, settings, items)
+        result = find_result(self.layout, place, settings, items)
+        self.looked_for += [result.paths.item(item) for item in items]
+        return result
 
     def begin(self, result: Result, state: str, seconds: float = 0.0) -> None:
         """Write down what a result is and how this run makes it.

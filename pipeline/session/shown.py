@@ -125,9 +125,10 @@ class _Reading:
 
 def _ascents(climb: Climb, block: str) -> Iterator[tuple[int, Ascent]]:
     names = ("units", "copies", "images", "starts", "responses")
-    arrays, _ = climb.result.read(block, names)
-    for unit, copy, image, start, responses in zip(*(arrays[n] for n in names), strict=True):
-        yield int(unit), Ascent(climb.init, int(copy), image, start, responses)
+    arrays, notes = climb.result.read(block, names)
+    columns = (*(arrays[name] for name in names), notes["status"])
+    for unit, copy, image, start, responses, status in zip(*columns, strict=True):
+        yield int(unit), Ascent(climb.init, int(copy), image, start, responses, status)
 
 
 class _Pictures:

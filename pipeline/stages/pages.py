@@ -23,6 +23,12 @@ def run(session: Session) -> None:
         if lacking:
             log.info("pages: %s has not been climbed from %s", layer.name, ", ".join(lacking))
     networks = {layer.name: _networks(session, layer) for layer in session.parts.layers}
+    closed = [name for name, network in networks.items() if network is None]
+    if closed:
+        log.info(
+            "pages: no networks of %s, so none in the playground; add export to stages",
+            ", ".join(closed),
+        )
     build_site(site, networks, session.paths.site)
 
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from urllib.error import HTTPError
 from urllib.request import urlopen
 
 import pytest
@@ -54,6 +55,19 @@ def test_files_are_served_on_the_loopback_alone(tmp_path: Path):
         server.shutdown()
     with pytest.raises(ConfigError, match="serve: port 123456 cannot be used"):
         start(site, 123456)
+
+
+@pytest.mark.parametrize("path", ["/%00", "/assets/"])
+def test_what_is_no_file_is_not_there(tmp_path: Path, path: str):
+    site = made(tmp_path / "run") / "site"
+    (site / "assets").mkdir()
+    with start(site, 0) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        with pytest.raises(HTTPError) as refused:
+            urlopen(f"http://127.0.0.1:{server.server_port}{path}", timeout=10)
+        assert refused.value.code == 404
+        refused.value.close()
+        server.shutdown()
 
 
 def test_it_says_where_and_ends_quietly(tmp_path: Path):

@@ -110,9 +110,29 @@ def test_neither_torch_nor_pandas_is_loaded_for_it(finished):
     assert "repeats" in done.stdout
 
 
-def test_name_out_and_runner_do_not_matter_and_all_else_does(finished, composed):
+def test_pages_are_built_again_once_networks_have_been_exported(finished):
+    # The default run has looked for networks, which its playground would have used.
     assert known(finished)
-    assert known(replace(finished, name="other", runner={"threads": 7}))
+    export = replace(finished, stages=["export"])
+    run(export)
+    assert not known(finished)
+    run(finished)
+    data = (runs(finished)[-1] / "site" / "assets" / "data" / "site.js").read_text()
+    assert '"network":null' not in data.replace(" ", "")
+    run(export)
+    again = runs(finished)[-1]
+    assert "repeats" in json.loads((again / "record.json").read_text())
+    assert {path.name for path in (again / "networks" / "conv1").iterdir()} == {
+        "forward.onnx",
+        "gradient.onnx",
+        "meaning.json",
+    }
+
+
+def test_the_runner_does_not_matter_and_all_else_does(finished, composed):
+    assert known(finished)
+    assert known(replace(finished, runner={"threads": 7}))
+    assert not known(replace(finished, name="other"))  # which the pages show
     assert not known(replace(finished, seed=1))
     assert not known(replace(finished, tracking={"_target_": "pipeline.tracking.wandb"}))
     assert not known(replace(finished, out=finished.out + "2"))

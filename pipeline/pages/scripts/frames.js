@@ -24,7 +24,7 @@ export function latest(work) {
 }
 
 /** Return show(text) that writes a text where screen readers hear it, at most once in some milliseconds. */
-export function spoken(element, every = 2000) {
+export function spoken(element, every = 1000) {
   let waiting = null;
   let text = "";
   return (next) => {

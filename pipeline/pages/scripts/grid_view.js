@@ -3,7 +3,7 @@
 import { el } from "./dom.js";
 import { link } from "./paths.js";
 import { draw, fromBytes, pixelsOf, sharedRange } from "./panels.js";
-import { correlationText, numberText, unitName } from "./words.js";
+import { correlationText, numberText, ofCopies, unitName } from "./words.js";
 
 const WIDTH = 72; // pixels on the screen, about, of a thumbnail
 
@@ -16,7 +16,7 @@ export function orders(site, rows) {
   }
   found.push({ name: "top patch response", values: rows.top_response, text: numberText });
   for (const init of site.inits) {
-    if (rows.final[init]) found.push({ name: `final response from ${init}`, values: rows.final[init], text: numberText });
+    if (rows.final[init]) found.push({ name: `final response from ${init}${ofCopies(site)}`, values: rows.final[init], text: numberText });
   }
   return found.filter(({ values }) => values.some((value) => value !== null));
 }

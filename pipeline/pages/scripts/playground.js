@@ -198,7 +198,7 @@ function changeNetwork() {
   if (String(drawing.size) !== String(size)) drawing.begin(size, site.preprocessing);
   by("easel").style.aspectRatio = `${size[1]} / ${size[0]}`;
   by("easel").style.maxWidth = `${28 * Math.min(1, size[1] / size[0])}rem`;
-  by("size").textContent = `${size[0]} × ${size[1]} pixels, the receptive field of a unit of this layer. It starts at the mid color, bytes ${midBytes(site.preprocessing).join(", ")}: zero to the network.`;
+  by("size").textContent = `${size[0]} × ${size[1]} pixels, the receptive field of a unit of this layer. It starts at zero to the network, the mid color, shown as bytes ${midBytes(site.preprocessing).join(", ")}. Images of the run are 8-bit copies: their responses differ a little from those of the run.`;
 }
 
 async function openNetwork(times) {
@@ -241,7 +241,7 @@ function showKnown() {
   const { top, bottom } = known(chosen.data, chosen.unit);
   const both = top !== null && bottom !== null;
   by("natural").textContent = both
-    ? `Shaded: what the run's images can do, from ${responseText(bottom)} (bottom patch) to ${responseText(top)} (top patch).`
+    ? `Shaded: what the run's images can do, from ${responseText(bottom)} (bottom patch) to ${responseText(top)} (top patch), each in its image. A patch whose field reaches beyond its image drives the unit otherwise by itself.`
     : "The run has no top and bottom patch of this unit, so no natural range is marked.";
   const climbable = Boolean(chosen.layer.network?.gradient_bytes);
   for (const id of ["run", "step"]) by(id).disabled = !climbable;

@@ -4,7 +4,7 @@ import { el } from "./dom.js";
 import { decode, draw, sharedRange } from "./panels.js";
 import { patchFigure, sourceImage } from "./patches.js";
 import { curvePlot, lineSample, stripPlot } from "./plots.js";
-import { correlationText, numberText, placeText, statusText, unitName } from "./words.js";
+import { correlationText, numberText, ofCopies, placeText, statusText, unitName } from "./words.js";
 
 const WIDTH = 280; // pixels on the screen, about, of an image of a unit
 
@@ -46,18 +46,17 @@ function images(site, layer, rows, data, drawn) {
   const columns = site.inits.flatMap((init) => {
     if (!layer.climbed[init]) return [column(`from ${init}`, words(`Not climbed from ${init} in this run.`))];
     const copies = data.curves.filter((curve) => curve.init === init);
-    const status = rows.status[init]?.[at];
     if (copies.length === 0) return [column(`from ${init}`, words(`${sentence(unitName(data.unit))} was not climbed.`))];
-    return copies.map((curve) => ascent(site, curve, drawn, status));
+    return copies.map((curve) => ascent(site, curve, drawn));
   });
   return el("section", { "aria-label": "Images" }, el("div", { class: "side-by-side" }, columns, topPatch(layer, data, drawn)));
 }
 
-function ascent(site, curve, drawn, status) {
+function ascent(site, curve, drawn) {
   const own = drawn.filter(({ panel }) => panel.init === curve.init && panel.copy === curve.copy);
   const name = site.copies > 1 ? `from ${curve.init}, copy ${curve.copy}` : `from ${curve.init}`;
   const [start, final] = [curve.responses[0], curve.responses.at(-1)];
-  const said = statusText(status);
+  const said = statusText(curve.status);
   return column(name,
     own.length ? null : words("There is no image: its pixels are not finite."),
     own.map(({ panel, canvas }) => labelled(canvas, panel.kind === "added" ? "added to the start" : "after the last step")),
@@ -140,7 +139,7 @@ function pairName(pair) {
 function responseStrips(site, rows, at, width) {
   const kinds = [["Response to the top patch", rows.top_response, 5]];
   site.inits.forEach((init, series) => {
-    if (rows.final[init]) kinds.push([`Final response from ${init}`, rows.final[init], series]);
+    if (rows.final[init]) kinds.push([`Final response from ${init}${ofCopies(site)}`, rows.final[init], series]);
   });
   return kinds.map(([name, values, series]) => strip(name, values, at, numberText, { width, series }));
 }
@@ -172,7 +171,7 @@ function patches(site, layer, data, sign) {
     : words(layer.searched ? `There are no ${name.toLowerCase()}.` : "This layer was not searched in this run.");
   const which = sign > 0 ? "most" : "least";
   const note = `The parts of images that drive the unit ${which}, by rank, with the response; below each, its source image`
-    + " with the receptive field outlined. Plain color in a patch lies outside its image (network input 0).";
+    + " with the receptive field outlined. Plain color in a patch lies outside its image. The response is that in the image.";
   return el("section", {}, el("h2", {}, name), found.length ? el("p", { class: "caption" }, note) : null, shown);
 }
 

@@ -3,8 +3,10 @@
 /** Return a number with three digits or so; "none" where there is none. */
 export function numberText(value) {
   if (value === null || value === undefined || !Number.isFinite(value)) return "none";
-  const text = Math.abs(value) >= 100 ? value.toFixed(0) : String(Number(value.toPrecision(3)));
-  return text.replace("-", "\u2212");
+  const size = Math.abs(value);
+  if (size >= 1e6) return value.toExponential(2).replace("+", "").replaceAll("-", "\u2212");
+  const text = size >= 100 ? value.toFixed(0) : String(Number(value.toPrecision(3)));
+  return text.replaceAll("-", "\u2212");
 }
 
 /** Return a correlation with two decimals, three near zero. */
@@ -18,9 +20,14 @@ export function unitName(unit) {
   return unit < 0 ? "the layer as a whole" : `unit ${unit}`;
 }
 
+/** Return what is added to the name of a number that is a mean over the images of a unit. */
+export function ofCopies(site) {
+  return site.copies > 1 ? " (mean of copies)" : "";
+}
+
 const STATUSES = {
   zero_gradient: "has a zero gradient at the start: nothing to climb",
-  not_finite: "left the finite numbers, so it is not shown",
+  not_finite: "left the finite numbers",
   undefined: "has no defined correlation, because one of the two images did not change",
 };
 
