@@ -62,7 +62,7 @@ class Ascent:
     image: Float[np.ndarray, "3 height width"]
     start: Float[np.ndarray, "3 height width"]
     responses: Float[np.ndarray, " steps_and_one"]
-    status: str = "ok"
+    status: str
 
 
 @dataclass(frozen=True)

@@ -137,7 +137,8 @@ def made_ascent(unit: int, init: str) -> Ascent:
     start = rng.normal(size=(3, FIELD, FIELD)).astype(np.float32)
     added = 0.0 if unit == DEAD else rng.normal(size=start.shape).astype(np.float32)
     responses = np.linspace(0, 0 if unit == DEAD else 10 + unit, 4, dtype=np.float32)
-    return Ascent(init, 0, start + added, start, responses)
+    status = "zero_gradient" if unit == DEAD else "ok"
+    return Ascent(init, 0, start + added, start, responses, status)
 
 
 def patches(name: str, units: Sequence[int], ranks: int = 3) -> pd.DataFrame:
