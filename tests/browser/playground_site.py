@@ -122,9 +122,8 @@ def black() -> Float[np.ndarray, "3 height width"]:
 
 def _ascent(unit: int) -> Ascent:
     climbed = black() + ADDED[unit]
-    return Ascent(
-        "black", 0, climbed, black(), np.array([response(black(), unit), response(climbed, unit)])
-    )
+    responses = np.array([response(black(), unit), response(climbed, unit)])
+    return Ascent("black", 0, climbed, black(), responses, "ok")
 
 
 def _layer(name: str, units: range) -> Layer:

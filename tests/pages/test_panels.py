@@ -33,7 +33,7 @@ def test_bytes_stand_for_pixels_to_half_a_step():
 
 def test_an_ascent_that_did_not_move_adds_nothing():
     ascent = made_ascent(0, "noise")
-    still = Ascent("noise", 0, ascent.start, ascent.start, ascent.responses)
+    still = Ascent("noise", 0, ascent.start, ascent.start, ascent.responses, "ok")
     _, added = ascent_panels(still, PREPROCESSING, 1)
     assert (added.low, added.high) == (0, 0)
     assert not values(added).any()
