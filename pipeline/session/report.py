@@ -30,7 +30,9 @@ def write_run_record(session: Session, state: str, seconds: float) -> None:
         "processes": parts.runner.ranks.size,
         "unreadable": session.unreadable,
         "results": session.results,
-        "looked_for": [p.relative_to(session.layout.out).as_posix() for p in session.looked_for],
+        "looked_for": sorted(
+            path.relative_to(session.layout.out).as_posix() for path in session.looked_for
+        ),
         **session.facts,
     }
     if asks_network(parts.config):

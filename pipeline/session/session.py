@@ -61,7 +61,7 @@ class Session:
     unreadable: dict[str, str] = field(default_factory=dict[str, str])
     asked: list[Result] = field(default_factory=list[Result])
     searched: dict[str, Searched] = field(default_factory=dict[str, "Searched"])
-    looked_for: list[Path] = field(default_factory=list[Path])
+    looked_for: set[Path] = field(default_factory=set[Path])
     done: int = 0
     facts: dict[str, Any] = field(default_factory=dict[str, Any])
 
@@ -94,7 +94,7 @@ class Session:
         self, stage: str, layer: str, name: str, settings: Mapping[str, Any], items: Sequence[str]
     ) -> Result:
         """Return a result of this run and note in its record where it lies."""
-        result = self.find(stage, layer, settings, items)
+        result = self._place(stage, layer, settings, items)
         folder = result.folder.relative_to(self.layout.out).as_posix()
         if name not in self.results.setdefault(stage, {}):
             self.results[stage][name] = {"folder": folder, "items": list(items)}
@@ -105,10 +105,15 @@ class Session:
         self, stage: str, layer: str, settings: Mapping[str, Any], items: Sequence[str]
     ) -> Result:
         """Return a result that this run may look at, but does not ask for."""
-        place = (stage, self.parts.network.identity, layer)
-        result = find_result(self.layout, place, settings, items)
-        self.looked_for += [result.paths.item(item) for item in items]
+        result = self._place(stage, layer, settings, items)
+        self.looked_for.update(result.paths.item(item) for item in items)
         return result
+
+    def _place(
+        self, stage: str, layer: str, settings: Mapping[str, Any], items: Sequence[str]
+    ) -> Result:
+        place = (stage, self.parts.network.identity, layer)
+        return find_result(self.layout, place, settings, items)
 
     def begin(self, result: Result, state: str, seconds: float = 0.0) -> None:
         """Write down what a result is and how this run makes it.
