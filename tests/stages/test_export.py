@@ -79,3 +79,5 @@ def test_a_layer_that_cannot_be_written_is_named_and_the_others_go_on(
     monkeypatch.setattr(export, "export_onnx", some)
     session = run_pipeline(*QUICK, f"out={tmp_path}")
     assert [path.name for path in session.paths.networks.iterdir()] == ["conv2"]
+    said = capsys.readouterr().out
+    assert "export: conv1 is left out: the network cannot be written as ONNX" in said
