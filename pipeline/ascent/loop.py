@@ -20,6 +20,7 @@ from torch import Tensor
 from pipeline.ascent.optimizers import Optimizer
 from pipeline.ascent.scoring import Score
 from pipeline.ascent.treatment import PLAIN, Treatment
+from pipeline.errors import first_line
 
 log = logging.getLogger(__name__)
 
@@ -259,7 +260,7 @@ class Descent:
             with torch.cuda.graph(graph):
                 self.found = self._compute()
         except RuntimeError as error:  # an objective that asks the host cannot be recorded
-            log.info("ascent: not recorded as a CUDA graph (%s)", str(error).splitlines()[0])
+            log.info("ascent: not recorded as a CUDA graph (%s)", first_line(error))
             return
         self.replay = graph.replay
 

@@ -16,7 +16,7 @@ from pipeline.checking.machine import Machine
 from pipeline.checking.pace import Pace, affordable, load_seconds, step_seconds, visit_seconds
 from pipeline.config.parts import Parts
 from pipeline.config.schema import Config
-from pipeline.errors import ArtiphysError, ConfigError
+from pipeline.errors import ArtiphysError, ConfigError, first_line
 from pipeline.images.batches import spread
 from pipeline.networks.counting import forward_operations
 from pipeline.networks.layer_responses import LayerResponses
@@ -153,7 +153,7 @@ def _step(
     except ArtiphysError:
         raise
     except Exception as error:  # what an objective can raise has no end
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        reason = first_line(error)
         raise ConfigError(
             f"objective: a step of {count} units of {cost.layer.name} fails ({reason})"
         ) from error

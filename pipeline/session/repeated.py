@@ -15,12 +15,13 @@ import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import pipeline
 from pipeline.config.schema import Config
+from pipeline.errors import ConfigError
+from pipeline.store.code import code_digest, own_targets
 from pipeline.store.layout import Layout, RunPaths
 from pipeline.store.records import read_record, recorded_files
 from pipeline.store.sealed import DamagedError, read_document, write_document
@@ -42,6 +43,8 @@ def fingerprint(config: Config) -> str:
     for path in (Path(pipeline.__file__).parent, *_files(settings)):
         for line in _stamps(path):
             digest.update(line.encode("utf-8", "surrogateescape"))
+    with suppress(ConfigError):  # what cannot be found cannot be run either
+        digest.update(code_digest(own_targets(settings)).encode())
     return digest.hexdigest()[:16]
 
 
@@ -106,11 +109,8 @@ def _has_content(path: Path) -> bool:
 
 
 def _files(settings: Any) -> Iterator[Path]:
-    """Yield the files and folders that a configuration names, and the code of its own targets."""
+    """Yield the files and folders that a configuration names."""
     if isinstance(settings, Mapping):
-        target = settings.get("_target_")
-        if isinstance(target, str) and not target.startswith("pipeline."):
-            yield from _code(target)
         for value in settings.values():
             yield from _files(value)
     elif isinstance(settings, list | tuple):
@@ -121,21 +121,6 @@ def _files(settings: Any) -> Iterator[Path]:
             path = Path(settings).expanduser()
             if path.exists():
                 yield path
-
-
-def _code(target: str) -> Iterator[Path]:
-    """Yield where a target of one's own is defined: its package, or the modules beside it."""
-    module = target
-    while module := module.rpartition(".")[0]:
-        try:
-            spec = find_spec(module.partition(".")[0])
-        except (ImportError, ValueError):
-            continue
-        if spec is not None and spec.origin is not None:
-            origin = Path(spec.origin)
-            is_package = origin.name == "__init__.py"
-            yield from [origin.parent] if is_package else sorted(origin.parent.glob("*.py"))
-            return
 
 
 def _stamps(path: Path) -> Iterator[str]:

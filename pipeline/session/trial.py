@@ -10,7 +10,7 @@ from pipeline.ascent.scoring import Scorer
 from pipeline.ascent.smoothing import Smoothing
 from pipeline.ascent.treatment import Treatment
 from pipeline.config.parts import Parts
-from pipeline.errors import ArtiphysError, ConfigError
+from pipeline.errors import ArtiphysError, ConfigError, first_line
 from pipeline.networks.layers import Layer
 from pipeline.session.climbed import main_climbs
 from pipeline.session.session import Session
@@ -83,7 +83,7 @@ def attempt(
     except ArtiphysError:
         raise
     except Exception as error:  # what an objective can raise has no end
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        reason = first_line(error)
         raise ConfigError(
             f"objective: images of {size[0]} x {size[1]} pixels cannot be scored for {layer}"
             f" ({reason})"

@@ -77,7 +77,7 @@ def test_drawn_networks_respond_alone_as_in_the_whole(drawn_networks, data):
     graph = Graph(drawn.module, size)
     node = list(graph.operations)[-1]
     shape = node.meta["tensor_meta"].shape
-    layer = Layer("last", "last", 0, node, shape[1], (shape[2], shape[3]))
+    layer = Layer("last", "last", "last", node, shape[1], (shape[2], shape[3]))
     # A ReLU at the end may have silenced all units: then both are zero.
     compare(graph, layer, size, 1e-12, torch.float64)
     assert inside_places(graph, layer, size)
@@ -217,7 +217,7 @@ def test_a_map_of_one_position_that_is_broadcast_does_not_shift(filled):
     # The gate sees rows 0 to 4 of column 0 and weighs every unit.
     assert receptive_field(graph, node, (6, 5)) == (0, 0, 8, 7)
     assert receptive_field(graph, node, (0, 5)) == (-1, 0, 5, 7)
-    asked = unit_network(graph, Layer("last", "last", 0, node, 4, (8, 8)))
+    asked = unit_network(graph, Layer("last", "last", "last", node, 4, (8, 8)))
     # The unit in the middle: the convolution sees rows and columns 3 to 5, the gate from 0 on.
     assert asked.canvas.size == (8, 8)
     assert asked.input_size == (6, 6)
