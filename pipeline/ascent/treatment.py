@@ -93,8 +93,8 @@ class Treatment:
     def settle(self, parameters: Sequence[Tensor], step: int, steps: int) -> None:
         """Smooth and project, in place, after the update of a step.
 
-        Pixels are put back onto the constraint, so that nothing piles up beyond it; what other
-        parameters stand for is projected wherever it is looked at.
+        Pixels, in whatever unit and colors, are put back onto the constraint, so that nothing piles
+        up beyond it; what other parameters stand for is projected wherever it is looked at.
         """
         smoothings = [smooth.image for smooth in self.smoothings if smooth.image is not None]
         if smoothings:
@@ -109,8 +109,8 @@ class Treatment:
     @torch.no_grad()
     def constrain(self, parameters: Sequence[Tensor]) -> None:
         """Put pixels onto the constraint, in place; other parameters stay as they are."""
-        if self.project is not None and self.space.is_identity:
-            _put(parameters, [self.project(parameters[0])])
+        if self.space.is_pixels and (self.project is not None or self.space.clamps):
+            _put(parameters, self.space.encode(self.image(parameters)))
 
 
 def _put(parameters: Sequence[Tensor], values: Sequence[Tensor]) -> None:

@@ -136,6 +136,81 @@ def test_constraint_holds_at_the_end_under_every_parameterization(names, number:
         torch.testing.assert_close(measured[known], bound.budget[known], rtol=1e-6, atol=1e-6)
 
 
+LIMITS = {
+    "bounds": (constraints.range(), ("pixel", "unbounded")),
+    "colors": (constraints.range(), ("pixel", "decorrelated")),
+    "images": (constraints.range(), ("pixel",)),
+    "clamped": (None, ("pixel", "clamp")),
+}
+
+
+@pytest.mark.parametrize("name", LIMITS)
+@pytest.mark.parametrize("normalize", ["max", "mean", "norm", "std", "standardize"])
+def test_steps_are_normalized_by_the_whole_gradient_and_end_within_bounds(
+    name: str, normalize: str
+):
+    """As in DeepDream: x += lr * g / mean|g| with the g of all pixels, then clip."""
+    constraint, names = LIMITS[name]
+    space = chain(*names)
+    starts = HALF.normalize(torch.where(drawn(std=1.0) > 0, 1.0, 0.0))  # saturated throughout
+    given = Circumstances(starts, HALF, pictures)
+    project = None if constraint is None else constraint.bind(given).project
+    done = ascend(
+        Counted(),
+        UNITS,
+        starts,
+        sgd(steps=6, lr=0.05, normalize=normalize),
+        Treatment(space, project),
+    )
+    sizes = {
+        "max": lambda g: g.abs().max(),
+        "mean": lambda g: g.abs().mean(),
+        "norm": lambda g: g.norm(),
+        "std": lambda g: g.std(),
+        "standardize": lambda g: g.std(),
+    }
+    expected: list[Tensor] = []
+    for unit, image in enumerate(starts):
+        (values,) = space.encode(image[None])
+        for _ in range(6):
+            leaf = values.clone().requires_grad_()
+            # Without the clamp: on the bounds, gradients are those of the image as it is.
+            shown = compose(
+                {
+                    n: getattr(parameterizations, n if n != "clamp" else "unbounded")()
+                    for n in names
+                },
+                Setting(SIZE, HALF, pictures),
+            ).decode([leaf])
+            (g,) = torch.autograd.grad(Counted()(shown, UNITS[unit : unit + 1]).sum(), leaf)
+            g = g - g.mean() if normalize == "standardize" else g
+            moved = space.decode([values + 0.05 * g / sizes[normalize](g)])
+            low, high = HALF.normalize(torch.zeros(3, 1, 1)), HALF.normalize(torch.ones(3, 1, 1))
+            (values,) = space.encode(moved.clamp(low.to(moved), high.to(moved)))
+        expected.append(space.decode([values]))
+    torch.testing.assert_close(done.images, torch.cat(expected), rtol=1e-6, atol=1e-6)
+
+
+def test_nothing_piles_up_beyond_black_and_white():
+    """A pixel that was pushed to white long and hard leaves it with the first step down."""
+    sign = torch.ones(3, dtype=torch.float64)
+
+    def turning(shown: Tensor, units: Tensor) -> Tensor:
+        sign.copy_(torch.where(torch.tensor(len(seen) < 50), 1.0, -1.0))
+        seen.append(shown.detach().clone())
+        return (shown.sum((1, 2, 3))) * sign
+
+    for constraint, names in LIMITS.values():
+        seen: list[Tensor] = []
+        given = Circumstances(drawn(), HALF, pictures)
+        project = None if constraint is None else constraint.bind(given).project
+        done = ascend(
+            turning, UNITS, drawn(), sgd(steps=51, lr=0.1), Treatment(chain(*names), project)
+        )
+        assert (seen[50] == 2).any()
+        assert (done.images < seen[50]).all(), names
+
+
 # Regularizers.
 
 
