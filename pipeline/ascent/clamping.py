@@ -20,8 +20,8 @@ def clamp_inward(
 
     A plain clamp has no gradient outside its bounds, so that a value which once left them is stuck.
     Gradients are those of a loss, of which an optimizer subtracts a multiple (the loop's loss is
-    the negative score): below ``low`` negative gradients pass, above ``high`` positive ones. A value
-    on a bound, up to rounding, gets its gradient as it is.
+    the negative score): below ``low`` negative gradients pass, above ``high`` positive ones. On a
+    bound, up to rounding, all pass.
 
     Args:
         values: of any shape.
