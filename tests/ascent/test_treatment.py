@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from pipeline.ascent import constraints, parameterizations, regularizers, smoothing, transforms
 from pipeline.ascent.constraints import Circumstances
@@ -274,6 +276,64 @@ def test_gradients_are_smoothed_before_they_are_followed():
     torch.testing.assert_close(done.images, expected)
 
 
+def smooth_by_hand(gradient: Tensor, sigma: float) -> Tensor:
+    """Return the mean of three blurs with kernels of 9 x 9, reflected at the edges."""
+    places = torch.arange(9.0, dtype=torch.float64) - 4
+    blurred: list[Tensor] = []
+    for width in (0.5 * sigma, sigma, 2 * sigma):
+        line = torch.exp(-((places / width) ** 2) / 2)
+        kernel = torch.outer(line, line) / torch.outer(line, line).sum()
+        padded = F.pad(gradient[None], [4] * 4, mode="reflect")
+        blurred.append(F.conv2d(padded, kernel.repeat(3, 1, 1, 1), groups=3)[0])
+    return torch.stack(blurred).mean(0)
+
+
+def test_gradients_are_smoothed_as_the_network_saw_them():
+    """Gordic's loop: roll, smooth, standardize, step, clip, roll back."""
+    low, high = HALF.normalize(torch.zeros(3, 1, 1)), HALF.normalize(torch.ones(3, 1, 1))
+    bound = constraints.range().bind(Circumstances(drawn(), HALF, pictures))
+    treatment = Treatment(
+        project=bound.project,
+        transforms=[transforms.roll(5)],
+        smoothings=[smoothing.cascade()],
+        seeds=(4, 5, 6),
+    )
+    done = climbed(treatment, sgd(steps=4, lr=0.3, normalize="standardize"))
+    for unit, image in enumerate(drawn().clamp(low, high)):
+        source = torch.Generator().manual_seed(4 + unit)
+        for step in range(4):
+            shift = [int(torch.randint(11, (), generator=source)) - 5 for _ in range(2)]
+            leaf = image.roll(shift, (1, 2)).requires_grad_()
+            score = Counted()(leaf[None], UNITS[unit : unit + 1]).sum()
+            (gradient,) = torch.autograd.grad(score, leaf)
+            gradient = smooth_by_hand(gradient, 0.5 + 2 * (step + 1) / 4)
+            moved = leaf.detach() + 0.3 * (gradient - gradient.mean()) / gradient.std()
+            image = moved.clamp(low, high).roll([-n for n in shift], (1, 2))
+        torch.testing.assert_close(done.images[unit], image)
+
+
+def test_penalties_are_smoothed_with_the_score_wherever_the_image_was_rolled():
+    both = Treatment(
+        regularizers=[regularizers.l2(weight=0.3)],
+        transforms=[transforms.roll(5)],
+        smoothings=[smoothing.cascade()],
+        seeds=(4, 5, 6),
+    )
+    found = climbed(both, sgd(steps=1, lr=1.0)).added
+    apart = [
+        climbed(replace(both, regularizers=()), sgd(steps=1, lr=1.0)).added,
+        climbed(replace(both, transforms=[], smoothings=[]), sgd(steps=1, lr=1.0)).added
+        - climbed(PLAIN, sgd(steps=1, lr=1.0)).added,
+    ]
+    shifts = [torch.Generator().manual_seed(seed) for seed in (4, 5, 6)]
+    for image, (score, penalty) in enumerate(zip(*apart, strict=True)):
+        shift = [int(torch.randint(11, (), generator=shifts[image])) - 5 for _ in range(2)]
+        smoothed = smooth_by_hand(penalty.roll(shift, (1, 2)), 2.5).roll(
+            [-n for n in shift], (1, 2)
+        )
+        torch.testing.assert_close(found[image], score + smoothed)
+
+
 # Transforms.
 
 
@@ -302,7 +362,7 @@ def test_images_are_shown_at_their_own_size_where_the_network_needs_it():
     assert cut.shown[0].shape[2:] == SIZE
     images = drawn()
     larger = Treatment(transforms=list(stack), seeds=(4, 5, 6), fits=False)
-    free.shown.append(larger.shown(images, larger.generators()))
+    free.shown.append(larger.shown(images, larger.generators()).images)
     assert free.shown[0].shape[2:] == (16, 16)
 
 

@@ -10,11 +10,14 @@ import pytest
 import torch
 from PIL import Image
 from torch import Tensor
+from torchvision.transforms.v2.functional import gaussian_blur
 
 from pipeline.dream.octaves import resized
 from pipeline.images.pictures import chosen_picture, cover
+from pipeline.session.dreaming import Dreaming
 from pipeline.session.dreamt import all_dreams, read_frame
 from pipeline.session.session import Session
+from pipeline.session.treated import TRANSFORMS
 from tests.conftest import RunPipeline
 
 SMALL = ("model=miniature", "images.limit=3", "figures.formats=[png]")
@@ -78,6 +81,37 @@ def test_the_original_deepdream(run_pipeline: RunPipeline, tmp_path: Path, tile:
     assert (pixels == 1).float().mean() > 0.1
     assert (pixels - picture).abs().mean() > 0.01
     torch.testing.assert_close(found, pixels, rtol=0, atol=2e-4)
+
+
+def test_gordic_s_pyramid(run_pipeline: RunPipeline, tmp_path: Path):
+    """Rolled, smoothed there, standardized, stepped, clipped and rolled back, at rising sizes."""
+    path = half_white(tmp_path / "half.png")
+    session = run_pipeline(
+        "experiment=pyramid_dream", *SMALL, "layers=[features.4]", f"init.image.path={path}",
+        "dream.size=[45,60]", "dream.levels=2", "optimizer.steps=3", f"out={tmp_path}",
+    )  # fmt: skip
+    respond = responses(session, "features.4")
+    # Steps are in network input, (pixels - 0.5) / 0.25 for the embedded network.
+    image = resized(start_of(path, (45, 60)), (25, 33)) * 4 - 2
+    for octave, size in enumerate(((25, 33), (45, 60))):  # 45 / 1.8 = 25, 60 / 1.8 = 33.3
+        image = resized(image, size)
+        source = transform_source(session, octave)
+        for step in range(3):
+            shift = [int(torch.randint(65, (), generator=source)) - 32 for _ in range(2)]
+            leaf = image.roll(shift, (2, 3)).requires_grad_()
+            (g,) = torch.autograd.grad(respond(leaf / 4 + 0.5).square().mean(), leaf)
+            sigmas = [each * (0.5 + 2 * (step + 1) / 3) for each in (0.5, 1.0, 2.0)]
+            g = torch.stack([gaussian_blur(g, [9, 9], [sigma, sigma]) for sigma in sigmas]).mean(0)
+            moved = leaf.detach() + 0.09 * (g - g.mean()) / g.std()
+            image = moved.clamp(-2, 2).roll([-n for n in shift], (2, 3))
+    torch.testing.assert_close(dreamt(session), image, rtol=0, atol=2e-3)
+
+
+def transform_source(session: Session, octave: int) -> torch.Generator:
+    """Return the random numbers of an octave's transforms."""
+    (dream,) = all_dreams(session)
+    seed = Dreaming(session)._seed(dream, f"0/{octave}")
+    return torch.Generator().manual_seed(seed ^ TRANSFORMS)
 
 
 @pytest.mark.parametrize("carry", ["whole", "details"])

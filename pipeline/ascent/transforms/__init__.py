@@ -7,7 +7,7 @@ settings that returns a ``Transform``.
 Source: Olah, Mordvintsev and Schubert 2017, "Feature Visualization" (transformation robustness).
 """
 
-from pipeline.ascent.transforms.cuts import crop, fit, flip, jitter, pad, roll
+from pipeline.ascent.transforms.cuts import crop, fit, flip, jitter, pad, roll, rolled
 from pipeline.ascent.transforms.noises import noise
 from pipeline.ascent.transforms.transform import Generators, Transform
 from pipeline.ascent.transforms.warps import angles, factors, resize, rotate, scale
@@ -25,6 +25,7 @@ __all__ = [
     "pad",
     "resize",
     "roll",
+    "rolled",
     "rotate",
     "scale",
 ]

@@ -66,21 +66,25 @@ def jitter(pixels: int = 8) -> Transform:
 def roll(pixels: int = 32) -> Transform:
     """Shift around the edges, by uniform integers in -``pixels`` ... ``pixels`` in both axes.
 
-    The gradient is shifted back, as DeepDream does after each step (Gordic, seed document 004).
+    The gradient is shifted back, as DeepDream does after each step (Gordic, seed document 004), and
+    smoothed before that where it is smoothed.
 
     Raises:
         ConfigError: ``pixels`` is negative.
     """
 
-    def apply(
-        images: Float[Tensor, "batch 3 height width"], generators: Generators
-    ) -> Float[Tensor, "batch 3 height width"]:
-        height, width = images.shape[2:]
-        shifts = integers(generators, 2 * pixels + 1, 2 * pixels + 1) - pixels
-        return _cut(images, -shifts, (height, width))
+    def shifts(generators: Generators) -> Int[Tensor, "batch 2"]:
+        return integers(generators, 2 * pixels + 1, 2 * pixels + 1) - pixels
 
     _check_pixels("roll", pixels)
-    return Transform(apply)
+    return Transform(lambda images, sources: rolled(images, shifts(sources)), shifts=shifts)
+
+
+def rolled(
+    images: Float[Tensor, "batch channels height width"], shifts: Int[Tensor, "batch 2"]
+) -> Float[Tensor, "batch channels height width"]:
+    """Shift every image down and to the right, around the edges."""
+    return _cut(images, -shifts, (images.shape[2], images.shape[3]))
 
 
 def crop(size: int) -> Transform:

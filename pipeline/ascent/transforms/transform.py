@@ -21,10 +21,19 @@ class Transform:
     Attributes:
         apply: from images and one source of random numbers per sample to images.
         random: whether it draws random numbers.
+        shifts: where it is nothing but a roll, draws its shifts down and to the right, [batch, 2].
+        at: the transform of one step, from its number and that of all; ``None`` where all are one.
+        looks: how often the network looks at the images in a step, each time with other random
+            numbers. Scores and gradients are the means over the looks.
+        on_pixels: whether all that follow are applied to pixels from 0 to 1.
     """
 
     apply: Callable[[Tensor, Generators], Tensor]
     random: bool = True
+    shifts: Callable[[Generators], Tensor] | None = None
+    at: Callable[[int, int], Transform] | None = None
+    looks: int = 1
+    on_pixels: bool = False
 
 
 def integers(generators: Generators, *counts: int) -> Int[Tensor, "batch counts"]:
