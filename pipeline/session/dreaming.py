@@ -309,15 +309,23 @@ def _try(session: Session, init: str, octave: Octave) -> None:
     parts.runner.place(scorer.eval())
     unit, smooth = parts.climbed_units(layer)[-1], smoothings(session, octave)
     attempt(parts, octave.size, unit, 1, smooth, scorer, layer.name)
-    if parts.config.dream.tile is not None and parts.transforms:
-        blank = torch.zeros(1, 3, *octave.size)
-        generators = [torch.Generator()]
-        for name, transform in parts.transforms.items():
-            if transform.apply(blank, generators).shape != blank.shape:
-                raise ConfigError(
-                    f"transform: '{name}' changes the size of images, and tiles are those of one"
-                    " size; use transform=[roll], or set dream.tile to null"
-                )
+    _check_transforms(session, octave)
+
+
+def _check_transforms(session: Session, octave: Octave) -> None:
+    parts, blank = session.parts, torch.zeros(1, 3, *octave.size)
+    for name, transform in parts.transforms.items():
+        if transform.looks > 1:
+            raise ConfigError(
+                f"transform.{name}.count: dreams look at their image once a step, not"
+                f" {transform.looks} times; use 1"
+            )
+        changed = transform.apply(blank, [torch.Generator()])
+        if parts.config.dream.tile is not None and changed.shape != blank.shape:
+            raise ConfigError(
+                f"transform: '{name}' changes the size of images, and tiles are those of one"
+                " size; use transform=[roll], or set dream.tile to null"
+            )
 
 
 def smoothings(session: Session, octave: Octave) -> list[Smoothing]:

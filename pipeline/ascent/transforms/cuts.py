@@ -19,7 +19,8 @@ def pad(pixels: int = 12, fill: float = 0.0) -> Transform:
 
     Args:
         pixels: width of the frame; height and width grow by twice as much.
-        fill: value of the frame in network-input space, where 0 is the mean color.
+        fill: value of the frame in network-input space, where 0 is the mean color; in pixels from 0
+            to 1 after ``pixels``.
 
     Raises:
         ConfigError: ``pixels`` is negative or ``fill`` not finite.
@@ -37,11 +38,15 @@ def pad(pixels: int = 12, fill: float = 0.0) -> Transform:
     return Transform(apply, random=False)
 
 
-def jitter(pixels: int = 8) -> Transform:
-    """Cut a random part that is ``pixels`` smaller in height and width.
+def jitter(pixels: int = 8, keeps_size: bool = False) -> Transform:
+    """Cut a random part that is ``pixels`` smaller in height and width, or move the images.
 
-    Both offsets are uniform in 0 ... ``pixels``. This is how Lucid jitters; lucent, its PyTorch
-    port, shifts by 0 ... ``pixels`` - 1 and keeps the size.
+    Both offsets are uniform in 0 ... ``pixels``. This is how Lucid jitters.
+
+    Args:
+        pixels: by how many.
+        keeps_size: as lucent, Lucid's port to PyTorch: move the images down and to the right by 0
+            ... ``pixels`` - 1. What comes in is 0.
 
     Raises:
         ConfigError: ``pixels`` is negative, or, when applied, leaves nothing of the images.
@@ -56,6 +61,10 @@ def jitter(pixels: int = 8) -> Transform:
                 f"transform.jitter.pixels: {pixels} leaves nothing of images of {height} x {width}"
                 " pixels; lower it or pad them first"
             )
+        if keeps_size:
+            moved = integers(generators, max(1, pixels), max(1, pixels))
+            framed = F.pad(images, (pixels, 0, pixels, 0))
+            return _cut(framed, pixels - moved, (height, width))
         corners = integers(generators, pixels + 1, pixels + 1)
         return _cut(images, corners, (height - pixels, width - pixels))
 

@@ -44,11 +44,20 @@ def integers(generators: Generators, *counts: int) -> Int[Tensor, "batch counts"
     return torch.tensor(drawn)
 
 
-def check_size(name: str, size: int) -> None:
+def pixels() -> Transform:
+    """Apply what follows to pixels from 0 to 1: before the network's normalization, not after.
+
+    So 0, which comes in where images are padded, moved, scaled or rotated, is black instead of the
+    mean color, and ``pad.fill`` and ``noise.std`` are in pixels.
+    """
+    return Transform(lambda images, generators: images, random=False, on_pixels=True)  # noqa: ARG005
+
+
+def check_size(name: str, size: int, key: str = "size") -> None:
     """Check that a side is a positive number of pixels.
 
     Raises:
         ConfigError: it is not.
     """
     if size < 1:
-        raise ConfigError(f"transform.{name}.size: {size} is not a positive number of pixels")
+        raise ConfigError(f"transform.{name}.{key}: {size} is not a positive number of pixels")
