@@ -355,6 +355,48 @@ def test_random_numbers_are_drawn_anew_at_every_step_and_are_each_image_s_own():
         assert torch.equal(together[1:2], single)
 
 
+def test_transforms_of_pixels_come_before_the_normalization():
+    """Lucent's order: what frames an image is gray, and what comes in is black."""
+    dull = Preprocessing(resize=None, crop=12, mean=(0.5, 0.4, 0.3), std=(0.2, 0.25, 0.3))
+    stack = [
+        transforms.pad(2, fill=0.5),
+        transforms.jitter(4, keeps_size=True),
+        transforms.scale(),
+        transforms.rotate(),
+        transforms.resize(19),
+    ]
+    treatment = Treatment(
+        transforms=[transforms.pixels(), *stack], seeds=(4, 5, 6), fits=False, preprocessing=dull
+    )
+    mean, std = (torch.tensor(each)[:, None, None].double() for each in (dull.mean, dull.std))
+    pixels = drawn() * std + mean
+    sources = treatment.generators()
+    for transform in stack:
+        pixels = transform.apply(pixels, sources)
+    shown = treatment.shown(drawn(), treatment.generators()).images
+    torch.testing.assert_close(shown, (pixels - mean) / std)
+    black = -(mean / std)
+    assert torch.isclose(shown[:, :, 0, 0], black[:, 0, 0]).all(1).any()
+    framed = replace(treatment, transforms=[transforms.pixels(), stack[0]])
+    corners = framed.shown(drawn(), treatment.generators()).images[:, :, 0, 0]
+    torch.testing.assert_close(corners, ((0.5 - mean) / std)[:, 0, 0].expand(3, 3))
+
+
+def test_looks_of_a_step_are_averaged():
+    counted = Counted()
+    done = climbed(moved(transforms.boxes(0.8, pixels=12, count=3)), sgd(steps=2, lr=0.1), counted)
+    assert len(counted.shown) == 2 * 3 + 2
+    leaf = drawn().requires_grad_()
+    sources, scores = moved(NOISE).generators(), list[Tensor]()
+    for _ in range(3):
+        box = transforms.boxes(0.8, pixels=12).apply(leaf, sources)
+        scores.append(Counted()(box, UNITS))
+    (gradient,) = torch.autograd.grad(torch.stack(scores).mean(0).sum(), leaf)
+    first = climbed(moved(transforms.boxes(0.8, pixels=12, count=3)), sgd(steps=1, lr=0.1))
+    torch.testing.assert_close(first.images, drawn() + 0.1 * gradient)
+    assert done.responses.shape == (3, 3)
+
+
 def test_images_are_shown_at_their_own_size_where_the_network_needs_it():
     stack = (transforms.pad(3), transforms.jitter(2))
     cut, free = Counted(), Counted()
