@@ -193,6 +193,19 @@ def test_steps_are_normalized_by_the_whole_gradient_and_end_within_bounds(
     torch.testing.assert_close(done.images, torch.cat(expected), rtol=1e-6, atol=1e-6)
 
 
+@pytest.mark.parametrize("p", [1.0, 2.0, math.inf])
+@pytest.mark.parametrize("center", ["zero", "start"])
+def test_gradients_on_the_sphere_of_a_ball_are_those_of_the_image_as_it_is(p: float, center: str):
+    images = drawn(40).float()
+    given = Circumstances(drawn(40, seed=3).float(), HALF, pictures)
+    bound = constraints.ball(p, 0.2 if p == math.inf else 3.0, center).bind(given)
+    leaf = bound.project(images).requires_grad_()  # rounded, every other time to beyond the sphere
+    assert (bound.measure(leaf) > bound.budget).any()
+    gradient = drawn(40, seed=4).float()
+    (found,) = torch.autograd.grad(bound.project(leaf), leaf, gradient)
+    torch.testing.assert_close(found, gradient)
+
+
 def test_nothing_piles_up_beyond_black_and_white():
     """A pixel that was pushed to white long and hard leaves it with the first step down."""
     sign = torch.ones(3, dtype=torch.float64)
