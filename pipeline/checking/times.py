@@ -62,8 +62,11 @@ def measure(config: Config, found: Found, costs: Sequence[LayerCost]) -> Times |
     if "ascent" in config.stages:
         pace, exact = _paces(parts, machine, optimizer, costs, visit)
         patches = sum(init.needs_top_patches for init in found.inits.values())
+        looks = max((transform.looks for transform in parts.transforms.values()), default=1)
         for cost in costs:
-            climbing = len(found.inits) * _climb_seconds(cost, machine, optimizer, pace, exact)
+            climbing = (
+                looks * len(found.inits) * _climb_seconds(cost, machine, optimizer, pace, exact)
+            )
             starting = patches * (cost.images + cost.exact_images) * loading
             ascents[cost.layer.name] = climbing + starting / machine.processes
     return Times(search, ascents)

@@ -170,6 +170,7 @@ class Beginnings:
             [seed ^ TRANSFORMS for seed in seeds] if parts.transforms else (),
             at_step if parts.scoring.rule.relu_steps is not None else None,
             not (parts.transforms and scorer.takes_any_size()),
+            parts.network.preprocessing,
         )
         return Beginning(
             units,

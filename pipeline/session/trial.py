@@ -69,13 +69,18 @@ def attempt(
     units = torch.full((copies,), unit, device=device)
     fits = scorer is None or not scorer.takes_any_size()
     transforms = list(parts.transforms.values())
-    treatment = Treatment(transforms=transforms, seeds=range(copies), fits=fits)
+    treatment = Treatment(
+        transforms=transforms,
+        seeds=range(copies),
+        fits=fits,
+        preprocessing=parts.network.preprocessing,
+    )
     try:
         with torch.no_grad():
             for smoothing in smoothings:
                 for smooth in (smoothing.image, smoothing.gradient):
                     _ = smooth(images, 0, 1) if smooth is not None else None
-            shown = treatment.shown(images, treatment.generators())
+            shown, _ = treatment.shown(images, treatment.generators())
         if scorer is not None:
             score = scorer.begin(images, units)
             with torch.no_grad():
