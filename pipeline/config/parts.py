@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import cached_property
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
     from pipeline.store.sweeps import Finished
     from pipeline.tracking import Start
 
+
+log = logging.getLogger(__name__)
 
 COPIES = "copies"  # a setting of all inits
 LARGEST = 32_768  # pixels of a side
@@ -103,7 +106,13 @@ class Parts:
     @cached_property
     def layers(self) -> list[Layer]:
         """The layers asked for, in call order."""
-        return self.sized_network.layers(self.config.layers)
+        from pipeline.networks.receptive_fields import bound_note
+
+        layers = self.sized_network.layers(self.config.layers)
+        for layer in layers:
+            if note := bound_note(self.graph, layer.node, layer.name):
+                log.warning("%s", note)
+        return layers
 
     @cached_property
     def units(self) -> dict[str, list[int]]:

@@ -46,6 +46,10 @@ class Rule(Protocol):
         """Return the input positions, of ``size``, that can reach the output ``interval``."""
         ...
 
+    def shown(self, interval: Interval, size: int) -> Interval:
+        """Return the positions on the map, of ``size``, that a reached interval shows."""
+        ...
+
 
 @dataclass(frozen=True)
 class Window:
@@ -85,6 +89,10 @@ class Window:
             (interval.stop - 1) * self.stride - self.before + self.span,
         )
 
+    def shown(self, interval: Interval, size: int) -> Interval:
+        """Return the part of a reached interval that is no padding."""
+        return interval.clip(size)
+
 
 POINTWISE = Window()
 
@@ -95,6 +103,33 @@ class Anchored(Window):
 
 
 ANCHORED = Anchored()
+
+
+@dataclass(frozen=True)
+class Repeating(Window):
+    """A window over padding that shows positions of the map again.
+
+    ``mode`` is PyTorch's: ``reflect``, ``replicate`` or ``circular``. All units see the same field,
+    only shifted, where none of it is padding; elsewhere some pixels of it stand for others.
+    """
+
+    mode: str = "reflect"
+
+    def shown(self, interval: Interval, size: int) -> Interval:
+        """Return the smallest interval on the map that holds all that is shown."""
+        first, last = int(interval.start), int(interval.stop) - 1
+        if first >= 0 and last < size:
+            return interval
+        if self.mode == "circular":
+            return Interval(0, size)
+        if self.mode == "replicate":
+            return Interval(min(max(first, 0), size - 1), min(max(last, 0), size - 1) + 1)
+        ends = [(max(first, 0), min(last, size - 1))]
+        ends.append((-min(last, -1), -first))  # reflected at the first position
+        ends.append((2 * size - 2 - last, 2 * size - 2 - max(first, size)))  # and at the last
+        held = [pair for pair in ends if pair[0] <= pair[1]]
+        start, stop = min(low for low, _ in held), max(high for _, high in held) + 1
+        return Interval(start, stop).clip(size)
 
 
 @dataclass(frozen=True)
@@ -119,6 +154,10 @@ class Adaptive:
             math.ceil(interval.stop * size / self.outputs),
         )
 
+    def shown(self, interval: Interval, size: int) -> Interval:
+        """Return the part of a reached interval that is no padding."""
+        return interval.clip(size)
+
 
 @dataclass(frozen=True)
 class Global:
@@ -133,3 +172,7 @@ class Global:
     def reach(self, interval: Interval, size: int) -> Interval:
         """Return everything."""
         return EVERYTHING
+
+    def shown(self, interval: Interval, size: int) -> Interval:
+        """Return the part of a reached interval that is no padding."""
+        return interval.clip(size)

@@ -166,7 +166,7 @@ class Graph:
                 part = self._reach_source(candidate, source, needed[candidate], lengths, axis)
                 edges[candidate, source] = part
                 if clip and part != EVERYTHING:
-                    part = part.clip(lengths[source])
+                    part = self.operations[candidate].rules[axis].shown(part, lengths[source])
                     if part.start >= part.stop:
                         continue  # padding alone
                 if source in whole:

@@ -197,7 +197,7 @@ def _find(graph: Graph, name: str, convs: dict[str, Layer], network: str) -> Lay
             f"{nearest(name, [*convs, *modules])}"
         )
     calls = _calls(graph, module)
-    if not calls:
+    if not any(node in graph.operations for nodes in calls.values() for node in nodes):
         raise ConfigError(f"layers: '{name}' of {network} is never called on the image")
     if (int(number) not in calls) if number else (len(calls) > 1):
         raise ConfigError(
@@ -205,7 +205,8 @@ def _find(graph: Graph, name: str, convs: dict[str, Layer], network: str) -> Lay
             f" {len(calls)} times; name a call: {', '.join(f'{module}@{n}' for n in calls)}"
         )
     nodes = calls[int(number)] if number else next(iter(calls.values()))
-    exits = [node for node in nodes if any(user not in nodes for user in node.users)]
+    operations = [node for node in nodes if node in graph.operations]
+    exits = [node for node in operations if any(user not in nodes for user in node.users)]
     if len(exits) != 1:
         raise ConfigError(
             f"layers: '{name}' of {network} has {len(exits)} outputs, so that its response"
@@ -217,7 +218,7 @@ def _find(graph: Graph, name: str, convs: dict[str, Layer], network: str) -> Lay
 def _calls(graph: Graph, module: str) -> dict[int, set[fx.Node]]:
     """Return the nodes of every call of a module, by its number from 0."""
     calls: dict[int, set[fx.Node]] = {}
-    for node in graph.operations:
+    for node in graph.traced.graph.nodes:  # also those that read sizes
         within = _module_calls(node)
         numbers = [number for path, number in within if path == module]
         # A container may never be called itself, but what it holds.

@@ -1,7 +1,7 @@
 """What each traced operation does in space: its spatial axes and its rule along each of them.
 
-An operation that is not known here mixes everything: its receptive field is the whole input, which
-is never too small.
+What is not known here is tried (``probing.py``). Where that does not show that it acts on every
+position by itself, it mixes everything: the field is the whole input, which is never too small.
 """
 
 from __future__ import annotations
@@ -11,11 +11,13 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from torch import fx, nn
+from torch.nn.modules.batchnorm import _BatchNorm  # pyright: ignore[reportPrivateUsage]
 from torchvision.ops import Permute, StochasticDepth
 
 from pipeline.networks.geometry import ANCHORED, POINTWISE, Global
 from pipeline.networks.nodes import operation_name, traced_shape
 from pipeline.networks.opaque import Opaque
+from pipeline.networks.probing import probed_axes
 from pipeline.networks.windows import Rules, windows
 
 Axes = tuple[int, int]  # which dimensions of a tensor are vertical and horizontal
@@ -24,28 +26,38 @@ Placed = tuple[Axes | None, Rules]
 POINTWISE_MODULES = (
     nn.Dropout,
     nn.Dropout2d,
+    nn.CELU,
     nn.ELU,
     nn.GELU,
+    nn.Hardshrink,
     nn.Hardsigmoid,
     nn.Hardswish,
     nn.Hardtanh,  # and ReLU6
     nn.Identity,
     nn.LeakyReLU,
+    nn.LogSigmoid,
     nn.Mish,
     nn.PReLU,
     nn.ReLU,
+    nn.SELU,
     nn.SiLU,
     nn.Sigmoid,
     nn.Softplus,
+    nn.Softshrink,
+    nn.Softsign,
     nn.Tanh,
+    nn.Tanhshrink,
+    nn.Threshold,
     StochasticDepth,
 )
 # Functions and tensor methods that act on every position by itself, by their names without a
 # trailing underscore (the in-place forms) or a leading i (the operators +=, *= ...).
 _POINTWISE = """
-    abs add batch_norm clamp clone contiguous div dropout dropout2d elu exp float gelu hardsigmoid
-    hardswish hardtanh leaky_relu mish mul neg pow relu relu6 sigmoid silu softplus sqrt
-    stochastic_depth sub tanh to truediv
+    abs add addcdiv addcmul batch_norm celu clamp clamp_max clamp_min clone contiguous cos detach
+    div dropout dropout2d elu eq erf exp expm1 float ge gelu gt hardshrink hardsigmoid hardswish
+    hardtanh le leaky_relu lerp log log1p log_sigmoid logsigmoid lt maximum minimum mish mul ne neg
+    pow reciprocal relu relu6 rrelu rsqrt selu sigmoid sign silu sin softplus softshrink softsign
+    sqrt square stochastic_depth sub tanh tanhshrink threshold to truediv where
 """
 POINTWISE_NAMES = frozenset(_POINTWISE.split())
 
@@ -72,18 +84,17 @@ def spatial_rules(
     else:
         placed = _function_rules(node, axes, shape)
         placed = placed and _beside_others(node, placed, axes_of)
+    if placed is None and (found := probed_axes(node, module, axes_of)):
+        placed = found, (POINTWISE, POINTWISE)
     return placed or _mixed(node, module)
 
 
 _MAP_MODULES = (
     Opaque,
     nn.AdaptiveMaxPool2d,
-    nn.BatchNorm2d,
-    nn.Conv2d,
+    _BatchNorm,
     nn.GroupNorm,
     nn.InstanceNorm2d,
-    nn.ReflectionPad2d,
-    nn.ReplicationPad2d,
     nn.Upsample,
 )
 
@@ -111,7 +122,7 @@ def _module_rules(module: nn.Module, axes: Axes, shape: Sequence[int]) -> Placed
         apart = last not in axes
     elif isinstance(module, nn.LayerNorm):
         apart = max(axes) <= last - len(module.normalized_shape)
-    elif isinstance(module, nn.BatchNorm2d):
+    elif isinstance(module, _BatchNorm):
         apart = module.running_mean is not None  # else by the statistics of the map itself
     else:
         apart = isinstance(module, POINTWISE_MODULES)

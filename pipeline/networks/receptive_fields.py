@@ -17,6 +17,7 @@ from torch import fx
 
 from pipeline.networks.geometry import EVERYTHING, Adaptive, Anchored, Global, Interval
 from pipeline.networks.graph import Graph
+from pipeline.networks.nodes import operation_name
 
 
 class Box(NamedTuple):
@@ -113,6 +114,45 @@ def is_shift_invariant(graph: Graph, node: fx.Node, axis: int) -> bool:
             return False
     # A size that is read as a number is another on another input.
     return not graph.read_as_numbers(node)
+
+
+def bound_note(graph: Graph, node: fx.Node, layer: str) -> str | None:
+    """Return a sentence where a layer's field is the whole image for want of knowing better.
+
+    That is behind an operation on a map that neither is known to reach everywhere, as a mean over
+    the map is, nor shows to act on every position by itself.
+    """
+    for ancestor in graph.ancestors(node):
+        operation = graph.operations.get(ancestor)
+        if operation is None or not isinstance(operation.rules[0], Global):
+            continue
+        maps = any(graph.operations[source].axes is not None for source in operation.inputs)
+        called = graph.modules.get(str(ancestor.target)) if ancestor.op == "call_module" else None
+        name = operation_name(ancestor) if called is None else type(called).__name__
+        if maps and not any(part in name.lower() for part in _REACHING):
+            return (
+                f"layers: the receptive field of {layer} is given as the whole image, which is a"
+                f" bound, as it is not known which pixels reach through {ancestor.name} ({name})"
+            )
+    return None
+
+
+# What reaches all of a map, by parts of names; what cannot be traced has a warning of its own.
+_REACHING = frozenset(
+    [
+        "attention",
+        "einsum",
+        "flatten",
+        "linear",
+        "matmul",
+        "mean",
+        "norm",
+        "opaque",
+        "pool",
+        "softmax",
+        "sum",
+    ]
+)
 
 
 def center(graph: Graph, node: fx.Node) -> tuple[int | None, int | None]:

@@ -129,7 +129,7 @@ def _refuse_another(traced: fx.GraphModule, module: nn.Module, image: Tensor) ->
     torch.fx takes ``a += b`` for ``a = a + b``, which differs where others read ``a``.
     """
     pixels = torch.randn(image.shape, generator=torch.Generator().manual_seed(0)).to(image)
-    with torch.no_grad():
+    with torch.no_grad(), redirect_stderr(io.StringIO()):  # fx prints a traceback and raises
         # What nobody reads is left out, as it is where the network is cut off at a layer.
         outputs = traced.graph.output_node().all_input_nodes
         found, expected = truncated(traced, outputs)(pixels), module(pixels)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 from torch import fx, nn
 
-from pipeline.networks.geometry import POINTWISE, Adaptive, Global, Rule, Window
+from pipeline.networks.geometry import POINTWISE, Adaptive, Global, Repeating, Rule, Window
 from pipeline.networks.nodes import operation_name, traced_shape
 
 Rules = tuple[Rule, Rule]
@@ -16,7 +17,7 @@ Rules = tuple[Rule, Rule]
 
 @dataclass(frozen=True)
 class Sliding:
-    """A window that slides over a map: convolution, pooling or constant padding (kernel 1).
+    """A window that slides over a map: convolution, pooling, or of one position: padding, slices.
 
     Attributes:
         kind: what is done in the window.
@@ -28,9 +29,11 @@ class Sliding:
         count_padding: whether an average counts padding.
         divisor: what a sum is divided by instead of the window's size.
         value: what padding is filled with.
+        padding_mode: ``zeros`` for any constant, or the positions that padding shows again.
+        channels: what a slice takes of the channels; of all if there is none.
     """
 
-    kind: Literal["convolution", "maximum", "average", "padding"]
+    kind: Literal["convolution", "maximum", "average", "padding", "slice"]
     kernel: tuple[int, int] = (1, 1)
     stride: tuple[int, int] = (1, 1)
     padding: tuple[int, int, int, int] = (0, 0, 0, 0)
@@ -39,12 +42,16 @@ class Sliding:
     count_padding: bool = True
     divisor: int | None = None
     value: float = 0.0
+    padding_mode: str = "zeros"
+    channels: slice | None = None
 
     def rules(self) -> Rules:
         """Return the vertical and the horizontal rule."""
         left, right, top, bottom = self.padding
+        repeats = self.padding_mode != "zeros"
+        kind = partial(Repeating, mode=self.padding_mode) if repeats else Window
         vertical, horizontal = (
-            Window(self.kernel[axis], self.stride[axis], *sides, self.dilation[axis], self.ceil)
+            kind(self.kernel[axis], self.stride[axis], *sides, self.dilation[axis], self.ceil)
             for axis, sides in enumerate(((top, bottom), (left, right)))
         )
         return vertical, horizontal
@@ -91,15 +98,22 @@ def _sides(padding: Any) -> tuple[int, int, int, int]:
 
 
 def _convolution(
-    kernel: Any, stride: Any = 1, padding: Any = 0, dilation: Any = 1
-) -> Sliding | None:
+    kernel: Any, stride: Any = 1, padding: Any = 0, dilation: Any = 1, padding_mode: str = "zeros"
+) -> Sliding:
     if padding == "same":
         # The odd pixel goes to the end.
         total = [d * (k - 1) for k, d in zip(kernel, _pair(dilation), strict=True)]
         (top, bottom), (left, right) = ((n // 2, n - n // 2) for n in total)
         padding = (left, right, top, bottom)
     sides = _sides(0 if padding == "valid" else padding)
-    return Sliding("convolution", _pair(kernel), _pair(stride), sides, _pair(dilation))
+    return Sliding(
+        "convolution",
+        _pair(kernel),
+        _pair(stride),
+        sides,
+        _pair(dilation),
+        padding_mode=padding_mode,
+    )
 
 
 def _function_convolution(
@@ -150,16 +164,63 @@ def _average_pool(
 def _padding(
     *, pad: Any, mode: str = "constant", value: float | None = None, **_: Any
 ) -> Sliding | None:
-    if mode != "constant" or len(pad) not in (2, 4) or min(pad) < 0:
-        return None  # padding that shows pixels again, or cuts some off, is no window of kernel 1
+    pad = _sides(pad) if isinstance(pad, int) else pad
+    if len(pad) not in (2, 4) or (mode != "constant" and min(pad) < 0):
+        return None
     sides = (*pad, 0, 0) if len(pad) == 2 else tuple(pad)
-    return Sliding("padding", padding=sides, value=value or 0.0)
+    if mode == "constant":
+        return Sliding("padding", padding=sides, value=value or 0.0) if min(pad) >= 0 else None
+    return Sliding("padding", padding=sides, padding_mode=mode)
+
+
+def _getitem(*, input: Any, index: Any) -> Sliding | None:
+    """Read ``maps[:, c, a:b:s, d:e:s]``: slices of rows and columns, and of channels with them."""
+    shape = traced_shape(input)
+    parts = list(index) if isinstance(index, tuple) else [index]
+    if parts.count(Ellipsis) == 1:
+        at = parts.index(Ellipsis)
+        parts[at : at + 1] = [slice(None)] * (len(shape) - len(parts) + 1)
+    parts += [slice(None)] * (len(shape) - len(parts))
+    if len(shape) != 4 or not all(isinstance(part, slice) for part in parts):
+        return None
+    if parts[0] != slice(None) or parts[2:] == [slice(None)] * 2:
+        return None
+    return _slices(shape, parts[2:], parts[1])
+
+
+def _slice(*, input: Any, dim: int, start: Any, end: Any = None, step: int = 1) -> Sliding | None:
+    shape = traced_shape(input)
+    if len(shape) != 4 or dim % 4 < 2:
+        return None
+    parts = [slice(None), slice(None)]
+    parts[dim % 4 - 2] = slice(start, end, step)
+    return _slices(shape, parts)
+
+
+def _slices(
+    shape: Sequence[int], parts: Sequence[slice], channels: slice | None = None
+) -> Sliding | None:
+    margins: list[int] = []
+    steps: list[int] = []
+    for length, part in zip(shape[2:], parts, strict=True):
+        bounds = (part.start or 0, length if part.stop is None else part.stop, part.step or 1)
+        if not all(isinstance(bound, int) for bound in bounds) or bounds[0] < 0 or bounds[2] < 1:
+            return None  # what begins at the end is elsewhere in larger images
+        start, stop, step = part.indices(length)
+        if stop <= start:
+            return None
+        margins = [-start, stop - length, *margins]
+        steps.append(step)
+    left, right, top, bottom = margins
+    sides = (left, right, top, bottom)
+    return Sliding("slice", stride=(steps[0], steps[1]), padding=sides, channels=channels)
 
 
 def _adaptive(kind: Literal["maximum", "average"], output_size: Any) -> Adapting:
     return Adapting(kind, _pair(output_size))
 
 
+_MODES = {"reflection": "reflect", "replication": "replicate"}
 _CONVOLUTION = "input weight bias stride padding dilation groups"
 
 
@@ -172,6 +233,10 @@ _FUNCTIONS: dict[str, tuple[str, Callable[..., Sliding | Adapting | None]]] = {
     "avg_pool2d": (f"{_POOLING} ceil_mode count_include_pad divisor_override", _average_pool),
     "pad": ("input pad mode value", _padding),
     "constant_pad_nd": ("input pad value", _padding),
+    "reflection_pad2d": ("input pad", partial(_padding, mode="reflect")),
+    "replication_pad2d": ("input pad", partial(_padding, mode="replicate")),
+    "getitem": ("input index", _getitem),
+    "slice": ("input dim start end step", _slice),
     "adaptive_avg_pool2d": (
         "input output_size",
         lambda *, output_size, **_: _adaptive("average", output_size),
@@ -187,8 +252,14 @@ _FUNCTIONS: dict[str, tuple[str, Callable[..., Sliding | Adapting | None]]] = {
 
 def _module_windows(module: nn.Module) -> Sliding | Adapting | None:
     match module:
-        case nn.Conv2d(padding_mode="zeros"):
-            return _convolution(module.kernel_size, module.stride, module.padding, module.dilation)
+        case nn.Conv2d():
+            return _convolution(
+                module.kernel_size,
+                module.stride,
+                module.padding,
+                module.dilation,
+                module.padding_mode,
+            )
         case nn.MaxPool2d() | nn.AvgPool2d():
             read = _max_pool if isinstance(module, nn.MaxPool2d) else _average_pool
             return read(**vars(module))
@@ -198,5 +269,8 @@ def _module_windows(module: nn.Module) -> Sliding | Adapting | None:
             return _adaptive("maximum", module.output_size)
         case nn.ConstantPad2d():  # and ZeroPad2d
             return _padding(pad=module.padding, value=module.value)
+        case nn.ReflectionPad2d() | nn.ReplicationPad2d() | nn.CircularPad2d():
+            mode = type(module).__name__.removesuffix("Pad2d").lower()
+            return _padding(pad=module.padding, mode=_MODES.get(mode, mode))
         case _:
             return None

@@ -51,12 +51,12 @@ def units_and_gradients(module):
             yield (row, column), moved.any(1).nonzero().flatten(), moved.any(0).nonzero().flatten()
 
 
-def check(module, *, tight):
+def check(module, *, tight, repeats=False):
     graph = Graph(module.double(), (SIDE, SIDE))
     node = list(graph.operations)[-1]
     inside = 0
     for place, rows, columns in units_and_gradients(graph.module):
-        for clip in (False, True):
+        for clip in (False, True)[repeats:]:
             box = receptive_field(graph, node, place, clip=clip)
             assert set(rows.tolist()) <= set(range(box.top, box.bottom))
             assert set(columns.tolist()) <= set(range(box.left, box.right))
@@ -73,6 +73,22 @@ def named(operations):
 
 
 KNOWN = {
+    "cropping by slices": Apply(lambda x: x[:, :, 1:-1, 2:]),
+    "every second": Apply(lambda x: x[..., ::2]),
+    "local response norm": nn.LocalResponseNorm(2),
+    "synchronized batch norm": nn.SyncBatchNorm(4),
+    "selu": nn.SELU(),
+    "softmax of channels": Apply(lambda x: x.softmax(1)),
+    "maxout": Apply(lambda x: torch.maximum(*x.chunk(2, 1)).repeat(1, 2, 1, 1)),
+    "energy, normalized": Apply(lambda x: x**2 / (1 + (x**2).sum(1, keepdim=True))),
+    "largest of channels": Apply(lambda x: x + x.amax(1)[:, None]),
+    "shortcut of fewer channels": Apply(
+        lambda x: F.pad(x[:, :2, ::2, ::2], (0, 0, 0, 0, 1, 1)) + x[:, :, 1::2, 1::2]
+    ),
+    "unknown": Apply(lambda x: torch.special.xlog1py(x, x) + torch.logaddexp(x, 2 * x)),
+    "unknown, channels last": Apply(
+        lambda x: F.normalize(x.permute(0, 2, 3, 1), dim=-1).permute(0, 3, 1, 2)
+    ),
     "batch norm": nn.BatchNorm2d(4),
     "gelu": nn.GELU(),
     "hardswish": nn.Hardswish(),
@@ -112,16 +128,21 @@ def test_known_operations_have_exact_boxes(operation, filled):
     check(filled(Before(operation), positive=True), tight=True)
 
 
-MIXING = {
+# Padding that shows positions again: what lies beyond the image stands for them.
+REPEATING = {
     "reflection": nn.ReflectionPad2d(3),
     "replication": nn.ReplicationPad2d((3, 0, 0, 3)),
     "circular": nn.CircularPad2d(2),
     "circular convolution": nn.Conv2d(4, 4, 3, padding=2, padding_mode="circular"),
     "reflecting convolution": nn.Conv2d(4, 4, 3, padding=2, padding_mode="reflect"),
+    "reflected by the function": Apply(lambda x: F.pad(x, (2, 1, 0, 3), mode="reflect")),
+    "wrapped by the function": Apply(lambda x: F.pad(x, (2, 1, 0, 3), mode="circular")),
+    "reflection and stride": nn.Conv2d(4, 4, 3, stride=2, padding=1, padding_mode="reflect"),
+}
+
+MIXING = {
     "cropping": nn.ZeroPad2d(-2),
-    "cropping by slices": Apply(lambda x: x[:, :, 1:-1, 2:]),
     "cropping by padding": Apply(lambda x: F.pad(x, (-1, -2, 3, 0))),
-    "every second": Apply(lambda x: x[..., ::2]),
     "flipped": Apply(lambda x: x.flip(2)),
     "rolled": Apply(lambda x: torch.roll(x, 3, 3)),
     "transposed": Apply(lambda x: x.transpose(2, 3)),
@@ -142,7 +163,11 @@ MIXING = {
     "pixel shuffle": nn.Sequential(nn.PixelShuffle(2), nn.Conv2d(1, 4, 1)),
     "transposed convolution": nn.ConvTranspose2d(4, 4, 3, 2),
     "softmax": nn.Softmax(dim=-1),
-    "local response norm": nn.LocalResponseNorm(2),
+    "relative to the largest": Apply(lambda x: x / x.abs().amax((1, 2, 3), keepdim=True)),
+    "gated by the sum": Apply(lambda x: x * (x.sum((1, 2, 3), keepdim=True) > 0)),
+    "relative to the median": Apply(lambda x: x - x.flatten(1).median()),
+    "sorted": Apply(lambda x: x.sort(2).values),
+    "summed along rows": Apply(lambda x: x.cumsum(3)),
     "excited by the mean": Apply(lambda x: x * x.mean((2, 3), keepdim=True).sigmoid()),
     "excited by a pool": Apply(lambda x: x * F.adaptive_avg_pool2d(x, 1)),
     "excited by rows": Apply(lambda x: x * F.adaptive_avg_pool2d(x, (None, 1))),
@@ -152,6 +177,11 @@ MIXING = {
         )
     ),
 }
+
+
+@pytest.mark.parametrize("operation", named(REPEATING))
+def test_padding_that_repeats_a_map_hides_no_pixel(operation, filled):
+    check(filled(Before(operation)), tight=True, repeats=True)
 
 
 @pytest.mark.parametrize("operation", named(MIXING))

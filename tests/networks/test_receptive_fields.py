@@ -12,6 +12,7 @@ from pipeline.networks.layers import find_layers
 from pipeline.networks.load import torchvision_network
 from pipeline.networks.receptive_fields import (
     Box,
+    bound_note,
     canvas,
     is_shift_invariant,
     receptive_field,
@@ -173,3 +174,26 @@ def test_boxes_of_many_units_are_those_of_each(name):
     for row, column in zip(rows.ravel(), columns.ravel(), strict=True):
         expected = receptive_field(graph, layer.node, (int(row), int(column)))
         assert tuple(boxes[:, row, column]) == expected
+
+
+def test_a_field_that_is_only_a_bound_is_told():
+    class Mirrored(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first, self.last = nn.Conv2d(3, 4, 3), nn.Conv2d(4, 4, 3)
+            self.pool, self.head = nn.AdaptiveAvgPool2d(1), nn.Linear(4, 2)
+
+        def forward(self, images):
+            maps = self.last(self.first(images).flip(2))
+            return self.head(self.pool(maps).flatten(1))
+
+    graph = Graph(Mirrored().eval(), (12, 12))
+    first, last, head = find_layers(graph, ["first", "last", "head"], "net")
+    assert bound_note(graph, first.node, "conv1") is None
+    assert bound_note(graph, last.node, "conv2") == (
+        "layers: the receptive field of conv2 is given as the whole image, which is a bound, as it"
+        " is not known which pixels reach through flip (flip)"
+    )
+    network = torchvision_network("alexnet", "random")
+    (head,) = network.layers(["output"])  # sees the whole image, behind adaptive pooling
+    assert bound_note(network.graph, head.node, "output") is None

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, fx, nn
 from torch.fx.node import map_arg
 
-from pipeline.networks.cropping.crop import Crop, Part, Sides
+from pipeline.networks.cropping.crop import Crop, Part, Sides, UncroppableError
 from pipeline.networks.cropping.windows import (
     AdaptivePool,
     adaptive_bounds,
@@ -139,7 +139,13 @@ class _Builder:
         (source,) = self.graph.operations[node].inputs
         part, over = self.crop.edge(node, source)
         read = self._cut(source, part)
+        if sliding.padding_mode != "zeros" and any(over):
+            raise UncroppableError(f"{node.name} sees padding that shows {source.name} again")
         match sliding.kind:
+            case "slice":
+                rows, columns = (slice(None, None, step) for step in sliding.stride)
+                index = (slice(None), sliding.channels or slice(None), rows, columns)
+                return self.built.call_function(operator.getitem, (read, index))
             case "padding":
                 return self._padded(read, over, sliding.value)
             case "convolution":
