@@ -7,50 +7,54 @@ that nothing can be computed from it unnoticed, and layers that need it are refu
 from __future__ import annotations
 
 import hashlib
-import pickle
+import logging
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file
-from torch import Tensor, nn
+from torch import nn
 
-from pipeline.errors import NetworkError, nearest
+from pipeline.errors import NetworkError, first_line
+from pipeline.networks.checkpoint_fitting import COUNTER, choose
+from pipeline.networks.checkpoints import SUFFIXES, CheckpointError, StateDict, read_checkpoint
 from pipeline.networks.downloads import SCHEMES, download
+from pipeline.store.secrets import without_query
 
-SUFFIXES = (".safetensors", ".pth", ".pt", ".ckpt")
+log = logging.getLogger(__name__)
 
 
-def read_weights(source: str) -> dict[str, Tensor]:
-    """Return the tensors of a weights file or of a URL, by parameter name.
-
-    A ``state_dict`` inside a checkpoint is found, and a common prefix such as ``model.`` is cut.
+def read_weights(source: str) -> dict[str, StateDict]:
+    """Return the dictionaries of tensors of a weights file or URL, by the keys that lead to them.
 
     Args:
-        source: a path ending in .safetensors, .pth, .pt or .ckpt, or the URL of such a file, which
-            is downloaded (``downloads.download``).
+        source: a path ending in one of ``SUFFIXES``, or the URL of such a file, which is downloaded
+            (``downloads.download``).
 
     Raises:
         NetworkError: the file is missing, of another kind, unreadable or holds no tensors.
     """
     by_url = source.startswith(SCHEMES)
     path = download(source) if by_url else _existing(source)
-    # Code in a file is never run, but torchvision's own files may be too old to be read that way.
-    safe = not source.startswith("https://download.pytorch.org/")
     try:
-        loaded = _load(path, weights_only=safe)
+        found = read_checkpoint(path)
     except Exception as error:  # damaged files break the readers in many ways
         remedy = f"remove '{path}' to download it again" if by_url else "is the file whole?"
+        told = f"model.weights: '{without_query(source)}' cannot be read as weights"
+        if isinstance(error, CheckpointError):
+            raise NetworkError(f"{told} ({error})") from error
+        text = first_line(error) if str(error).strip() else "the file is empty"
+        raise NetworkError(f"{told} ({text}); {remedy}") from error
+    if not found:
         raise NetworkError(
-            f"model.weights: '{source}' cannot be read as weights ({_reason(error)}); {remedy}"
-        ) from error
-    return _tensors(loaded, source)
+            f"model.weights: '{without_query(source)}' holds no tensors by name (no state_dict)"
+        )
+    return found
 
 
 def _existing(source: str) -> Path:
     path = Path(source).expanduser()
-    if path.suffix not in SUFFIXES:
+    if not path.name.endswith(SUFFIXES):
         raise NetworkError(
             f"model.weights: '{source}' is neither 'default', 'random', a URL nor a file ending in "
             f"{', '.join(SUFFIXES)}"
@@ -60,66 +64,33 @@ def _existing(source: str) -> Path:
     return path
 
 
-def _load(path: Path, *, weights_only: bool) -> Any:
-    if path.suffix == ".safetensors":
-        return load_file(path)
-    return torch.load(path, map_location="cpu", weights_only=weights_only)
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, pickle.UnpicklingError):
-        return "it holds something else than tensors"  # torch's own text advises to run it
-    return str(error).strip().splitlines()[0] if str(error) else "the file is empty"
-
-
-def _tensors(loaded: Any, source: str) -> dict[str, Tensor]:
-    if isinstance(loaded, Mapping) and isinstance(loaded.get("state_dict"), Mapping):
-        loaded = loaded["state_dict"]
-    if not isinstance(loaded, Mapping):
-        loaded = {}
-    tensors = {str(k): v for k, v in loaded.items() if isinstance(v, Tensor)}
-    if not tensors:
-        raise NetworkError(f"model.weights: '{source}' holds no tensors by name (no state_dict)")
-    for prefix in ("module.", "model.", "net.", "network."):
-        if all(name.startswith(prefix) for name in tensors):
-            tensors = {name.removeprefix(prefix): tensor for name, tensor in tensors.items()}
-    return tensors
-
-
-def load_weights(module: nn.Module, tensors: Mapping[str, Tensor], source: str) -> frozenset[str]:
-    """Copy tensors into a network.
+def load_weights(module: nn.Module, found: Mapping[str, StateDict], source: str) -> frozenset[str]:
+    """Copy the tensors of a file into a network, as far as they are the network's.
 
     Args:
-        module: the network; what ``tensors`` does not cover is filled with NaN.
-        tensors: weights by parameter name.
-        source: where they come from, for error messages.
+        module: the network; what the file does not cover is filled with NaN.
+        found: what the file holds (``read_weights``).
+        source: where it comes from, for messages.
 
     Returns:
-        The names of the parameters and buffers that are missing.
+        The names of the parameters and buffers that are missing. Those of a head with another
+        number of classes, or of another kind, are among them.
 
     Raises:
-        NetworkError: a tensor does not belong to the network, or has another shape.
+        NetworkError: the file is of another network, or holds several that fit.
     """
     own = module.state_dict()
-    strangers = sorted(set(tensors) - set(own))
-    if strangers:
-        raise NetworkError(
-            f"model.weights: '{source}' holds '{strangers[0]}'"
-            + (f" and {len(strangers) - 1} more" if len(strangers) > 1 else "")
-            + f", which the network does not have{nearest(strangers[0], own)}; are they the"
-            " weights of another model?"
-        )
-    for name, tensor in tensors.items():
-        if tensor.shape != own[name].shape:
-            raise NetworkError(
-                f"model.weights: '{name}' in '{source}' has shape {tuple(tensor.shape)}, the"
-                f" network needs {tuple(own[name].shape)}; are they the weights of another model?"
-            )
-    missing = {name for name in set(own) - set(tensors) if not name.endswith("num_batches_tracked")}
+    fit = choose(found, own, source)
+    for sentence in fit.notes(source):
+        log.info("%s", sentence)
+    covered = fit.covered
+    if any(tensor.is_complex() for tensor in covered.values()):
+        raise NetworkError(f"model.weights: '{source}' holds complex tensors; give real ones")
+    missing = {name for name in set(own) - set(covered) if not name.endswith(COUNTER)}
     with torch.no_grad():
         for name, tensor in own.items():
-            if name in tensors:
-                tensor.copy_(tensors[name])
+            if name in covered:
+                tensor.copy_(covered[name])
             elif name in missing and tensor.is_floating_point():
                 tensor.fill_(float("nan"))
     return frozenset(missing)
@@ -153,7 +124,7 @@ def digest_weights(module: nn.Module, missing: Iterable[str] = ()) -> str:
     left_out = set(missing)
     digest = hashlib.sha256()
     for name, tensor in sorted(module.state_dict().items()):
-        if name not in left_out and not name.endswith("num_batches_tracked"):
+        if name not in left_out and not name.endswith(COUNTER):
             digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
             digest.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy())
     return digest.hexdigest()

@@ -1,9 +1,11 @@
 """Weights from files, downloads and seeds, and what is said of files that will not do."""
 
+import argparse
 import hashlib
 import pickle
 from pathlib import PurePosixPath
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
@@ -49,24 +51,15 @@ def test_all_kinds_of_files_hold_the_same_weights(tensors, filled, tmp_path, suf
     if suffix == ".ckpt":
         named = {"state_dict": named, "epoch": 3, "optimizer_states": [{"lr": 0.1}]}
     source = write(tmp_path / f"weights{suffix}", named)
-    found = read_weights(source)
-    assert found.keys() == tensors.keys()
-    assert all(torch.equal(found[name], tensors[name]) for name in tensors)
     module = network()
-    assert load_weights(module, found, source) == frozenset()
+    assert load_weights(module, read_weights(source), source) == frozenset()
     assert digest_weights(module) == digest_weights(network(filled))
-
-
-def test_a_prefix_that_not_all_names_have_is_kept(tensors, tmp_path):
-    named = {f"model.{name}": tensor for name, tensor in tensors.items()}
-    named["loss.weight"] = torch.ones(2)
-    assert read_weights(write(tmp_path / "w.pth", named)).keys() == named.keys()
 
 
 def test_a_home_folder_is_found(tensors, tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     write(tmp_path / "w.pth", tensors)
-    assert read_weights("~/w.pth").keys() == tensors.keys()
+    assert read_weights("~/w.pth")[""].keys() == tensors.keys()
 
 
 def test_digest_by_another_way():
@@ -94,7 +87,7 @@ def test_any_change_of_any_weight_changes_the_digest(filled):
 def test_what_a_partial_file_lacks_is_named_and_cannot_be_used(tensors, filled):
     first = {name: tensor for name, tensor in tensors.items() if name.startswith("0.")}
     module = network()
-    missing = load_weights(module, first, "w.pth")
+    missing = load_weights(module, {"": first}, "w.pth")
     assert missing == {
         "1.weight",
         "1.bias",
@@ -111,7 +104,7 @@ def test_what_a_partial_file_lacks_is_named_and_cannot_be_used(tensors, filled):
 def test_digest_of_a_partial_file_is_that_of_its_weights(tensors, filled):
     first = {name: tensor for name, tensor in tensors.items() if name.startswith("0.")}
     module = network()
-    missing = load_weights(module, first, "w.pth")
+    missing = load_weights(module, {"": first}, "w.pth")
     alone = nn.Sequential(nn.Conv2d(3, 2, 3))
     alone.load_state_dict(first)
     assert digest_weights(module, missing) == digest_weights(alone)
@@ -119,7 +112,7 @@ def test_digest_of_a_partial_file_is_that_of_its_weights(tensors, filled):
 
 def test_a_tensor_of_another_shape_is_refused(tensors):
     tensors["2.weight"] = torch.zeros(2, 3, 1, 1)
-    assert refused(load_weights, network(), tensors, "/w/net.pth") == (
+    assert refused(load_weights, network(), {"": tensors}, "/w/net.pth") == (
         "model.weights: '2.weight' in '/w/net.pth' has shape (2, 3, 1, 1), the network needs"
         " (2, 2, 1, 1); are they the weights of another model?"
     )
@@ -127,12 +120,12 @@ def test_a_tensor_of_another_shape_is_refused(tensors):
 
 def test_unknown_tensors_are_refused(tensors):
     tensors["2.weigth"] = torch.zeros(2)
-    assert refused(load_weights, network(), tensors, "/w/net.pth") == (
+    assert refused(load_weights, network(), {"": tensors}, "/w/net.pth") == (
         "model.weights: '/w/net.pth' holds '2.weigth', which the network does not have; nearest:"
         " 2.weight; are they the weights of another model?"
     )
-    tensors["zzzzzzzz"] = tensors["yyyyyyyy"] = torch.zeros(2)
-    assert refused(load_weights, network(), tensors, "/w/net.pth").startswith(
+    tensors["2.zzzzzz"] = tensors["2.yyyyyy"] = torch.zeros(2)
+    assert refused(load_weights, network(), {"": tensors}, "/w/net.pth").startswith(
         "model.weights: '/w/net.pth' holds '2.weigth' and 2 more, which the network does not have;"
     )
 
@@ -141,14 +134,14 @@ def test_a_refused_file_leaves_the_network_as_it_was(tensors, filled):
     module = network(filled, 5)
     digest = digest_weights(module)
     tensors["2.weight"] = torch.zeros(1)
-    refused(load_weights, module, tensors, "w.pth")
+    refused(load_weights, module, {"": tensors}, "w.pth")
     assert digest_weights(module) == digest
 
 
 def test_another_suffix_is_refused():
     assert refused(read_weights, "weights.onnx") == (
         "model.weights: 'weights.onnx' is neither 'default', 'random', a URL nor a file ending in"
-        " .safetensors, .pth, .pt, .ckpt"
+        " .safetensors, .pth, .pt, .ckpt, .pth.tar, .bin"
     )
 
 
@@ -253,11 +246,11 @@ def named_by_hash(folder, tensors):
 
 def test_a_download_is_checked_and_cached(tensors, tmp_path, torch_home):
     path = named_by_hash(tmp_path, tensors)
-    found = read_weights(path.as_uri())
+    found = read_weights(path.as_uri())[""]
     assert all(torch.equal(found[name], tensors[name]) for name in tensors)
     assert [file.name for file in torch_home.rglob("*.*")] == [path.name]
     path.unlink()
-    assert read_weights(path.as_uri()).keys() == tensors.keys()
+    assert read_weights(path.as_uri())[""].keys() == tensors.keys()
 
 
 def test_a_damaged_download_is_refused_and_not_kept(tensors, tmp_path, torch_home):
@@ -304,7 +297,7 @@ def test_a_download_that_is_no_weights_is_refused(tmp_path, torch_home, content,
     assert "\n" not in message
     kept.unlink()
     write(path, {"weight": torch.ones(1)})
-    assert read_weights(path.as_uri()).keys() == {"weight"}
+    assert read_weights(path.as_uri())[""].keys() == {"weight"}
 
 
 @pytest.mark.parametrize("suffix", [".safetensors", ".pth", ".pt", ".ckpt"])
@@ -312,18 +305,115 @@ def test_all_kinds_of_files_can_be_downloaded(tensors, tmp_path, torch_home, suf
     path = tmp_path / f"w{suffix}"
     write(path, tensors)
     for _ in ("downloaded", "cached"):
-        found = read_weights(path.as_uri())
+        found = read_weights(path.as_uri())[""]
         assert all(torch.equal(found[name], tensors[name]) for name in tensors)
 
 
-def test_only_files_of_torchvision_may_hold_more_than_tensors(tensors, torch_home):
+@pytest.mark.parametrize("legacy", [False, True])
+def test_what_a_file_holds_beside_tensors_is_neither_run_nor_imported(tensors, tmp_path, legacy):
+    path, victim = tmp_path / "w.pth", tmp_path / "victim"
+    beside = [Dangerous(victim), argparse.Namespace(lr=0.1), PurePosixPath("in/2016"), {1, 2}]
+    content = {"model": tensors, "args": beside, "best": np.float64(3)}
+    torch.save(content, path, _use_new_zipfile_serialization=not legacy)
+    assert read_weights(str(path))["model"].keys() == tensors.keys()
+    assert not victim.exists()
+
+
+def test_a_planted_file_of_torchvision_is_not_run(tensors, tmp_path, torch_home):
     kept = torch_home / "hub" / "checkpoints"
     kept.mkdir(parents=True)
-    torch.save({**tensors, "made": PurePosixPath("in/2016")}, kept / "w.pth")
-    assert read_weights("https://download.pytorch.org/models/w.pth").keys() == tensors.keys()
-    for host in ("http://download.pytorch.org", "https://download.pytorch.org.other.org"):
-        message = refused(read_weights, f"{host}/models/w.pth")
-        assert "cannot be read as weights (it holds something else than tensors)" in message
+    victim = tmp_path / "victim"
+    torch.save({"state_dict": tensors, "made": Dangerous(victim)}, kept / "w.pth")
+    found = read_weights("https://download.pytorch.org/models/w.pth")
+    assert found["state_dict"].keys() == tensors.keys()
+    assert not victim.exists()
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit")
+def test_whole_modules_and_torchscript_are_refused_with_what_to_do(tmp_path):
+    path = tmp_path / "w.pt"
+    torch.save(network(), path)
+    assert refused(read_weights, str(path)) == (
+        f"model.weights: '{path}' cannot be read as weights (it holds a whole"
+        " torch.nn.modules.container.Sequential, which only its code could read; save its"
+        " state_dict)"
+    )
+    torch.jit.script(network()).save(path)
+    assert refused(read_weights, str(path)) == (
+        f"model.weights: '{path}' cannot be read as weights (it is a TorchScript archive; save the"
+        " state_dict of the Python module instead)"
+    )
+
+
+def prefixed(tensors, prefix):
+    return {prefix + name: tensor for name, tensor in tensors.items()}
+
+
+# As training scripts leave them: where the weights are, and what else there is.
+SCRIPTS = {
+    "plain": lambda t: {"": t},
+    "nested": lambda t: {"state_dict.model": prefixed(t, "model.module.")},
+    "compiled, then parallel": lambda t: {"": prefixed(t, "module._orig_mod.")},
+    "compiled inside": lambda t: {"": {n.replace(".", "._orig_mod.", 1): t[n] for n in t}},
+    "averaged": lambda t: {"": prefixed(t, "module.") | {"n_averaged": torch.tensor(3)}},
+    "a loss": lambda t: {"state_dict": prefixed(t, "net.") | {"criterion.weight": torch.ones(3)}},
+    "a loss beside plain names": lambda t: {"": t | {"criterion.weight": torch.ones(3)}},
+    "a metric": lambda t: {"": prefixed(t, "backbone.") | {"acc.tp": torch.zeros(9)}},
+    "an average beside": lambda t: {"state_dict_ema": {n: t[n] + 1 for n in t}, "state_dict": t},
+    "two that are equal": lambda t: {"": prefixed(t, "query.") | prefixed(t, "key.")},
+    "momentum": lambda t: {
+        "": prefixed(t, "module.encoder_q.")
+        | prefixed({n: t[n] + 1 for n in t}, "module.encoder_k.")
+    },
+    "old, without counters": lambda t: {"": {n: t[n] for n in t if "num_batches" not in n}},
+}
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_checkpoints_of_training_scripts_hold_the_same_weights(tensors, filled, script):
+    module = network()
+    assert load_weights(module, SCRIPTS[script](tensors), "w.pth") == frozenset()
+    assert digest_weights(module) == digest_weights(network(filled))
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"2.weight": torch.ones(5, 2, 1, 1), "2.bias": torch.ones(5)}, "number of classes"),
+        ({"2.0.weight": torch.ones(5, 2, 1, 1), "2.0.bias": torch.ones(5)}, "2.0.bias' and 1 more"),
+    ],
+)
+def test_another_head_counts_as_missing(tensors, caplog, change, said):
+    file = {n: t for n, t in tensors.items() if not n.startswith("2.")} | change
+    module = network()
+    with caplog.at_level("INFO"):
+        assert load_weights(module, {"": file}, "w.pth") == {"2.weight", "2.bias"}
+    assert said in caplog.text
+    assert torch.equal(module[0].weight, tensors["0.weight"])
+
+
+def test_several_networks_that_differ_are_told_apart_by_the_user(tensors):
+    other = {name: tensor + 1 for name, tensor in tensors.items()}
+    found = {"": prefixed(tensors, "left.") | prefixed(other, "right.")}
+    assert refused(load_weights, network(), found, "w.pth") == (
+        "model.weights: 'w.pth' holds several networks that fit ('left' and 'right'); save the"
+        " tensors of one alone"
+    )
+
+
+def test_a_deeper_network_of_the_same_names_is_refused():
+    torchvision = pytest.importorskip("torchvision")
+    deeper = torchvision.models.resnet34().state_dict()
+    assert refused(load_weights, torchvision.models.resnet18(), {"": deeper}, "w.pth").startswith(
+        "model.weights: 'w.pth' holds 'layer1.2.bn1.bias' and "
+    )
+
+
+def test_complex_tensors_are_refused(tensors):
+    tensors["0.weight"] = tensors["0.weight"] + 1j
+    assert refused(load_weights, network(), {"": tensors}, "w.pth") == (
+        "model.weights: 'w.pth' holds complex tensors; give real ones"
+    )
 
 
 def test_a_seed_gives_the_same_weights_and_leaves_the_callers_numbers_alone():
