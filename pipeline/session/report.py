@@ -91,7 +91,7 @@ def _animations(tables: Path) -> list[str]:
     lines = ["response after the last step:"]
     own = ["layer", "unit", "copy", "init"]
     for (layer, unit, copy, init), rows in table.groupby(own, sort=False):  # type: ignore[misc]
-        last = rows.groupby("optimizer", sort=False)["response"].last()
+        last = rows.groupby("optimizer", sort=False).tail(1).set_index("optimizer")["response"]
         name = f"{layer} from {init}" + ("" if unit < 0 else f", unit {unit}")
         name += f", copy {copy}" if copy else ""
         lines.append(f"  {name}: " + ", ".join(f"{by} {value:.4g}" for by, value in last.items()))

@@ -346,6 +346,27 @@ def test_copies_are_in_the_tables_and_each_pair_of_them_is_compared_once(
     assert list(summary["units"]) == [2]
 
 
+def test_scores_of_transformed_images_are_told_from_those_of_the_image_itself(
+    run_pipeline: RunPipeline, tmp_path: Path
+):
+    job = (*FEW, "init=[noise]", "objective=[channel_mean]", "ascent.size=24", "units=[2]")
+    job = (*job, "optimizer.steps=3", "stages=[ascent,animate]", f"out={tmp_path}")
+    job = (*job, "animate.formats=[]")
+    session = run_pipeline(*job, "transform=[noise]", "transform.noise.std=2.0")
+    run, module = opened(session), session.parts.network.module
+    images = run.images("conv1", "noise")
+    with torch.no_grad():
+        pair = torch.from_numpy(np.concatenate([images.start, images.image]))
+        itself = module.get_submodule("features.0")(pair)[:, 2].mean((1, 2))
+    for table in (run.trajectories, run.animations):
+        assert list(table["transformed"]) == [False, True, True, False]
+        own = table.query("not transformed")["response"]
+        np.testing.assert_allclose(own, itself.numpy(), rtol=1e-4)
+    plain = opened(run_pipeline(*job))
+    assert not plain.trajectories["transformed"].any()
+    assert not plain.animations["transformed"].any()
+
+
 def test_first_copy_is_the_only_one_of_a_run_without_copies(
     run_pipeline: RunPipeline, tmp_path: Path
 ):

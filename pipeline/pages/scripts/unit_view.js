@@ -105,7 +105,10 @@ function climb(site, data, width) {
     + `${numberText(curve.responses.at(-1))}.`).join(" ");
   const legend = el("ul", { class: "legend" },
     curves.map((curve) => el("li", {}, lineSample(curve.series, curve.copy), `from ${curve.name}`)));
-  return el("section", {}, title, curvePlot(curves, width, `Response over ${curves[0].responses.length - 1} steps. ${label}`), legend);
+  const apart = curves.some((curve) => curve.transformed)
+    ? el("p", { class: "caption" }, "Lines are responses to the images as they were transformed at each step; the points at the start"
+      + " and at the end are those to the images themselves.") : null;
+  return el("section", {}, title, curvePlot(curves, width, `Response over ${curves[0].responses.length - 1} steps. ${label}`), apart, legend);
 }
 
 // Where the unit lies among those of its layer.
