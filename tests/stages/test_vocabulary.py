@@ -367,6 +367,26 @@ def test_scores_of_transformed_images_are_told_from_those_of_the_image_itself(
     assert not plain.animations["transformed"].any()
 
 
+def test_first_and_last_response_are_in_float32_whatever_is_climbed_in(
+    run_pipeline: RunPipeline, tmp_path: Path
+):
+    job = (*FEW, "stages=[ascent,animate]", "animate.formats=[]", "init=[noise,zeros]")
+    session = run_pipeline(*job, "precision=bfloat16", f"out={tmp_path}")
+    run, first = opened(session), session.parts.network.module.get_submodule("features.0")
+    assert isinstance(first, torch.nn.Conv2d)
+    assert first.bias is not None
+    for init in ("noise", "zeros"):
+        images = run.images("conv1", init)
+        weight, bias = (p.detach()[images.units].numpy() for p in (first.weight, first.bias))
+        rows = run.ascents.query("init == @init")
+        for column, shown in (("start_response", images.start), ("final_response", images.image)):
+            expected = np.einsum("ucyx,ucyx->u", weight, shown) + bias
+            np.testing.assert_allclose(rows[column], expected, rtol=1e-5, atol=1e-6)
+        for table in (run.trajectories, run.animations):
+            own = table.query("init == @init and step == 2")
+            np.testing.assert_array_equal(own["response"], rows["final_response"])
+
+
 def test_first_copy_is_the_only_one_of_a_run_without_copies(
     run_pipeline: RunPipeline, tmp_path: Path
 ):
