@@ -13,6 +13,7 @@ from pipeline.session.searched import extremes_result, top_patches
 from pipeline.session.session import Session
 from pipeline.store.provenance import provenance
 from pipeline.store.records import write_record
+from pipeline.store.results import RESULT_VERSION
 from pipeline.store.tables import read_table
 
 
@@ -23,6 +24,7 @@ def write_run_record(session: Session, state: str, seconds: float) -> None:
     parts = session.parts
     record = provenance() | {
         "state": state,
+        "result_version": RESULT_VERSION,
         "seconds": round(seconds, 2),
         "computed": session.done,
         "seed": parts.config.seed,
