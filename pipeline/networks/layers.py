@@ -2,9 +2,9 @@
 
 A layer is one module of the network, called once; its units are the channels of its output. The
 response of a unit is the module's own output: before the nonlinearity that follows a convolution,
-but after the one that a block ends with. Layers are
-named by torch's dotted module names or, for convolutions, ``convN`` in call order, from 1; the last
-of any network is ``output``, whose units are its classes.
+but after the one that a block ends with. Layers are named by torch's dotted module names or, for
+convolutions, ``convN`` in call order, from 1; the last of any network is ``output``, whose units
+are its classes.
 """
 
 from __future__ import annotations
