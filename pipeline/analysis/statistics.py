@@ -1,4 +1,7 @@
-"""Statistics over the units of a layer: quartiles, bootstrap interval, null."""
+"""Statistics over the units of a layer: quartiles, bootstrap interval, null.
+
+A unit counts once, however many images it has: they are not independent of each other.
+"""
 
 from __future__ import annotations
 
@@ -6,14 +9,29 @@ import numpy as np
 from jaxtyping import Float, Int
 
 
+def unit_means(
+    units: Int[np.ndarray, " images"], values: Float[np.ndarray, " images"]
+) -> Float[np.ndarray, " units"]:
+    """Return the mean of the defined values of every unit, in the order in which units first come.
+
+    It is NaN where a unit has no value that is finite.
+    """
+    _, first, which = np.unique(units, return_index=True, return_inverse=True)
+    defined = np.isfinite(values)
+    counts = np.bincount(which, defined)
+    sums = np.bincount(which, np.where(defined, values, 0.0))
+    means = np.divide(sums, counts, out=np.full(len(first), np.nan), where=counts > 0)
+    return means[np.argsort(first)]
+
+
 def bootstrap_median(
     values: Float[np.ndarray, " units"], rng: np.random.Generator, resamples: int = 2000
 ) -> tuple[float, float]:
     """Return the 95 % percentile bootstrap interval of the median (Efron 1979).
 
-    NaN for both ends without any value.
+    NaN for both ends where there are not two values: one says nothing of their spread.
     """
-    if len(values) == 0:
+    if len(values) < 2:
         return float("nan"), float("nan")
     drawn = rng.integers(0, len(values), size=(resamples, len(values)))
     low, high = np.quantile(np.median(values[drawn], axis=1), [0.025, 0.975])
@@ -40,8 +58,8 @@ def summarize(
     """Return a layer's row of the summary table.
 
     Args:
-        values: r per unit, NaN where undefined.
-        null: r per unit with another unit's image, NaN where undefined.
+        values: r per unit (the mean over its copies), NaN where undefined.
+        null: likewise with another unit's images, NaN where undefined.
         rng: draws the bootstrap.
 
     Returns:

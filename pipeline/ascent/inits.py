@@ -215,8 +215,10 @@ def image(path: str | None = None) -> Init:
 def result(path: str) -> Init:
     """Start from the images of an earlier result, each unit from its own.
 
-    A result of one image serves for every unit. Where sizes differ, the middle is taken, and
-    surrounded by zeros where it is smaller.
+    A result of one image serves for every unit; a dream is one image, its last frame. Where sizes
+    differ, the image is resized so that it just covers the new size (bilinear, antialiased), and
+    cut to it about its middle. Images made for a network whose input is scaled in another way keep
+    their colors.
 
     Args:
         path: of the result's folder in the store: ``<out>/store/ascent/...`` or ``dream/...``.
@@ -232,7 +234,8 @@ def result(path: str) -> Init:
             torch.from_numpy(_earlier(earlier, unit, copy))
             for unit, copy in zip(request.units, copies, strict=True)
         ]
-        return torch.stack([centered(image, request.input_size) for image in found])
+        images = torch.stack([cover(image, request.input_size) for image in found])
+        return _rescaled(images, earlier, request.preprocessing)
 
     size = (earlier.images.shape[2], earlier.images.shape[3])
     return Init(start, contents=earlier.digest, size=size)
@@ -247,6 +250,17 @@ def _earlier(earlier: Earlier, unit: int, copy: int) -> Float[np.ndarray, "3 hei
             f" {earlier.described}"
         )
     return found
+
+
+def _rescaled(
+    images: Float[Tensor, "units 3 height width"], earlier: Earlier, preprocessing: Preprocessing
+) -> Float[Tensor, "units 3 height width"]:
+    """Return earlier images in the network-input space of this network."""
+    own = (tuple(preprocessing.mean), tuple(preprocessing.std))
+    if earlier.mean is None or earlier.std is None or (earlier.mean, earlier.std) == own:
+        return images
+    mean, std = (images.new_tensor(value)[:, None, None] for value in (earlier.mean, earlier.std))
+    return preprocessing.normalize(images * std + mean)
 
 
 def _check_sign(name: str, sign: int) -> None:

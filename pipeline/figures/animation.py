@@ -30,6 +30,7 @@ FINE = 3  # curves are drawn so many times larger and then reduced, which smooth
 RGB = UInt8[np.ndarray, "_ _ 3"]
 Size = tuple[int, int]
 Place = tuple[float | int, float | int]
+Point = tuple[int, float]  # step and response
 Compose = Callable[[int], Image.Image]  # from a step to its frame
 
 
@@ -43,6 +44,8 @@ class Panel:
         steps: their numbers, rising from 0 to the last.
         responses: before every step and after the last; those that are not finite are not drawn.
         note: on its outcome; empty where there is nothing to say.
+        transformed: whether all but the first and the last response are those of transformed
+            images, which make a line of their own.
     """
 
     name: str
@@ -50,6 +53,7 @@ class Panel:
     steps: Sequence[int]
     responses: Float[np.ndarray, " steps_and_one"]
     note: str = ""
+    transformed: bool = False
 
     def at(self, step: int) -> RGB:
         """Return the last image up to a step."""
@@ -58,6 +62,19 @@ class Panel:
     def response(self, step: int) -> float:
         """Return the response at a step; that of the last where the ascent was shorter."""
         return float(self.responses[min(step, len(self.responses) - 1)])
+
+    def is_transformed(self, step: int) -> bool:
+        """Say whether the response at a step is that of a transformed image."""
+        return self.transformed and 0 < step < len(self.responses) - 1
+
+    def curve(self, step: int) -> tuple[list[Point], list[Point]]:
+        """Return steps and finite responses up to a step: of the line, and of images apart."""
+        known = enumerate(self.responses[: step + 1].tolist())
+        points = [point for point in known if np.isfinite(point[1])]
+        if not self.transformed:
+            return points, []
+        line = [point for point in points if self.is_transformed(point[0])]
+        return line, [point for point in points if not self.is_transformed(point[0])]
 
 
 def side_by_side(
@@ -182,7 +199,8 @@ def _lines(panel: Panel) -> list[str]:
 
 
 def _value(panel: Panel, step: int) -> str:
-    note = f", {panel.note}" if panel.note else ""
+    note = ", transformed" if panel.is_transformed(step) else ""
+    note += f", {panel.note}" if panel.note else ""
     return f"response {response_text(panel.response(step))}{note}"
 
 
@@ -268,12 +286,8 @@ class _Curves:
         sheet = self.blank.copy()
         draw = ImageDraw.Draw(sheet)
         for number, panel in enumerate(self.panels):
-            known = panel.responses[: step + 1].tolist()
-            points = [self._place(x, y) for x, y in enumerate(known) if np.isfinite(y)]
-            if not points:
-                continue
-            draw.line(points, _color(number), 2 * FINE, joint="curve")
-            _mark(draw, number, points[-1], 5 * FINE)
+            line, apart = ([self._place(*point) for point in part] for part in panel.curve(step))
+            _draw_curve(draw, number, line, apart, 5 * FINE)
         return sheet.reduce(FINE)
 
     def _place(self, step: float | int, response: float) -> Place:
@@ -309,7 +323,7 @@ class _Spark:
     """A small growing curve without axes, over all steps and the responses of its own panel."""
 
     def __init__(self, panel: Panel, last: int, size: Size) -> None:
-        self.responses, self.last, self.size = panel.responses, max(last, 1), size
+        self.panel, self.last, self.size = panel, max(last, 1), size
         self.low, self.high = _range(panel.responses)
 
     def at(self, step: int) -> Image.Image:
@@ -320,17 +334,17 @@ class _Spark:
         draw.line([(0, high - 1), (wide, high - 1)], style.NULL_COLOR, FINE)
         radius = 3 * FINE
         across, up = wide - 2 * radius, high - 2 * radius
-        points = [
-            (
-                radius + x / self.last * across,
-                high - radius - (y - self.low) / (self.high - self.low) * up,
-            )
-            for x, y in enumerate(self.responses[: step + 1].tolist())
-            if np.isfinite(y)
-        ]
-        if points:
-            draw.line(points, _color(0), 2 * FINE, joint="curve")
-            _mark(draw, 0, points[-1], radius)
+        line, apart = (
+            [
+                (
+                    radius + x / self.last * across,
+                    high - radius - (y - self.low) / (self.high - self.low) * up,
+                )
+                for x, y in part
+            ]
+            for part in self.panel.curve(step)
+        )
+        _draw_curve(draw, 0, line, apart, radius)
         return sheet.reduce(FINE)
 
 
@@ -339,6 +353,20 @@ def _range(numbers: Float[np.ndarray, " _"]) -> tuple[float, float]:
     finite = numbers[np.isfinite(numbers)]
     low, high = (float(finite.min()), float(finite.max())) if len(finite) else (0.0, 0.0)
     return (low, high) if high > low else (low - 0.5, high + 0.5)
+
+
+def _draw_curve(
+    draw: ImageDraw.ImageDraw,
+    number: int,
+    line: Sequence[Place],
+    apart: Sequence[Place],
+    radius: float | int,
+) -> None:
+    """Draw a curve with a mark at its end, and a mark at each point that is not of it."""
+    if line:
+        draw.line(line, _color(number), 2 * FINE, joint="curve")
+    for place in apart or line[-1:]:
+        _mark(draw, number, place, radius)
 
 
 def _color(number: int) -> str:

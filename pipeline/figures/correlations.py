@@ -3,7 +3,8 @@
 Both take the correlations table of one model and one pair of inits: ``model layer unit init_a
 init_b r null_r status``, where ``r`` is NaN unless ``status`` is ``ok`` and ``null_r`` correlates
 the same images with the units of the layer shuffled. Layers keep their order of first appearance.
-``n`` in a figure is the number of units with a correlation; the others are counted beside it.
+A unit with several rows, one for each of its copies, is shown by their mean. ``n`` in a figure is
+the number of units with a correlation; the others are counted beside it.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
+from pipeline.analysis.statistics import unit_means
 from pipeline.figures import style
 
 COLUMNS = ("model", "layer", "unit", "init_a", "init_b", "r", "null_r", "status")
@@ -95,9 +97,10 @@ def histograms(correlations: pd.DataFrame) -> Figure:
 def _by_layer(correlations: pd.DataFrame) -> list[LayerCorrelations]:
     layers = []
     for layer, rows in correlations.groupby("layer", sort=False, observed=True):
-        r = rows["r"].to_numpy(np.float64)
-        null = rows["null_r"].to_numpy(np.float64)
-        ok = (rows["status"] == "ok").to_numpy() & np.isfinite(r)
+        units = rows["unit"].to_numpy()
+        r = unit_means(units, rows["r"].where(rows["status"] == "ok").to_numpy(np.float64))
+        null = unit_means(units, rows["null_r"].to_numpy(np.float64))
+        ok = np.isfinite(r)
         layers.append(
             LayerCorrelations(str(layer), r[ok], null[np.isfinite(null)], int((~ok).sum()))
         )

@@ -6,7 +6,7 @@ import hashlib
 from pathlib import Path
 
 import torch
-from jaxtyping import UInt8
+from jaxtyping import Num, UInt8
 from torch import Tensor
 from torchvision.transforms.v2 import functional as transforms
 
@@ -38,9 +38,12 @@ def chosen_picture(key: str, path: str | None) -> tuple[UInt8[Tensor, "3 height 
 
 
 def cover(
-    picture: UInt8[Tensor, "3 height width"], size: tuple[int, int]
-) -> UInt8[Tensor, "3 rows columns"]:
-    """Return a picture resized so that it just covers a size, and cut to it about its middle."""
+    picture: Num[Tensor, "3 height width"], size: tuple[int, int]
+) -> Num[Tensor, "3 rows columns"]:
+    """Return a picture resized so that it just covers a size, and cut to it about its middle.
+
+    Bilinear and without aliasing; bytes stay bytes, and a picture of that size stays as it is.
+    """
     (height, width), (rows, columns) = picture.shape[1:], size
     share = max(rows / height, columns / width)
     resized = [max(rows, round(height * share)), max(columns, round(width * share))]

@@ -1,10 +1,11 @@
 """Layers by name.
 
 A layer is one call of a module of the network; its units are the channels of its output. The
-response of a unit is the module's own output, before any nonlinearity that follows it. Layers are
-named by torch's dotted module names or, for convolutions, ``convN`` in call order, from 1; the last
-of any network is ``output``, whose units are its classes. The calls of a module that is called
-several times are ``again@0``, ``again@1`` and so on, as PyTorch writes them in traces.
+response of a unit is the module's own output: before the nonlinearity that follows a convolution,
+but after the one that a block ends with. Layers are named by torch's dotted module names or, for
+convolutions, ``convN`` in call order, from 1; the last of any network is ``output``, whose units
+are its classes. The calls of a module that is called several times are ``again@0``, ``again@1``
+and so on, as PyTorch writes them in traces.
 """
 
 from __future__ import annotations

@@ -64,7 +64,7 @@ class UnitNetwork(nn.Module):
     def forward(
         self, images: Float[Tensor, "batch 3 height width"], units: Int[Tensor, " batch"]
     ) -> Float[Tensor, " batch"]:
-        """Return the response of ``units[i]`` to ``images[i]``, before any nonlinearity.
+        """Return the response of ``units[i]`` to ``images[i]``, as the layer gives it.
 
         Raises:
             ValueError: the images are not of the size of the receptive field.
@@ -97,7 +97,7 @@ class LayerNetwork(nn.Module):
     def forward(
         self, images: Float[Tensor, "batch 3 height width"]
     ) -> Float[Tensor, "batch units"]:
-        """Return the responses, before any nonlinearity."""
+        """Return the responses, as the layer gives them."""
         if any(self.margins):
             images = F.pad(images, self.margins)
         responses = self.network(images)

@@ -55,6 +55,8 @@ class Ascent:
         start: before the first.
         responses: the score before every step and after the last.
         status: as in the table of ascents.
+        transformed: whether all but the first and the last response are those of transformed
+            images.
     """
 
     init: str
@@ -63,6 +65,7 @@ class Ascent:
     start: Float[np.ndarray, "3 height width"]
     responses: Float[np.ndarray, " steps_and_one"]
     status: str
+    transformed: bool = False
 
 
 @dataclass(frozen=True)

@@ -39,6 +39,7 @@ PAGES = ("gallery.html", "playground.html", "index.html")
 HEADLINE = "headline.png"
 KEPT_PICTURES = 512  # of 224 pixels: 80 MB
 PREVIEWED = 10  # units of a layer on the first page
+OF_CURVES = ("init", "copy", "responses", "status", "transformed")
 SCRIPTS = ("theme.js", "gallery.js", "playground.js")
 
 
@@ -150,10 +151,7 @@ class _Builder:
             "unit": unit,
             "panels": [panel.data() for panel in panels],
             "curves": [
-                plain(
-                    {"init": a.init, "copy": a.copy, "responses": a.responses, "status": a.status}
-                )
-                for a in ascents
+                plain({name: getattr(ascent, name) for name in OF_CURVES}) for ascent in ascents
             ],
             "patches": patches,
             "images": {str(n): {"height": size[0], "width": size[1]} for n, size in sizes.items()},

@@ -111,6 +111,16 @@ class Runner:
         torch.backends.cudnn.allow_tf32 = allowed
         torch.backends.cuda.matmul.allow_tf32 = allowed
 
+    @contextmanager
+    def in_float32(self) -> Generator[None]:
+        """Compute without TF32 for a while, also where it is allowed."""
+        allowed = bool(torch.backends.cuda.matmul.allow_tf32)
+        self.allow_tf32(False)
+        try:
+            yield
+        finally:
+            self.allow_tf32(allowed)
+
     def check(self) -> None:
         """Raise when the work is to stop; long parts call it now and then.
 

@@ -13,7 +13,7 @@ from jaxtyping import Float
 from pipeline.config.parts import Parts
 from pipeline.errors import ConfigError, nearest
 from pipeline.networks.layers import Layer
-from pipeline.session.climbed import Climb, Stepped, plan_climb
+from pipeline.session.climbed import Climb, Stepped, plan_climb, transformed_steps
 from pipeline.session.session import Session
 from pipeline.store.results import Arrays, Result
 from pipeline.store.runs import Animation, animation_name, read_animation
@@ -171,6 +171,7 @@ def _table(session: Session, animated: Animated) -> pd.DataFrame:
         "objective": session.parts.option("objective"),
         "optimizer": animated.optimizer,
         "step": np.tile(np.arange(steps), copies),
+        "transformed": np.tile(transformed_steps(session, steps), copies),
         "response": responses.ravel(),
     }
     return pd.DataFrame(table, columns=list(COLUMNS["animations"]))

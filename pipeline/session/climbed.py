@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 from pipeline.ascent.optimizers import Optimizer
 from pipeline.ascent.plan import block_units
@@ -225,10 +225,20 @@ def trajectories(session: Session) -> pd.DataFrame:
             "unit": found.units.repeat(steps),
             "copy": found.copies.repeat(steps),
             "step": np.tile(np.arange(steps), count),
+            "transformed": np.tile(transformed_steps(session, steps), count),
             "response": found.responses.ravel(),
         }
         frames.append(pd.DataFrame(table, columns=list(COLUMNS["trajectories"])))
     return pd.concat(frames, ignore_index=True)
+
+
+def transformed_steps(session: Session, scores: int) -> Bool[np.ndarray, " scores"]:
+    """Say which scores of an ascent are those of transformed images, and not of the image itself.
+
+    With transforms these are all but the first and the last (``ascent.loop.Ascent``).
+    """
+    steps = np.arange(scores)
+    return (steps > 0) & (steps < scores - 1) & bool(session.parts.transforms)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, cast
 
@@ -72,7 +72,11 @@ class Climber:
             check=session.parts.runner.check,
             record=record,
         )
-        return start, done
+        if climb.precision in (EXACT, "float32"):
+            return start, done
+        exact = scorer.exact if isinstance(scorer, Rounded) else scorer
+        with session.parts.runner.in_float32():
+            return start, _rescored(done, exact.begin(start.images, units), units)
 
 
 class _Scorers:
@@ -94,14 +98,19 @@ class _Scorers:
         device = _device(self.session, precision)
         module = cast("torch.nn.Module", scorer)
         converted: Any = deepcopy(module).to(device, getattr(torch, precision))
-        return converted if precision == EXACT else Rounded(converted)
+        return converted if precision == EXACT else Rounded(converted, scorer)
 
 
 class Rounded:
-    """What scores in bfloat16 images that are kept in float32."""
+    """What scores in bfloat16 images that are kept in float32.
 
-    def __init__(self, scorer: Scorer) -> None:
-        self.scorer = scorer
+    Args:
+        scorer: in bfloat16.
+        exact: the same in float32.
+    """
+
+    def __init__(self, scorer: Scorer, exact: Scorer) -> None:
+        self.scorer, self.exact = scorer, exact
         self.input_size = scorer.input_size
 
     def takes_any_size(self) -> bool:
@@ -114,6 +123,16 @@ class Rounded:
         """Return the score of ascents from some starts."""
         score = self.scorer.begin(starts.to(torch.bfloat16), units)
         return lambda images, units: score(images.to(torch.bfloat16), units).to(images.dtype)
+
+
+def _rescored(done: Ascent, score: Score, units: Int[Tensor, " batch"]) -> Ascent:
+    """Return an ascent with the responses to its start and its image by another score."""
+    with torch.no_grad():
+        ends = torch.stack([score(images, units) for images in (done.starts, done.images)], 1)
+    responses = done.responses.clone()
+    found = responses[:, [0, -1]]
+    responses[:, [0, -1]] = torch.where(found.isfinite(), ends, found)
+    return replace(done, responses=responses)
 
 
 def _device(session: Session, precision: str) -> torch.device:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pipeline.analysis.statistics import summarize
+from pipeline.analysis.statistics import summarize, unit_means
 from pipeline.networks.layers import Layer
 from pipeline.session.climbed import Climb, find_climb
 from pipeline.session.session import Session
@@ -23,7 +23,8 @@ from pipeline.store.tables import COLUMNS
 class Pair:
     """Two inits of one layer: their climbs, in float32 and float64, and where r is stored.
 
-    An init beside itself compares each copy of a unit with the next.
+    An init beside itself compares each copy of a unit with the next, and the last with the first;
+    of two copies that is one pair.
     """
 
     layer: Layer
@@ -58,7 +59,7 @@ def _pair(session: Session, layer: Layer, first: str, second: str) -> Pair:
 
 
 def correlations(session: Session, pairs: Sequence[Pair] | None = None) -> pd.DataFrame:
-    """Return the table of correlations, or of some pairs: one row per layer, pair and unit."""
+    """Return the table of correlations, or of some pairs: a row per layer, pair, unit and copy."""
     columns = list(COLUMNS["correlations"])
     frames = [pd.DataFrame(columns=columns)]
     for pair in all_pairs(session) if pairs is None else pairs:
@@ -76,12 +77,16 @@ def correlations(session: Session, pairs: Sequence[Pair] | None = None) -> pd.Da
 
 
 def correlation_summary(session: Session, pairs: Sequence[Pair] | None = None) -> pd.DataFrame:
-    """Return the summary, or that of some pairs: one row per layer and pair of inits."""
+    """Return the summary, or that of some pairs: one row per layer and pair of inits.
+
+    It is over units: the r of a unit with copies is the mean over them, and so is its null.
+    """
     rows = []
     for pair in all_pairs(session) if pairs is None else pairs:
         arrays, _ = pair.result.read("pairs")
         rng = random_numbers(session, pair, "bootstrap")
-        summary = summarize(arrays["r"], arrays["null_r"], rng)
+        r, null = (unit_means(arrays["units"], arrays[name]) for name in ("r", "null_r"))
+        summary = summarize(r, null, rng)
         floor = {"floor": float(arrays["floor"][0])}
         rows.append(_identity(session, pair) | summary | floor)
     return pd.DataFrame(rows, columns=list(COLUMNS["correlation_summary"]))

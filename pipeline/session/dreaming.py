@@ -16,7 +16,7 @@ from torch import Tensor
 
 from pipeline.ascent.inits import Request
 from pipeline.ascent.loop import Ascent, ascend
-from pipeline.ascent.scoring import MapScorer
+from pipeline.ascent.scoring import MapScorer, Weighted
 from pipeline.ascent.smoothing import Smoothing
 from pipeline.ascent.tiling import TiledScorer
 from pipeline.config.build import build
@@ -107,7 +107,7 @@ class Dreaming:
                 image = carry(image, start, octave.size)
             parts.append(self._climb(dream, octave, image, f"{number}/{index}"))
             image = parts[-1].done.images
-        counts = [len(part.means[0]) for part in parts]
+        counts = [part.done.responses.shape[1] for part in parts]
         return Frame(
             image[0].cpu().numpy(),
             first[0].cpu().numpy(),
@@ -138,8 +138,7 @@ class Dreaming:
         )
         units = torch.tensor([dream.unit], device=self.device)
         score = scorer.begin(beginning.images, units)
-        watched: list[list[Tensor]] = []
-        score.watch = lambda means: watched.append([mean[0].cpu() for mean in means])
+        watched = _Watched(score, units, self._steps_read(octave), apart=bool(parts.transforms))
         done = ascend(
             score,
             units,
@@ -147,12 +146,14 @@ class Dreaming:
             octave.optimizer,
             beginning.treatment,
             check=parts.runner.check,
+            record=watched.look if parts.transforms else None,
         )
-        # With transforms, the start is scored as it is after all else.
-        passes = octave.optimizer.steps + 1 + bool(parts.transforms)
-        last = watched[-passes:][: octave.optimizer.steps + 1]
-        means = [torch.stack(layer).numpy() for layer in zip(*last, strict=True)]
-        return _OctaveDone(done, means)
+        return _OctaveDone(done, watched.means())
+
+    def _steps_read(self, octave: Octave) -> Sequence[int]:
+        """Return the steps at which features are read: all, of several frames only the last."""
+        steps = octave.optimizer.steps
+        return range(steps + 1) if self.session.parts.config.dream.frames == 1 else [steps]
 
     def _scorer(self, layer: Layer, size: Size) -> MapScorer | TiledScorer:
         with self.lock:
@@ -215,6 +216,41 @@ class _OctaveDone:
 
     done: Ascent
     means: Sequence[np.ndarray]
+
+
+class _Watched:
+    """Mean response of every feature to the image itself, at the last steps of an octave.
+
+    Args:
+        score: of the ascent.
+        units: one per image.
+        steps: at which features are read, up to the last.
+        apart: whether the network sees something else at every step, so that the image itself is
+            shown to it by itself.
+    """
+
+    def __init__(
+        self, score: Weighted, units: Tensor, steps: Sequence[int], *, apart: bool
+    ) -> None:
+        self.score, self.units, self.steps = score, units, steps
+        self.seen: list[list[Tensor]] = []
+        score.watch = None if apart else self._keep
+
+    def _keep(self, means: Sequence[Tensor]) -> None:
+        self.seen.append([mean[0].cpu() for mean in means])
+
+    @torch.no_grad()
+    def look(self, step: int, images: Tensor) -> None:
+        """Show the network the images before a step, as they are (``ascent.loop.Record``)."""
+        if step in self.steps:
+            self.score.watch = self._keep
+            self.score(images, self.units)
+            self.score.watch = None
+
+    def means(self) -> list[np.ndarray]:
+        """Return a row for every step that is read, by layer."""
+        last = self.seen[-len(self.steps) :]  # where an octave was climbed again, the second counts
+        return [torch.stack(layer).numpy() for layer in zip(*last, strict=True)]
 
 
 @dataclass(frozen=True)

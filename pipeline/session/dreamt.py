@@ -129,10 +129,13 @@ class Frame:
     Attributes:
         image: what was dreamt, in network-input space.
         start: what it was dreamt from, at the size of the first octave.
-        scores: before every step and after the last, octave after octave.
+        scores: before every step and after the last, octave after octave. With transforms the
+            first and the last of an octave are those of the images themselves, those between of
+            what the network saw.
         octaves: number of the octave of each score.
         steps: number of the step of each score.
-        means: mean response of every feature, by layer that was read; a row for every score.
+        means: mean response of every feature to the image itself, by layer that was read; a row for
+            every score or, of a dream of several frames, for the last of every octave.
         status: of every octave, as in the table of ascents.
     """
 
@@ -141,7 +144,7 @@ class Frame:
     scores: Float[np.ndarray, " scores"]
     octaves: np.ndarray
     steps: np.ndarray
-    means: dict[str, Float[np.ndarray, "scores features"]]
+    means: dict[str, Float[np.ndarray, "rows features"]]
     status: list[str]
 
     def arrays(self, unit: int, number: int) -> Arrays:
@@ -210,7 +213,7 @@ def dreams(session: Session) -> pd.DataFrame:
 
 
 def dream_features(session: Session) -> pd.DataFrame:
-    """Return the mean response of every feature through the dreams.
+    """Return the mean response of every feature to the images themselves, through the dreams.
 
     Of a single frame it holds every step; of each of several frames the last.
     """

@@ -13,6 +13,7 @@ from pipeline.session.searched import extremes_result, top_patches
 from pipeline.session.session import Session
 from pipeline.store.provenance import provenance
 from pipeline.store.records import write_record
+from pipeline.store.results import RESULT_VERSION
 from pipeline.store.tables import read_table
 
 
@@ -23,6 +24,7 @@ def write_run_record(session: Session, state: str, seconds: float) -> None:
     parts = session.parts
     record = provenance() | {
         "state": state,
+        "result_version": RESULT_VERSION,
         "seconds": round(seconds, 2),
         "computed": session.done,
         "seed": parts.config.seed,
@@ -91,7 +93,7 @@ def _animations(tables: Path) -> list[str]:
     lines = ["response after the last step:"]
     own = ["layer", "unit", "copy", "init"]
     for (layer, unit, copy, init), rows in table.groupby(own, sort=False):  # type: ignore[misc]
-        last = rows.groupby("optimizer", sort=False)["response"].last()
+        last = rows.groupby("optimizer", sort=False).tail(1).set_index("optimizer")["response"]
         name = f"{layer} from {init}" + ("" if unit < 0 else f", unit {unit}")
         name += f", copy {copy}" if copy else ""
         lines.append(f"  {name}: " + ", ".join(f"{by} {value:.4g}" for by, value in last.items()))

@@ -104,31 +104,33 @@ def _layer(session: Session, layer: Layer, pairs: Sequence[Pair]) -> ShownLayer:
         ascents=ascents(session, list(found.values())),
         correlations=correlations(session, correlated),
         correlation_summary=correlation_summary(session, correlated),
-        read=_Reading(list(found.values())),
+        read=_Reading(list(found.values()), bool(parts.transforms)),
     )
 
 
 class _Reading:
     """Reads the ascents of a layer, block by block: all at once may not fit the memory."""
 
-    def __init__(self, climbs: Sequence[Climb]) -> None:
-        self.climbs = climbs
+    def __init__(self, climbs: Sequence[Climb], transformed: bool) -> None:
+        self.climbs, self.transformed = climbs, transformed
 
     def __call__(self) -> Iterator[Mapping[int, Sequence[Ascent]]]:
         for blocks in zip(*(climb.blocks for climb in self.climbs), strict=True):
             units: dict[int, list[Ascent]] = {}
             for climb, block in zip(self.climbs, blocks, strict=True):
-                for unit, ascent in _ascents(climb, block):
+                for unit, ascent in self._ascents(climb, block):
                     units.setdefault(unit, []).append(ascent)
             yield units
 
-
-def _ascents(climb: Climb, block: str) -> Iterator[tuple[int, Ascent]]:
-    names = ("units", "copies", "images", "starts", "responses")
-    arrays, notes = climb.result.read(block, names)
-    columns = (*(arrays[name] for name in names), notes["status"])
-    for unit, copy, image, start, responses, status in zip(*columns, strict=True):
-        yield int(unit), Ascent(climb.init, int(copy), image, start, responses, status)
+    def _ascents(self, climb: Climb, block: str) -> Iterator[tuple[int, Ascent]]:
+        names = ("units", "copies", "images", "starts", "responses")
+        arrays, notes = climb.result.read(block, names)
+        columns = (*(arrays[name] for name in names), notes["status"])
+        for unit, copy, image, start, responses, status in zip(*columns, strict=True):
+            yield (
+                int(unit),
+                Ascent(climb.init, int(copy), image, start, responses, status, self.transformed),
+            )
 
 
 class _Pictures:

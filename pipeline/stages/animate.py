@@ -110,7 +110,8 @@ def _title(session: Session, animated: Animated, unit: str) -> str:
 def _caption(session: Session) -> str:
     config = session.parts.config.animate
     shown = "The image itself. " if config.show == "image" else "What was added to the start. "
-    return shown + scaling.OF_VIDEOS[config.scale]
+    line = "Line: response to the transformed image; marks: to the image itself. "
+    return shown + (line if session.parts.transforms else "") + scaling.OF_VIDEOS[config.scale]
 
 
 def _panels(session: Session, animated: Animated, unit: str = "") -> list[Panel]:
@@ -126,6 +127,7 @@ def _panels(session: Session, animated: Animated, unit: str = "") -> list[Panel]
             found.steps.tolist(),
             found.responses[copy],
             "" if found.status[copy] == OK else found.status[copy].replace("_", " "),
+            bool(session.parts.transforms),
         )
         for copy in range(copies)
     ]

@@ -5,10 +5,10 @@ from __future__ import annotations
 import logging
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Int
 
 from pipeline.analysis.similarity import pearson
-from pipeline.analysis.statistics import shuffled_partners
+from pipeline.analysis.statistics import shuffled_partners, unit_means
 from pipeline.errors import StoreError
 from pipeline.session.correlated import (
     Pair,
@@ -68,12 +68,14 @@ def _correlate(session: Session, pair: Pair) -> None:
 
 
 def _paired(pair: Pair, images: list[Images]) -> list[Images]:
-    """Return the images to be correlated: an init beside itself is that of the next copy."""
+    """Return the images to be correlated: of an init beside itself, each copy and the next."""
     if pair.inits[0] != pair.inits[1]:
         return images
-    first, copies = images[0], int(images[0].copies.max()) + 1
-    following = np.arange(len(first.units)).reshape(-1, copies)
-    return [first, first.taken(np.roll(following, -1, axis=1).ravel())]
+    found, copies = images[0], int(images[0].copies.max()) + 1
+    own = np.arange(len(found.units)).reshape(-1, copies)
+    following = np.roll(own, -1, axis=1)
+    pairs = 1 if copies == 2 else copies  # the second and the first are the first and the second
+    return [found.taken(at[:, :pairs].ravel()) for at in (own, following)]
 
 
 def _other_units(images: Images, rng: np.random.Generator) -> Int[np.ndarray, " images"]:
@@ -97,7 +99,7 @@ def _pair_floor(pair: Pair, images: list[Images]) -> float:
 
 
 def _floor(images: Images, exact: Images) -> float:
-    """Return the median r between float32 and float64 ascents of the same units."""
+    """Return the median over some units of r between their float32 and float64 ascents."""
     at = np.flatnonzero(np.isin(images.units, exact.units))
-    r: Float[np.ndarray, " units"] = pearson(images.added[at], exact.added)
+    r = unit_means(exact.units, pearson(images.added[at], exact.added))
     return float(np.median(r[np.isfinite(r)])) if np.isfinite(r).any() else float("nan")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -15,24 +17,31 @@ from pipeline.store.sealed import DamagedError, read_document
 
 @dataclass(frozen=True)
 class Earlier:
-    """The images of a result of ascents or dreams.
+    """The images of a result of ascents, or the last frame of a dream.
 
     Attributes:
         folder: of the result.
         units: one per image.
         copies: number of each image among those of its unit.
-        images: in network-input space.
+        images: in the network-input space of the network that they were made for.
+        mean: of that network's input, per channel; ``None`` where it is not known.
+        std: likewise.
     """
 
     folder: Path
     units: Int[np.ndarray, " images"]
     copies: Int[np.ndarray, " images"]
     images: Float[np.ndarray, "images 3 height width"]
+    mean: tuple[float, ...] | None = None
+    std: tuple[float, ...] | None = None
 
-    @property
+    @cached_property
     def digest(self) -> str:
-        """What determined the result."""
-        return self.folder.name
+        """What tells the images from all others, wherever they lie."""
+        digest = hashlib.sha256(repr((self.images.shape, self.mean, self.std)).encode())
+        for array in (self.units, self.copies, self.images):
+            digest.update(np.ascontiguousarray(array).tobytes())
+        return digest.hexdigest()
 
     @property
     def described(self) -> str:
@@ -42,7 +51,7 @@ class Earlier:
         return f"{shown} and {len(units) - 10} more" if len(units) > 10 else shown
 
     def find(self, unit: int, copy: int) -> Float[np.ndarray, "3 height width"] | None:
-        """Return the image of a unit: its copy, its only one, or the only image there is."""
+        """Return the image of a unit: its copy, else its first, or the only image there is."""
         if len(self.images) == 1:
             return self.images[0]
         own = np.flatnonzero(self.units == unit)
@@ -53,24 +62,29 @@ class Earlier:
 
 
 def read_earlier(folder: Path) -> Earlier:
-    """Return the images of a result.
+    """Return the images of a result; of a dream, whose frames follow each other, the last.
 
     Raises:
         StoreError: the folder is no result of images, or is not complete.
     """
     result = Result(folder.absolute(), {}, ())
     try:
-        items = read_document(result.paths.manifest)["items"]
+        manifest = read_document(result.paths.manifest)
+        items, scale = manifest["items"], manifest["settings"].get("preprocessing", {})
     except (OSError, DamagedError, KeyError) as error:
         raise StoreError(
             f"'{folder}' is not a result; give its folder, as <out>/store/ascent/..."
         ) from error
     try:
-        parts = [result.read(item)[0] for item in items]
+        last = result.read(items[-1])[0]
+        parts = [last] if "octaves" in last else [result.read(item)[0] for item in items]
         found = {
             name: np.concatenate([part[name] for part in parts]) for name in ("units", "images")
         }
     except KeyError as error:
         raise StoreError(f"'{folder}' holds no images, but another kind of result") from error
     copies = [part.get("copies", np.zeros(len(part["units"]), int)) for part in parts]
-    return Earlier(result.folder, found["units"], np.concatenate(copies), found["images"])
+    mean, std = (tuple(scale[name]) if name in scale else None for name in ("mean", "std"))
+    return Earlier(
+        result.folder, found["units"], np.concatenate(copies), found["images"], mean, std
+    )

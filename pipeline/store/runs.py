@@ -4,6 +4,7 @@
 >>> run = pipeline.open_run("outputs/runs/main")         # the newest run of that name
 >>> run.correlations.groupby("layer").r.median()
 >>> images = run.images("conv2", "top_patch")            # images.added, images.start ...
+>>> images.added[images.of(7)]                           # those of unit 7, copy by copy
 """
 
 from __future__ import annotations
@@ -25,6 +26,9 @@ from pipeline.store.tables import COLUMNS, read_table
 @dataclass(frozen=True)
 class Images:
     """The ascents of one layer from one init, raw float32 pixels in network-input space.
+
+    Arrays lie in the order of ``units``, which a run may have chosen and copies repeat: what is
+    there of a unit is at ``of(unit)``.
 
     Attributes:
         units: unit numbers, in the order of the arrays.
@@ -51,8 +55,19 @@ class Images:
         return Images(self.units[at], self.image[at], self.start[at], status, self.copies[at])
 
     def of(self, unit: int) -> Int[np.ndarray, " _"]:
-        """Return where the images of a unit are, copy by copy."""
-        return np.flatnonzero(self.units == unit)
+        """Return where the images of a unit are, copy by copy; -1 is the layer as a whole.
+
+        Raises:
+            StoreError: there are none.
+        """
+        at = np.flatnonzero(self.units == unit)
+        if not len(at):
+            known = list(map(str, dict.fromkeys(self.units.tolist())))
+            raise StoreError(
+                f"images: unit {unit} is not among the {len(known)} that the run climbed,"
+                f" {known[0]} to {known[-1]}"
+            )
+        return at
 
 
 def read_images(result: Result) -> Images:

@@ -20,6 +20,7 @@ from pyarrow.parquet import read_metadata
 
 from pipeline.errors import StoreError
 from pipeline.store.jobs import Settings, identity, job_names, job_settings, natural_order
+from pipeline.store.results import RESULT_VERSION
 from pipeline.store.runs import Run, by_time
 from pipeline.store.tables import COLUMNS, read_table
 
@@ -152,6 +153,9 @@ def _check(run: Run) -> Settings:
     state = run.record.get("state")
     if state != "finished":
         raise _Unfit(str(state or "not finished"))
+    # The columns may be the same and yet hold numbers of another meaning.
+    if run.record.get("result_version") != RESULT_VERSION:
+        raise _Unfit("made by another version")
     for name in SOURCES.values():
         path = run.paths.tables / f"{name}.parquet"
         table = read_metadata(path) if path.is_file() else None

@@ -15,11 +15,11 @@ _COLUMNS = {
     "ascents": "model layer unit copy init objective parameterization constraint optimizer steps"
     " start_response final_response start_norm final_norm start_contrast final_contrast budget"
     " status",
-    "trajectories": "model layer unit copy init step response",
+    "trajectories": "model layer unit copy init step transformed response",
     "correlations": "model layer unit copy init_a init_b r null_r status",
     "correlation_summary": "model layer init_a init_b units undefined median mean q25 q75"
     " ci_low ci_high null_median floor",
-    "animations": "model layer unit copy init objective optimizer step response",
+    "animations": "model layer unit copy init objective optimizer step transformed response",
     "dreams": "model layer init unit objective frame octave height width steps start_score"
     " final_score status",
     "dream_features": "model layer init unit objective frame octave step feature_layer feature"

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import norm
 
-from pipeline.analysis.statistics import bootstrap_median, shuffled_partners, summarize
+from pipeline.analysis.statistics import bootstrap_median, shuffled_partners, summarize, unit_means
 
 
 @given(st.integers(2, 400), st.integers(0, 10))
@@ -42,6 +42,15 @@ def test_summary_by_hand():
     assert row["q75"] == pytest.approx(0.3)
     assert row["null_median"] == pytest.approx(0.0)
     assert 0.0 <= row["ci_low"] <= 0.2 <= row["ci_high"] <= 0.9
+
+
+def test_a_unit_counts_once_however_many_images_it_has():
+    units = np.array([7, 7, 2, 2, 5, 5])
+    values = np.array([0.1, 0.3, 0.5, np.nan, np.nan, np.inf])
+    np.testing.assert_allclose(unit_means(units, values), [0.2, 0.5, np.nan])
+    one = summarize(np.array([0.4]), np.array([0.1]), np.random.default_rng(0))
+    assert (one["units"], one["median"], one["null_median"]) == (1, 0.4, 0.1)
+    assert np.isnan([one["ci_low"], one["ci_high"]]).all()  # one unit says nothing of their spread
 
 
 def test_nothing_defined_gives_a_row_without_numbers():

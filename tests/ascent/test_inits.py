@@ -1,15 +1,19 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
 from torch import Tensor
+from torch.nn.functional import interpolate
 
-from pipeline.ascent.inits import Request, image, noise, top_patch, zeros
+from pipeline.ascent.inits import Request, image, noise, result, top_patch, zeros
 from pipeline.errors import ConfigError
 from pipeline.networks.preprocessing import Preprocessing
+from pipeline.store.results import Result
 
 HALF = Preprocessing(resize=None, crop=6, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))
 
@@ -81,6 +85,69 @@ def test_image_smaller_than_the_field_is_surrounded_by_zeros(gradient_picture: P
 
 def test_image_is_told_apart_by_contents(gradient_picture: Path):
     assert image(str(gradient_picture)).contents != image().contents
+
+
+def stored(folder: Path, *items: dict[str, np.ndarray], **settings: object) -> str:
+    """Write a result as a stage does."""
+    earlier = Result(folder, settings, [f"item-{number}" for number in range(len(items))])
+    earlier.begin("run", {})
+    for name, arrays in zip(earlier.items, items, strict=True):
+        earlier.write(name, arrays)
+    return str(folder)
+
+
+def frame(number: int, image: np.ndarray) -> dict[str, np.ndarray]:
+    zero = np.zeros(1, int)
+    return {"units": zero - 1, "copies": zero + number, "images": image[None], "octaves": zero}
+
+
+def test_a_dream_of_several_frames_is_its_last(tmp_path: Path):
+    images = np.random.default_rng(0).normal(size=(3, 3, 4, 4)).astype(np.float32)
+    folder = stored(tmp_path / "dream", *(frame(n, image) for n, image in enumerate(images)))
+    start = result(folder).start(request(1, 2))
+    np.testing.assert_array_equal(start, images[[2, 2]])
+    one = stored(tmp_path / "other_place", frame(7, images[2]))
+    first = stored(tmp_path / "first", frame(0, images[0]))
+    assert result(folder).contents != result(first).contents
+    assert result(one).start(request(1)).equal(start[:1])
+
+
+def test_images_of_copies_of_an_earlier_result_are_those_of_the_same_copy(tmp_path: Path):
+    images = np.random.default_rng(1).normal(size=(4, 3, 4, 4)).astype(np.float32)
+    arrays = {"units": np.array([5, 5, 7, 7]), "copies": np.array([0, 1, 0, 1]), "images": images}
+    earlier = result(stored(tmp_path / "ascent", arrays))
+    wanted = replace(request(7, 5), copies=[1, 0])
+    np.testing.assert_array_equal(earlier.start(wanted), images[[3, 0]])
+    with pytest.raises(ConfigError, match=r"' has no image of unit 6; it has units 5, 7$"):
+        earlier.start(request(6))
+
+
+def test_an_earlier_image_of_another_network_keeps_its_colors(tmp_path: Path):
+    pixels = np.random.default_rng(3).uniform(size=(3, 4, 4)).astype(np.float32)
+    other = replace(HALF, mean=(0.4, 0.3, 0.2), std=(0.2, 0.1, 0.3))
+    image = other.normalize(torch.from_numpy(pixels)).numpy()
+    for name, known in (("same", HALF), ("other", other)):
+        folder = tmp_path / name
+        settings = {"preprocessing": known.settings()}
+        (start,) = result(stored(folder, frame(0, image), **settings)).start(request(1))
+        shown = image if known is HALF else HALF.normalize(torch.from_numpy(pixels)).numpy()
+        np.testing.assert_allclose(start, shown, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("size", "covering"), [((9, 6), (9, 12)), ((2, 4), (3, 4)), ((3, 4), None)]
+)
+def test_an_earlier_image_of_another_size_is_resized_to_cover_it(
+    tmp_path: Path, size: tuple[int, int], covering: tuple[int, int] | None
+):
+    image = np.random.default_rng(2).normal(size=(3, 3, 4)).astype(np.float32)
+    (start,) = result(stored(tmp_path / "dream", frame(0, image))).start(request(1, size=size))
+    expected = torch.from_numpy(image)
+    if covering is not None:
+        expected = interpolate(expected[None], covering, mode="bilinear", antialias=True)[0]
+        top, left = ((a - b) // 2 for a, b in zip(covering, size, strict=True))
+        expected = expected[:, top : top + size[0], left : left + size[1]]
+    torch.testing.assert_close(start, expected, rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize(

@@ -214,8 +214,8 @@ def test_caricature_grows_with_what_the_picture_drives():
     target = torch.tensor([3.0, 4.0]).double().view(1, 2, 1, 1)
     maps = torch.tensor([[6.0, 8.0], [4.0, -3.0], [3.0, 0.0]]).double().view(3, 2, 1, 1)
     found = objectives.caricature(power=2.0).score(seen(maps, reference=target))
-    # Along it: length 10 and cosine 1. Across it: no dot product. Else 9 / 5 and cosine 0.6.
-    torch.testing.assert_close(found, torch.tensor([10.0, 0.0, 1.8 * 0.36]).double())
+    # Along it: 10 * 5 and cosine 1. Across it: no dot product. Else 9 and cosine 0.6.
+    torch.testing.assert_close(found, torch.tensor([50.0, 0.0, 9 * 0.36]).double())
 
 
 def test_accentuation_is_the_relative_distance_to_the_start_and_has_a_gradient_there():

@@ -269,6 +269,19 @@ def test_curves_have_axes_and_places_are_told(page: Page, url: str):
     expect(page.locator("li", has_text="r = ")).to_contain_text("between zeros and top_patch")
 
 
+def test_responses_to_the_images_themselves_are_points_apart_from_the_curve(
+    page: Page, little: str
+):
+    page.goto(f"{little}/index.html")
+    page.get_by_role("link", name="conv3").first.click()
+    page.locator(".grid a").first.click()
+    heading(page, "conv3, the layer as a whole")
+    expect(page.locator(".plot circle.point")).to_have_count(2)
+    path = page.locator(".plot path.curve").get_attribute("d")
+    assert path is not None
+    assert (path.count("M"), path.count("L")) == (1, 1)  # two of four responses
+
+
 def test_pages_work_from_a_folder(page: Page, site: Path):
     page.goto(f"file://{site}/index.html")
     assert all(width > 0 for width in widths_of_images(page))

@@ -49,6 +49,19 @@ def test_curves_grow_from_frame_to_frame():
         assert ink[-1] > ink[0] > 0
 
 
+def test_responses_to_transformed_images_make_a_line_apart_from_those_to_the_image_itself():
+    shown = replace(panel(), transformed=True)
+    assert shown.curve(4) == ([(1, 3.0), (2, 5.0), (3, 7.0)], [(0, 1.0), (4, 9.0)])
+    assert panel().curve(1) == ([(0, 1.0), (1, 3.0)], [])
+    assert [shown.is_transformed(step) for step in range(6)] == [False, *[True] * 3, False, False]
+    for draw in (side_by_side, lambda *page: small_multiples(page[0], 1, *page[1:])):
+        apart, joined = draw([shown], "", ""), draw([panel()], "", "")
+        assert inked(apart[0]) == inked(joined[0])  # the start alone
+        # Two steps of four are not drawn, and the start keeps its mark.
+        assert inked(apart[0]) < inked(apart[3]) < inked(apart[4])
+        assert not np.array_equal(apart[3], joined[3])
+
+
 def test_panels_are_told_apart_by_more_than_their_color():
     one, two = panel("same", steps=[0]), panel("same", steps=[0], seed=1)
     alone = [side_by_side([each], "", "")[0] for each in (one, two)]

@@ -61,6 +61,16 @@ def test_a_value_whose_status_is_not_ok_is_not_drawn():
     assert steps.get_data().values.sum() == 4
 
 
+def test_a_unit_with_copies_is_one_point_at_their_mean():
+    rows = layer("conv1", 5)
+    figure = box_plot(table(rows, rows.assign(r=rows["r"] + 0.2, status=["ok"] * 4 + ["other"])))
+    [line] = gid(figure, "median conv1")
+    expected = np.median(rows["r"] + [0.1, 0.1, 0.1, 0.1, 0.0])
+    assert line.get_ydata() == pytest.approx([expected] * 2)
+    assert "n = 5" in words(figure)
+    assert [len(points.get_offsets()) for points in figure.axes[0].collections] == [5]
+
+
 def test_boxes_keep_the_order_of_the_table_and_say_how_many():
     axis = box_plot(NETWORK).axes[0]
     labels = [label.get_text() for label in axis.get_xticklabels()]

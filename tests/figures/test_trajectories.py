@@ -13,7 +13,8 @@ def climbs(layer: str, inits=("zeros", "top_patch"), units: int = 5, steps: int 
         [["alexnet"], [layer], inits, range(units), range(steps)],
         names=["model", "layer", "init", "unit", "step"],
     )
-    return pd.DataFrame({"response": rng.normal(size=len(index))}, index=index).reset_index()
+    columns = {"transformed": False, "response": rng.normal(size=len(index))}
+    return pd.DataFrame(columns, index=index).reset_index()
 
 
 def table(*layers: pd.DataFrame) -> pd.DataFrame:
@@ -45,6 +46,32 @@ def test_line_is_the_median_and_band_the_quartiles_over_units():
             drawn = corners[corners[:, 0] == step, 1]
             low, high = np.quantile(responses.loc[step], [0.25, 0.75])
             np.testing.assert_allclose([drawn.min(), drawn.max()], [low, high])
+
+
+def test_a_unit_with_copies_counts_once_by_their_mean():
+    rows = climbs("conv1", inits=("zeros",), units=3)
+    other = rows[rows["unit"] > 0].assign(response=rows["response"] + 2)
+    [line] = ascent_curves(table(rows, other)).axes[0].lines
+    means = rows["response"] + (rows["unit"] > 0)
+    np.testing.assert_allclose(line.get_ydata(), means.groupby(rows["step"]).median())
+
+
+def test_responses_to_transformed_images_are_drawn_apart_from_those_to_the_images_themselves():
+    rows = climbs("conv1", inits=("zeros",))
+    figure = ascent_curves(rows.assign(transformed=rows["step"].isin([1, 2])))
+    itself, line = figure.axes[0].lines
+    medians = rows.groupby("step")["response"].median()
+    for drawn, steps in ((itself, [0, 3]), (line, [1, 2])):
+        np.testing.assert_array_equal(drawn.get_xdata(), steps)
+        np.testing.assert_allclose(drawn.get_ydata(), medians[steps])
+    assert (itself.get_linewidth(), itself.get_marker()) == (0, "o")
+    [legend] = figure.legends
+    assert [text.get_text() for text in legend.texts] == [
+        "zeros", "the image itself (lines: transformed)"
+    ]  # fmt: skip
+    broken = rows["response"].where(rows["step"].isin([1, 2]))
+    broken = rows.assign(response=broken, transformed=rows["step"].isin([1, 2]))
+    assert [len(line.get_xdata()) for line in ascent_curves(broken).axes[0].lines] == [0, 2]
 
 
 def test_units_not_finite_are_left_out_and_counted():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import NamedTuple
 
 import numpy as np
@@ -220,10 +221,11 @@ def relative(found, expected, scale) -> float:
 
 @pytest.mark.parametrize("count", [24, pytest.param(200, marks=pytest.mark.slow)])
 @pytest.mark.timeout(1800)
-def test_fields_and_responses_of_networks_composed_at_random(count: int, record_property):
+def test_fields_and_responses_of_networks_composed_at_random(count: int):
     found = [check(seed) for seed in range(count)]
     assert [text for one in found for text in one.too_small] == []
     exact, fields = (sum(getattr(one, name) for one in found) for name in ("exact", "fields"))
-    record_property("exact", f"{exact} of {fields}")
+    deviation = max(one.largest_deviation for one in found)
+    sys.stdout.write(f"{exact} of {fields} fields exact, responses within {deviation:.1e}\n")
     assert exact >= 0.95 * fields, f"{exact} of {fields} fields are exact"
-    assert max(one.largest_deviation for one in found) < 1e-5
+    assert deviation < 1e-5

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -93,7 +94,7 @@ def begun_layer(name: str) -> Layer:
 
 
 def climbed_as_a_whole(name: str) -> Layer:
-    """Return a layer that was climbed as a whole, whose units have patches."""
+    """Return a layer that was climbed as a whole, with transforms, whose units have patches."""
     ascents = rows(
         "ascents", layer=name, unit=[WHOLE_LAYER], copy=0, init="noise", start_response=0.0,
         final_response=2.0, status="ok",
@@ -101,7 +102,7 @@ def climbed_as_a_whole(name: str) -> Layer:
     return layer(
         name, (WHOLE_LAYER, 0, 1), {"zeros": False, "noise": True},
         top_patches=patches(name, (0, 1)), ascents=ascents,
-        read=[{WHOLE_LAYER: [made_ascent(WHOLE_LAYER, "noise")]}],
+        read=[{WHOLE_LAYER: [replace(made_ascent(WHOLE_LAYER, "noise"), transformed=True)]}],
     )  # fmt: skip
 
 

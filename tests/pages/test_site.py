@@ -64,6 +64,9 @@ def test_a_unit_shows_ascents_then_the_top_patch(site: Path):
     ]  # fmt: skip
     assert [len(curve["responses"]) for curve in unit["curves"]] == [4, 4]
     assert [curve["status"] for curve in unit["curves"]] == ["ok", "ok"]
+    assert [curve["transformed"] for curve in unit["curves"]] == [False, False]
+    (curve,) = data(site / "assets" / "data" / "conv3" / "-1.js")[1]["curves"]
+    assert curve["transformed"]
     top = unit["panels"][-1]
     pixels = np.asarray(Image.open(io.BytesIO(base64.b64decode(top["png"].partition(",")[2]))))
     np.testing.assert_array_equal(pixels, picture(2).pixels[20:28, 10:18])

@@ -62,6 +62,19 @@ class Gathered:
         self.work.store[self.item] = self.numbers
 
 
+@pytest.mark.parametrize("allowed", [True, False])
+def test_float32_is_float32_for_a_while_and_then_as_it_was(allowed: bool):
+    runner = here()
+    flags = torch.backends.cudnn, torch.backends.cuda.matmul
+    try:
+        runner.allow_tf32(allowed)
+        with runner.in_float32():
+            assert not any(flag.allow_tf32 for flag in flags)
+        assert [flag.allow_tf32 for flag in flags] == [allowed] * 2
+    finally:
+        runner.allow_tf32(False)
+
+
 def test_items_are_gathered_from_all_their_parts_and_those_there_are_left_alone():
     work, shares = Counting(there={2, 5}), []
     assert here().do([7, 5, 3, 2, 1], work, "counting: numbers", shares.append) == 3

@@ -168,6 +168,25 @@ def test_the_gradient_of_a_layer_is_the_sum_of_those_of_its_features(dreamt: Ses
         torch.testing.assert_close(gradients(loss, torch.arange(32)), of_features)
 
 
+@pytest.mark.parametrize("tile", ["null", "16"])
+def test_features_are_those_of_the_image_itself_whatever_the_network_is_shown(
+    run_pipeline: RunPipeline, tmp_path: Path, tile: str
+):
+    job = (*OF_LAYER, "dream.size=[25,30]", "dream.levels=1", f"dream.tile={tile}")
+    job = (*job, "transform=[noise]", "transform.noise.std=1.0")
+    runs = [run_pipeline(*job, f"optimizer.steps={n}", f"out={tmp_path}/{n}") for n in (1, 2)]
+    # The image after the first of two steps is that after one, and so are its features.
+    known, found = (pipeline.open_run(session.paths.folder).dream_features for session in runs)
+    np.testing.assert_allclose(
+        found.query("step < 2")["mean_response"], known["mean_response"], rtol=1e-4, atol=1e-5
+    )
+    ((frame,), (image,)) = (frames(session) for session in runs)
+    for step, shown in enumerate((frame.start, frame.image, image.image)):
+        means = responses(runs[0], shown)[0].mean((1, 2))
+        own = found.query(f"step == {step}")["mean_response"]
+        np.testing.assert_allclose(own, means.numpy(), rtol=1e-3, atol=1e-5)
+
+
 @pytest.mark.parametrize(("name", "carry"), [("whole", whole), ("details", details)])
 def test_what_is_carried_to_the_next_octave(
     run_pipeline: RunPipeline, tmp_path: Path, name: str, carry: object
@@ -232,6 +251,10 @@ def test_frames_become_videos_that_can_be_read(loop: Session):
     assert iio.imread(folder / "dream_conv2_image.mp4", plugin="FFMPEG").shape == (3, 26, 30, 3)
     features = pipeline.open_run(loop.paths.folder).dream_features
     assert list(features.groupby("frame")["step"].unique().explode()) == [3, 3, 3]
+    for number, frame in enumerate(frames(loop)):
+        means = responses(loop, frame.image)[0].mean((1, 2)).numpy()
+        own = features.query(f"frame == {number}")["mean_response"]
+        np.testing.assert_allclose(own, means, rtol=1e-3, atol=1e-5)
 
 
 def test_a_lost_frame_is_dreamt_again_to_the_same_bits(loop: Session, run_pipeline: RunPipeline):

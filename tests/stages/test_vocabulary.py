@@ -14,7 +14,6 @@ import torch
 from omegaconf import OmegaConf
 
 import pipeline
-from pipeline.analysis.similarity import pearson
 from pipeline.ascent.loop import Ascent, ascend
 from pipeline.ascent.scoring import Scorer
 from pipeline.config.combinations import combination_faults, combination_notes
@@ -292,6 +291,11 @@ def test_eight_units_climb_together_as_each_of_them_alone(bench: Bench, objectiv
 
 # Whole runs.
 
+
+def pearson_r(first: np.ndarray, second: np.ndarray) -> float:
+    return float(np.corrcoef(first.ravel(), second.ravel())[0, 1])
+
+
 FEW = ("layers=[conv1]", "units=[2,5]", "images.limit=6", "search.keep=4", "optimizer.steps=2")
 
 
@@ -299,8 +303,9 @@ def opened(session: Session) -> Run:
     return pipeline.open_run(session.paths.folder)
 
 
-def test_copies_are_in_the_tables_and_compared_with_each_other(
-    run_pipeline: RunPipeline, tmp_path: Path
+@pytest.mark.parametrize(("copies", "following"), [(2, [1]), (3, [1, 2, 0])])
+def test_copies_are_in_the_tables_and_each_pair_of_them_is_compared_once(
+    copies: int, following: list[int], run_pipeline: RunPipeline, tmp_path: Path
 ):
     run = opened(
         run_pipeline(
@@ -308,24 +313,79 @@ def test_copies_are_in_the_tables_and_compared_with_each_other(
             "layers=[conv2]",
             "stages=[ascent,correlations]",
             "init=[noise,zeros]",
-            "init.copies=3",
+            f"init.copies={copies}",
             f"out={tmp_path}",
         )
     )
     rows = run.ascents.query("init == 'noise'")
     assert list(zip(rows["unit"], rows["copy"], strict=True)) == [
-        (unit, copy) for unit in (2, 5) for copy in range(3)
+        (unit, copy) for unit in (2, 5) for copy in range(copies)
     ]
-    assert rows["start_response"].nunique() == 6
+    assert rows["start_response"].nunique() == 2 * copies
     pairs = run.correlations[["init_a", "init_b"]].drop_duplicates().to_numpy().tolist()
     assert pairs == [["noise", "noise"], ["noise", "zeros"], ["zeros", "zeros"]]
     added = run.images("conv2", "noise").added
     own = run.correlations.query("init_a == init_b == 'noise'")
-    following = [1, 2, 0, 4, 5, 3]  # each copy with the next
-    np.testing.assert_allclose(own["r"], pearson(added, added[following]), rtol=1e-6)
-    assert list(own["copy"]) == [0, 1, 2] * 2
+    pairs = list(enumerate(following))
+    r = [[pearson_r(added[at + a], added[at + b]) for a, b in pairs] for at in (0, copies)]
+    null = [
+        [pearson_r(added[at + a], added[copies - at + b]) for a, b in pairs] for at in (0, copies)
+    ]
+    np.testing.assert_allclose(own["r"], np.ravel(r), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(own["null_r"], np.ravel(null), rtol=1e-5, atol=1e-6)
+    assert list(own["copy"]) == [*range(len(following))] * 2
     equal = run.correlations.query("init_a == init_b == 'zeros'")
     np.testing.assert_allclose(equal["r"], 1, atol=1e-6)
+    # Two units, however many images: their means are what is summed up.
+    (row,) = run.correlation_summary.query("init_a == init_b == 'noise'").to_dict("records")
+    first, second = np.mean(r, axis=1)
+    assert (row["units"], row["undefined"]) == (2, 0)
+    assert row["mean"] == row["median"] == pytest.approx((first + second) / 2)
+    assert [row["ci_low"], row["ci_high"]] == pytest.approx(sorted([first, second]))
+    assert row["null_median"] == pytest.approx(np.mean(null))
+    summary = run.correlation_summary.query("init_a == 'noise' and init_b == 'zeros'")
+    assert list(summary["units"]) == [2]
+
+
+def test_scores_of_transformed_images_are_told_from_those_of_the_image_itself(
+    run_pipeline: RunPipeline, tmp_path: Path
+):
+    job = (*FEW, "init=[noise]", "objective=[channel_mean]", "ascent.size=24", "units=[2]")
+    job = (*job, "optimizer.steps=3", "stages=[ascent,animate]", f"out={tmp_path}")
+    job = (*job, "animate.formats=[]")
+    session = run_pipeline(*job, "transform=[noise]", "transform.noise.std=2.0")
+    run, module = opened(session), session.parts.network.module
+    images = run.images("conv1", "noise")
+    with torch.no_grad():
+        pair = torch.from_numpy(np.concatenate([images.start, images.image]))
+        itself = module.get_submodule("features.0")(pair)[:, 2].mean((1, 2))
+    for table in (run.trajectories, run.animations):
+        assert list(table["transformed"]) == [False, True, True, False]
+        own = table.query("not transformed")["response"]
+        np.testing.assert_allclose(own, itself.numpy(), rtol=1e-4)
+    plain = opened(run_pipeline(*job))
+    assert not plain.trajectories["transformed"].any()
+    assert not plain.animations["transformed"].any()
+
+
+def test_first_and_last_response_are_in_float32_whatever_is_climbed_in(
+    run_pipeline: RunPipeline, tmp_path: Path
+):
+    job = (*FEW, "stages=[ascent,animate]", "animate.formats=[]", "init=[noise,zeros]")
+    session = run_pipeline(*job, "precision=bfloat16", f"out={tmp_path}")
+    run, first = opened(session), session.parts.network.module.get_submodule("features.0")
+    assert isinstance(first, torch.nn.Conv2d)
+    assert first.bias is not None
+    for init in ("noise", "zeros"):
+        images = run.images("conv1", init)
+        weight, bias = (p.detach()[images.units].numpy() for p in (first.weight, first.bias))
+        rows = run.ascents.query("init == @init")
+        for column, shown in (("start_response", images.start), ("final_response", images.image)):
+            expected = np.einsum("ucyx,ucyx->u", weight, shown) + bias
+            np.testing.assert_allclose(rows[column], expected, rtol=1e-5, atol=1e-6)
+        for table in (run.trajectories, run.animations):
+            own = table.query("init == @init and step == 2")
+            np.testing.assert_array_equal(own["response"], rows["final_response"])
 
 
 def test_first_copy_is_the_only_one_of_a_run_without_copies(

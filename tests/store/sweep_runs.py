@@ -17,6 +17,7 @@ from pipeline.config.schema import Config
 from pipeline.store.jobs import identity, job_settings
 from pipeline.store.layout import Layout, RunPaths
 from pipeline.store.records import write_record
+from pipeline.store.results import RESULT_VERSION
 from pipeline.store.tables import COLUMNS, write_table
 
 START = datetime(2030, 1, 1)
@@ -35,7 +36,8 @@ def make_run(
     tables = correlations(config)
     write_table(paths.tables, "correlations", tables)
     write_table(paths.tables, "correlation_summary", summary(tables))
-    write_record(paths, {"state": state, "time": now.isoformat(), "results": {}, **record})
+    known = {"state": state, "result_version": RESULT_VERSION, "time": now.isoformat()}
+    write_record(paths, {**known, "results": {}, **record})
     return paths
 
 

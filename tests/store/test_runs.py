@@ -10,6 +10,7 @@ import pipeline
 from pipeline.errors import StoreError
 from pipeline.store.layout import Layout
 from pipeline.store.results import find_result
+from pipeline.store.runs import Images
 
 
 @pytest.fixture
@@ -52,6 +53,17 @@ def test_images_are_joined_in_order_with_starts_and_status(out: Path):
     assert images.start[:, 0, 0, 0].tolist() == [0, 0, 1, 1]
     np.testing.assert_array_equal(images.added, np.full((4, 3, 4, 4), 0.5))
     assert images.status == ["ok", "zero_gradient"] * 2
+
+
+def test_images_are_found_by_unit_whichever_units_were_climbed():
+    units, copies = np.array([7, 7, 2, 2]), np.array([0, 1, 0, 1])
+    pixels = np.arange(4, dtype=np.float32)[:, None, None, None] * np.ones((3, 2, 2), np.float32)
+    images = Images(units, pixels, np.zeros_like(pixels), ["ok"] * 4, copies)
+    assert images.added[images.of(7)][:, 0, 0, 0].tolist() == [0, 1]
+    assert images.image[images.of(2)][:, 0, 0, 0].tolist() == [2, 3]
+    with pytest.raises(StoreError) as caught:
+        images.of(3)
+    assert str(caught.value) == "images: unit 3 is not among the 2 that the run climbed, 7 to 2"
 
 
 def test_out_folder_can_be_moved(out: Path, tmp_path_factory: pytest.TempPathFactory):

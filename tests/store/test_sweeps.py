@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 import pipeline
 from pipeline.errors import StoreError
 from pipeline.store.layout import Layout, RunPaths
+from pipeline.store.results import RESULT_VERSION
 from pipeline.store.sweeps import SOURCES, Sweep, collect, find_finished_runs
 from pipeline.store.tables import COLUMNS, read_table, write_table
 from tests.conftest import Compose
@@ -121,7 +122,7 @@ def test_a_failed_run_does_not_hide_an_older_one_that_finished(runs, jobs, tmp_p
 
 
 def test_what_cannot_be_collected_is_left_out_with_the_reason(runs, composed, tmp_path: Path):
-    unlike = (composed(f"seed={seed}", "name=mysweep") for seed in range(1, 10))
+    unlike = (composed(f"seed={seed}", "name=mysweep") for seed in range(1, 11))
     stopped = make_run(tmp_path, next(unlike), 10, state="stopped")
     bare = make_run(tmp_path, next(unlike), 11)
     shutil.rmtree(bare.tables)
@@ -134,6 +135,7 @@ def test_what_cannot_be_collected_is_left_out_with_the_reason(runs, composed, tm
     older = make_run(tmp_path, next(unlike), 14)
     text = older.config.read_text()
     older.config.write_text(text.replace("precision: float32\n", ""))
+    oldest = make_run(tmp_path, next(unlike), 15, result_version=RESULT_VERSION - 1)
     broken = [make_run(tmp_path, next(unlike), 20 + number) for number in range(4)]
     broken[0].record.write_text("{")
     broken[1].config.write_text("model: [")
@@ -147,6 +149,7 @@ def test_what_cannot_be_collected_is_left_out_with_the_reason(runs, composed, tm
         lonely.folder.name: "no correlations",
         old.folder.name: "made by another version",
         older.folder.name: "made by another version",
+        oldest.folder.name: "made by another version",
         broken[0].folder.name: "damaged (JSONDecodeError)",
         broken[1].folder.name: "damaged (ParserError)",
         broken[2].folder.name: "made by another version",

@@ -10,13 +10,13 @@ from pipeline.store.tables import COLUMNS, read_table, write_table
 
 
 def trajectories() -> pd.DataFrame:
-    row = ("m", "conv1", 0, 0, "zeros", 0, 1.5)
+    row = ("m", "conv1", 0, 0, "zeros", 0, False, 1.5)
     return pd.DataFrame([row], columns=list(COLUMNS["trajectories"]))
 
 
 def test_columns_are_the_public_contract():
     assert COLUMNS["trajectories"] == (
-        "model", "layer", "unit", "copy", "init", "step", "response",
+        "model", "layer", "unit", "copy", "init", "step", "transformed", "response",
     )  # fmt: skip
     assert COLUMNS["correlation_summary"][:4] == ("model", "layer", "init_a", "init_b")
 

@@ -23,7 +23,7 @@ class Seen:
     Images of the same unit (copies) lie side by side.
 
     Attributes:
-        responses: of the layer, before any nonlinearity that follows; [..., 1, 1] where the layer
+        responses: of the layer, before anything that follows; [..., 1, 1] where the layer
             has no map.
         units: the unit that each image is climbed for.
         copies: how many images of one unit lie side by side.

@@ -9,7 +9,7 @@ from pipeline.ascent.objectives.objective import Layers, Objective, Position, Se
 
 
 def unit_response(position: Position = None, weight: float | None = 1.0) -> Objective:
-    """z[c, y, x]: the response of one unit at one place, before any nonlinearity.
+    """z[c, y, x]: the response of one unit at one place, as the layer gives it.
 
     Source: "Deep Dream at neuron level" (seed document 000), where the place is the middle of the
     map.

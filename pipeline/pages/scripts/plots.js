@@ -22,7 +22,8 @@ export function ticks(low, high, wanted = 5) {
 
 /**
  * Return a plot of responses over steps.
- * @param {{name: string, series: number, copy: number, responses: (number|null)[]}[]} curves
+ * Of transformed curves the first and the last response are points apart: those of the images themselves.
+ * @param {{name: string, series: number, copy: number, responses: (number|null)[], transformed: boolean}[]} curves
  * @param {number} width in pixels
  * @param {string} label for those who do not see it
  */
@@ -49,11 +50,19 @@ export function curvePlot(curves, width, label) {
   ];
   const axis = svg("line", { class: "axis", x1: LEFT, x2: width - RIGHT, y1: height - BOTTOM, y2: height - BOTTOM });
   const paths = curves.map((curve) =>
-    svg("path", { class: `curve series-${curve.series % 6}`, d: pathOf(curve.responses, x, y),
+    svg("path", { class: `curve series-${curve.series % 6}`, d: pathOf(curve.transformed ? between(curve.responses) : curve.responses, x, y),
       "stroke-dasharray": DASHES[curve.copy % DASHES.length] }),
   );
+  const points = curves.filter((curve) => curve.transformed).flatMap(({ series, responses }) =>
+    [0, responses.length - 1].filter((step) => responses[step] !== null).map((step) =>
+      svg("circle", { class: `point series-${series % 6}`, cx: x(step), cy: y(responses[step]), r: 4 })));
   return svg("svg", { class: "plot", viewBox: `0 0 ${width} ${height}`, width, height, role: "img", "aria-label": label },
-    grid, below, titles, axis, paths);
+    grid, below, titles, axis, paths, points);
+}
+
+/** Return responses without those of the images themselves, the first and the last. */
+function between(responses) {
+  return responses.map((value, step) => (step > 0 && step < responses.length - 1 ? value : null));
 }
 
 /** Return the sample of a line in the legend of a plot of curves. */

@@ -105,7 +105,10 @@ function climb(site, data, width) {
     + `${numberText(curve.responses.at(-1))}.`).join(" ");
   const legend = el("ul", { class: "legend" },
     curves.map((curve) => el("li", {}, lineSample(curve.series, curve.copy), `from ${curve.name}`)));
-  return el("section", {}, title, curvePlot(curves, width, `Response over ${curves[0].responses.length - 1} steps. ${label}`), legend);
+  const apart = curves.some((curve) => curve.transformed)
+    ? el("p", { class: "caption" }, "Lines are responses to the images as they were transformed at each step; the points at the start"
+      + " and at the end are those to the images themselves.") : null;
+  return el("section", {}, title, curvePlot(curves, width, `Response over ${curves[0].responses.length - 1} steps. ${label}`), apart, legend);
 }
 
 // Where the unit lies among those of its layer.
@@ -113,27 +116,28 @@ function climb(site, data, width) {
 function place(site, rows, data, width) {
   const at = rows.units.indexOf(data.unit);
   const strips = data.unit < 0 ? [] : [...responseStrips(site, rows, at, width), ...correlationStrips(rows, at, width)];
-  return el("section", {}, el("h2", {}, "Place in the layer"), correlations(rows, at),
+  return el("section", {}, el("h2", {}, "Place in the layer"), correlations(site, rows, at),
     strips.length ? el("p", { class: "caption" }, "One dot a unit; the line is the median, the triangle this unit.") : null,
     strips);
 }
 
-function correlations(rows, at) {
+function correlations(site, rows, at) {
   if (rows.pairs.length === 0) return words("No correlations: there is nothing to compare, or the stage has not run.");
   return el("ul", { class: "plain" }, rows.pairs.map((pair) => {
     const r = pair.r[at];
-    const between = pairName(pair);
+    const between = pairName(rows, pair);
     const said = r === null ? statusText(pair.status[at]) : null;
     return el("li", {}, el("strong", {}, `r = ${correlationText(r)}`), ` between ${between}`,
       `; with another unit ${correlationText(pair.null_r[at])} (null)`,
-      `; median of the layer ${correlationText(pair.summary.median)}`,
+      `; median of the layer${ofCopies(site)} ${correlationText(pair.summary.median)}`,
       said && el("span", { class: "warn" }, ` It ${said}.`));
   }));
 }
 
-function pairName(pair) {
+function pairName(rows, pair) {
   if (pair.a === pair.b) return `copy ${pair.copy} from ${pair.a} and the next`;
-  return `${pair.a} and ${pair.b}${pair.copy ? `, copy ${pair.copy}` : ""}`;
+  const copies = rows.pairs.some(({ copy }) => copy > 0);
+  return `${pair.a} and ${pair.b}${copies ? `, copy ${pair.copy}` : ""}`;
 }
 
 function responseStrips(site, rows, at, width) {
@@ -148,7 +152,7 @@ function correlationStrips(rows, at, width) {
   const known = rows.pairs.flatMap((pair) => [...pair.r, ...pair.null_r]).filter((value) => value !== null);
   const range = [Math.min(-0.05, ...known), Math.max(1, ...known)];
   return rows.pairs.filter((pair) => pair.copy === 0).flatMap((pair) => [
-    strip(`r between ${pairName(pair)}`, pair.r, at, correlationText, { width, series: 3, range }),
+    strip(`r between ${pairName(rows, pair)}`, pair.r, at, correlationText, { width, series: 3, range }),
     strip("The same with another unit (null)", pair.null_r, at, correlationText, { width, series: 5, range }),
   ]);
 }
