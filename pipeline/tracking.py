@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -10,6 +11,7 @@ from typing import Any, Protocol, runtime_checkable
 import pandas as pd
 
 from pipeline.errors import ConfigError
+from pipeline.store.secrets import without_queries, without_query
 
 MODES = ("offline", "online")
 
@@ -86,7 +88,10 @@ def wandb(
         import wandb as client
         from wandb.errors import Error
 
-        settings = client.Settings(console="off", disable_git=True, disable_code=True)
+        # W&B would write the command down, and with it what a URL's query may hold.
+        settings = client.Settings(
+            console="off", disable_git=True, disable_code=True, x_disable_meta=_asks_by_query()
+        )
         try:
             run = client.init(
                 project=project,
@@ -97,7 +102,7 @@ def wandb(
                 name=f"{folder.parent.name}/{folder.name}",
                 dir=folder,
                 mode=mode,  # type: ignore[arg-type]
-                config=dict(config),
+                config=without_queries(dict(config)),
                 settings=settings,
             )
         except (Error, ValueError) as error:  # pydantic's are ValueErrors
@@ -109,6 +114,10 @@ def wandb(
         return _Wandb(client, run)
 
     return start
+
+
+def _asks_by_query() -> bool:
+    return any(without_query(argument) != argument for argument in sys.argv)
 
 
 class _Wandb:

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from pipeline.session.session import Session
     from pipeline.store.layout import Layout, RunPaths
 
+from pipeline.store.secrets import without_queries
+
 log = logging.getLogger("pipeline")
 
 
@@ -82,7 +84,7 @@ def _repeat(config: Config, job: Job, layout: Layout, former: RunPaths) -> None:
 
     start = time.monotonic()
     paths = layout.new_run(config.name, datetime.now())
-    paths.config.write_text(OmegaConf.to_yaml(asdict(config)), encoding="utf-8")
+    paths.config.write_text(OmegaConf.to_yaml(without_queries(asdict(config))), encoding="utf-8")
     record = repeat(former, paths)
     seconds = time.monotonic() - start
     changes = {"seconds": round(seconds, 2), "computed": 0, **job.facts(config)}
@@ -163,7 +165,7 @@ def _start_tracking(session: Session, job: Job) -> None:
 
     parts, config, paths = session.parts, session.parts.config, session.paths
     collected = parts.collected.group if "collect" in config.stages else None
-    values, group = asdict(config), job.group(config) or collected
+    values, group = without_queries(asdict(config)), job.group(config) or collected
     paths.config.write_text(OmegaConf.to_yaml(values), encoding="utf-8")
     try:
         started = parts.start_tracking(paths.folder, values, group, job.identity(config))

@@ -31,6 +31,7 @@ import torch
 
 from pipeline.errors import NetworkError, StoreError
 from pipeline.store.files import write_whole
+from pipeline.store.secrets import without_query
 
 SCHEMES = ("http://", "https://", "file://")
 
@@ -64,9 +65,9 @@ def download(url: str) -> Path:
             _fetch(url, path)
     except (StoreError, OSError) as error:  # those of the connection are NetworkErrors by now
         raise NetworkError(
-            f"model.weights: '{url}' could not be downloaded ('{path.parent}' cannot be used:"
-            f" {_text(error.__cause__ or error)}); set TORCH_HOME to another folder, or give"
-            " model.weights the path of a file"
+            f"model.weights: '{without_query(url)}' could not be downloaded ('{path.parent}' cannot"
+            f" be used: {_text(error.__cause__ or error)}); set TORCH_HOME to another folder, or"
+            " give model.weights the path of a file"
         ) from error
     return path
 
@@ -93,7 +94,9 @@ def _place(url: str) -> Path:
 
 
 def _refused(url: str, reason: str) -> NetworkError:
-    return NetworkError(f"model.weights: '{url}' could not be downloaded ({reason}); {_REMEDY}")
+    return NetworkError(
+        f"model.weights: '{without_query(url)}' could not be downloaded ({reason}); {_REMEDY}"
+    )
 
 
 def _usable(path: Path, url: str) -> bool:
@@ -167,8 +170,9 @@ def _noted_digest(path: Path, url: str) -> str:
         origin = line.removeprefix("# from ")
         if origin != line and origin != _origin(url):
             raise NetworkError(
-                f"model.weights: '{path}' was downloaded from {origin}, and '{url}' has the same"
-                " file name; remove that file, or give model.weights the path of the one to use"
+                f"model.weights: '{path}' was downloaded from {origin}, and"
+                f" '{without_query(url)}' has the same file name; remove that file, or give"
+                " model.weights the path of the one to use"
             )
     digests = [line.split()[0].lower() for line in lines if line.strip() and line[0] != "#"]
     return digests[0] if digests else ""

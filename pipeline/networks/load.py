@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from importlib.resources import as_file, files
+from pathlib import Path
 from typing import Any
 
 import torchvision
@@ -17,13 +20,13 @@ from pipeline.networks.graph import Graph
 from pipeline.networks.layers import Layer, find_layers
 from pipeline.networks.preprocessing import Preprocessing
 from pipeline.networks.weights import digest_weights, load_weights, read_weights, seeded
+from pipeline.store.secrets import without_query
 
-# Their pretrained weights expect inputs normalized in another way, which the module then does by
-# itself, and hold auxiliary classifiers, which are not called in eval mode.
-_CONSTRUCTION = {
-    "googlenet": {"transform_input": True, "aux_logits": True},
-    "inception_v3": {"transform_input": True, "aux_logits": True},
-}
+# What torchvision's own weights of these expect is pixels normalized in another way, to which the
+# module then turns its input by itself.
+TURNING = ("googlenet", "inception_v3")
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -106,7 +109,9 @@ def torchvision_names() -> list[str]:
     return torchvision.models.list_models(module=torchvision.models)
 
 
-def torchvision_network(name: str, weights: str = "default", seed: int = 0) -> Network:
+def torchvision_network(
+    name: str, weights: str = "default", seed: int = 0, transform_input: bool | None = None
+) -> Network:
     """Return one of torchvision's classification networks.
 
     Args:
@@ -114,9 +119,12 @@ def torchvision_network(name: str, weights: str = "default", seed: int = 0) -> N
         weights: ``default`` (torchvision's own, downloaded when needed), ``random`` (a seeded
             control), or the path or URL of a weights file.
         seed: seed of random weights.
+        transform_input: of GoogLeNet and Inception v3, whether the weights were trained on pixels
+            normalized by a mean and a deviation of 0.5, as torchvision's own were; by default where
+            the weights are these.
 
     Raises:
-        ConfigError: there is no such network.
+        ConfigError: there is no such network, or it has no ``transform_input``.
         NetworkError: the weights cannot be had or do not fit.
     """
     names = torchvision_names()
@@ -134,13 +142,49 @@ def torchvision_network(name: str, weights: str = "default", seed: int = 0) -> N
         std=tuple(presets.std),
         interpolation=presets.interpolation.value,
     )
-    options: dict[str, Any] = dict(_CONSTRUCTION.get(name, {}))
-    if options:
-        options["init_weights"] = weights == "random"
+    options = _turning_options(name, weights, str(declared.url), transform_input)
     source = str(declared.url) if weights == "default" else weights
     return _network(
         name, lambda: torchvision.models.get_model(name, **options), preprocessing, source, seed
     )
+
+
+def _turning_options(
+    name: str, weights: str, own: str, transform_input: bool | None
+) -> dict[str, Any]:
+    """Return how a network is built that may turn its input."""
+    if name not in TURNING:
+        if transform_input is not None:
+            raise ConfigError(
+                f"model.transform_input: {name} has none; it is an option of"
+                f" {' and '.join(TURNING)}"
+            )
+        return {}
+    turns = _are_own(weights, own) if transform_input is None else transform_input
+    log.info(
+        "model: %s is given input as %s was trained on (transform_input: %s)",
+        name,
+        "torchvision's own" if turns else "a network without transform_input",
+        str(turns).lower(),
+    )
+    # The auxiliary classifiers are in the files, and not called in eval mode.
+    return {
+        "transform_input": turns,
+        "aux_logits": True,
+        "init_weights": weights == "random",
+    }
+
+
+def _are_own(weights: str, own: str) -> bool:
+    """Say whether weights are torchvision's own: its URL, or a file of that name and digest."""
+    if weights in ("default", own):
+        return True
+    path, name = Path(weights).expanduser(), own.rpartition("/")[2]
+    if path.name != name or not path.is_file():
+        return False
+    digits = name.rpartition("-")[2].partition(".")[0]
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest().startswith(digits)
 
 
 def declared_weights(name: str) -> tuple[str, float | None] | None:
@@ -193,4 +237,4 @@ def _network(
         missing = load_weights(module, read_weights(source), source)
     module.eval().requires_grad_(False)
     digest = digest_weights(module, missing)
-    return Network(name, module, preprocessing, source, digest, missing)
+    return Network(name, module, preprocessing, without_query(source), digest, missing)

@@ -22,6 +22,7 @@ from pipeline.store.files import write_bytes
 from pipeline.store.layout import Layout, RunPaths
 from pipeline.store.provenance import provenance
 from pipeline.store.results import Result, find_result
+from pipeline.store.secrets import without_queries
 from pipeline.store.tables import write_table
 from pipeline.tracking import Tracker, none
 
@@ -203,5 +204,5 @@ class Session:
             "seed": parts.config.seed,
             "weights": {"source": parts.network.weights, "sha256": parts.network.digest},
             "images": dict(self.images.settings) | {"count": len(self.images)},
-            "config": asdict(parts.config),
+            "config": without_queries(asdict(parts.config)),
         }

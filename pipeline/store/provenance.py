@@ -13,6 +13,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from pipeline.store.secrets import without_queries
+
 PACKAGES = ("artiphys", "torch", "torchvision", "pytorch-lightning", "numpy", "hydra-core", "wandb")
 
 
@@ -25,7 +27,7 @@ def provenance() -> dict[str, Any]:
         "platform": platform.platform(),
         "host": platform.node(),
         "slurm_job": os.environ.get("SLURM_JOB_ID"),
-        "command": sys.argv,
+        "command": without_queries(sys.argv),
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
     }
 

@@ -10,6 +10,7 @@ from torch import nn
 
 from pipeline.errors import ConfigError, NetworkError
 from pipeline.networks.load import (
+    TURNING,
     Network,
     miniature,
     torchvision_names,
@@ -64,9 +65,40 @@ def test_preprocessing_is_what_the_weights_were_published_with(name, resize, cro
     assert found.std == pytest.approx((0.229, 0.224, 0.225))
 
 
-@pytest.mark.parametrize("name", ["googlenet", "inception_v3"])
-def test_the_two_with_other_normalization_change_it_themselves(name):
-    assert torchvision_network(name, "random").module.transform_input
+@pytest.mark.parametrize("name", TURNING)
+def test_input_is_turned_where_the_weights_are_torchvisions_own(
+    name, tmp_path, monkeypatch, caplog
+):
+    def turns(weights, **given):
+        return torchvision_network(name, weights, **given).module.transform_input
+
+    assert not turns("random")
+    assert turns("random", transform_input=True)
+    own = tmp_path / "trained_by_me.pth"
+    torch.save(torchvision_network(name, "random").module.state_dict(), own)
+    with caplog.at_level("INFO"):
+        assert not turns(str(own))
+    assert caplog.messages[-1] == (
+        f"model: {name} is given input as a network without transform_input was trained on"
+        " (transform_input: false)"
+    )
+    assert turns(str(own), transform_input=True)
+    # A file of torchvision's own name is its own if its digest is, too.
+    digits = hashlib.sha256(own.read_bytes()).hexdigest()[:8]
+    renamed = own.rename(tmp_path / f"published-{digits}.pth")
+    declared = torchvision.models.get_model_weights(name).DEFAULT
+    monkeypatch.setattr(type(declared), "url", f"https://host/published-{digits}.pth")
+    assert turns(str(renamed))
+    monkeypatch.setattr(type(declared), "url", "https://host/published-00000000.pth")
+    assert not turns(str(renamed))
+
+
+def test_other_networks_have_no_input_to_turn():
+    with pytest.raises(ConfigError) as caught:
+        torchvision_network("alexnet", "random", transform_input=True)
+    assert str(caught.value) == (
+        "model.transform_input: alexnet has none; it is an option of googlenet and inception_v3"
+    )
 
 
 def test_published_weights_of_the_first_layers_load_and_the_others_are_refused(reference_data):
