@@ -26,6 +26,10 @@ class ImageError(ArtiphysError):
     """An image or an image set cannot be used."""
 
 
+class PassingError(ArtiphysError):
+    """A file cannot be read now and may be later: nothing is concluded from it."""
+
+
 class StoreError(ArtiphysError):
     """A stored result is missing, damaged or in the way."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from collections.abc import Callable, Mapping
@@ -12,6 +13,8 @@ import pandas as pd
 
 from pipeline.errors import ConfigError
 from pipeline.store.secrets import without_queries, without_query
+
+log = logging.getLogger(__name__)
 
 MODES = ("offline", "online")
 
@@ -71,6 +74,8 @@ def wandb(
 ) -> Start:
     """Track with Weights & Biases; its files lie in ``wandb/`` of the run folder.
 
+    The variable ``WANDB_MODE=disabled`` turns it off; otherwise ``mode`` decides.
+
     Args:
         project: W&B project.
         mode: ``offline`` (upload later with ``wandb sync``) or ``online``.
@@ -84,6 +89,9 @@ def wandb(
         raise ConfigError(f"tracking.mode: '{mode}' is not one of {', '.join(MODES)}")
 
     def start(folder: Path, config: Mapping[str, Any], sweep: str | None, identity: str) -> Tracker:
+        if os.environ.get("WANDB_MODE") == "disabled":
+            log.info("tracking: nothing is tracked, as WANDB_MODE=disabled")
+            return _Silent()
         os.environ.setdefault("WANDB_SILENT", "true")
         import wandb as client
         from wandb.errors import Error

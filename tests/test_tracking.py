@@ -123,3 +123,11 @@ def test_a_job_that_is_run_again_goes_on_with_its_own_tracked_run(
         ids.append(folder.name.rpartition("-")[2])
     assert ids[0] == ids[1]
     assert len(set(ids)) == 3
+
+
+def test_wandb_is_off_where_its_own_variable_says_so(tmp_path, monkeypatch):
+    monkeypatch.setenv("WANDB_MODE", "disabled")
+    tracker = wandb()(tmp_path, {}, None, "name")
+    tracker.log({"x": 1.0})
+    tracker.finish(failed=False)
+    assert list(tmp_path.iterdir()) == []

@@ -1,12 +1,22 @@
 """Files of images: read once, with the digest of what was read, and decoded.
 
-A digest is 63 bits of a SHA-256, which arrays of integers can hold.
+A digest is 63 bits of a SHA-256, which arrays of integers can hold. Files are regular ones of at
+most ``LARGEST_FILE`` bytes; pictures are JPEG, PNG or WebP of at most 89 million pixels (Pillow's
+own bound), not more than ``NARROWEST`` times as long as wide.
+
+What cannot be read or decoded is set aside by a reason that follows from the file alone, as it is
+stored with results. A fault that may pass, of a disk, a network or memory, ends the run instead.
 """
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import io
+import os
+import re
+import stat
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,12 +25,24 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from jaxtyping import Float
-from PIL import Image
+from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
-from pipeline.errors import ImageError, first_line
+from pipeline.errors import ImageError, PassingError, first_line
+from pipeline.store.files import describe_bytes
 
 UNREADABLE = -1  # instead of a digest
+FORMATS = ("JPEG", "PNG", "WEBP")
+LARGEST_FILE = 1 << 30  # bytes
+MOST_PIXELS = 89_478_485  # of a picture: beyond, Pillow warns of a decompression bomb
+NARROWEST = 64  # long side of a picture by its short one: resized, a longer one takes gigabytes
+
+# What a file, and not the way to it, is the cause of.
+_LASTING = (
+    errno.EACCES, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.ENOENT, errno.ENOTDIR,
+    errno.EPERM,
+)  # fmt: skip
+_WAITS = (0.05, 0.3, 1.0)  # seconds before what may have passed is tried again
 
 
 class Loaded(NamedTuple):
@@ -49,13 +71,13 @@ class ImageFiles:
         Raises:
             ImageError: it cannot be read or decoded; the message is without its name.
         """
-        content = _content(self.paths[index])
+        content = read_content(self.paths[index])
         return Loaded(self.decode(content), _content_digest(content))
 
     def digest(self, index: int) -> int:
         """Return the digest of one file, ``UNREADABLE`` where there is none."""
         try:
-            return _content_digest(_content(self.paths[index]))
+            return _content_digest(read_content(self.paths[index]))
         except ImageError:
             return UNREADABLE
 
@@ -68,30 +90,42 @@ class ImageFiles:
 
 
 def read_picture(path: Path) -> Tensor:
-    """Return a picture as uint8 RGB [3, height, width].
+    """Return a picture as uint8 RGB [3, height, width], upright as viewers show it.
 
     Raises:
         ImageError: it cannot be read or decoded.
     """
-    return decode_picture(_content(path))
+    return decode_picture(read_content(path), upright=True)
 
 
-def decode_picture(content: bytes) -> Tensor:
+def decode_picture(content: bytes, *, upright: bool = False) -> Tensor:
     """Return a picture as uint8 RGB [3, height, width], from the bytes of its file.
 
+    Args:
+        content: of the file.
+        upright: turn it as the camera noted (EXIF); torchvision's folders of images are not turned.
+
     Raises:
-        ImageError: it cannot be decoded.
+        ImageError: it cannot be decoded, or is larger or narrower than allowed.
+        PassingError: memory does not suffice.
     """
     try:
-        with Image.open(io.BytesIO(content)) as file:
+        with Image.open(io.BytesIO(content), formats=FORMATS) as stored:
+            _check_size(*stored.size)
+            file = ImageOps.exif_transpose(stored) if upright else stored
             if file.mode.startswith("I"):  # 16 bits a pixel, which Pillow would clip to 8
                 gray = (np.asarray(file).astype(np.int64) >> 8).clip(0, 255).astype(np.uint8)
                 pixels = np.stack([gray] * 3, axis=-1)
             else:
                 pixels = np.array(file.convert("RGB"))
+    except (ImageError, PassingError):
+        raise
+    except UnidentifiedImageError as error:
+        raise ImageError("cannot be decoded (it is no JPEG, PNG or WebP picture)") from error
+    except MemoryError as error:
+        raise PassingError(_memory("a picture")) from error
     except Exception as error:  # what a damaged file can raise has no end
-        reason = first_line(error)
-        raise ImageError(f"cannot be decoded ({reason})") from error
+        raise ImageError(f"cannot be decoded ({_lasting(error)})") from error
     return torch.from_numpy(pixels).permute(2, 0, 1)
 
 
@@ -104,12 +138,15 @@ def decode_array(content: bytes, size: tuple[int, int]) -> Float[Tensor, "3 heig
 
     Raises:
         ImageError: it cannot be decoded, or is not finite float 3 x height x width.
+        PassingError: memory does not suffice.
     """
     try:
         array = np.load(io.BytesIO(content))
         shape, kind = array.shape, array.dtype.kind
+    except MemoryError as error:
+        raise PassingError(_memory("an array")) from error
     except Exception as error:  # what a damaged file can raise has no end
-        reason = str(error).strip().splitlines()[0] if str(error) else "the file is empty"
+        reason = _lasting(error) if str(error) else "the file is empty"
         raise ImageError(f"cannot be read as an array ({reason})") from error
     if shape != (3, *size) or kind != "f":
         raise ImageError(
@@ -133,18 +170,68 @@ def digest_list(names: Sequence[str], contents: Sequence[bytes]) -> str:
 
 def _stat(path: Path) -> tuple[int, int]:
     try:
-        stat = path.stat()
+        found = path.stat()
     except OSError:
         return (-1, -1)  # such as a link to nowhere; the search sets it aside
     # Programs can set the time of a change of contents, but not this one.
-    return (stat.st_size, stat.st_ctime_ns)
+    return (found.st_size, found.st_ctime_ns)
 
 
-def _content(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise ImageError(f"cannot be read ({error.strerror})") from error
+def read_content(path: Path) -> bytes:
+    """Return the bytes of a regular file; what may pass is tried again.
+
+    Raises:
+        ImageError: there is no such file, it may not be read, or is none that is read.
+        PassingError: it cannot be read now.
+    """
+    for wait in (*_WAITS, None):
+        try:
+            return _regular_content(path)
+        except OSError as error:
+            if error.errno in _LASTING:
+                raise ImageError(f"cannot be read ({error.strerror})") from error
+            if wait is None:
+                raise PassingError(
+                    f"images: '{path}' cannot be read now ({error.strerror or error}); give the"
+                    " same command again once it can, and what is finished is kept"
+                ) from error
+            time.sleep(wait)
+        except MemoryError as error:
+            raise PassingError(_memory(f"'{path}'")) from error
+    raise AssertionError  # the last wait is none
+
+
+def _regular_content(path: Path) -> bytes:
+    # A pipe would be waited for, and a device has no end.
+    if not stat.S_ISREG(os.stat(path).st_mode):  # noqa: PTH116
+        raise ImageError("is no regular file")
+    with path.open("rb") as file:
+        if os.fstat(file.fileno()).st_size > LARGEST_FILE:
+            raise ImageError(f"is larger than the {describe_bytes(LARGEST_FILE)} that are read")
+        return file.read(LARGEST_FILE)
+
+
+def _check_size(width: int, height: int) -> None:
+    if max(width, height) > NARROWEST * min(width, height):
+        raise ImageError(
+            f"is {width} x {height} pixels: its long side is more than {NARROWEST} times the short"
+        )
+    if width * height > MOST_PIXELS:
+        raise ImageError(
+            f"is {width} x {height} pixels, more than the {MOST_PIXELS // 10**6} million allowed"
+        )
+
+
+def _memory(what: str) -> str:
+    return (
+        f"images: there is no memory left to read {what}; lower runner.threads or"
+        " search.batch_size, and give the same command again"
+    )
+
+
+def _lasting(error: Exception) -> str:
+    """Return what an exception says without addresses in memory, which are others every time."""
+    return re.sub(r" ?<[^<>]* at 0x[0-9a-fA-F]+>", "", first_line(error))
 
 
 def _content_digest(content: bytes) -> int:

@@ -6,10 +6,11 @@ in the lab's own format. Each is one function that returns an ``ImageSet``.
 
 from __future__ import annotations
 
+import io
+import logging
 import os
 import re
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
@@ -21,10 +22,19 @@ from jaxtyping import Float
 from torch import Tensor
 from torchvision.transforms.v2 import functional as transforms
 
-from pipeline.errors import ConfigError, ImageError
+from pipeline.errors import ConfigError, ImageError, PassingError
 from pipeline.images.bundled import bundled_photographs
-from pipeline.images.files import ImageFiles, Loaded, decode_array, decode_picture, digest_list
+from pipeline.images.files import (
+    ImageFiles,
+    Loaded,
+    decode_array,
+    decode_picture,
+    digest_list,
+    read_content,
+)
 from pipeline.networks.preprocessing import Preprocessing
+
+log = logging.getLogger(__name__)
 
 PICTURES = (".jpg", ".jpeg", ".png", ".webp")
 
@@ -140,6 +150,8 @@ def folder(
 ) -> ImageSet:
     """Return the JPEG, PNG and WebP pictures below a folder, sorted by path.
 
+    As with torchvision's ``ImageFolder``, pictures are not turned by what a camera noted (EXIF).
+
     Args:
         preprocessing: resizing, center crop and normalization.
         resize: another length of the short side in pixels; ``None`` leaves pictures as they are.
@@ -158,6 +170,7 @@ def folder(
         )
     top = _existing(root)
     paths = sorted(path for path in _files(top) if path.suffix.lower() in PICTURES)
+    paths = _shown(paths)
     names = _first([path.relative_to(top).as_posix() for path in paths], limit)
     if not names:
         kinds = ", ".join(PICTURES)
@@ -188,7 +201,7 @@ def arrays(preprocessing: Preprocessing, *, root: str, limit: int | None = None)
     """
     del preprocessing  # arrays are network input already
     top = _existing(root)
-    paths = [path for path in _files(top) if path.suffix == ".npy"]
+    paths = _shown([path for path in _files(top) if path.suffix == ".npy"])
     by_number = sorted((path.relative_to(top).as_posix() for path in paths), key=_natural)
     names = _first(by_number, limit)
     if not names:
@@ -238,6 +251,14 @@ def _files(top: Path) -> list[Path]:
     return found
 
 
+def _shown(paths: list[Path]) -> list[Path]:
+    """Leave out hidden files, such as those that a Mac puts beside others (``._1.jpg``)."""
+    shown = [path for path in paths if not path.name.startswith(".")]
+    if len(shown) < len(paths):
+        log.info("images: %d hidden files are left out", len(paths) - len(shown))
+    return shown
+
+
 def _first(names: list[str], limit: int | None) -> list[str]:
     if limit is not None and limit < 1:
         raise ConfigError(f"images.limit: {limit} leaves no image; use null or a positive number")
@@ -255,10 +276,17 @@ def _natural(name: str) -> list[tuple[int, str]]:
 
 
 def _first_size(top: Path, names: Sequence[str]) -> tuple[int, int]:
+    """Return height and width of the first array of three channels."""
+    others = ""
     for name in names:
-        shape: tuple[int, ...] = ()
-        with suppress(Exception):  # the search will say what is wrong with it
-            shape = np.load(top / name, mmap_mode="r").shape
-        if len(shape) == 3 and shape[0] == 3:
-            return (shape[1], shape[2])
-    raise ConfigError(f"images.root: no array in '{top}' can be read as 3 x height x width")
+        try:
+            array = np.load(io.BytesIO(read_content(top / name)))
+        except PassingError:
+            raise
+        except Exception:  # noqa: BLE001 - the search will say what is wrong with it
+            continue
+        if array.ndim == 3 and array.shape[0] == 3:
+            return (array.shape[1], array.shape[2])
+        shape = " x ".join(map(str, array.shape)) or "a single number"
+        others = others or f"; '{name}' is {shape}"
+    raise ConfigError(f"images.root: no array in '{top}' can be read as 3 x height x width{others}")

@@ -92,7 +92,7 @@ def choose(found: Mapping[str, StateDict], own: Mapping[str, Tensor], source: st
     fits = [fit for where, tensors in found.items() for fit in _fits(where, tensors, own)]
     if not fits:
         raise NetworkError(_strange(next(iter(found.values())), own, source))
-    most = max(_count(fit) for fit in fits)
+    most = max(map(_count, fits))
     best = [fit for fit in fits if _count(fit) == most]
     best = [fit for fit in best if not fit.averages] or best
     first, *rest = best
@@ -109,8 +109,9 @@ def choose(found: Mapping[str, StateDict], own: Mapping[str, Tensor], source: st
     return first
 
 
-def _count(fit: Fit) -> int:
-    return sum(not name.endswith(COUNTER) for name in fit.covered)
+def _count(fit: Fit) -> tuple[int, int]:
+    """Return how many tensors fit, and how many names beside."""
+    return sum(not name.endswith(COUNTER) for name in fit.covered), len(fit.others)
 
 
 def _equal(one: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> bool:
@@ -133,7 +134,7 @@ def _fits(where: str, tensors: StateDict, own: Mapping[str, Tensor]) -> Iterator
         fitting = {
             n: given.tensor for n, given in mine.items() if given.tensor.shape == own[n].shape
         }
-        if all(name.endswith(COUNTER) for name in fitting):
+        if all(name.endswith(COUNTER) for name in mine):
             continue
         yield Fit(
             where,
@@ -169,7 +170,7 @@ def _check(fit: Fit, own: Mapping[str, Tensor], source: str) -> None:
         if given.tensor.shape[1:] == own[name].shape[1:]
     }
     odd = [n for n, given in fit.others.items() if given.tensor.shape[1:] != own[n].shape[1:]]
-    if odd or len(classes) > 1:
+    if odd or len(classes) > 1 or not fit.covered:
         name = odd[0] if odd else next(iter(fit.others))
         given, tensor = fit.others[name]
         raise NetworkError(

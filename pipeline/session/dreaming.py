@@ -321,7 +321,12 @@ def check_dreams(session: Session) -> None:
         try:
             _ = parts.sized_network.sized(smallest.size).graph  # on which the network must run
         except NetworkError as error:
-            raise ConfigError(f"dream.size: {error}; raise it, or lower dream.levels") from error
+            remedy = (
+                f"dream.sides: {error}; raise the smallest of them"
+                if config.sides is not None
+                else f"dream.size: {error}; raise it, or lower dream.levels"
+            )
+            raise ConfigError(remedy) from error
         largest = max(octave.size[0] * octave.size[1] for octave in octaves)
         frames = sum(len(dream.result.missing()) for dream in dreams if dream.init == init)
         if frames:

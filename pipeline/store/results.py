@@ -33,7 +33,7 @@ from pipeline.store.sealed import (
 
 log = logging.getLogger(__name__)
 
-RESULT_VERSION = 2  # raised whenever the code changes numbers
+RESULT_VERSION = 3  # raised whenever the code changes numbers
 STORE_FORMAT = 2  # raised whenever files are laid out or written in another way
 
 # Files whose checksum this process has seen to fit, by what tells that they are still the same.
