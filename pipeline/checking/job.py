@@ -291,11 +291,9 @@ def _facts(config: Config, found: Found) -> dict[str, str]:
     facts: dict[str, str] = {}
     if found.network is not None:
         facts = {"model": found.network.name, "weights": found.weights}
-    if found.images is not None:
+    if found.images is not None and found.network is not None:  # which says how large they are
         height, width = found.images.size
-        facts["images"] = f"{len(found.images)}"
-        if found.network is not None:  # which says how large they are
-            facts["images"] += f" of {height} x {width} pixels"
+        facts["images"] = f"{len(found.images)} of {height} x {width} pixels"
     if asks_network(config) and chosen(config.init):
         steps = f", {found.optimizer.steps} steps" if found.optimizer is not None else ""
         facts["ascents"] = f"from {', '.join(chosen(config.init))}{steps}"

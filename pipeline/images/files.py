@@ -19,6 +19,7 @@ import stat
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
@@ -32,6 +33,7 @@ from pipeline.errors import ImageError, PassingError, first_line
 from pipeline.store.files import describe_bytes
 
 UNREADABLE = -1  # instead of a digest
+_NOWHERE = (-1, -1)  # size and time of a link to nowhere, or of what may not be read
 FORMATS = ("JPEG", "PNG", "WEBP")
 LARGEST_FILE = 1 << 30  # bytes
 MOST_PIXELS = 89_478_485  # of a picture: beyond, Pillow warns of a decompression bomb
@@ -69,9 +71,16 @@ class ImageFiles:
         """Return one image, and the digest of the bytes that it was decoded from.
 
         Raises:
-            ImageError: it cannot be read or decoded; the message is without its name.
+            ImageError: it cannot be decoded, or could not be read when it was listed; the message
+                is without its name.
+            PassingError: it cannot be read now, but could be when it was listed.
         """
-        content = read_content(self.paths[index])
+        try:
+            content = read_content(self.paths[index])
+        except ImageError as error:
+            if isinstance(error.__cause__, OSError) and self.listed[index] != _NOWHERE:
+                raise PassingError(_not_now(self.paths[index], error.__cause__)) from error
+            raise
         return Loaded(self.decode(content), _content_digest(content))
 
     def digest(self, index: int) -> int:
@@ -81,11 +90,15 @@ class ImageFiles:
         except ImageError:
             return UNREADABLE
 
+    @cached_property
+    def listed(self) -> list[tuple[int, int]]:
+        """Size and time of every file when first asked for: what is read must still be there."""
+        return [_stat(path) for path in self.paths]
+
     def stamps(self, names: Sequence[str]) -> tuple[str, str]:
         """Return digests of names and sizes, and of names, sizes and times."""
-        stats = [_stat(path) for path in self.paths]
-        sizes = [str(size).encode() for size, _ in stats]
-        times = [f"{size} {time}".encode() for size, time in stats]
+        sizes = [str(size).encode() for size, _ in self.listed]
+        times = [f"{size} {time}".encode() for size, time in self.listed]
         return digest_list(names, sizes), digest_list(names, times)
 
 
@@ -124,7 +137,13 @@ def decode_picture(content: bytes, *, upright: bool = False) -> Tensor:
         raise ImageError("cannot be decoded (it is no JPEG, PNG or WebP picture)") from error
     except MemoryError as error:
         raise PassingError(_memory("a picture")) from error
+    except Image.DecompressionBombError as error:  # from twice as many on
+        raise ImageError(
+            f"has more pixels than the {MOST_PIXELS // 10**6} million allowed"
+        ) from error
     except Exception as error:  # what a damaged file can raise has no end
+        if "out of memory" in str(error) or getattr(error, "errno", None) is not None:
+            raise PassingError(_memory("a picture")) from error
         raise ImageError(f"cannot be decoded ({_lasting(error)})") from error
     return torch.from_numpy(pixels).permute(2, 0, 1)
 
@@ -171,8 +190,12 @@ def digest_list(names: Sequence[str], contents: Sequence[bytes]) -> str:
 def _stat(path: Path) -> tuple[int, int]:
     try:
         found = path.stat()
-    except OSError:
-        return (-1, -1)  # such as a link to nowhere; the search sets it aside
+    except OSError as error:
+        if error.errno not in _LASTING:
+            raise PassingError(_not_now(path, error)) from error
+        return _NOWHERE
+    if not os.access(path, os.R_OK):
+        return _NOWHERE
     # Programs can set the time of a change of contents, but not this one.
     return (found.st_size, found.st_ctime_ns)
 
@@ -191,14 +214,18 @@ def read_content(path: Path) -> bytes:
             if error.errno in _LASTING:
                 raise ImageError(f"cannot be read ({error.strerror})") from error
             if wait is None:
-                raise PassingError(
-                    f"images: '{path}' cannot be read now ({error.strerror or error}); give the"
-                    " same command again once it can, and what is finished is kept"
-                ) from error
+                raise PassingError(_not_now(path, error)) from error
             time.sleep(wait)
         except MemoryError as error:
             raise PassingError(_memory(f"'{path}'")) from error
     raise AssertionError  # the last wait is none
+
+
+def _not_now(path: Path, error: OSError) -> str:
+    return (
+        f"images: '{path}' cannot be read now ({error.strerror or error}); give the same command"
+        " again once it can, and what is finished is kept"
+    )
 
 
 def _regular_content(path: Path) -> bytes:
@@ -206,9 +233,13 @@ def _regular_content(path: Path) -> bytes:
     if not stat.S_ISREG(os.stat(path).st_mode):  # noqa: PTH116
         raise ImageError("is no regular file")
     with path.open("rb") as file:
-        if os.fstat(file.fileno()).st_size > LARGEST_FILE:
+        size = os.fstat(file.fileno()).st_size
+        if size > LARGEST_FILE:
             raise ImageError(f"is larger than the {describe_bytes(LARGEST_FILE)} that are read")
-        return file.read(LARGEST_FILE)
+        content = file.read(LARGEST_FILE)
+    if len(content) != size:
+        raise OSError(errno.EIO, f"{len(content)} of {size} bytes came")
+    return content
 
 
 def _check_size(width: int, height: int) -> None:

@@ -170,7 +170,7 @@ def folder(
         )
     top = _existing(root)
     paths = sorted(path for path in _files(top) if path.suffix.lower() in PICTURES)
-    paths = _shown(paths)
+    paths = _shown(paths, top)
     names = _first([path.relative_to(top).as_posix() for path in paths], limit)
     if not names:
         kinds = ", ".join(PICTURES)
@@ -201,7 +201,7 @@ def arrays(preprocessing: Preprocessing, *, root: str, limit: int | None = None)
     """
     del preprocessing  # arrays are network input already
     top = _existing(root)
-    paths = _shown([path for path in _files(top) if path.suffix == ".npy"])
+    paths = _shown([path for path in _files(top) if path.suffix == ".npy"], top)
     by_number = sorted((path.relative_to(top).as_posix() for path in paths), key=_natural)
     names = _first(by_number, limit)
     if not names:
@@ -241,19 +241,35 @@ def _existing(root: str) -> Path:
 
 
 def _files(top: Path) -> list[Path]:
+    """Return the files below a folder; links are followed, but not in circles.
+
+    Raises:
+        ConfigError: a folder cannot be listed.
+    """
+
+    def refuse(error: OSError) -> None:
+        raise ConfigError(
+            f"images.root: the folder '{error.filename}' cannot be listed ({error.strerror}); mend"
+            " its permissions or move it away"
+        ) from error
+
     found: list[Path] = []
-    seen: set[str] = set()
-    for parent, folders, names in os.walk(top, followlinks=True):
-        seen.add(os.path.realpath(parent))
-        # Links are followed, but not in circles.
-        folders[:] = [f for f in folders if os.path.realpath(Path(parent) / f) not in seen]
+    above: dict[str, frozenset[str]] = {}  # the folders that each lies in, without links
+    for parent, folders, names in os.walk(top, followlinks=True, onerror=refuse):
+        inside = above.get(parent, frozenset()) | {os.path.realpath(parent)}
+        folders[:] = [f for f in folders if os.path.realpath(Path(parent) / f) not in inside]
+        above |= {os.path.join(parent, folder): inside for folder in folders}  # noqa: PTH118
         found += [Path(parent) / name for name in names]
     return found
 
 
-def _shown(paths: list[Path]) -> list[Path]:
-    """Leave out hidden files, such as those that a Mac puts beside others (``._1.jpg``)."""
-    shown = [path for path in paths if not path.name.startswith(".")]
+def _shown(paths: list[Path], top: Path) -> list[Path]:
+    """Leave out what is hidden, as what a Mac or a notebook puts beside others (``._1.jpg``)."""
+    shown = [
+        path
+        for path in paths
+        if not any(part.startswith(".") for part in path.relative_to(top).parts)
+    ]
     if len(shown) < len(paths):
         log.info("images: %d hidden files are left out", len(paths) - len(shown))
     return shown
@@ -283,6 +299,10 @@ def _first_size(top: Path, names: Sequence[str]) -> tuple[int, int]:
             array = np.load(io.BytesIO(read_content(top / name)))
         except PassingError:
             raise
+        except MemoryError as error:
+            raise PassingError(
+                f"images: there is no memory left to read '{name}'; give the same command again"
+            ) from error
         except Exception:  # noqa: BLE001 - the search will say what is wrong with it
             continue
         if array.ndim == 3 and array.shape[0] == 3:

@@ -29,6 +29,9 @@ def read_video(key: str, path: str, most: int) -> list[UInt8[Tensor, "3 height w
         raise ConfigError(f"{key}: there is no file '{path}'; give the path of a video")
     frames: list[Tensor] = []
     try:
+        with Path(path).expanduser().open("rb") as file:
+            if file.read(4) in (b"%!PS", b"\xc5\xd0\xd3\xc6"):  # Pillow would run Ghostscript
+                raise ValueError("it is PostScript")
         for number, frame in enumerate(imageio.imiter(Path(path).expanduser())):
             if number == most:
                 break

@@ -123,7 +123,10 @@ def _module_rules(module: nn.Module, axes: Axes, shape: Sequence[int]) -> Placed
     elif isinstance(module, nn.LayerNorm):
         apart = max(axes) <= last - len(module.normalized_shape)
     elif isinstance(module, _BatchNorm):
-        apart = module.running_mean is not None  # else by the statistics of the map itself
+        # Else by the statistics of the map itself, or row by row where channels are last.
+        apart = module.running_mean is not None and 1 not in axes
+    elif isinstance(module, nn.PReLU):
+        apart = module.num_parameters == 1 or 1 not in axes
     else:
         apart = isinstance(module, POINTWISE_MODULES)
     return (axes, (POINTWISE, POINTWISE)) if apart else None
@@ -131,9 +134,10 @@ def _module_rules(module: nn.Module, axes: Axes, shape: Sequence[int]) -> Placed
 
 def _function_rules(node: fx.Node, axes: Axes, shape: Sequence[int]) -> Placed | None:
     name = operation_name(node)
-    if name == "batch_norm" and _argument(node, 5, "training", False):
-        return None  # by the statistics of the map itself
-    if name in POINTWISE_NAMES or (name.startswith("i") and name[1:] in POINTWISE_NAMES):
+    if name == "batch_norm" and (1 in axes or _argument(node, 5, "training", False)):
+        return None  # row by row, or by the statistics of the map itself
+    overwriting = getattr(node.target, "__module__", "") == "_operator" and name.startswith("i")
+    if name in POINTWISE_NAMES or (overwriting and name[1:] in POINTWISE_NAMES):
         return axes, (POINTWISE, POINTWISE)
     handler = _LAYOUTS.get(name)
     return handler(node, axes, shape) if handler else None

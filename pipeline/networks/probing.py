@@ -1,8 +1,8 @@
 """Operations that are not known, tried: do they act on every position of a map by itself?
 
 An operation is run as it was traced, on random maps. It acts on every position by itself if a
-change at one position, however large, changes its output there alone, if shifted maps give shifted
-outputs, and if a part of a map gives that part of the output.
+change at one position, or at all others, changes its output there alone, if shifted maps give
+shifted outputs, and if a part of a map gives that part of the output.
 """
 
 from __future__ import annotations
@@ -130,7 +130,33 @@ def _apart(
             _at(same, place, (row, column)).fill_(True)
             if before.shape != after.shape or not bool(same.all()):
                 return False
-    return True
+    return all(_keeps(run, maps, axes, outputs, place, generator, scale) for scale in _SCALES)
+
+
+def _keeps(
+    run: Run,
+    maps: list[Tensor],
+    axes: Sequence[Axes],
+    outputs: list[Tensor],
+    place: Axes,
+    generator: torch.Generator,
+    scale: float,
+) -> bool:
+    """Say whether outputs at one position stay while all others of the maps are changed."""
+    sides = (maps[0].shape[axis] for axis in axes[0])
+    position = tuple(int(torch.randint(side, (), generator=generator)) for side in sides)
+    at = (position[0], position[1])
+    changed = []
+    for one, own in zip(maps, axes, strict=True):
+        drawn = torch.randn(one.shape, generator=generator) * scale + scale
+        other = drawn > 0 if one.dtype == torch.bool else drawn.to(one.dtype)
+        _at(other, own, at).copy_(_at(one, own, at))
+        changed.append(other)
+    pairs = zip(outputs, run(changed), strict=True)
+    return all(
+        torch.equal(_at(before, place, at).nan_to_num(), _at(after, place, at).nan_to_num())
+        for before, after in pairs
+    )
 
 
 def _at(tensor: Tensor, axes: Axes, position: tuple[int, int]) -> Tensor:

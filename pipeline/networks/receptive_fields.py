@@ -222,11 +222,25 @@ def _canvas(
 def _smallest_side(graph: Graph, node: fx.Node, axis: int) -> Side:
     first, stride = _first_field(graph, node, axis)
     position = max(0, math.ceil(-first.start / stride))
+    # Where maps are cut on the way, padding may lie behind pixels of the image.
+    ample = graph.input_size[axis] + 4 * int(first.stop - first.start) + 4 * stride * (position + 1)
+    while _over(graph, node, position, ample, axis)[0]:
+        position += 1
     found = Interval(first.start + stride * position, first.stop + stride * position)
     length = int(found.stop)
-    while graph.sizes(length, axis)[node] <= position:
+    while (
+        graph.sizes(length, axis)[node] <= position or _over(graph, node, position, length, axis)[1]
+    ):
         length += 1
     return length, position, found
+
+
+def _over(graph: Graph, node: fx.Node, position: int, length: int, axis: int) -> tuple[bool, bool]:
+    """Say whether a unit reads before the start and beyond the end of any map on the way."""
+    demand = graph.demand(node, Interval(position, position + 1), length, axis)
+    parts = [(part, demand.lengths[source]) for (_, source), part in demand.edges.items()]
+    known = [(part, size) for part, size in parts if part != EVERYTHING]
+    return any(part.start < 0 for part, _ in known), any(part.stop > size for part, size in known)
 
 
 def _first_field(graph: Graph, node: fx.Node, axis: int) -> tuple[Interval, int]:

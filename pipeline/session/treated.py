@@ -19,6 +19,7 @@ from pipeline.ascent.parameterizations import Chain, Setting, compose
 from pipeline.ascent.scoring import Scorer
 from pipeline.ascent.smoothing import Smoothing
 from pipeline.ascent.treatment import Treatment
+from pipeline.errors import ImageError
 from pipeline.images.batches import load_batch, spread
 from pipeline.images.patches import centered
 from pipeline.networks.gradient_rules import at_step
@@ -201,4 +202,9 @@ def sample_pictures(
     Images that cannot be read are left out.
     """
     loaded = load_batch(session.images, spread(len(session.images), count))
+    if not len(loaded.images):
+        name, reason = next(iter(loaded.unreadable.items()))
+        raise ImageError(
+            f"images: none of {count} can be used; the first is '{name}', which {reason}"
+        )
     return torch.stack([centered(image, size) for image in loaded.images])

@@ -112,7 +112,10 @@ def test_an_image_that_is_removed_while_the_run_is_at_work_is_told(own: Bench):
     process.join(60)
     assert process.exitcode == 1
     assert "error: images: '" in own.said()
-    assert "' cannot be read (No such file or directory)\n" in own.said()
+    assert (
+        "' cannot be read now (No such file or directory); give the same command again"
+        in own.said()
+    )
 
 
 def test_images_that_change_while_a_run_is_at_work_are_told(own: Bench):

@@ -430,3 +430,28 @@ def test_a_reflected_convolution_is_a_layer_like_others(filled, asking):
         plan = smallest_canvas(graph, layer.node)
         asked = asking(graph, layer.node, plan, torch.arange(layer.units))
         assert asked.alone().apart(asked.whole()).within(1e-12)
+
+
+@pytest.mark.parametrize("side", ["before", "after"])
+def test_padding_behind_pixels_that_were_cut_off_is_not_seen_alone(side, filled, asking):
+    """A slice or negative padding hides pixels, behind which the next convolution pads a map."""
+
+    class Cut(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first, self.last = nn.Conv2d(3, 4, 3), nn.Conv2d(4, 4, 5, padding=2)
+
+        def forward(self, images):
+            maps = self.first(images)
+            return self.last(maps[:, :, 4:, 5:] if side == "before" else maps[:, :, :-4, :-5])
+
+    graph = Graph(filled(Cut()).double(), (24, 26))
+    (_, layer) = find_layers(graph, "all", "net")
+    image = random_images(1, (24, 26), torch.float64)
+    with torch.no_grad():
+        whole = graph.module(image)[0]
+        middle = tuple(n // 2 for n in layer.map_size)
+        box = receptive_field(graph, layer.node, middle)
+        cut = image[..., box.top : box.bottom, box.left : box.right].expand(4, -1, -1, -1)
+        alone = unit_network(graph, layer)(cut, torch.arange(4))
+    assert torch.allclose(alone, whole[:, *middle], rtol=1e-12)

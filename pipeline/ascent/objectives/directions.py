@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -21,7 +22,8 @@ from pipeline.ascent.objectives.objective import (
     check_position,
     place,
 )
-from pipeline.errors import ConfigError
+from pipeline.errors import ConfigError, ImageError
+from pipeline.images.files import read_content
 
 Direction = Sequence[float] | Mapping[Any, float] | str
 
@@ -106,10 +108,13 @@ def _vector(name: str, vector: Direction) -> tuple[dict[int, float] | np.ndarray
 
 def _read_vector(key: str, path: str) -> tuple[Any, str]:
     try:
-        data = Path(path).expanduser().read_bytes()
-        return np.load(Path(path).expanduser()), hashlib.sha256(data).hexdigest()
-    except (OSError, ValueError) as error:
+        data = read_content(Path(path).expanduser())
+        vector = np.load(io.BytesIO(data))
+    except (ImageError, OSError, ValueError, EOFError) as error:
         raise ConfigError(f"{key}: '{path}' cannot be read as a .npy file ({error})") from error
+    if vector.dtype.kind not in "fiu":
+        raise ConfigError(f"{key}: '{path}' holds {vector.dtype}, not real numbers")
+    return vector, hashlib.sha256(data).hexdigest()
 
 
 def _full(given: dict[int, float] | np.ndarray, seen: Seen) -> Tensor:
