@@ -54,7 +54,9 @@ def _refuse_word(arguments: Sequence[str]) -> None:
 
 def _run_hydra() -> None:
     from pipeline.cli.jobs import summarize
+    from pipeline.config.overrides import readable
 
+    sys.argv[1:] = readable(sys.argv[1:])
     try:
         hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="config")(task)()
     finally:
