@@ -21,6 +21,7 @@ from pipeline.config.schema import (
 )
 from pipeline.errors import ConfigError, StoreError, nearest
 from pipeline.store.files import describe_bytes
+from pipeline.store.layout import name_fault
 
 log = logging.getLogger(__name__)
 
@@ -58,8 +59,11 @@ def _name_faults(config: Config) -> Iterator[str]:
     names = config.layers if isinstance(config.layers, list) else [config.layers]
     if not all(isinstance(name, str) for name in names):
         yield f"layers: {config.layers!r} is not 'all', a name or a list of names"
-    if not 0 < len(config.name.encode()) <= 100:
-        yield f"name: a name of {len(config.name.encode())} bytes is not from 1 to 100 bytes long"
+    fault = name_fault("name", config.name)
+    if fault is not None:
+        yield fault
+    elif len(config.name.encode()) > 100:
+        yield f"name: a name of {len(config.name.encode())} bytes is longer than 100 bytes"
     if not 0 <= config.seed < 2**63:
         yield f"seed: {config.seed} is not from 0 to below 2^63"
     if config.precision not in PRECISIONS:
