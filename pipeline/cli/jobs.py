@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import sys
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
@@ -19,6 +18,7 @@ from hydra.experimental.callback import Callback
 from hydra.types import RunMode
 from omegaconf import DictConfig, read_write
 
+from pipeline.cli.output import say
 from pipeline.cli.slurm import own_id
 from pipeline.config.overrides import quoted
 from pipeline.config.schema import Config
@@ -165,7 +165,7 @@ def summarize() -> int:
             lines.append(f"  {total - len(jobs)} not begun")
         if len(jobs) < total or bad:
             lines.append("the same command runs only what is missing")
-        sys.stdout.write("\n".join(lines) + "\n")
+        say("\n".join(lines))
     return failed
 
 

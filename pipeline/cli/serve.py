@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 from urllib.parse import urlsplit
 
+from pipeline.cli.output import say
 from pipeline.errors import ConfigError, StoreError
 from pipeline.runner.stopping import Stopped
 from pipeline.store.layout import RunPaths
@@ -39,12 +40,11 @@ def main(arguments: Sequence[str]) -> int:
     chosen = parser.parse_args(arguments)
     folder = find_site(Path(chosen.run))
     with start(folder, chosen.port) as server:
-        sys.stdout.write(f"{folder}\nhttp://{LOOPBACK}:{server.server_port}/  (Ctrl-C ends it)\n")
-        sys.stdout.flush()
+        say(f"{folder}\nhttp://{LOOPBACK}:{server.server_port}/  (Ctrl-C ends it)")
         try:
             server.serve_forever()
         except (KeyboardInterrupt, Stopped):
-            sys.stdout.write("\n")
+            say("")
     return 0
 
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import shutil
-import sys
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -30,6 +29,7 @@ from pipeline.cli.frozen import (
     unfinished,
 )
 from pipeline.cli.jobs import ALONE, Job, own_settings, read_job
+from pipeline.cli.output import say
 from pipeline.cli.slurm import in_queue
 from pipeline.cli.standing import KILLED, standing
 from pipeline.config.overrides import quoted
@@ -89,16 +89,16 @@ def submit(overrides: Sequence[str]) -> int:
         sweep = freeze(jobs, own)
         for number, run in finished.items():
             _note_finished(sweep, number, run)
-        _say(f"sweep {sweep.name}: {len(jobs)} jobs, {len(finished)} of them finished")
+        say(f"sweep {sweep.name}: {len(jobs)} jobs, {len(finished)} of them finished")
         if left:
             array = _submit(sweep, left, settings)
             note_submitted(sweep, array)
-            _say(f"submitted {len(left)} jobs to Slurm as {array}")
+            say(f"submitted {len(left)} jobs to Slurm as {array}")
         else:
-            _say("nothing is left to be submitted")
+            say("nothing is left to be submitted")
     out = "" if jobs[0][1].out == "outputs" else f" --out {jobs[0][1].out}"
     for command in ("status", "collect", "cancel"):
-        _say(f"  artiphys sweep {command} {sweep.name}{out}")
+        say(f"  artiphys sweep {command} {sweep.name}{out}")
     return 0
 
 
@@ -111,18 +111,18 @@ def status(sweep: Sweep) -> int:
     rows = [standing(sweep, number, queued) for number in range(len(sweep.overrides))]
     settings = own_settings(sweep.overrides)
     width = max(len("settings"), *map(len, settings))
-    _say(f"{'job':>4}  {'settings':<{width}}  {'state':<10} {'results':>13}  {'last sign':>12}")
+    say(f"{'job':>4}  {'settings':<{width}}  {'state':<10} {'results':>13}  {'last sign':>12}")
     for number, row in enumerate(rows):
         items = f"{row.done} of {row.items}" if row.items else ""
-        _say(
+        say(
             f"{number:>4}  {settings[number]:<{width}}  {row.state:<10} {items:>13}  {row.seen:>12}"
         )
         if row.reason:
-            _say(f"      {row.reason}")
+            say(f"      {row.reason}")
     finished = sum(row.state == "finished" for row in rows)
-    _say(f"{finished} of {len(rows)} jobs finished")
+    say(f"{finished} of {len(rows)} jobs finished")
     if doubt is not None:
-        _say(f"the states are what the jobs last said of themselves; {doubt}")
+        say(f"the states are what the jobs last said of themselves; {doubt}")
     return 1 if any(row.state in ("failed", KILLED) for row in rows) else 0
 
 
@@ -155,7 +155,7 @@ def cancel(sweep: Sweep) -> int:
     queued = in_queue(sweep.submitted)
     if queued:
         slurm.cancel(queued)
-    _say(f"sweep {sweep.name}: {len(queued)} jobs cancelled; finished work is kept")
+    say(f"sweep {sweep.name}: {len(queued)} jobs cancelled; finished work is kept")
     return 0
 
 
@@ -177,7 +177,7 @@ def clean(sweep: Sweep) -> int:
             raise StoreError(
                 f"sweep: '{error.filename}' cannot be deleted ({error.strerror})"
             ) from error
-    _say(f"sweep {sweep.name} is gone; its runs and results are still there")
+    say(f"sweep {sweep.name} is gone; its runs and results are still there")
     return 0
 
 
@@ -220,7 +220,7 @@ def _check(jobs: Sequence[tuple[list[str], Config]]) -> None:
     from pipeline.checking.table import overview
 
     checked = [check_job(config, elsewhere=True) for _, config in jobs]
-    _say(overview(own_settings([overrides for overrides, _ in jobs]), checked))
+    say(overview(own_settings([overrides for overrides, _ in jobs]), checked))
     faults = sum(len(job.faults) for job in checked)
     if faults:
         raise ConfigError(
@@ -282,13 +282,9 @@ def _list_sweeps(out: str) -> int:
         sweep = open_sweep(out, plan.parent.name)
         left = len(unfinished(sweep))
         jobs = len(sweep.overrides)
-        _say(f"{sweep.name}: {jobs - left} of {jobs} jobs finished")
+        say(f"{sweep.name}: {jobs - left} of {jobs} jobs finished")
     return 0
 
 
 def _for_hydra(override: str) -> bool:
     return override.lstrip("+~").startswith("hydra")
-
-
-def _say(line: str) -> None:
-    sys.stdout.write(f"{line}\n")

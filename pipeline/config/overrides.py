@@ -13,9 +13,8 @@ from collections.abc import Iterator, Sequence
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, cast, get_type_hints
+from typing import Any, get_type_hints
 
-import yaml
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
@@ -76,7 +75,7 @@ def _readable(argument: str, several: bool) -> str:
     override = _parsed(f"{key}={text}")
     if override is None:
         swept = several and "," in text
-        if swept or text[:1] in _OPENING or not _is_text(key.lstrip("+")):
+        if swept or text[:1] in _OPENING or not _text_kinds(key.lstrip("+")):
             raise ConfigError(_unreadable(key, text))
         return f"{key}={quoted(text)}"
     if override.is_sweep_override():
@@ -86,9 +85,22 @@ def _readable(argument: str, several: bool) -> str:
                 f" list {key}=[{text}], and to run each, -m before it"
             )
         return argument
+    kinds = _text_kinds(key.lstrip("+")) if _is_plain(override) else []
+    return _as_text(key, text, kinds) if kinds else argument
+
+
+def _is_plain(override: Override) -> bool:
+    """Say whether Hydra takes a value for a number, a truth or nothing."""
     value: Any = override.value()
-    number = isinstance(value, int | float)
-    return f"{key}={quoted(text)}" if number and _is_text(key.lstrip("+")) else argument
+    return isinstance(value, int | float | None)
+
+
+def _as_text(key: str, text: str, kinds: Sequence[set[str]]) -> str:
+    if text != "null":
+        return f"{key}={quoted(text)}"
+    if any("None" in kind for kind in kinds):
+        return f"{key}=null"
+    raise ConfigError(f"{key}: null stands for nothing, which it cannot be; give some text")
 
 
 def _parsed(argument: str) -> Override | None:
@@ -118,22 +130,25 @@ def _unreadable(key: str, text: str) -> str:
     )
 
 
-def _is_text(key: str) -> bool:
-    """Say whether a key, of the schema or of an option, takes text and no number."""
+def _text_kinds(key: str) -> list[set[str]]:
+    """Return the types of a key, of the schema or of an option, if it takes text and no number."""
     hint: Any = Config
     group, *_ = names = key.split(".")
     for name in names:
         hint = get_type_hints(hint).get(name) if isinstance(hint, type) else None
     if hint is str or hint == str | None:
-        return True
+        return [{"str"} if hint is str else {"str", "None"}]
+    if len(names) == 1:
+        return []
     kinds = [kind for file in _option_files(group, names[1:-1]) for kind in _kinds(file, names[-1])]
-    return bool(kinds) and all({"str", "Path"} & kind and not _NUMBERS & kind for kind in kinds)
+    text = all({"str", "Path"} & kind and not _NUMBERS & kind for kind in kinds)
+    return kinds if text else []
 
 
 def _option_files(group: str, chosen: Sequence[str]) -> Iterator[Path]:
     """Yield the files of the options that a key can belong to: one, or all of its group."""
     folder = conf_dir() / group
-    if folder.is_dir() and group.isidentifier():
+    if group.isidentifier() and folder.is_dir():
         yield from [folder / f"{chosen[0]}.yaml"] if chosen else sorted(folder.glob("*.yaml"))
 
 
@@ -142,8 +157,10 @@ def _kinds(file: Path, argument: str) -> list[set[str]]:
     """Return the words of the type of an option's argument, without importing what it builds."""
     if not file.is_file():
         return []
-    content = cast("dict[str, Any]", yaml.safe_load(file.read_text(encoding="utf-8")) or {})
-    module, _, name = str(content.get("_target_", "")).rpartition(".")
+    target = re.search(
+        r"^_target_: *([\w.]+)\.(\w+)", file.read_text(encoding="utf-8"), re.MULTILINE
+    )
+    module, name = target.groups() if target else ("", "")
     spec = find_spec(module) if module else None
     if spec is None or spec.origin is None:
         return []

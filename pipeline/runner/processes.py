@@ -35,6 +35,7 @@ from lightning_fabric.strategies import DDPStrategy
 from torch.multiprocessing import ProcessExitedException, ProcessRaisedException
 
 from pipeline.errors import ArtiphysError, ConfigError
+from pipeline.runner.exhausted import in_words
 from pipeline.runner.meeting import Board, FarBoard, Host, OwnBoard, meet
 from pipeline.runner.outside import launch_id, machines_outside, processes_outside
 from pipeline.runner.ranks import RankError, Ranks
@@ -194,7 +195,8 @@ def _work(
     own = int(os.environ.get("SLURM_CPUS_PER_TASK", "0")) if ranks.size > 1 else 0
     runner = Runner(ranks, fabric.device, threads or own or torch.get_num_threads())
     try:
-        code = work(runner, *arguments)
+        with in_words():
+            code = work(runner, *arguments)
         ranks.leave()
     except BaseException as error:
         ranks.fail(error)

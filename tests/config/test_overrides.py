@@ -89,6 +89,12 @@ def test_flags_are_left_to_hydra():
     assert readable(flags) == flags
 
 
+@pytest.mark.parametrize("key", ["out", "name", "images.root", "model.weights"])
+def test_what_must_be_text_cannot_be_null(key: str):
+    with pytest.raises(ConfigError, match=f"^{key}: null stands for nothing, which it cannot be"):
+        readable([f"{key}=null"])
+
+
 def test_an_open_bracket_is_told():
     with pytest.raises(ConfigError, match=r"layers: \[a cannot be read, .*; give closed brackets"):
         readable(["layers=[a"])
