@@ -15,9 +15,11 @@ from hydra.errors import CompactHydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
+from pipeline.cli.output import complain, open_outputs
 from pipeline.config.schema import register
 from pipeline.config.search_path import conf_dir
 from pipeline.errors import ArtiphysError, ConfigError, nearest
+from pipeline.runner.exhausted import in_words
 from pipeline.runner.outside import leads_outside
 from pipeline.runner.stopping import STOPPED, Stopped, listen
 
@@ -26,6 +28,7 @@ SUBCOMMANDS = ("serve", "store", "sweep")
 
 def main() -> None:
     """Run the command line."""
+    open_outputs()
     share_cores()
     register()
     listen()
@@ -33,10 +36,11 @@ def main() -> None:
         _refuse_word(sys.argv[1:])
         if len(sys.argv) > 1 and sys.argv[1] in SUBCOMMANDS:
             module = import_module(f"pipeline.cli.{sys.argv[1]}")
-            raise SystemExit(module.main(sys.argv[2:]))
+            with in_words():
+                raise SystemExit(module.main(sys.argv[2:]))
         _run_hydra()
     except ArtiphysError as error:
-        sys.stderr.write(f"error: {error}\n")
+        complain(f"error: {error}")
         raise SystemExit(1) from None
     except (KeyboardInterrupt, Stopped) as stop:
         _say_stopped(stop)
@@ -54,7 +58,9 @@ def _refuse_word(arguments: Sequence[str]) -> None:
 
 def _run_hydra() -> None:
     from pipeline.cli.jobs import summarize
+    from pipeline.config.overrides import readable
 
+    sys.argv[1:] = readable(sys.argv[1:])
     try:
         hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="config")(task)()
     finally:
@@ -91,9 +97,9 @@ def _refuse(message: str) -> None:
     """Say what is wrong, without a traceback; in a multirun the other jobs go on."""
     hydra_config = HydraConfig.get()
     if hydra_config.mode is not RunMode.MULTIRUN:
-        sys.stderr.write(f"error: {message}\n")
+        complain(f"error: {message}")
         raise SystemExit(1)
-    sys.stderr.write(f"error: job {hydra_config.job.num}: {message}\n")
+    complain(f"error: job {hydra_config.job.num}: {message}")
     # One after the other in this process, the summary at the end is enough; elsewhere, a cluster's
     # job must be seen to fail.
     if not str(hydra_config.launcher.get("_target_")).endswith("BasicLauncher"):
@@ -105,6 +111,5 @@ def _say_stopped(stop: BaseException) -> NoReturn:
     if leads_outside():
         command = shlex.join(["artiphys", *sys.argv[1:]])
         why = "interrupted" if by_hand else f"stopped by {stop}"
-        sys.stderr.write(f"{why}: finished work is kept; continue it with the same command:\n")
-        sys.stderr.write(f"  {command}\n")
+        complain(f"{why}: finished work is kept; continue it with the same command:\n  {command}")
     raise SystemExit(130 if by_hand else STOPPED)

@@ -18,7 +18,9 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 
 from pipeline.cli.jobs import Job, combinations, read_job, report
+from pipeline.cli.slurm import own_id
 from pipeline.config.build import typed
+from pipeline.config.overrides import readable
 from pipeline.config.schema import Config, register
 from pipeline.config.search_path import conf_dir
 from pipeline.errors import ConfigError, StoreError
@@ -58,7 +60,7 @@ def composed(overrides: Sequence[str]) -> list[tuple[list[str], Config]]:
     """
     register()
     try:
-        jobs = combinations(overrides)
+        jobs = combinations(readable(overrides, several=True))
         with initialize_config_dir(config_dir=str(conf_dir()), version_base="1.3"):
             configs = [compose("config", [*job]) for job in jobs]
     except ConfigError:
@@ -240,7 +242,6 @@ def _config(values: dict[str, Any]) -> Config:
 
 
 def _requeue() -> None:
-    array, task = (os.environ.get(f"SLURM_ARRAY_{part}_ID") for part in ("JOB", "TASK"))
-    job = f"{array}_{task}" if array else os.environ.get("SLURM_JOB_ID")
+    job = own_id()
     if job and os.environ.get("SLURM_PROCID", "0") == "0":
         subprocess.run(["scontrol", "requeue", job], check=False)

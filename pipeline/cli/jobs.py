@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import sys
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
@@ -17,8 +16,11 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.experimental.callback import Callback
 from hydra.types import RunMode
-from omegaconf import DictConfig
+from omegaconf import DictConfig, read_write
 
+from pipeline.cli.output import say
+from pipeline.cli.slurm import own_id
+from pipeline.config.overrides import quoted
 from pipeline.config.schema import Config
 from pipeline.errors import ArtiphysError, ConfigError
 from pipeline.runner.outside import leads_outside
@@ -64,7 +66,8 @@ class Job:
     def began(self) -> None:
         """Note that the job is being done; its run begins once the configuration is checked."""
         if self.sweep is not None:
-            self._note("starting")
+            known = own_id()
+            self._note("starting", **({"slurm": known} if known else {}))
 
     def ran(self, folder: Path) -> None:
         """Note the folder of the run that does the job."""
@@ -118,9 +121,26 @@ class RememberSweep(Callback):
     """Lets ``summarize`` know which sweep Hydra begins; named in ``hydra.callbacks``."""
 
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
-        """Note the folder of the sweep."""
+        """Note the folder of the sweep, which is new: no other command notes its jobs there."""
         jobs = combinations(list(config.hydra.overrides.task))
-        _sweeps.append((Path(str(config.hydra.sweep.dir)).absolute(), len(jobs)))
+        folder = _new_folder(Path(str(config.hydra.sweep.dir)).expanduser().absolute())
+        with read_write(config):
+            config.hydra.sweep.dir = str(folder)
+            # The configuration of every job is composed anew.
+            config.hydra.overrides.hydra.append(f"hydra.sweep.dir={quoted(str(folder))}")
+        _sweeps.append((folder, len(jobs)))
+
+
+def _new_folder(wanted: Path) -> Path:
+    """Create a folder; where another command has made it, one with a number behind its name."""
+    for suffix in ("", *(f"_{number}" for number in range(2, 10_000))):
+        folder = wanted.with_name(wanted.name + suffix)
+        with suppress(OSError):  # what cannot be created is told where it is first written to
+            folder.mkdir(parents=True)
+            return folder
+        if not folder.is_dir():
+            break
+    return wanted
 
 
 def summarize() -> int:
@@ -145,7 +165,7 @@ def summarize() -> int:
             lines.append(f"  {total - len(jobs)} not begun")
         if len(jobs) < total or bad:
             lines.append("the same command runs only what is missing")
-        sys.stdout.write("\n".join(lines) + "\n")
+        say("\n".join(lines))
     return failed
 
 

@@ -61,7 +61,7 @@ def run(config: Config, job: Job = ALONE) -> None:
         _repeat(config, job, layout, former)
         return
 
-    build(config.runner, "runner").launch(_in_process, config, job, key)
+    build(config.runner, "runner").launch(_in_process, config, job, key, place=layout.out)
 
 
 def _in_process(runner: Runner, config: Config, job: Job, key: str) -> int:

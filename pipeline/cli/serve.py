@@ -5,20 +5,25 @@ from __future__ import annotations
 import argparse
 import io
 import os
+import re
 import sys
 from collections.abc import Sequence
 from functools import partial
 from http import HTTPStatus
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
+from urllib.parse import urlsplit
 
+from pipeline.cli.output import say
 from pipeline.errors import ConfigError, StoreError
 from pipeline.runner.stopping import Stopped
 from pipeline.store.layout import RunPaths
 from pipeline.store.runs import by_time
 
 LOOPBACK = "127.0.0.1"  # nobody else can connect
+# With any port: that of an SSH tunnel is another.
+OWN_NAMES = ("localhost", LOOPBACK, "[::1]")
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -35,12 +40,11 @@ def main(arguments: Sequence[str]) -> int:
     chosen = parser.parse_args(arguments)
     folder = find_site(Path(chosen.run))
     with start(folder, chosen.port) as server:
-        sys.stdout.write(f"{folder}\nhttp://{LOOPBACK}:{server.server_port}/  (Ctrl-C ends it)\n")
-        sys.stdout.flush()
+        say(f"{folder}\nhttp://{LOOPBACK}:{server.server_port}/  (Ctrl-C ends it)")
         try:
             server.serve_forever()
         except (KeyboardInterrupt, Stopped):
-            sys.stdout.write("\n")
+            say("")
     return 0
 
 
@@ -55,7 +59,10 @@ def find_site(run: Path) -> Path:
         raise StoreError(f"serve: there is no folder '{run}'; give <out>/runs/<name>")
     if (run / "index.html").is_file():
         return run.absolute()
-    runs = [run, *sorted((path for path in run.iterdir() if path.is_dir()), key=by_time)]
+    try:
+        runs = [run, *sorted((path for path in run.iterdir() if path.is_dir()), key=by_time)]
+    except OSError as error:
+        raise StoreError(f"serve: '{run}' cannot be read ({error.strerror})") from error
     sites = [site for site in (RunPaths(path).site for path in runs) if _is_whole(site)]
     if not sites:
         raise StoreError(
@@ -76,7 +83,7 @@ def start(folder: Path, port: int) -> ThreadingHTTPServer:
         ConfigError: the port is taken, or is none.
     """
     try:
-        return ThreadingHTTPServer((LOOPBACK, port), partial(_Quiet, directory=str(folder)))
+        return _Server((LOOPBACK, port), partial(_Quiet, directory=str(folder)))
     except (OSError, OverflowError) as error:
         reason = getattr(error, "strerror", None) or error
         raise ConfigError(
@@ -84,20 +91,44 @@ def start(folder: Path, port: int) -> ThreadingHTTPServer:
         ) from error
 
 
+class _Server(ThreadingHTTPServer):
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing of a browser that has gone away."""
+        if not isinstance(sys.exception(), ConnectionError | TimeoutError):
+            super().handle_error(request, client_address)
+
+
 class _Quiet(SimpleHTTPRequestHandler):
-    """Says nothing of requests, and lets pages that were built again be read again."""
+    """Says nothing of requests, and lets pages that were built again be read again.
+
+    It answers those who ask for this machine by its own name, so that no other page in the browser
+    can have its name lead here; and it answers with files of the folder, not what links lead to.
+    """
 
     def guess_type(self, path: str | os.PathLike[str]) -> str:
         """Return the type of a file; what an operating system says of scripts may be wrong."""
         return "text/javascript" if str(path).endswith(".js") else super().guess_type(path)
 
     def send_head(self) -> io.BytesIO | BinaryIO | None:
-        """Send the headers of a file; of what no file can be called, that there is none."""
-        try:
-            return super().send_head()
-        except ValueError:  # a null byte
-            self.send_error(HTTPStatus.NOT_FOUND)
+        """Send the headers of a file; of what is none, that there is none."""
+        host = re.sub(r":\d*$", "", self.headers.get("Host", "")).lower()
+        if host not in OWN_NAMES:
+            self.send_error(HTTPStatus.MISDIRECTED_REQUEST)
             return None
+        try:
+            if self._is_ours(Path(self.translate_path(self.path))):
+                return super().send_head()
+        except (OSError, ValueError):  # what cannot be read; a null byte
+            pass
+        self.send_error(HTTPStatus.NOT_FOUND)
+        return None
+
+    def _is_ours(self, path: Path) -> bool:
+        """Say whether a path leads to a file of the folder: not out of it, to no pipe or device."""
+        if path.is_dir() and not urlsplit(self.path).path.endswith("/"):
+            return path.resolve().is_relative_to(Path(self.directory).resolve())  # is redirected
+        file = path / "index.html" if path.is_dir() else path
+        return file.is_file() and file.resolve().is_relative_to(Path(self.directory).resolve())
 
     def list_directory(self, path: str | os.PathLike[str]) -> None:
         """List no folders."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +12,13 @@ from pipeline.cli.jobs import read_job
 from pipeline.store.layout import RunPaths
 from pipeline.store.records import recorded_files
 
+UNDER_WAY = ("starting", "running")
+KILLED = "killed"
+_GONE = (
+    "it is not in Slurm any more and did not say how it ended, as where memory has run out; the"
+    " same submit command continues it"
+)
+
 
 @dataclass(frozen=True)
 class Standing:
@@ -18,7 +26,7 @@ class Standing:
 
     Attributes:
         state: what it said of itself, ``waiting`` if nothing yet; ``incomplete`` where results of a
-            finished job have gone since.
+            finished job have gone since, ``killed`` where it had no time to say anything.
         reason: why it failed or was stopped, if it was.
         done: files of its results that the store holds.
         items: files that its results have, as far as it has told yet.
@@ -32,9 +40,19 @@ class Standing:
     seen: str
 
 
-def standing(sweep: Sweep, number: int) -> Standing:
-    """Return how one job of a sweep stands."""
+def standing(sweep: Sweep, number: int, queued: Collection[str] | None = None) -> Standing:
+    """Return how one job of a sweep stands.
+
+    Args:
+        sweep: that it is of.
+        number: which of its jobs.
+        queued: the jobs of the sweep that Slurm had before; ``None`` if it does not say.
+    """
     job = read_job(sweep.paths.folder, number)
+    if queued is not None and job.get("state") in UNDER_WAY:
+        known = job.get("slurm")
+        if (known is not None and known not in queued) or not queued:
+            job |= {"state": KILLED, "reason": _GONE}
     if "run" not in job:
         return Standing(job.get("state", "waiting"), job.get("reason", ""), 0, 0, "")
     paths = RunPaths((sweep.paths.folder / job["run"]).resolve())

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from pipeline.cli.output import say
 from pipeline.store.layout import Layout
 from pipeline.store.verification import count_by_stage, progress, verify
 
@@ -45,7 +45,7 @@ def _verify(layout: Layout) -> int:
         ("results of another version; they are left alone and not used", found.foreign),
     ):
         _list(title, [_short(path, layout) for path in paths])
-    _say(
+    say(
         f"{found.whole} files whole, {len(found.damaged)} damaged, {len(found.missing)} not there,"
         f" {len(found.orphaned)} orphaned, {len(found.set_aside)} set aside"
     )
@@ -54,9 +54,9 @@ def _verify(layout: Layout) -> int:
 
 def _status(layout: Layout) -> int:
     results = list(progress(layout))
-    _say(f"{'stage':<16} {'results':>8} {'begun':>6} {'items':>8} {'left':>6}")
+    say(f"{'stage':<16} {'results':>8} {'begun':>6} {'items':>8} {'left':>6}")
     for stage, count in count_by_stage(iter(results)).items():
-        _say(
+        say(
             f"{stage:<16} {count['complete']:>8} {count['begun']:>6} {count['done']:>8}"
             f" {count['left']:>6}"
         )
@@ -70,16 +70,12 @@ def _status(layout: Layout) -> int:
 
 def _list(title: str, lines: Sequence[str]) -> None:
     if lines:
-        _say(f"{title}:")
+        say(f"{title}:")
         for line in lines[:SHOWN]:
-            _say(f"  {line}")
+            say(f"  {line}")
         if len(lines) > SHOWN:
-            _say(f"  and {len(lines) - SHOWN} more")
+            say(f"  and {len(lines) - SHOWN} more")
 
 
 def _short(path: Path, layout: Layout) -> str:
     return path.relative_to(layout.out).as_posix()
-
-
-def _say(line: str) -> None:
-    sys.stdout.write(f"{line}\n")

@@ -11,12 +11,12 @@ from __future__ import annotations
 
 import argparse
 import shutil
-import subprocess
-import sys
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
+from pipeline.cli import slurm
 from pipeline.cli.frozen import (
     FrozenJob,
     Sweep,
@@ -29,7 +29,10 @@ from pipeline.cli.frozen import (
     unfinished,
 )
 from pipeline.cli.jobs import ALONE, Job, own_settings, read_job
-from pipeline.cli.standing import standing
+from pipeline.cli.output import say
+from pipeline.cli.slurm import in_queue
+from pipeline.cli.standing import KILLED, standing
+from pipeline.config.overrides import quoted
 from pipeline.config.schema import Config
 from pipeline.errors import ConfigError, StoreError
 from pipeline.store.layout import Layout, RunPaths
@@ -77,48 +80,50 @@ def submit(overrides: Sequence[str]) -> int:
     own = [override for override in overrides if not _for_hydra(override)]
     settings = launcher([override for override in overrides if _for_hydra(override)])
     jobs = composed(own)
-    known = find_sweep(jobs)
-    queued = in_queue(known)
-    if queued:
-        raise ConfigError(
-            f"sweep: '{known.name}' has jobs in Slurm already ({', '.join(queued)}); look with"
-            f" artiphys sweep status {known.name}, or cancel it first"
-        )
+    _refuse_queued(find_sweep(jobs))
     finished = {number: run for number, run in enumerate(map(_finished, jobs)) if run is not None}
     left = [number for number in range(len(jobs)) if number not in finished]
     _check([jobs[number] for number in left])
-    sweep = freeze(jobs, own)
-    for number, run in finished.items():
-        _note_finished(sweep, number, run)
-    _say(f"sweep {sweep.name}: {len(jobs)} jobs, {len(finished)} of them finished")
-    if not left:
-        _say("nothing is left to be submitted")
-    else:
-        slurm = _submit(sweep, left, settings)
-        note_submitted(sweep, slurm)
-        _say(f"submitted {len(left)} jobs to Slurm as {slurm}")
+    with _alone(find_sweep(jobs)):
+        _refuse_queued(find_sweep(jobs))  # another command may have been faster
+        sweep = freeze(jobs, own)
+        for number, run in finished.items():
+            _note_finished(sweep, number, run)
+        say(f"sweep {sweep.name}: {len(jobs)} jobs, {len(finished)} of them finished")
+        if left:
+            array = _submit(sweep, left, settings)
+            note_submitted(sweep, array)
+            say(f"submitted {len(left)} jobs to Slurm as {array}")
+        else:
+            say("nothing is left to be submitted")
     out = "" if jobs[0][1].out == "outputs" else f" --out {jobs[0][1].out}"
     for command in ("status", "collect", "cancel"):
-        _say(f"  artiphys sweep {command} {sweep.name}{out}")
+        say(f"  artiphys sweep {command} {sweep.name}{out}")
     return 0
 
 
 def status(sweep: Sweep) -> int:
     """Show every job: its state, and the results that the store holds of it."""
-    rows = [standing(sweep, number) for number in range(len(sweep.overrides))]
+    try:
+        queued, doubt = in_queue(sweep.submitted), None
+    except StoreError as error:
+        queued, doubt = None, str(error)
+    rows = [standing(sweep, number, queued) for number in range(len(sweep.overrides))]
     settings = own_settings(sweep.overrides)
     width = max(len("settings"), *map(len, settings))
-    _say(f"{'job':>4}  {'settings':<{width}}  {'state':<10} {'results':>13}  {'last sign':>12}")
+    say(f"{'job':>4}  {'settings':<{width}}  {'state':<10} {'results':>13}  {'last sign':>12}")
     for number, row in enumerate(rows):
         items = f"{row.done} of {row.items}" if row.items else ""
-        _say(
+        say(
             f"{number:>4}  {settings[number]:<{width}}  {row.state:<10} {items:>13}  {row.seen:>12}"
         )
         if row.reason:
-            _say(f"      {row.reason}")
+            say(f"      {row.reason}")
     finished = sum(row.state == "finished" for row in rows)
-    _say(f"{finished} of {len(rows)} jobs finished")
-    return 1 if any(row.state == "failed" for row in rows) else 0
+    say(f"{finished} of {len(rows)} jobs finished")
+    if doubt is not None:
+        say(f"the states are what the jobs last said of themselves; {doubt}")
+    return 1 if any(row.state in ("failed", KILLED) for row in rows) else 0
 
 
 def collect(sweep: Sweep) -> int:
@@ -130,46 +135,83 @@ def collect(sweep: Sweep) -> int:
     if not runs:
         raise StoreError(f"sweep: no job of '{sweep.name}' has finished yet")
     folders = [str((sweep.paths.folder / run).resolve()) for run in runs]
-    listed = "[" + ",".join(f"'{folder}'" for folder in folders) + "]"
-    overrides = ["stages=[collect]", f"collect.runs={listed}", f"out='{sweep.paths.out}'"]
+    listed = f"[{','.join(map(quoted, folders))}]"
+    overrides = [
+        "stages=[collect]",
+        f"collect.runs={listed}",
+        f"out={quoted(str(sweep.paths.out))}",
+    ]
     config, frozen = composed(overrides)[0][1], read_document(sweep.paths.config(0))["config"]
     run(replace(config, name=frozen["name"], tracking=frozen["tracking"]), ALONE)
     return 0
 
 
 def cancel(sweep: Sweep) -> int:
-    """Take the jobs of a sweep out of Slurm."""
-    queued = in_queue(sweep)
+    """Take the jobs of a sweep out of Slurm.
+
+    Raises:
+        ArtiphysError: Slurm does not say which there are, or refuses.
+    """
+    queued = in_queue(sweep.submitted)
     if queued:
-        _slurm("scancel", *sweep.submitted)
-    _say(f"sweep {sweep.name}: {len(queued)} jobs cancelled; finished work is kept")
+        slurm.cancel(queued)
+    say(f"sweep {sweep.name}: {len(queued)} jobs cancelled; finished work is kept")
     return 0
 
 
 def clean(sweep: Sweep) -> int:
-    """Delete what a sweep left beside its results."""
-    queued = in_queue(sweep)
-    if queued:
-        raise StoreError(
-            f"sweep: '{sweep.name}' has jobs in Slurm ({', '.join(queued)}); cancel it first"
-        )
-    shutil.rmtree(sweep.paths.folder)
-    _say(f"sweep {sweep.name} is gone; its runs and results are still there")
+    """Delete what a sweep left beside its results.
+
+    Raises:
+        StoreError: it has jobs in Slurm, Slurm does not say, or the folder cannot be deleted.
+    """
+    with _alone(sweep):
+        queued = in_queue(sweep.submitted)
+        if queued:
+            raise StoreError(
+                f"sweep: '{sweep.name}' has jobs in Slurm ({', '.join(queued)}); cancel it first"
+            )
+        try:
+            shutil.rmtree(sweep.paths.folder)
+        except OSError as error:
+            raise StoreError(
+                f"sweep: '{error.filename}' cannot be deleted ({error.strerror})"
+            ) from error
+    say(f"sweep {sweep.name} is gone; its runs and results are still there")
     return 0
 
 
-def in_queue(sweep: Sweep) -> list[str]:
-    """Return the ids of a sweep's jobs that wait or run in Slurm."""
-    if not sweep.submitted or shutil.which("squeue") is None:
-        return []
-    # An id that Slurm has forgotten is an error of squeue's, and in no queue.
-    done = subprocess.run(
-        ["squeue", "--noheader", "--array", "--format=%i", "--jobs", ",".join(sweep.submitted)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return done.stdout.split()
+@contextmanager
+def _alone(sweep: Sweep) -> Generator[None]:
+    """Let no other command submit or clean a sweep meanwhile, on whatever machine.
+
+    Raises:
+        StoreError: another is at it, or the folder cannot be written.
+    """
+    mark = sweep.paths.submitting
+    try:
+        mark.parent.mkdir(parents=True, exist_ok=True)
+        mark.touch(exist_ok=False)
+    except FileExistsError:
+        raise StoreError(
+            f"sweep: another command submits or cleans '{sweep.name}' right now; wait for it, or if"
+            f" it was killed, delete '{mark}'"
+        ) from None
+    except OSError as error:
+        raise StoreError(f"out: '{mark}' cannot be written ({error.strerror})") from error
+    try:
+        yield
+    finally:
+        mark.unlink(missing_ok=True)
+
+
+def _refuse_queued(sweep: Sweep) -> None:
+    queued = in_queue(sweep.submitted)
+    if queued:
+        raise ConfigError(
+            f"sweep: '{sweep.name}' has jobs in Slurm already ({', '.join(queued)}); look with"
+            f" artiphys sweep status {sweep.name}, or cancel it first"
+        )
 
 
 def _check(jobs: Sequence[tuple[list[str], Config]]) -> None:
@@ -178,7 +220,7 @@ def _check(jobs: Sequence[tuple[list[str], Config]]) -> None:
     from pipeline.checking.table import overview
 
     checked = [check_job(config, elsewhere=True) for _, config in jobs]
-    _say(overview(own_settings([overrides for overrides, _ in jobs]), checked))
+    say(overview(own_settings([overrides for overrides, _ in jobs]), checked))
     faults = sum(len(job.faults) for job in checked)
     if faults:
         raise ConfigError(
@@ -240,21 +282,9 @@ def _list_sweeps(out: str) -> int:
         sweep = open_sweep(out, plan.parent.name)
         left = len(unfinished(sweep))
         jobs = len(sweep.overrides)
-        _say(f"{sweep.name}: {jobs - left} of {jobs} jobs finished")
+        say(f"{sweep.name}: {jobs - left} of {jobs} jobs finished")
     return 0
 
 
 def _for_hydra(override: str) -> bool:
     return override.lstrip("+~").startswith("hydra")
-
-
-def _slurm(*command: str) -> None:
-    try:
-        subprocess.run(command, check=True, capture_output=True, text=True)
-    except (OSError, subprocess.CalledProcessError) as error:
-        reason = getattr(error, "stderr", None) or error
-        raise ConfigError(f"sweep: {command[0]} failed ({str(reason).strip()})") from error
-
-
-def _say(line: str) -> None:
-    sys.stdout.write(f"{line}\n")

@@ -6,7 +6,10 @@ import logging
 import re
 import shutil
 from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from math import inf
 from pathlib import Path
+from typing import Any, cast
 
 from pipeline.config.build import asks_network
 from pipeline.config.combinations import combination_faults, combination_notes
@@ -21,9 +24,12 @@ from pipeline.config.schema import (
 )
 from pipeline.errors import ConfigError, StoreError, nearest
 from pipeline.store.files import describe_bytes
+from pipeline.store.layout import name_fault
 
 log = logging.getLogger(__name__)
 
+LARGEST_NUMBER = 1e30
+FRAMES = 100_000  # of a dream: an hour of a video
 FPS = (
     0.01,
     50,
@@ -49,6 +55,9 @@ def value_faults(config: Config) -> Iterator[str]:
     if config.pages.ranks < 1:
         yield f"pages.ranks: {config.pages.ranks} is not positive; use 1 or more"
     yield from _name_faults(config)
+    yield from _number_faults(asdict(config))
+    if config.dream.frames > FRAMES:
+        yield f"dream.frames: {config.dream.frames} are too many; use {FRAMES} or fewer"
     root = config.images.get("root")
     if root is not None and not Path(str(root)).expanduser().is_dir():
         yield f"images.root: there is no folder '{root}'; give the path of one"
@@ -58,8 +67,11 @@ def _name_faults(config: Config) -> Iterator[str]:
     names = config.layers if isinstance(config.layers, list) else [config.layers]
     if not all(isinstance(name, str) for name in names):
         yield f"layers: {config.layers!r} is not 'all', a name or a list of names"
-    if not 0 < len(config.name.encode()) <= 100:
-        yield f"name: a name of {len(config.name.encode())} bytes is not from 1 to 100 bytes long"
+    fault = name_fault("name", config.name)
+    if fault is not None:
+        yield fault
+    elif len(config.name.encode()) > 100:
+        yield f"name: a name of {len(config.name.encode())} bytes is longer than 100 bytes"
     if not 0 <= config.seed < 2**63:
         yield f"seed: {config.seed} is not from 0 to below 2^63"
     if config.precision not in PRECISIONS:
@@ -72,6 +84,18 @@ def _name_faults(config: Config) -> Iterator[str]:
             f"training: steps ({config.training.steps}) and batch ({config.training.batch}) must be"
             " 1 or more"
         )
+
+
+def _number_faults(node: Any, key: str = "") -> Iterator[str]:
+    """Yield which numbers are so large that float32 could not hold what is computed with them."""
+    if isinstance(node, Mapping):
+        for name, value in cast("Mapping[str, Any]", node).items():
+            yield from _number_faults(value, f"{key}.{name}" if key else str(name))
+    elif isinstance(node, list):
+        for value in cast("list[Any]", node):
+            yield from _number_faults(value, key)
+    elif isinstance(node, int | float) and LARGEST_NUMBER < abs(node) < inf:
+        yield f"{key}: {node:g} is too large; use a number up to {LARGEST_NUMBER:g}"
 
 
 def _stage_faults(stages: list[str]) -> Iterator[str]:

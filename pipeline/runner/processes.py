@@ -15,11 +15,12 @@ import os
 import pickle
 import re
 import signal
+import tempfile
 import warnings
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import timedelta
+from pathlib import Path
 from typing import Any, cast
 
 import torch
@@ -34,7 +35,9 @@ from lightning_fabric.strategies import DDPStrategy
 from torch.multiprocessing import ProcessExitedException, ProcessRaisedException
 
 from pipeline.errors import ArtiphysError, ConfigError, first_line
-from pipeline.runner.outside import processes_outside
+from pipeline.runner.exhausted import in_words
+from pipeline.runner.meeting import Board, FarBoard, Host, OwnBoard, meet
+from pipeline.runner.outside import launch_id, machines_outside, processes_outside
 from pipeline.runner.ranks import RankError, Ranks
 from pipeline.runner.runner import Runner
 from pipeline.runner.stopping import STOPPED, Stopped, listen
@@ -42,7 +45,7 @@ from pipeline.runner.stopping import STOPPED, Stopped, listen
 # It tells of every process that joins.
 logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
 
-PATIENCE = timedelta(minutes=10)  # for all processes to have been started
+PATIENCE = 600.0  # seconds for all processes to have been started
 # Lightning would take them for those of a launcher that has started other processes.
 _LEFT_OVER = ("LOCAL_RANK", "NODE_RANK", "GROUP_RANK")
 FAREWELL = 30.0  # seconds that stopped processes have to end by themselves
@@ -71,12 +74,13 @@ class Processes:
         if self.devices != "auto" and (isinstance(self.devices, str) or self.devices < 1):
             raise ConfigError(f"runner.devices: {self.devices} is neither auto nor a number from 1")
 
-    def launch(self, work: Callable[..., int], *arguments: Any) -> int:
+    def launch(self, work: Callable[..., int], *arguments: Any, place: Path = Path()) -> int:
         """Call ``work(runner, *arguments)`` in every process and return what the leader returns.
 
         Args:
             work: a function of a module, which other processes can import.
             arguments: plain data.
+            place: a folder that all processes see, where those of a launcher find each other.
 
         Raises:
             ConfigError: the device is not there, or Slurm's tasks cannot be used.
@@ -89,11 +93,9 @@ class Processes:
         fabric = self._fabric(outside > 1)
         if outside == 1 and fabric.world_size > 1:
             return _supervised(fabric, self.threads, work, arguments)
-        try:
-            fabric.launch()
-        except RuntimeError as error:
-            raise ConfigError(f"runner: the processes do not find each other ({error})") from error
-        return _work(fabric, self.threads, work, arguments)
+        fabric.launch()
+        board = _met(fabric, place) if outside > 1 else None
+        return _work(fabric, board, self.threads, work, arguments)
 
     def here(self) -> Runner:
         """Return the runner of this one process alone.
@@ -102,7 +104,7 @@ class Processes:
             ConfigError: the device is not there.
         """
         fabric = Processes(self.accelerator, 1, self.threads)._fabric(False)
-        return Runner(Ranks(fabric), fabric.device, self.threads or torch.get_num_threads())
+        return Runner(Ranks(), fabric.device, self.threads or torch.get_num_threads())
 
     def _fabric(self, outside: bool) -> Fabric:
         """Return Fabric for the processes that there are, or are to be."""
@@ -113,13 +115,8 @@ class Processes:
             environment, devices, nodes = _environment_outside()
         elif devices == "auto" and self.accelerator == "cpu":
             devices = 1
-        # Only item numbers and sentences pass between processes: gloo does, on any device.
-        strategy: Any = DDPStrategy(
-            start_method="popen" if outside else "spawn",
-            process_group_backend="gloo",
-            cluster_environment=environment,
-            timeout=PATIENCE,
-        )
+        start = "popen" if outside else "spawn"
+        strategy: Any = _Unconnected(start_method=start, cluster_environment=environment)
         alone = not outside and devices == 1
         try:
             with warnings.catch_warnings():
@@ -143,6 +140,17 @@ class Processes:
         return fabric
 
 
+class _Unconnected(DDPStrategy):
+    """Processes with numbers and devices, but no process group of torch's.
+
+    That would listen on all interfaces and believe whoever connects. Only item numbers and
+    sentences pass between the processes of a run, and those over a board of its own.
+    """
+
+    def _setup_distributed(self) -> None:
+        self._set_world_ranks()
+
+
 def fabric(
     accelerator: str = "auto", devices: int | str = 1, threads: int | None = None
 ) -> Processes:
@@ -153,9 +161,8 @@ def fabric(
 def _environment_outside() -> tuple[ClusterEnvironment, int, int]:
     """Return Lightning's view of srun or torchrun, processes on each machine, and machines."""
     if "TORCHELASTIC_RUN_ID" in os.environ:
-        local = int(os.environ["LOCAL_WORLD_SIZE"])
-        return TorchElasticEnvironment(), local, int(os.environ["WORLD_SIZE"]) // local
-    tasks, nodes = processes_outside(), int(os.environ.get("SLURM_STEP_NUM_NODES", "1"))
+        return TorchElasticEnvironment(), int(os.environ["LOCAL_WORLD_SIZE"]), machines_outside()
+    tasks, nodes = processes_outside(), machines_outside()
     if tasks % nodes:
         raise ConfigError(
             f"runner: Slurm started {tasks} tasks on {nodes} nodes; start as many on each, with"
@@ -166,13 +173,30 @@ def _environment_outside() -> tuple[ClusterEnvironment, int, int]:
     return SLURMEnvironment(auto_requeue=False), tasks // nodes, nodes
 
 
-def _work(fabric: Fabric, threads: int | None, work: Callable[..., int], arguments: Any) -> int:
+def _met(fabric: Fabric, place: Path) -> Board:
+    """Return the board of processes that a launcher has started."""
+    environment = cast("DDPStrategy", fabric.strategy).cluster_environment
+    name = None
+    if environment is not None and machines_outside() > 1:
+        name = environment.main_address
+    file = place / f".meeting-{launch_id()}"
+    return meet(fabric.global_rank, fabric.world_size, file, name, PATIENCE)
+
+
+def _work(
+    fabric: Fabric,
+    board: Board | None,
+    threads: int | None,
+    work: Callable[..., int],
+    arguments: Any,
+) -> int:
     """Do the work of one process."""
-    ranks = Ranks(fabric)
+    ranks = Ranks(fabric.global_rank, fabric.world_size, board)
     own = int(os.environ.get("SLURM_CPUS_PER_TASK", "0")) if ranks.size > 1 else 0
     runner = Runner(ranks, fabric.device, threads or own or torch.get_num_threads())
     try:
-        code = work(runner, *arguments)
+        with in_words():
+            code = work(runner, *arguments)
         ranks.leave()
     except BaseException as error:
         ranks.fail(error)
@@ -188,7 +212,8 @@ def _started(
     if os.getppid() != parent:  # killed while this process was still loading
         raise SystemExit(STOPPED)
     try:
-        return _work(fabric, threads, work, pickle.loads(packed))
+        invitation, arguments = pickle.loads(packed)
+        return _work(fabric, FarBoard(invitation), threads, work, arguments)
     except (Stopped, KeyboardInterrupt):
         raise SystemExit(STOPPED) from None
 
@@ -197,9 +222,10 @@ def _supervised(
     fabric: Fabric, threads: int | None, work: Callable[..., int], arguments: Any
 ) -> int:
     """Start processes on this machine and wait for them."""
+    host = _host()
     try:
         # Packed, as Fabric would take plain data apart to look for modules in it.
-        packed = pickle.dumps(arguments)
+        packed = pickle.dumps((host.invitation, arguments))
         return fabric.launch(cast("Any", _started), threads, work, packed, os.getpid())
     except ProcessRaisedException as error:
         raise _raised(str(error)) from None
@@ -218,6 +244,19 @@ def _supervised(
     except BaseException:
         _stop_children()
         raise
+    finally:
+        host.close()
+
+
+def _host() -> Host:
+    try:
+        return Host(OwnBoard())
+    except OSError as error:
+        reason = error.strerror or error
+        raise ConfigError(
+            f"runner: the processes cannot meet in '{tempfile.gettempdir()}' ({reason}); set TMPDIR"
+            " to another folder with a short name"
+        ) from error
 
 
 def _raised(text: str) -> ArtiphysError:

@@ -14,17 +14,11 @@ import time
 import traceback
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
-from datetime import timedelta
-from typing import TYPE_CHECKING, TypeVar, cast
-
-from torch.distributed import TCPStore  # pyright: ignore[reportPrivateImportUsage]
+from typing import TypeVar
 
 from pipeline.errors import ArtiphysError
+from pipeline.runner.meeting import UNREACHED, Board, OwnBoard
 from pipeline.runner.stopping import Stopped
-
-if TYPE_CHECKING:
-    from lightning_fabric import Fabric
-    from lightning_fabric.strategies.ddp import DDPStrategy
 
 log = logging.getLogger(__name__)
 Item = TypeVar("Item")
@@ -43,20 +37,18 @@ class Ranks:
     """What one process knows of the others.
 
     Args:
-        fabric: launched.
-
-    Attributes:
         rank: number of this process, from 0; rank 0 leads.
         size: number of processes.
+        board: what they tell each other through; its own where there is one process.
     """
 
-    def __init__(self, fabric: Fabric) -> None:
-        self.rank, self.size = fabric.global_rank, fabric.world_size
+    def __init__(self, rank: int = 0, size: int = 1, board: Board | None = None) -> None:
+        self.rank, self.size = rank, size
         self.failure: RankError | Stopped | None = None
         self._dealings = self._meetings = self._sums = self._tellings = 0
         self._over = threading.Event()
+        self._board = OwnBoard() if board is None else board
         if self.size > 1:
-            self._store = _meeting_place(fabric)
             threading.Thread(target=self._watch, name="ranks", daemon=True).start()
 
     @property
@@ -119,9 +111,11 @@ class Ranks:
         key = f"told/{self._tellings}"
         with self._reaching():
             if self.leads:
-                self._store.set(key, text)
-            self._wait(lambda: self._store.check([key]))
-            return self._store.get(key).decode()
+                self._board.write(key, text)
+            while (told := self._board.read(key)) is None:
+                self.check()
+                time.sleep(_POLL)
+            return told
 
     def fail(self, error: BaseException) -> None:
         """Tell the other ranks that this one has failed or is being stopped, and why."""
@@ -141,14 +135,14 @@ class Ranks:
             self.meet()
             self._over.set()
             self._add("left", 1)
-            # The leader holds the store that the others still look at.
+            # The leader may hold the board that the others still look at.
             deadline = time.monotonic() + SILENCE
             if self.leads:
                 self._wait(lambda: self._add("left", 0) == self.size or time.monotonic() > deadline)
 
     def _add(self, key: str, number: int) -> int:
         with self._reaching():
-            return self._store.add(key, number)
+            return self._board.add(key, number)
 
     def _wait(self, arrived: Callable[[], bool]) -> None:
         while not arrived():
@@ -158,10 +152,10 @@ class Ranks:
 
     @contextmanager
     def _reaching(self) -> Generator[None]:
-        """Turn what is raised when the leader's store cannot be reached into a sentence."""
+        """Turn what is raised when the leader's board cannot be reached into a sentence."""
         try:
             yield
-        except RuntimeError as error:
+        except UNREACHED as error:
             self.check()  # the leader may have said why before it went
             raise RankError(f"runner: {self._leader_gone()}; finished work is kept") from error
 
@@ -170,10 +164,10 @@ class Ranks:
 
     def _tell_failure(self, reason: str) -> None:
         try:
-            self._store.set("failed", reason)
-            if self.leads:  # the store goes with the leader: let the others see it
+            self._board.write("failed", reason)
+            if self.leads:  # the board may go with the leader: let the others see it
                 time.sleep(3 * BEAT)
-        except RuntimeError:
+        except UNREACHED:
             log.debug("the leader is gone already")
 
     def _watch(self) -> None:
@@ -183,16 +177,16 @@ class Ranks:
         while not self._over.wait(BEAT):
             beats += 1
             try:
-                self._store.set(f"alive/{self.rank}", str(beats))
-                failed = self._store.check(["failed"]) and self._store.get("failed").decode()
-                silent = self._silent(heard) if self.leads and not failed else None
-            except RuntimeError:
-                failed, silent = self._leader_gone(), None
-            if silent is not None:
-                failed = (
-                    f"process {silent} of {self.size} has died: no sign of life for {SILENCE:.0f} s"
-                )
-                self._store.set("failed", failed)
+                self._board.write(f"alive/{self.rank}", str(beats))
+                failed = self._board.read("failed")
+                if failed is None and (silent := self._silent(heard)) is not None:
+                    failed = (
+                        f"process {silent} of {self.size} has died: no sign of life for"
+                        f" {SILENCE:.0f} s"
+                    )
+                    self._board.write("failed", failed)
+            except UNREACHED:
+                failed = self._leader_gone()
             if failed and not self._over.is_set():
                 sentence = f"runner: {failed}; finished work is kept"
                 self.failure = Stopped("SIGTERM") if failed == _STOP else RankError(sentence)
@@ -201,24 +195,10 @@ class Ranks:
     def _silent(self, heard: dict[int, tuple[str, float]]) -> int | None:
         """Return a rank that has not been heard of for too long, if there is one."""
         now = time.monotonic()
-        for rank in range(1, self.size):
-            key = f"alive/{rank}"
-            beat = self._store.get(key).decode() if self._store.check([key]) else ""
+        for rank in range(1, self.size) if self.leads else (0,):
+            beat = self._board.read(f"alive/{rank}") or ""
             if rank not in heard or beat != heard[rank][0]:
                 heard[rank] = (beat, now)
             elif now - heard[rank][1] > SILENCE:
                 return rank
         return None
-
-
-def _meeting_place(fabric: Fabric) -> TCPStore:
-    """Return a store that all ranks reach, on a free port of the leader's machine."""
-    environment = cast("DDPStrategy", fabric.strategy).cluster_environment
-    leads, patience = fabric.global_rank == 0, timedelta(minutes=5)
-    if leads:
-        store = TCPStore("0.0.0.0", 0, is_master=True, wait_for_workers=False, timeout=patience)
-        fabric.broadcast(store.port)
-        return store
-    port = fabric.broadcast(0)
-    address = environment.main_address if environment is not None else "127.0.0.1"
-    return TCPStore(address, port, is_master=False, timeout=patience)

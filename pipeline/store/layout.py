@@ -9,7 +9,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
@@ -18,6 +17,8 @@ from pipeline.errors import StoreError
 
 ITEM = ".safetensors"
 NOT_RESULTS = ("images", "finished")
+STAMP = "%Y-%m-%d_%H-%M-%S"
+UNFIT = '/\\:*?"<>|%'  # some file system cannot hold them; in the names of logs Slurm replaces %
 
 
 class Layout:
@@ -52,16 +53,24 @@ class Layout:
         return self.store / "finished" / f"{fingerprint}.json"
 
     def runs(self, name: str) -> Path:
-        """Return the folder of all runs of one name."""
-        return self.out / "runs" / _safe(name)
+        """Return the folder of all runs of one name.
+
+        Raises:
+            StoreError: no folder can have that name.
+        """
+        return self.out / "runs" / _folder("name", name)
 
     def sweep(self, name: str) -> SweepPaths:
-        """Return the files of one sweep."""
-        return SweepPaths(self.sweeps / _safe(name))
+        """Return the files of one sweep.
+
+        Raises:
+            StoreError: no folder can have that name.
+        """
+        return SweepPaths(self.sweeps / _folder("sweep", name))
 
     def new_run(self, name: str, now: datetime) -> RunPaths:
         """Create the folder of a new run; a second run in the same second gets a number."""
-        stamp = now.strftime("%Y-%m-%d_%H-%M-%S")
+        stamp = now.strftime(STAMP)
         for suffix in ("", *(f"_{number}" for number in range(2, 10_000))):
             folder = self.runs(name) / f"{stamp}{suffix}"
             try:
@@ -93,7 +102,7 @@ class ResultPaths:
 
     def provenance(self, run: str) -> Path:
         """Return the document of one run that worked on the result."""
-        return self.provenances / f"{_safe(run)}.json"
+        return self.provenances / f"{run}.json"
 
 
 class RunPaths:
@@ -127,6 +136,7 @@ class SweepPaths:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.plan = folder / "sweep.json"
+        self.submitting = folder / "submitting"  # there while a command submits or cleans
         self.logs = folder / "slurm"
         self.jobs = folder / "jobs"
 
@@ -144,5 +154,24 @@ class SweepPaths:
         return self.folder / "configs" / f"{number}.yaml"
 
 
-def _safe(name: str) -> str:
-    return re.sub(r"[^\w.+-]+", "_", name).strip(".") or "run"
+def name_fault(key: str, name: str) -> str | None:
+    """Return why no folder can have a name, if that is so: other names have folders of their own.
+
+    Args:
+        key: what the name is, for the message.
+        name: as it was given.
+    """
+    bare = bool(name) and name.strip() == name and not name.startswith(".")
+    if bare and name.isprintable() and not set(UNFIT) & set(name):
+        return None
+    return (
+        f"{key}: {name!r} cannot be the name of a folder; use letters, digits, spaces between them"
+        f" and signs other than {' '.join(UNFIT)}, and no dot at the beginning"
+    )
+
+
+def _folder(key: str, name: str) -> str:
+    fault = name_fault(key, name)
+    if fault is not None:
+        raise StoreError(fault)
+    return name

@@ -9,15 +9,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from jaxtyping import Float, Int
 
 from pipeline.errors import StoreError, nearest
-from pipeline.store.layout import RunPaths
+from pipeline.store.layout import STAMP, RunPaths
 from pipeline.store.records import read_record
 from pipeline.store.results import Result
 from pipeline.store.tables import COLUMNS, read_table
@@ -224,7 +228,7 @@ def open_run(path: str | Path) -> Run:
     only collect others do not count.
 
     Raises:
-        StoreError: there is no run.
+        StoreError: there is no run, or its record is damaged.
     """
     folder = Path(path).expanduser()
     if not (folder / "record.json").is_file():
@@ -233,18 +237,39 @@ def open_run(path: str | Path) -> Run:
             raise StoreError(f"'{path}' is not a run and holds none; give <out>/runs/<name>")
         finished = [run for run in runs if _is_finished(_record(run))]
         folder = (finished or runs)[-1]
-    return Run(folder.absolute())
+    try:
+        return Run(folder.absolute())
+    except (OSError, ValueError) as error:
+        raise StoreError(f"'{folder / 'record.json'}' cannot be read ({error})") from error
 
 
-def by_time(folder: Path) -> tuple[str, int]:
-    """Return the time stamp of a run's folder and its number among those of the same second."""
+def by_time(folder: Path) -> tuple[float, int]:
+    """Return when a run last wrote its record, and its number among those of the same second.
+
+    The name of its folder tells the time of the clock on the wall, which machines in other zones
+    and changes to summer time put in another order; it counts only where there is no record.
+    """
     stamp, number = folder.name[:19], folder.name[20:]
-    return stamp, int(number) if number.isdecimal() else 0
+    try:
+        time = datetime.fromisoformat(_record(folder)["time"])
+    except (TypeError, KeyError, ValueError):
+        time = datetime.strptime(stamp, STAMP) if is_stamp(folder.name) else datetime(1970, 1, 2)
+    return time.timestamp(), int(number) if number.isdecimal() else 0
 
 
-def _is_finished(record: str) -> bool:
-    return '"state": "finished"' in record and '"collected"' not in record
+def is_stamp(name: str) -> bool:
+    """Say whether a folder is named as those of runs are."""
+    with suppress(ValueError):
+        return datetime.strptime(name[:19], STAMP).year > 1
+    return False
 
 
-def _record(folder: Path) -> str:
-    return (folder / "record.json").read_text(encoding="utf-8")
+def _is_finished(record: Mapping[str, Any]) -> bool:
+    return record.get("state") == "finished" and "collected" not in record
+
+
+def _record(folder: Path) -> dict[str, Any]:
+    try:
+        return read_record(RunPaths(folder))
+    except (OSError, ValueError):
+        return {}

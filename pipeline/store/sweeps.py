@@ -15,20 +15,19 @@ from glob import glob
 from pathlib import Path, PurePath
 
 import pandas as pd
-import yaml
+from pyarrow import ArrowException
 from pyarrow.parquet import read_metadata
 
 from pipeline.errors import StoreError
 from pipeline.store.jobs import Settings, identity, job_names, job_settings, natural_order
+from pipeline.store.records import read_config
 from pipeline.store.results import RESULT_VERSION
-from pipeline.store.runs import Run, by_time
+from pipeline.store.runs import Run, by_time, is_stamp
 from pipeline.store.tables import COLUMNS, read_table
 
 Place = str | Path
 
 SOURCES = {"sweep_correlations": "correlations", "sweep_summary": "correlation_summary"}
-# In C, if PyYAML was built with it: ten times as fast.
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 @dataclass(frozen=True)
@@ -61,8 +60,8 @@ class Finished:
     @property
     def group(self) -> str | None:
         """The W&B group of the runs, if their records agree on one."""
-        groups = {run.record.get("group") for run, _ in self.runs}
-        return groups.pop() if len(groups) == 1 else None
+        groups = [run.record.get("group") for run, _ in self.runs]
+        return groups[0] if groups.count(groups[0]) == len(groups) else None
 
 
 class _Unfit(Exception):
@@ -119,8 +118,11 @@ def find_finished_runs(places: Sequence[Place]) -> Finished:
                 runs.append((run, _check(run)))
         except _Unfit as reason:
             left_out[folder] = str(reason)
-        except (OSError, ValueError, yaml.YAMLError) as error:
-            left_out[folder] = f"damaged ({type(error).__name__})"
+        except FileNotFoundError as error:
+            left_out[folder] = f"without its {Path(str(error.filename)).name}"
+        except (OSError, ValueError, TypeError, AttributeError, ArrowException) as error:
+            own = type(error) is ValueError  # of which other kinds of error are subclasses
+            left_out[folder] = f"damaged ({error if own else type(error).__name__})"
     if not runs:
         raise StoreError(_none_finished(places, left_out))
     return Finished(runs, left_out)
@@ -134,7 +136,7 @@ def _run_folders(place: Place) -> Iterator[Path]:
     nothing = True
     for top in tops:
         for folder, inner, files in os.walk(top):
-            if {"config.yaml", "record.json"} <= set(files):
+            if "record.json" in files or ("config.yaml" in files and is_stamp(Path(folder).name)):
                 nothing = False
                 yield Path(folder).absolute()
                 inner.clear()
@@ -163,8 +165,7 @@ def _check(run: Run) -> Settings:
             raise _Unfit("no correlations")
         if tuple(table.schema.names) != COLUMNS[name]:
             raise _Unfit("made by another version")
-    config = yaml.load(run.paths.config.read_text(encoding="utf-8"), Loader=_LOADER)
-    settings = job_settings(config or {})
+    settings = job_settings(read_config(run.paths))
     if not {"seed", "precision"} <= settings.keys():
         raise _Unfit("made by another version")
     return settings
@@ -181,10 +182,9 @@ def _none_finished(places: Sequence[Place], left_out: dict[Path, str]) -> str:
     )
 
 
-def _age(run: Run) -> tuple[str, tuple[str, int], str]:
+def _age(run: Run) -> tuple[tuple[float, int], str]:
     """Return what sorts runs from the oldest to the newest, across machines and folders."""
-    folder = run.paths.folder
-    return str(run.record.get("time", "")), by_time(folder), str(folder)
+    return by_time(run.paths.folder), str(run.paths.folder)
 
 
 def _labelled(name: str, job: str, run: Run, settings: Settings) -> pd.DataFrame:

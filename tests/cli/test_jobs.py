@@ -6,9 +6,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from omegaconf import OmegaConf
 
 from pipeline.cli import jobs
-from pipeline.cli.jobs import ALONE, Job, own_settings, read_job, report, summarize
+from pipeline.cli.jobs import ALONE, Job, RememberSweep, own_settings, read_job, report, summarize
 from pipeline.errors import ConfigError
 from pipeline.runner.stopping import Stopped
 from pipeline.store.layout import SweepPaths
@@ -85,6 +87,23 @@ def test_jobs_that_did_not_finish_are_told_at_the_end(tmp_path: Path, monkeypatc
         "sweep: 2 of 5 jobs finished\n  job 1 (seed=1) failed: so it is\n  2 not begun\n"
         "the same command runs only what is missing\n"
     )
+
+
+def test_two_sweeps_begun_in_one_second_have_folders_of_their_own(tmp_path: Path, monkeypatch):
+    known: list[tuple[Path, int]] = []
+    monkeypatch.setattr(jobs, "_sweeps", known)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for seeds in ("0,1", "0,1,2"):
+        hydra = {"overrides": {"task": [f"seed={seeds}"], "hydra": []}, "sweep": {"dir": "~/a'é/t"}}
+        config = OmegaConf.create({"hydra": hydra})
+        OmegaConf.set_readonly(config, True)
+        RememberSweep().on_multirun_start(config)
+        folder = known[-1][0]
+        assert folder.is_dir()
+        assert config.hydra.sweep.dir == str(folder)
+        (override,) = OverridesParser.create().parse_overrides(config.hydra.overrides.hydra)
+        assert (override.key_or_group, override.value()) == ("hydra.sweep.dir", str(folder))
+    assert known == [(tmp_path / "a'é" / "t", 2), (tmp_path / "a'é" / "t_2", 3)]
 
 
 def test_only_what_differs_names_a_job():

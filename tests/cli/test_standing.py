@@ -63,6 +63,23 @@ def test_a_finished_job_whose_results_have_gone_is_incomplete(sweep, result):
     assert standing(sweep, 0).state == "finished"
 
 
+@pytest.mark.parametrize(
+    ("queued", "state"),
+    [(["7_0"], "killed"), ([], "killed"), (["7_0", "7_1"], "running"), (None, "running")],
+)
+def test_a_job_that_slurm_has_no_more_was_killed(monkeypatch, sweep, queued, state):
+    monkeypatch.setenv("SLURM_ARRAY_JOB_ID", "7")
+    monkeypatch.setenv("SLURM_ARRAY_TASK_ID", "1")
+    job = Job(("seed=0",), sweep.paths.folder, 0)
+    job.began()
+    job.ran(sweep.paths.out / "runs" / "mine" / "now")
+    found = standing(sweep, 0, queued)
+    assert found.state == state
+    assert found.reason.startswith("it is not in Slurm any more") == (state == "killed")
+    job.ended("finished")
+    assert standing(sweep, 0, queued).state == "finished"
+
+
 def test_a_reason_is_handed_on(sweep, begun):
     Job((), sweep.paths.folder, 0).ended("failed", "the disk is full")
     assert (standing(sweep, 0).state, standing(sweep, 0).reason) == ("failed", "the disk is full")

@@ -34,12 +34,22 @@ from tests.conftest import Compose, RunPipeline
             "figures.triptychs: 'conv2' is not a layer and a unit, such as conv2/7",
         ),
         ("pages.ranks=0", "pages.ranks: 0 is not positive; use 1 or more"),
+        ("dream.frames=1000000000", "dream.frames: 1000000000 are too many; use 100000 or fewer"),
+        ("optimizer.lr=1e308", "optimizer.lr: 1e+308 is too large; use a number up to 1e+30"),
+        (
+            "init=[noise] init.noise.std=-1e31",
+            "init.noise.std: -1e+31 is too large; use a number up to 1e+30",
+        ),
+        (
+            "dream.translate=[0,1e40]",
+            "dream.translate: 1e+40 is too large; use a number up to 1e+30",
+        ),
         ("figures.formats=[gif]", "figures.formats: 'gif' is not one of png, pdf, svg"),
     ],
 )
 def test_bad_value_is_refused(composed: Compose, override: str, message: str):
     with pytest.raises(ConfigError) as caught:
-        check_values(composed(override))
+        check_values(composed(*override.split()))
     assert str(caught.value) == message
 
 

@@ -33,6 +33,7 @@ def test_a_killed_process_is_named_soon_and_the_same_command_completes(bench, un
     process = bench.start_until(out, 6, "runner.devices=2")
     ranks = workers(process.pid or 0)
     assert len(ranks) == 2
+    assert [listening(pid) for pid in (process.pid or 0, *ranks)] == [set(), set(), set()]
     kept = shards(out)
     os.kill(ranks[1], signal.SIGKILL)
     told = time.monotonic()
@@ -60,6 +61,14 @@ def test_what_one_process_raises_ends_all_with_its_words(bench, photographs: Pat
         ": objective.unit_response.factor: pipeline.ascent.objectives.unit_response takes" in said
     )
     assert "Traceback" not in said
+
+
+def listening(pid: int) -> set[str]:
+    """Return the sockets of a process that wait for whoever comes over the network."""
+    tables = [Path(f"/proc/net/{kind}").read_text().splitlines()[1:] for kind in ("tcp", "tcp6")]
+    waiting = {line.split()[9] for table in tables for line in table if line.split()[3] == "0A"}
+    links = [str(link.readlink()) for link in Path(f"/proc/{pid}/fd").iterdir()]
+    return {link[8:-1] for link in links if link.startswith("socket:[")} & waiting
 
 
 def workers(pid: int) -> list[int]:

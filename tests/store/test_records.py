@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from datetime import datetime
 from pathlib import Path
 
 import pytest
 
+from pipeline.store import records
 from pipeline.store.layout import Layout
 from pipeline.store.records import read_record, recorded_files, write_record
 from pipeline.store.results import find_result
@@ -31,10 +33,48 @@ def test_what_is_no_plain_data_is_recorded_as_text(tmp_path: Path):
     assert read_record(paths) == {"where": "a/b", "count": 3}
 
 
-@pytest.mark.parametrize(("text", "error"), [("{", ValueError), ("{}", KeyError), (None, OSError)])
+@pytest.mark.parametrize(
+    ("text", "error"),
+    [
+        ("{", ValueError),
+        ("{}", KeyError),
+        (None, OSError),
+        ("[]", ValueError),
+        ('{"results": []}', ValueError),
+        ('{"results": {"ascent": {"a": 1}}}', ValueError),
+        ("[" * 100_000, ValueError),
+    ],
+)
 def test_a_record_that_is_damaged_or_gone_is_told(tmp_path: Path, text, error):
     paths = Layout(tmp_path).new_run("main", datetime(2030, 1, 1))
     if text is not None:
         paths.record.write_text(text)
     with pytest.raises(error):
         recorded_files(paths)
+
+
+BOMB = 'a: &a ["x","x"]\nb: &b [*a,*a]\nc: [*b,*b]\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (BOMB, "it refers to other parts of itself"),
+        ("[" * 100_000, "it is nested too deeply"),
+        ("[" * 60 + "]" * 60, "it holds a list, and no configuration"),
+        ("a: [", "it is no YAML"),
+        ("#" * (records.LARGEST_CONFIG + 1), "it has 4194305 bytes, of 4194304 at most"),
+    ],
+)
+def test_a_configuration_that_no_run_has_written_is_not_loaded(tmp_path: Path, text, words):
+    paths = Layout(tmp_path).new_run("main", datetime(2030, 1, 1))
+    paths.config.write_text(text)
+    with pytest.raises(ValueError, match=words):
+        records.read_config(paths)
+
+
+def test_a_pipe_in_place_of_a_record_is_not_waited_for(tmp_path: Path):
+    paths = Layout(tmp_path).new_run("main", datetime(2030, 1, 1))
+    os.mkfifo(paths.record)
+    with pytest.raises(ValueError, match="it is no regular file"):
+        read_record(paths)

@@ -47,6 +47,30 @@ def test_newest_finished_run_comes_before_a_newer_failed_one(out: Path):
     assert repr(run).endswith("2030-01-01_00-00-00': no model, no layers, finished)")
 
 
+def test_the_newest_run_is_told_by_its_record_in_whatever_zone_it_was_made(out: Path):
+    # At nine in the morning in Tokyo, and an hour later, soon after midnight, in London.
+    for stamp, time in {
+        "2030-03-01_09-00-00": "2030-03-01T00:00:00+00:00",
+        "2030-03-01_01-00-00": "2030-03-01T01:00:00+00:00",
+    }.items():
+        folder = out / "runs" / "zones" / stamp
+        folder.mkdir(parents=True)
+        record = {"state": "finished", "time": time, "results": {}}
+        (folder / "record.json").write_text(json.dumps(record))
+    assert pipeline.open_run(out / "runs" / "zones").paths.folder.name == "2030-03-01_01-00-00"
+
+
+@pytest.mark.parametrize("text", ["[]", "{", '"time"'])
+def test_a_run_whose_record_is_damaged_is_passed_over_or_told(out: Path, text: str):
+    newest = out / "runs" / "main" / "2030-01-02_00-00-00"
+    first = out / "runs" / "main" / "2030-01-01_00-00-00" / "record.json"
+    first.write_text(json.dumps({"state": "finished", "results": {}}))
+    (newest / "record.json").write_text(text)
+    assert pipeline.open_run(newest.parent).paths.folder == first.parent
+    with pytest.raises(StoreError, match=r"record\.json' cannot be read"):
+        pipeline.open_run(newest)
+
+
 def test_images_are_joined_in_order_with_starts_and_status(out: Path):
     images = pipeline.open_run(out / "runs" / "main").images("conv1", "zeros")
     assert images.units.tolist() == [0, 1, 2, 3]

@@ -122,7 +122,7 @@ def test_a_failed_run_does_not_hide_an_older_one_that_finished(runs, jobs, tmp_p
 
 
 def test_what_cannot_be_collected_is_left_out_with_the_reason(runs, composed, tmp_path: Path):
-    unlike = (composed(f"seed={seed}", "name=mysweep") for seed in range(1, 11))
+    unlike = (composed(f"seed={seed}", "name=mysweep") for seed in range(1, 13))
     stopped = make_run(tmp_path, next(unlike), 10, state="stopped")
     bare = make_run(tmp_path, next(unlike), 11)
     shutil.rmtree(bare.tables)
@@ -137,6 +137,10 @@ def test_what_cannot_be_collected_is_left_out_with_the_reason(runs, composed, tm
     older.config.write_text(text.replace("precision: float32\n", ""))
     oldest = make_run(tmp_path, next(unlike), 15, result_version=RESULT_VERSION - 1)
     broken = [make_run(tmp_path, next(unlike), 20 + number) for number in range(4)]
+    lost = make_run(tmp_path, next(unlike), 30)
+    lost.config.unlink()
+    begun = make_run(tmp_path, composed("seed=99", "name=mysweep"), 31)
+    begun.record.unlink()
     broken[0].record.write_text("{")
     broken[1].config.write_text("model: [")
     broken[2].config.write_text("")
@@ -151,9 +155,11 @@ def test_what_cannot_be_collected_is_left_out_with_the_reason(runs, composed, tm
         older.folder.name: "made by another version",
         oldest.folder.name: "made by another version",
         broken[0].folder.name: "damaged (JSONDecodeError)",
-        broken[1].folder.name: "damaged (ParserError)",
-        broken[2].folder.name: "made by another version",
+        broken[1].folder.name: "damaged (it is no YAML)",
+        broken[2].folder.name: "damaged (it holds a NoneType, and no configuration)",
         broken[3].folder.name: "damaged (ArrowInvalid)",
+        lost.folder.name: "without its config.yaml",
+        begun.folder.name: "without its record.json",
     }
 
 
@@ -214,13 +220,13 @@ def test_a_place_without_runs_is_refused(runs, tmp_path: Path):
 
 
 def test_no_finished_run_is_refused_with_what_there_is(jobs, tmp_path: Path):
-    places = [Layout(tmp_path).runs(name) for name in ("mysweep", "my*")]
+    place = Layout(tmp_path).runs("mysweep")
     for minute, job in enumerate(jobs):
         make_run(tmp_path, job, minute, state="failed" if minute else "running")
     with pytest.raises(StoreError) as caught:
-        collect(*places[:1], tmp_path / "runs" / "m*")
+        collect(place, tmp_path / "runs" / "m*")
     assert str(caught.value) == (
-        f"collect: no run in '{places[0]}', '{tmp_path}/runs/m*' has finished with correlations"
+        f"collect: no run in '{place}', '{tmp_path}/runs/m*' has finished with correlations"
         " (mysweep/2030-01-01_00-00-00: running, mysweep/2030-01-01_00-01-00: failed,"
         " mysweep/2030-01-01_00-02-00: failed, and 1 more); finish one first, or give other folders"
         " in collect.runs"

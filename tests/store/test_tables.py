@@ -39,3 +39,21 @@ def test_missing_table_is_refused(tmp_path: Path):
     assert str(caught.value) == (
         f"'{tmp_path}' has no table 'ascents'; run the stage that makes it"
     )
+
+
+def test_no_text_of_a_csv_is_taken_for_a_formula_and_numbers_stay_numbers(tmp_path: Path):
+    row = dict.fromkeys(COLUMNS["correlations"], "@x") | {"unit": 0, "copy": 1, "r": -0.5}
+    row |= {"layer": "=cmd|' /C calc'!A0", "status": "ok", "null_r": None}
+    table = pd.DataFrame([row]).astype({"null_r": float})
+    write_table(tmp_path, "correlations", table)
+    pd.testing.assert_frame_equal(read_table(tmp_path, "correlations"), table)
+    read = pd.read_csv(tmp_path / "correlations.csv")
+    assert read["layer"][0] == "'=cmd|' /C calc'!A0"
+    assert read["model"][0] == "'@x"
+    assert (read["r"][0], read["status"][0], read["null_r"].isna()[0]) == (-0.5, "ok", True)
+
+
+def test_a_damaged_table_is_refused(tmp_path: Path):
+    (tmp_path / "ascents.parquet").write_bytes(b"PAR1")
+    with pytest.raises(StoreError, match=r"ascents.parquet' is damaged \(.*\); run the stage"):
+        read_table(tmp_path, "ascents")

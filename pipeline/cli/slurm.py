@@ -1,0 +1,65 @@
+"""What Slurm is asked and told of the jobs of a sweep; what it does not say is not taken for no."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Sequence
+
+from pipeline.errors import ConfigError, StoreError
+
+FORGOTTEN = "Invalid job id"  # squeue's word for a job that ended some time ago
+
+
+def in_queue(arrays: Sequence[str]) -> list[str]:
+    """Return the ids of jobs that wait or run in Slurm, such as ``77_3``.
+
+    Args:
+        arrays: ids of the arrays that they are of.
+
+    Raises:
+        StoreError: Slurm does not say.
+    """
+    return [job for array in arrays for job in _queued(array)]
+
+
+def cancel(jobs: Sequence[str]) -> None:
+    """Take the arrays that jobs are of out of Slurm.
+
+    Raises:
+        ConfigError: Slurm refuses.
+    """
+    arrays = dict.fromkeys(job.partition("_")[0] for job in jobs)
+    try:
+        subprocess.run(["scancel", *arrays], check=True, capture_output=True, text=True)
+    except (OSError, subprocess.CalledProcessError) as error:
+        reason = getattr(error, "stderr", None) or error
+        raise ConfigError(f"sweep: scancel failed ({str(reason).strip()})") from error
+
+
+def own_id() -> str | None:
+    """Return the id of the job that this process is of, if Slurm started it."""
+    array, task = (os.environ.get(f"SLURM_ARRAY_{part}_ID") for part in ("JOB", "TASK"))
+    return f"{array}_{task}" if array else os.environ.get("SLURM_JOB_ID")
+
+
+def _queued(array: str) -> list[str]:
+    command = ["squeue", "--noheader", "--array", "--format=%i", "--jobs", array]
+    # Its own variables would leave out jobs.
+    environment = {name: v for name, v in os.environ.items() if not name.startswith("SQUEUE_")}
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    except OSError as error:
+        raise _unknown(error.strerror or str(error)) from error
+    if done.returncode == 0:
+        return done.stdout.split()
+    if FORGOTTEN in done.stderr:
+        return []
+    raise _unknown(done.stderr.strip() or f"exit code {done.returncode}")
+
+
+def _unknown(reason: str) -> StoreError:
+    return StoreError(
+        f"sweep: squeue failed ({reason}), so that nobody knows whether jobs still wait or run;"
+        " try again when Slurm answers, on a machine that has it"
+    )
