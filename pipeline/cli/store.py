@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from pipeline.errors import StoreError
 from pipeline.store.layout import Layout
 from pipeline.store.verification import count_by_stage, progress, verify
 
@@ -14,7 +16,7 @@ SHOWN = 50  # files of a kind that are named
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run the sub-command and return the exit status: 1 where something is damaged."""
+    """Run the sub-command and return the exit status: 1 if anything is damaged or unreadable."""
     parser = argparse.ArgumentParser(
         prog="artiphys store", description="Is a store whole, and what does it hold?"
     )
@@ -28,13 +30,24 @@ def main(arguments: Sequence[str]) -> int:
         command.add_argument("out", nargs="?", default="outputs", help="as in out=... of the runs")
     chosen = parser.parse_args(arguments)
     layout = Layout(chosen.out)
-    return _verify(layout) if chosen.command == "verify" else _status(layout)
+    try:
+        status = _verify(layout) if chosen.command == "verify" else _status(layout)
+        sys.stdout.flush()
+    except OSError as error:
+        # What is left in its buffer cannot be written when Python ends, either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if isinstance(error, BrokenPipeError):
+            return 1
+        raise StoreError(f"the output cannot be written ({error.strerror})") from error
+    return status
 
 
 def _verify(layout: Layout) -> int:
     found = verify(layout)
     reasons = [f"{_short(path, layout)}: {why}" for path, why in found.damaged.items()]
     _list("damaged; the next run that needs them computes them again", reasons)
+    unread = [f"{_short(path, layout)}: {why}" for path, why in found.unread.items()]
+    _list("not checked, as they cannot be read; see that they can", unread)
     for title, paths in (
         (
             "not there (yet): begun and not finished, or lost; the same commands compute them",
@@ -42,14 +55,16 @@ def _verify(layout: Layout) -> int:
         ),
         ("orphaned; they belong to nothing and can be deleted", found.orphaned),
         ("set aside by a run that found them damaged; they can be deleted", found.set_aside),
-        ("results of another version; they are left alone and not used", found.foreign),
+        ("of another version; they are left alone and not used", found.foreign),
     ):
         _list(title, [_short(path, layout) for path in paths])
+    unchecked = f" {len(found.unread)} not checked," if found.unread else ""
     _say(
-        f"{found.whole} files whole, {len(found.damaged)} damaged, {len(found.missing)} not there,"
-        f" {len(found.orphaned)} orphaned, {len(found.set_aside)} set aside"
+        f"{found.whole} files whole, {len(found.damaged)} damaged,{unchecked}"
+        f" {len(found.missing)} not there, {len(found.orphaned)} orphaned,"
+        f" {len(found.set_aside)} set aside"
     )
-    return 1 if found.damaged else 0
+    return 1 if found.damaged or found.unread else 0
 
 
 def _status(layout: Layout) -> int:

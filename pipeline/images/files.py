@@ -19,6 +19,7 @@ from PIL import Image
 from torch import Tensor
 
 from pipeline.errors import ImageError
+from pipeline.store.files import file_stamp
 
 UNREADABLE = -1  # instead of a digest
 
@@ -60,11 +61,11 @@ class ImageFiles:
             return UNREADABLE
 
     def stamps(self, names: Sequence[str]) -> tuple[str, str]:
-        """Return digests of names and sizes, and of names, sizes and times."""
-        stats = [_stat(path) for path in self.paths]
-        sizes = [str(size).encode() for size, _ in stats]
-        times = [f"{size} {time}".encode() for size, time in stats]
-        return digest_list(names, sizes), digest_list(names, times)
+        """Return digests of names and sizes, and of names and what tells files apart."""
+        stamps = [_stamp(path) for path in self.paths]
+        sizes = [f"{size}\n".encode() for _, size, *_ in stamps]
+        whole = [f"{' '.join(map(str, stamp))}\n".encode() for stamp in stamps]
+        return digest_list(names, sizes), digest_list(names, whole)
 
 
 def read_picture(path: Path) -> Tensor:
@@ -131,13 +132,11 @@ def digest_list(names: Sequence[str], contents: Sequence[bytes]) -> str:
     return digest.hexdigest()
 
 
-def _stat(path: Path) -> tuple[int, int]:
+def _stamp(path: Path) -> tuple[int, ...]:
     try:
-        stat = path.stat()
+        return file_stamp(path)
     except OSError:
         return (-1, -1)  # such as a link to nowhere; the search sets it aside
-    # Programs can set the time of a change of contents, but not this one.
-    return (stat.st_size, stat.st_ctime_ns)
 
 
 def _content(path: Path) -> bytes:

@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import pandas as pd
 
 from pipeline.config.parts import Parts
+from pipeline.errors import StoreError
 from pipeline.figures import style
 from pipeline.images.image_sets import ImageSet
 from pipeline.runner.runner import Work
 from pipeline.session.known_images import known_images
-from pipeline.store.files import write_bytes
+from pipeline.store.files import lost_below, write_bytes
 from pipeline.store.layout import Layout, RunPaths
 from pipeline.store.provenance import provenance
 from pipeline.store.results import Result, find_result
@@ -170,6 +171,20 @@ class Session:
         for result in self.asked:
             if not result.missing() and not result.is_described():
                 self.begin(result, "found")
+
+    def check_files(self) -> None:
+        """Check that what the run has written into its folder is still there.
+
+        Raises:
+            StoreError: something is gone, or has been changed by another program.
+        """
+        lost = lost_below(self.paths.folder)
+        if lost:
+            more = f" and {len(lost) - 1} more" if len(lost) > 1 else ""
+            raise StoreError(
+                f"out: '{lost[0]}'{more} went or changed while the run was at work; give the same"
+                " command again, which keeps what is finished"
+            )
 
     def table(self, name: str, table: pd.DataFrame) -> None:
         """Write a table of the run; short ones go to the tracker too."""

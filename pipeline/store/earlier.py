@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
-from pathlib import Path
+from functools import cached_property
+from pathlib import Path, PurePath
 
 import numpy as np
 from jaxtyping import Float, Int
 
 from pipeline.errors import StoreError
-from pipeline.store.results import Result
-from pipeline.store.sealed import DamagedError, read_document
+from pipeline.store.layout import ResultPaths
+from pipeline.store.sealed import Arrays, DamagedError, UnplacedError, read_arrays, read_document
 
 
 @dataclass(frozen=True)
@@ -29,10 +31,14 @@ class Earlier:
     copies: Int[np.ndarray, " images"]
     images: Float[np.ndarray, "images 3 height width"]
 
-    @property
+    @cached_property
     def digest(self) -> str:
-        """What determined the result."""
-        return self.folder.name
+        """The SHA-256 of the images and of whose they are."""
+        digest = hashlib.sha256()
+        for array in (self.units, self.copies, self.images):
+            digest.update(f"{array.dtype} {array.shape}".encode())
+            digest.update(array.tobytes())
+        return digest.hexdigest()
 
     @property
     def described(self) -> str:
@@ -58,19 +64,35 @@ def read_earlier(folder: Path) -> Earlier:
     Raises:
         StoreError: the folder is no result of images, or is not complete.
     """
-    result = Result(folder.absolute(), {}, ())
+    paths = ResultPaths(folder.absolute())
     try:
-        items = read_document(result.paths.manifest)["items"]
-    except (OSError, DamagedError, KeyError) as error:
+        manifest = read_document(paths.manifest)
+        # A copy of the folder may have another name.
+        home = PurePath(manifest.get("place", paths.place(paths.manifest))).parent
+        items: list[str] = manifest["items"]
+    except (OSError, DamagedError, KeyError, TypeError) as error:
         raise StoreError(
             f"'{folder}' is not a result; give its folder, as <out>/store/ascent/..."
         ) from error
+    parts = [_read(paths.item(item), home) for item in items]
     try:
-        parts = [result.read(item)[0] for item in items]
         found = {
             name: np.concatenate([part[name] for part in parts]) for name in ("units", "images")
         }
-    except KeyError as error:
+    except (KeyError, ValueError) as error:
         raise StoreError(f"'{folder}' holds no images, but another kind of result") from error
     copies = [part.get("copies", np.zeros(len(part["units"]), int)) for part in parts]
-    return Earlier(result.folder, found["units"], np.concatenate(copies), found["images"])
+    return Earlier(paths.folder, found["units"], np.concatenate(copies), found["images"])
+
+
+def _read(path: Path, home: PurePath) -> Arrays:
+    """Return the arrays of one item of a result, which belongs below ``home``."""
+    try:
+        try:
+            return read_arrays(path, (home / path.name).as_posix())[0]
+        except UnplacedError:  # of an earlier version
+            return read_arrays(path)[0]
+    except FileNotFoundError as error:
+        raise StoreError(f"'{path}' is missing; run its stage again") from error
+    except (OSError, DamagedError) as error:
+        raise StoreError(f"'{path}' cannot be used: {error}; run its stage again") from error

@@ -16,7 +16,7 @@ from pipeline.analysis.statistics import summarize
 from pipeline.config.schema import Config
 from pipeline.store.jobs import identity, job_settings
 from pipeline.store.layout import Layout, RunPaths
-from pipeline.store.records import write_record
+from pipeline.store.records import read_record, write_record
 from pipeline.store.tables import COLUMNS, write_table
 
 START = datetime(2030, 1, 1)
@@ -37,6 +37,11 @@ def make_run(
     write_table(paths.tables, "correlation_summary", summary(tables))
     write_record(paths, {"state": state, "time": now.isoformat(), "results": {}, **record})
     return paths
+
+
+def record_again(paths: RunPaths) -> None:
+    """Have the record of a run list its files as they are now."""
+    write_record(paths, read_record(paths))
 
 
 def correlations(config: Config) -> pd.DataFrame:
