@@ -481,6 +481,16 @@ ROWS = (
                 "resampled, here to 1.5 times the size: patterns are finer",
                 "[resize] transform.resize.size=108",
             ),
+            (
+                "boxes",
+                "square parts, ever smaller, made as large as the image; here one in a step",
+                "[boxes] transform.boxes.pixels=72 transform.boxes.count=1",
+            ),
+            (
+                "pixels",
+                "what follows is applied before the normalization: a border of zeros is black",
+                "[pixels,pad]",
+            ),
             ("standard", "pad, jitter, scale, rotate, jitter: the usual stack", "standard"),
         )
     ),
@@ -561,11 +571,15 @@ def seen(
     """Return what the network sees of images at one step."""
     import torch
 
-    generators = [torch.Generator().manual_seed(seed) for seed in range(len(images))]
-    changed = torch.from_numpy(images)
-    for transform in session.parts.transforms.values():
-        changed = transform.apply(changed, generators)
-    return changed.numpy()
+    from pipeline.ascent.treatment import Treatment
+
+    treatment = Treatment(
+        transforms=list(session.parts.transforms.values()),
+        seeds=range(len(images)),
+        fits=False,
+        preprocessing=session.parts.network.preprocessing,
+    )
+    return treatment.shown(torch.from_numpy(images), treatment.generators()).images.numpy()
 
 
 def draw(strip: Strip, path: Path) -> None:

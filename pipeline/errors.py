@@ -30,6 +30,12 @@ class StoreError(ArtiphysError):
     """A stored result is missing, damaged or in the way."""
 
 
+def first_line(error: BaseException, most: int = 200) -> str:
+    """Return the first line of what an exception says, or its kind where it says nothing."""
+    text = str(error).strip()
+    return text.splitlines()[0][:most] if text else type(error).__name__
+
+
 def nearest(name: str, allowed: Iterable[str]) -> str:
     """Return ``'; nearest: X'`` for the allowed name closest to ``name``, or an empty string."""
     matches = difflib.get_close_matches(name, list(allowed), n=1, cutoff=0.5)

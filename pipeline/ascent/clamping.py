@@ -8,6 +8,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+# Share of the way between the bounds by which a value may lie beyond one and still be on it. Pixels
+# that were put onto a bound come back from a change of scale or color off it by their rounding.
+ROUNDING = 1e-4
+
 
 def clamp_inward(
     values: Float[Tensor, "*shape"], low: float | Tensor, high: float | Tensor
@@ -16,12 +20,13 @@ def clamp_inward(
 
     A plain clamp has no gradient outside its bounds, so that a value which once left them is stuck.
     Gradients are those of a loss, of which an optimizer subtracts a multiple (the loop's loss is
-    the negative score): below ``low`` negative gradients pass, above ``high`` positive ones.
+    the negative score): below ``low`` negative gradients pass, above ``high`` positive ones. On a
+    bound, up to rounding, all pass.
 
     Args:
         values: of any shape.
         low: lowest values allowed, a number or a tensor that broadcasts to the values' shape.
-        high: highest values allowed, likewise. Neither bound gets a gradient.
+        high: highest values allowed, likewise. Both are finite, and neither gets a gradient.
     """
     return _ClampInward.apply(values, low, high)  # pyright: ignore[reportReturnType]
 
@@ -29,7 +34,8 @@ def clamp_inward(
 class _ClampInward(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, values: Tensor, low: float | Tensor, high: float | Tensor) -> Tensor:
-        ctx.save_for_backward(values < low, values > high)
+        rounding = ROUNDING * (high - low)
+        ctx.save_for_backward(values < low - rounding, values > high + rounding)
         above_low = torch.where(values < low, low, values)
         return torch.where(values > high, high, above_low).to(values.dtype)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -20,6 +21,7 @@ from torch import Tensor
 from pipeline.ascent.optimizers import Optimizer
 from pipeline.ascent.scoring import Score
 from pipeline.ascent.treatment import PLAIN, Treatment
+from pipeline.errors import first_line
 
 log = logging.getLogger(__name__)
 
@@ -86,9 +88,7 @@ def ascend(
             with torch.no_grad():
                 record(step, treatment.image(parameters))
 
-    def climb(guarded: bool) -> _Climbed:
-        return _climb(score, units, start, optimizer, treatment, look, guarded=guarded)
-
+    climb = partial(_climb, score, units, start, optimizer, treatment, look)
     climbed = climb(guarded=False)
     if not climbed.finite.all():  # seldom: climb again and look at every step
         climbed = climb(guarded=True)
@@ -132,18 +132,17 @@ def _climb(
     finite = ~moved
     for step in range(optimizer.steps):
         look(step, parameters)
-        scores, gradients = descent(step)
+        scores, gradients = descent(step, optimizer.steps)
         responses[:, step] = scores
         if step == 0 or treatment.transforms:  # which may show the network something else
             moved = moved | ~_all(torch.stack([_all(g == 0) for g in gradients], 1))
-        followed = treatment.smoothed_gradients(gradients, step, optimizer.steps)
         if not guarded:
-            step_down(followed)
+            step_down(gradients)
             treatment.settle(parameters, step, optimizer.steps)
             continue
         finite = finite & scores.isfinite() & _finite(gradients)
         before = [parameter.detach().clone() for parameter in parameters]
-        step_down([_where(finite, gradient, 0.0) for gradient in followed])
+        step_down([_where(finite, gradient, 0.0) for gradient in gradients])
         treatment.settle(parameters, step, optimizer.steps)
         with torch.no_grad():
             # Momentum must not move an image whose score is no longer finite.
@@ -225,26 +224,41 @@ class Descent:
                 parameter.copy_(value)
             self.starts = self.treatment.image(self.parameters).detach().clone()
 
-    def __call__(self, step: int = 0) -> tuple[Float[Tensor, " batch"], Sequence[Tensor]]:
+    def __call__(
+        self, step: int = 0, steps: int = 1
+    ) -> tuple[Float[Tensor, " batch"], Sequence[Tensor]]:
         """Return scores and gradients of the parameters as they are now; overwritten by the next.
 
         Args:
-            step: of the ascent, which transforms and gradient rules may depend on.
+            step: of the ascent, which transforms, smoothing and gradient rules may depend on.
+            steps: of how many.
         """
         if self.replay is None:
             if self.treatment.at_step is not None:
                 self.treatment.at_step(step)
-            return self._compute()
+            return self._compute(step, steps)
         self.replay()
         return self.found
 
-    def _compute(self) -> tuple[Tensor, Sequence[Tensor]]:
+    def _compute(self, step: int = 0, steps: int = 1) -> tuple[Tensor, Sequence[Tensor]]:
+        looks = [self._look(step, steps) for _ in range(self.treatment.looks)]
+        if len(looks) == 1:
+            return looks[0]
+        scores, gradients = zip(*looks, strict=True)
+        means = [torch.stack(each).mean(0) for each in zip(*gradients, strict=True)]
+        return torch.stack(scores).mean(0), means
+
+    def _look(self, step: int, steps: int) -> tuple[Tensor, Sequence[Tensor]]:
+        """Return scores and smoothed gradients for one draw of the transforms."""
         images = self.treatment.image(self.parameters)
-        scores = self.score(self.treatment.shown(images, self.generators), self.units)
+        shown, shift = self.treatment.shown(images, self.generators, step, steps)
+        scores = self.score(shown, self.units)
         penalty = self.treatment.penalty(images, self.starts)
         climbed = scores if penalty is None else scores - penalty
         gradients = torch.autograd.grad(climbed, self.parameters, self.downhill)
-        return scores.detach(), gradients
+        if gradients[0].shape[2:] != images.shape[2:]:
+            shift = None  # a gradient of fewer pixels cannot be rolled by as many
+        return scores.detach(), self.treatment.smoothed(gradients, shift, step, steps)
 
     def _record(self) -> None:
         """Follow PyTorch's recipe: warm up on another stream, then record."""
@@ -259,7 +273,7 @@ class Descent:
             with torch.cuda.graph(graph):
                 self.found = self._compute()
         except RuntimeError as error:  # an objective that asks the host cannot be recorded
-            log.info("ascent: not recorded as a CUDA graph (%s)", str(error).splitlines()[0])
+            log.info("ascent: not recorded as a CUDA graph (%s)", first_line(error))
             return
         self.replay = graph.replay
 

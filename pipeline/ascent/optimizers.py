@@ -15,7 +15,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from pipeline.ascent.schedules import Schedule, check_schedule, value_at
-from pipeline.errors import ConfigError, nearest
+from pipeline.errors import ConfigError, first_line, nearest
 
 Build = Callable[[list[Tensor], float], torch.optim.Optimizer]
 
@@ -211,7 +211,7 @@ def named(
     try:
         optimizer.build([torch.ones(2, 3, 2, 2)])([torch.ones(2, 3, 2, 2)])
     except Exception as error:  # each of them refuses in its own way
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        reason = first_line(error)
         raise ConfigError(
             f"optimizer.name: torch.optim.{name} cannot update images with these settings"
             f" ({reason})"

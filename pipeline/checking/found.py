@@ -23,9 +23,10 @@ from pipeline.images.batches import load_batch, spread
 from pipeline.images.image_sets import ImageSet
 from pipeline.networks.downloads import SCHEMES, cached
 from pipeline.networks.graph import Graph
-from pipeline.networks.layers import Layer, find_layers, select_units
+from pipeline.networks.layers import Layer, find_layers
 from pipeline.networks.load import Network, declared_weights, torchvision_network
 from pipeline.networks.preprocessing import Preprocessing
+from pipeline.networks.unit_selection import select_units
 from pipeline.runner.processes import Processes
 from pipeline.store.sweeps import find_finished_runs
 

@@ -16,7 +16,7 @@ from pipeline.checking.machine import Machine
 from pipeline.checking.pace import Pace, affordable, load_seconds, step_seconds, visit_seconds
 from pipeline.config.parts import Parts
 from pipeline.config.schema import Config
-from pipeline.errors import ArtiphysError, ConfigError
+from pipeline.errors import ArtiphysError, ConfigError, first_line
 from pipeline.images.batches import spread
 from pipeline.networks.counting import forward_operations
 from pipeline.networks.layer_responses import LayerResponses
@@ -62,8 +62,11 @@ def measure(config: Config, found: Found, costs: Sequence[LayerCost]) -> Times |
     if "ascent" in config.stages:
         pace, exact = _paces(parts, machine, optimizer, costs, visit)
         patches = sum(init.needs_top_patches for init in found.inits.values())
+        looks = max((transform.looks for transform in parts.transforms.values()), default=1)
         for cost in costs:
-            climbing = len(found.inits) * _climb_seconds(cost, machine, optimizer, pace, exact)
+            climbing = (
+                looks * len(found.inits) * _climb_seconds(cost, machine, optimizer, pace, exact)
+            )
             starting = patches * (cost.images + cost.exact_images) * loading
             ascents[cost.layer.name] = climbing + starting / machine.processes
     return Times(search, ascents)
@@ -153,7 +156,7 @@ def _step(
     except ArtiphysError:
         raise
     except Exception as error:  # what an objective can raise has no end
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        reason = first_line(error)
         raise ConfigError(
             f"objective: a step of {count} units of {cost.layer.name} fails ({reason})"
         ) from error

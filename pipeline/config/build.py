@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import inspect
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from types import UnionType
 from typing import Any, Union, cast, get_args, get_origin, get_type_hints
 
@@ -15,7 +13,8 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from pipeline.config.schema import Config
-from pipeline.errors import ArtiphysError, ConfigError, nearest
+from pipeline.errors import ArtiphysError, ConfigError, first_line, nearest
+from pipeline.store.code import code_digest, own_targets
 
 Group = Mapping[str, Any]  # one configuration group as plain data, with its _target_
 
@@ -34,7 +33,7 @@ def typed(composed: DictConfig) -> Config:
         return cast("Config", OmegaConf.to_object(composed))
     except OmegaConfBaseException as error:
         key = getattr(error, "full_key", None) or "configuration"
-        raise ConfigError(f"{key}: {str(error).splitlines()[0]}") from error
+        raise ConfigError(f"{key}: {first_line(error)}") from error
 
 
 def build(group: Group, key: str) -> Any:
@@ -54,7 +53,7 @@ def build(group: Group, key: str) -> Any:
         cause = error.__cause__
         if isinstance(cause, ArtiphysError):
             raise cause from error
-        text = str(cause or error).strip().splitlines()[0]
+        text = first_line(cause or error)
         raise ConfigError(f"{key}: {text}") from error
 
 
@@ -67,7 +66,7 @@ def complete(partial: Callable[..., Any], key: str, *arguments: Any) -> Any:
     try:
         return partial(*arguments)
     except (TypeError, ValueError, ArithmeticError) as error:
-        raise ConfigError(f"{key}: {str(error).strip().splitlines()[0]}") from error
+        raise ConfigError(f"{key}: {first_line(error)}") from error
 
 
 def check_signature(group: Group, key: str) -> None:
@@ -134,20 +133,14 @@ def _fits(value: Any, hint: Any) -> bool:
     return True
 
 
-def code_digest(group: Group) -> str | None:
-    """Return the digest of the file that a group's target is defined in, if it is not this package.
+def with_code(group: Group) -> dict[str, Any]:
+    """Return a configuration group with the digest of its code, as far as that is a user's own.
 
-    What the package itself computes is covered by its result version; a user's own function is
-    edited without raising that, and its old results must not be taken for new ones.
+    Raises:
+        ConfigError: that code cannot be found.
     """
-    target = str(group["_target_"])
-    if target.startswith("pipeline."):
-        return None
-    try:
-        file = inspect.getsourcefile(get_object(target))
-        return hashlib.sha256(Path(str(file)).read_bytes()).hexdigest()
-    except (TypeError, OSError):
-        return None
+    targets = own_targets(group)
+    return {**group, "code": code_digest(targets)} if targets else dict(group)
 
 
 def asks_network(config: Config) -> bool:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 from pipeline.config.build import Group, build, complete
 from pipeline.config.schema import Config
 from pipeline.errors import ConfigError
+from pipeline.store.code import own_targets
 from pipeline.store.layout import Layout
 
 if TYPE_CHECKING:
@@ -68,8 +69,21 @@ class Parts:
 
     @cached_property
     def network(self) -> Network:
-        """The network with its weights."""
-        return build(self.config.model, "model")
+        """The network with its weights.
+
+        Raises:
+            ConfigError: the model is no ``Network``.
+        """
+        from pipeline.networks.load import Network
+        from pipeline.networks.preparation import prepared
+
+        network = build(self.config.model, "model")
+        if not isinstance(network, Network):
+            raise ConfigError(
+                f"model: {self.config.model['_target_']} returns a {type(network).__name__}, not a"
+                " pipeline.networks.load.Network"
+            )
+        return prepared(network) if own_targets(self.config.model) else network
 
     @cached_property
     def images(self) -> ImageSet:
@@ -94,7 +108,7 @@ class Parts:
     @cached_property
     def units(self) -> dict[str, list[int]]:
         """The units asked for, by layer name."""
-        from pipeline.networks.layers import select_units
+        from pipeline.networks.unit_selection import select_units
 
         return {layer.name: select_units(self.config.units, layer) for layer in self.layers}
 

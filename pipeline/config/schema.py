@@ -57,7 +57,8 @@ class DreamConfig:
             starts from by default, and of the image set where there is none.
         sides: shorter side of every octave, up or down; ``ratio`` and ``levels`` if not given.
         ratio: of the sides of one octave to those of the one before.
-        levels: number of octaves, the last of which has the size of the image.
+        levels: number of octaves, the last of which has the size of the image. Noise to start from
+            is drawn at the size of the first.
         carry: what is taken to the next octave: the ``whole`` dream, resized, or only the
             ``details`` that were dreamt, added to the start.
         steps: of every octave, or one number for each; those of the optimizer by default.

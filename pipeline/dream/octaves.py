@@ -111,7 +111,8 @@ def details(
 
     Args:
         dreamt: the images at the end of an octave.
-        start: the images from which the dream started, best at the largest size.
+        start: the images from which the dream started, at the largest size where they have details
+            there.
         size: height and width of the next octave.
     """
     height, width = dreamt.shape[2:]

@@ -18,7 +18,7 @@ from jaxtyping import Float
 from PIL import Image
 from torch import Tensor
 
-from pipeline.errors import ImageError
+from pipeline.errors import ImageError, first_line
 from pipeline.store.files import file_stamp
 
 UNREADABLE = -1  # instead of a digest
@@ -91,7 +91,7 @@ def decode_picture(content: bytes) -> Tensor:
             else:
                 pixels = np.array(file.convert("RGB"))
     except Exception as error:  # what a damaged file can raise has no end
-        reason = str(error).strip().splitlines()[0] if str(error) else type(error).__name__
+        reason = first_line(error)
         raise ImageError(f"cannot be decoded ({reason})") from error
     return torch.from_numpy(pixels).permute(2, 0, 1)
 

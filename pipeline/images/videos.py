@@ -9,7 +9,7 @@ import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
-from pipeline.errors import ConfigError
+from pipeline.errors import ConfigError, first_line
 
 
 def read_video(key: str, path: str, most: int) -> list[UInt8[Tensor, "3 height width"]]:
@@ -36,7 +36,7 @@ def read_video(key: str, path: str, most: int) -> list[UInt8[Tensor, "3 height w
             pixels = np.stack([pixels] * 3, -1) if pixels.ndim == 2 else pixels[:, :, :3]
             frames.append(torch.from_numpy(pixels.copy()).permute(2, 0, 1))
     except Exception as error:  # what a damaged file can raise has no end
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        reason = first_line(error)
         raise ConfigError(f"{key}: '{path}' cannot be read as a video ({reason})") from error
     if not frames:
         raise ConfigError(f"{key}: '{path}' holds no frame")

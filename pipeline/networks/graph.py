@@ -9,10 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 from torch import fx, nn
 
 from pipeline.networks.geometry import EVERYTHING, Global, Interval, Rule
+from pipeline.networks.identity import graph_digest
 from pipeline.networks.nodes import operation_name
 from pipeline.networks.operations import Axes, spatial_rules
 from pipeline.networks.tracing import ancestors, trace, truncated
@@ -79,6 +81,11 @@ class Graph:
             module = self.modules.get(str(node.target)) if node.op == "call_module" else None
             axes, rules = spatial_rules(node, module, axes_of)
             self.operations[node] = Operation(node, inputs, axes, rules)
+
+    @cached_property
+    def digest(self) -> str:
+        """The SHA-256 of what the network computes, its weights left out (``identity.py``)."""
+        return graph_digest(self.traced, self.module)
 
     @property
     def image(self) -> fx.Node:

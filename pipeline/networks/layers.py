@@ -1,9 +1,10 @@
-"""Layers and units by name.
+"""Layers by name.
 
-A layer is one module of the network, called once; its units are the channels of its output. The
-response of a unit is the module's own output, before any nonlinearity that follows. Layers are
+A layer is one call of a module of the network; its units are the channels of its output. The
+response of a unit is the module's own output, before any nonlinearity that follows it. Layers are
 named by torch's dotted module names or, for convolutions, ``convN`` in call order, from 1; the last
-of any network is ``output``, whose units are its classes.
+of any network is ``output``, whose units are its classes. The calls of a module that is called
+several times are ``again@0``, ``again@1`` and so on, as PyTorch writes them in traces.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from torch import Tensor, fx, nn
 from pipeline.errors import ConfigError, nearest
 from pipeline.networks.graph import Graph
 from pipeline.networks.nodes import operation_name, traced_shape
+from pipeline.networks.opaque import Opaque
 from pipeline.networks.receptive_fields import center
 
 OUTPUT = "output"  # names the last layer of any network
@@ -29,8 +31,8 @@ class Layer:
 
     Attributes:
         name: ``convN`` for a convolution, the dotted module name for anything else.
-        module: the dotted module name.
-        index: place among the calls of leaf modules, from 0.
+        module: the dotted module name; of a convolution by a function, that of its weight.
+        call: the module, with the number of the call where there are several (``again@1``).
         node: the node whose output is the response.
         units: number of units (channels).
         map_size: rows and columns of units at the traced input size; (1, 1) for a vector.
@@ -40,7 +42,7 @@ class Layer:
 
     name: str
     module: str
-    index: int
+    call: str
     node: fx.Node
     units: int
     map_size: tuple[int, int]
@@ -65,14 +67,69 @@ class Layer:
 
 
 def convolutions(graph: Graph) -> list[Layer]:
-    """Return the convolutions in call order, named ``conv1`` to ``convN``."""
-    found = []
-    for node in graph.operations:
-        if node.op == "call_module" and isinstance(
-            graph.module.get_submodule(str(node.target)), nn.Conv2d
-        ):
-            found.append(_layer(graph, f"conv{len(found) + 1}", str(node.target), node))
-    return found
+    """Return the two-dimensional convolutions in call order, named ``conv1`` to ``convN``.
+
+    Those of modules, of modules of one's own that call PyTorch's function, and of the function
+    itself.
+    """
+    nodes = [node for node in graph.operations if _convolves(graph, node)]
+    modules = [_convolution_name(node, nodes) for node in nodes]
+    calls = _numbered(modules)
+    return [
+        _layer(graph, f"conv{number}", module, call, node)
+        for number, (node, module, call) in enumerate(zip(nodes, modules, calls, strict=True), 1)
+    ]
+
+
+def _convolves(graph: Graph, node: fx.Node) -> bool:
+    if node.op != "call_module":
+        return operation_name(node) == "conv2d"
+    module = graph.modules[str(node.target)]
+    if isinstance(module, Opaque):
+        module = module.network.get_submodule(module.name)
+    return isinstance(module, nn.Conv2d)
+
+
+def _convolution_name(node: fx.Node, others: Sequence[fx.Node]) -> str:
+    """Return the module that a convolution is, or its weight where several share a module."""
+    owner = _owner(node)
+    if owner[0] and sum(_owner(other) == owner for other in others) == 1:
+        return owner[0]
+    weight = node.args[1] if len(node.args) > 1 else node.kwargs.get("weight")
+    if isinstance(weight, fx.Node) and weight.op == "get_attr":
+        return str(weight.target)
+    return f"{owner[0]}.{node.name}".lstrip(".")
+
+
+def _numbered(names: Sequence[str]) -> list[str]:
+    """Return names with the number of the call, from 0, where they occur several times."""
+    return [
+        name if names.count(name) == 1 else f"{name}@{names[:index].count(name)}"
+        for index, name in enumerate(names)
+    ]
+
+
+def _owner(node: fx.Node) -> tuple[str, int]:
+    """Return the innermost module that a node belongs to, and the number of its call."""
+    calls = _module_calls(node)
+    return calls[-1] if calls else ("", 0)
+
+
+def _module_calls(node: fx.Node) -> list[tuple[str, int]]:
+    """Return the calls of modules that a node lies in or is, from the outermost on.
+
+    PyTorch notes them with the number of the call behind an ``@``, from the second call on.
+    """
+    stack = node.meta.get("nn_module_stack") or {}
+    calls = [(str(entry[0]), _number(str(key))) for key, entry in stack.items()]
+    if not calls and node.op == "call_module":  # opaque
+        calls = [(str(node.target).partition("@")[0], _number(str(node.target)))]
+    return calls
+
+
+def _number(key: str) -> int:
+    number = key.rpartition("@")[2]
+    return int(number) if "@" in key and number.isdecimal() else 0
 
 
 def find_layers(graph: Graph, names: str | Sequence[str], network: str) -> list[Layer]:
@@ -88,14 +145,17 @@ def find_layers(graph: Graph, names: str | Sequence[str], network: str) -> list[
     """
     convs = convolutions(graph)
     if names == "all":
+        if not convs:
+            raise ConfigError(
+                f"layers: {network} has no convolution, and 'all' means all of them; name layers,"
+                f" such as {OUTPUT}{_other_layers(graph)}"
+            )
         _refuse_transposed(graph, convs, network)
         return convs
     wanted = [names] if isinstance(names, str) else list(names)
     if not wanted:
         raise ConfigError("layers: the list is empty; name at least one layer, or 'all'")
-    by_name = {layer.name: layer for layer in convs}
-    calls = [layer.module for layer in convs]
-    by_name |= {layer.module: layer for layer in convs if calls.count(layer.module) == 1}
+    by_name = {layer.call: layer for layer in convs} | {layer.name: layer for layer in convs}
     found = {
         layer.node: layer for name in wanted for layer in [_find(graph, name, by_name, network)]
     }
@@ -130,21 +190,47 @@ def _find(graph: Graph, name: str, convs: dict[str, Layer], network: str) -> Lay
     modules = [module for module, _ in graph.module.named_modules() if module]
     if name == OUTPUT and name not in modules:
         return _output(graph, network)
-    if name not in modules:
+    module, _, number = (name, "", "") if name in modules else name.partition("@")
+    if module not in modules or (number and not number.isdecimal()):
         raise ConfigError(
             f"layers: '{name}' is not in {network}, which has {_describe(list(convs.values()))}"
             f"{nearest(name, [*convs, *modules])}"
         )
-    calls = [node for node in graph.operations if _belongs(node, name)]
+    calls = _calls(graph, module)
     if not calls:
         raise ConfigError(f"layers: '{name}' of {network} is never called on the image")
-    exits = {node for node in calls if any(not _belongs(user, name) for user in node.users)}
+    if (int(number) not in calls) if number else (len(calls) > 1):
+        raise ConfigError(
+            f"layers: '{name}' of {network} is not one layer, as '{module}' is called"
+            f" {len(calls)} times; name a call: {', '.join(f'{module}@{n}' for n in calls)}"
+        )
+    nodes = calls[int(number)] if number else next(iter(calls.values()))
+    exits = [node for node in nodes if any(user not in nodes for user in node.users)]
     if len(exits) != 1:
         raise ConfigError(
-            f"layers: '{name}' of {network} has {len(exits)} outputs or calls, so that its response"
+            f"layers: '{name}' of {network} has {len(exits)} outputs, so that its response"
             " is not one map; name a layer inside or behind it"
         )
-    return _layer(graph, name, name, exits.pop())
+    return _layer(graph, name, module, name, exits[0])
+
+
+def _calls(graph: Graph, module: str) -> dict[int, set[fx.Node]]:
+    """Return the nodes of every call of a module, by its number from 0."""
+    calls: dict[int, set[fx.Node]] = {}
+    for node in graph.operations:
+        within = _module_calls(node)
+        numbers = [number for path, number in within if path == module]
+        # A container may never be called itself, but what it holds.
+        inside = any(path.startswith(f"{module}.") for path, _ in within)
+        if numbers or inside:
+            calls.setdefault(numbers[-1] if numbers else 0, set()).add(node)
+    return calls
+
+
+def _other_layers(graph: Graph) -> str:
+    """Return the first modules that are layers, as a list of alternatives."""
+    modules = dict.fromkeys(path for node in graph.operations for path, _ in _module_calls(node))
+    return "".join(f" or '{path}'" for path in [*filter(None, modules)][:3])
 
 
 def _output(graph: Graph, network: str) -> Layer:
@@ -155,17 +241,7 @@ def _output(graph: Graph, network: str) -> Layer:
             f"layers: the output of {network} is not one number per class, so that there is no"
             f" layer '{OUTPUT}'; name a layer of the network"
         )
-    return _layer(graph, OUTPUT, OUTPUT, last)
-
-
-def _belongs(node: fx.Node, module: str) -> bool:
-    """Say whether a node is a call of ``module`` or lies inside one."""
-    if node.op == "call_module":
-        target = str(node.target)
-        return target == module or target.startswith(f"{module}.")
-    stack = node.meta.get("nn_module_stack") or {}
-    paths = [entry[0] for entry in stack.values()]
-    return any(path == module or path.startswith(f"{module}.") for path in paths)
+    return _layer(graph, OUTPUT, OUTPUT, OUTPUT, last)
 
 
 def _describe(convs: list[Layer]) -> str:
@@ -178,68 +254,12 @@ def _describe(convs: list[Layer]) -> str:
     return f"{first.name} ({first.module}) to {last.name} ({last.module})"
 
 
-def _layer(graph: Graph, name: str, module: str, node: fx.Node) -> Layer:
+def _layer(graph: Graph, name: str, module: str, call: str, node: fx.Node) -> Layer:
     shape = list(getattr(node.meta["tensor_meta"], "shape", ()))
     if len(shape) not in (2, 4) or (len(shape) == 4 and graph.operations[node].axes != (2, 3)):
         raise ConfigError(
             f"layers: the output of '{name}' has shape {tuple(shape)}, not [1, units] or"
             " [1, units, rows, columns]; name another layer"
         )
-    calls = [call for call in graph.traced.graph.nodes if call.op == "call_module"]
-    index = calls.index(node) if node in calls else -1
     map_size = (shape[2], shape[3]) if len(shape) == 4 else (1, 1)
-    return Layer(name, module, index, node, shape[1], map_size, center(graph, node))
-
-
-def parse_units(selection: object) -> slice | list[int] | None:
-    """Read a selection of units: ``all``, a list of numbers, one number, or ``a:b``.
-
-    Returns:
-        ``None`` for all units, a slice or a sorted list without repeats otherwise.
-
-    Raises:
-        ConfigError: the selection is none of these.
-    """
-    message = f"units: {selection!r} is not 'all', a number, a list of numbers or a range like 0:64"
-    if selection == "all":
-        return None
-    if isinstance(selection, str) and ":" in selection:
-        try:
-            bounds = [int(part) if part.strip() else None for part in selection.split(":")]
-        except ValueError:
-            raise ConfigError(message) from None
-        if len(bounds) != 2 or any(bound is not None and bound < 0 for bound in bounds):
-            raise ConfigError(message)
-        return slice(*bounds)
-    numbers = list(selection) if isinstance(selection, Sequence) else [selection]
-    if isinstance(selection, str) and selection.isdecimal():
-        numbers = [int(selection)]
-    valid = all(isinstance(n, int) and not isinstance(n, bool) and n >= 0 for n in numbers)
-    if not numbers or not valid:
-        raise ConfigError(message)
-    return sorted({n for n in numbers if isinstance(n, int)})
-
-
-def select_units(selection: object, layer: Layer) -> list[int]:
-    """Return the unit numbers that a selection means in one layer.
-
-    Raises:
-        ConfigError: a unit is beyond the layer's last, or none is left.
-    """
-    parsed = parse_units(selection)
-    if parsed is None:
-        return list(range(layer.units))
-    last = layer.units - 1
-    if isinstance(parsed, slice):
-        beyond = (parsed.stop or 0) > layer.units or (parsed.start or 0) > last
-        units = list(range(layer.units))[parsed]
-        if not units and not beyond:
-            raise ConfigError(f"units: {selection!r} selects no unit; use a range like 0:64")
-    else:
-        beyond = parsed[-1] > last
-        units = parsed
-    if beyond:
-        raise ConfigError(
-            f"units: {selection!r} goes beyond {layer.name}, which has units 0 to {last}"
-        )
-    return units
+    return Layer(name, module, call, node, shape[1], map_size, center(graph, node))

@@ -25,7 +25,7 @@ from torch._decomp import core_aten_decompositions  # pyright: ignore[reportPriv
 from torch.fx.experimental.proxy_tensor import make_fx
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from pipeline.errors import NetworkError
+from pipeline.errors import NetworkError, first_line
 from pipeline.networks.onnx_backward import BACKWARD
 from pipeline.networks.onnx_network import OnnxNetwork
 from pipeline.networks.unit_networks import LayerNetwork
@@ -181,7 +181,7 @@ def _reason(error: Exception) -> str:
     lacking = re.search(r"No ONNX function found for <OpOverload\(op='([^']+)'", str(error))
     if lacking is not None:
         return f"ONNX lacks {lacking[1]}"
-    return (str(error).strip() or type(error).__name__).splitlines()[0][:200]
+    return first_line(error)
 
 
 def _apart(found: Float[np.ndarray, "*shape"], expected: Float[np.ndarray, "*shape"]) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from itertools import count
 from typing import Any
 
 import torch
@@ -13,29 +14,37 @@ from pipeline.errors import NetworkError
 
 
 class Opaque(nn.Module):
-    """One layer of a network that cannot be traced: the network, run until the layer responds."""
+    """One layer of a network that cannot be traced: the network, run until the layer responds.
 
-    def __init__(self, network: nn.Module, name: str) -> None:
+    Args:
+        network: the whole network.
+        name: dotted name of the layer's module.
+        call: which of the module's calls for an image is the layer, from 0.
+    """
+
+    def __init__(self, network: nn.Module, name: str, call: int = 0) -> None:
         super().__init__()
         self.network = network
         self.name = name
+        self.call = call
 
     def weights(self) -> int:
         """Return the number of weights of the network."""
         return sum(weight.numel() for weight in self.network.parameters())
 
     def forward(self, images: Tensor) -> Tensor:
-        """Return the output of the layer's first call, for one image after the other.
+        """Return the output of the layer's call, for one image after the other.
 
         What the network decides by looking at its input must not depend on the rest of a batch.
         """
         return torch.cat([self._respond(image) for image in images.split(1)])
 
     def _respond(self, images: Tensor) -> Tensor:
-        thread = threading.get_ident()
+        thread, calls = threading.get_ident(), count()
 
         def stop(_module: nn.Module, _inputs: Any, output: Tensor) -> None:
-            if threading.get_ident() == thread:  # others may ask the same network meanwhile
+            # Others may ask the same network meanwhile.
+            if threading.get_ident() == thread and next(calls) == self.call:
                 raise _ReachedError(output)
 
         hook = self.network.get_submodule(self.name).register_forward_hook(stop)
@@ -45,7 +54,10 @@ class Opaque(nn.Module):
             return reached.output
         finally:
             hook.remove()
-        raise NetworkError(f"model: '{self.name}' was not called")
+        raise NetworkError(
+            f"model: '{self.name}' was not called {self.call + 1} times for every image, as it was"
+            " for an image of zeros; name another layer"
+        )
 
 
 class _ReachedError(Exception):
@@ -70,10 +82,12 @@ def opaque_layers(module: nn.Module, image: Tensor) -> fx.GraphModule:
             hook.remove()
     graph = fx.Graph()
     images = graph.placeholder("images")
-    names = list(dict.fromkeys(called))
-    layers = [graph.call_module(name, (images,)) for name in names]
-    graph.output(tuple(layers))
-    return fx.GraphModule({name: Opaque(module, name) for name in names}, graph)
+    layers: dict[str, Opaque] = {}
+    for name in called:
+        call = sum(layer.name == name for layer in layers.values())
+        layers[f"{name}@{call}" if call else name] = Opaque(module, name, call)
+    graph.output(tuple(graph.call_module(name, (images,)) for name in layers))
+    return fx.GraphModule(layers, graph)
 
 
 def _noting(called: list[str], name: str) -> Callable[..., None]:

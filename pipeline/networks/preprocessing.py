@@ -69,6 +69,13 @@ class Preprocessing:
         mean, std = (pixels.new_tensor(value) for value in (self.mean, self.std))
         return (pixels - mean[:, None, None]) / std[:, None, None]
 
+    def pixels(
+        self, images: Float[Tensor, "*batch 3 height width"]
+    ) -> Float[Tensor, "*batch 3 height width"]:
+        """Return pixels from network input, of which those of photographs are in 0..1."""
+        mean, std = (images.new_tensor(value) for value in (self.mean, self.std))
+        return images * std[:, None, None] + mean[:, None, None]
+
     def __call__(self, picture: UInt8[Tensor, "3 height width"]) -> Float[Tensor, "3 crop crop"]:
         """Return network input from an RGB picture: resized, center-cropped, normalized.
 

@@ -20,7 +20,7 @@ from torch import Tensor, fx, nn
 from torch.fx.passes.shape_prop import ShapeProp
 from torch.utils._pytree import tree_leaves
 
-from pipeline.errors import NetworkError
+from pipeline.errors import NetworkError, first_line
 from pipeline.networks.exporting import exported
 from pipeline.networks.opaque import opaque_layers
 from pipeline.networks.overwriting import UntraceableError, follow_overwriting, refuse_aliases
@@ -52,7 +52,7 @@ def trace(module: nn.Module, input_size: tuple[int, int]) -> fx.GraphModule:
     except NetworkError:
         raise
     except Exception as error:  # whatever a network can raise
-        reason = _reason(error.__cause__ or error)
+        reason = first_line(error.__cause__ or error)
         message = f"model: the network does not run at {input_size} pixels ({reason})"
         raise NetworkError(message) from error
     follow_overwriting(traced)
@@ -73,7 +73,7 @@ def _traced(module: nn.Module, image: Tensor) -> fx.GraphModule:
             refuse_aliases(traced)
             _refuse_another(traced, module, image)
         except Exception as error:  # noqa: BLE001 - whatever a network can raise under tracing
-            reasons.append(_reason(error))
+            reasons.append(first_line(error))
         else:
             return traced
     opaque = opaque_layers(module, image)
@@ -121,11 +121,6 @@ def _symbolically_traced(module: nn.Module) -> fx.GraphModule:
         tracer = _Tracer()
         graph = tracer.trace(module)
     return fx.GraphModule(tracer.root, graph, type(module).__name__)
-
-
-def _reason(error: BaseException) -> str:
-    text = str(error).strip()
-    return text.splitlines()[0][:200] if text else type(error).__name__
 
 
 def _refuse_another(traced: fx.GraphModule, module: nn.Module, image: Tensor) -> None:

@@ -33,7 +33,7 @@ from lightning_fabric.plugins.environments import (
 from lightning_fabric.strategies import DDPStrategy
 from torch.multiprocessing import ProcessExitedException, ProcessRaisedException
 
-from pipeline.errors import ArtiphysError, ConfigError
+from pipeline.errors import ArtiphysError, ConfigError, first_line
 from pipeline.runner.outside import processes_outside
 from pipeline.runner.ranks import RankError, Ranks
 from pipeline.runner.runner import Runner
@@ -134,7 +134,7 @@ class Processes:
             if alone:
                 torch.zeros(1, device=fabric.device).item()
         except Exception as error:  # Lightning raises many kinds for a device that is not there
-            reason = str(error).strip().splitlines()[0][:160]
+            reason = first_line(error, 160)
             raise ConfigError(
                 f"runner.accelerator: '{self.accelerator}' cannot be used for {devices} process"
                 f"{'' if devices == 1 else 'es'} ({reason}); use auto or cpu, and no more devices"

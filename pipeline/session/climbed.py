@@ -12,10 +12,10 @@ from jaxtyping import Float, Int
 
 from pipeline.ascent.optimizers import Optimizer
 from pipeline.ascent.plan import block_units
-from pipeline.config.build import Group, code_digest
+from pipeline.config.build import Group, with_code
 from pipeline.config.parts import WHOLE_LAYER, chosen
 from pipeline.networks.layers import Layer
-from pipeline.session.searched import extremes_result, own_code
+from pipeline.session.searched import extremes_result, settings_of_network
 from pipeline.session.session import Session
 from pipeline.store.results import Result
 from pipeline.store.tables import COLUMNS
@@ -113,7 +113,7 @@ def plan_climb(
     starts = range(0, len(units), size)
     blocks = {f"block-{n:04d}": units[at : at + size] for n, at in enumerate(starts)}
     determined_by: dict[str, Any] = {
-        "layer": layer.module,
+        "layer": layer.call,
         "units": list(units),
         "copies": parts.copies,
         "block": size,
@@ -134,21 +134,14 @@ def _stage(precision: str) -> str:
 # What determines results, as plain data.
 
 
-def with_code(group: Group) -> dict[str, Any]:
-    """Return a configuration group with the digest of its code, if that is a user's own."""
-    digest = code_digest(group)
-    return dict(group) if digest is None else {**group, "code": digest}
-
-
 def settings_of_images(session: Session, layer: Layer) -> dict[str, Any]:
     """Return what determines the network and the images that are climbed for a layer."""
     parts = session.parts
     settings: dict[str, Any] = {
-        "weights": parts.network.digest,
+        **settings_of_network(session),
         "preprocessing": parts.network.preprocessing.settings(),
         "seed": parts.config.seed,
         "whole": None if parts.scoring.of_fields else list(parts.scoring.size),
-        **own_code(session),
     }
     if parts.scoring.of_fields:
         plan = parts.canvas(layer)

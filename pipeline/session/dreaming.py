@@ -180,18 +180,22 @@ class Dreaming:
         return before if motion is None else motion(before)
 
     def _first(self, dream: Dream) -> Image:
-        """Return the image that the init starts from, at the largest size."""
+        """Return the image that the init starts from, at the largest size.
+
+        What is drawn is drawn at the size of the first octave: made smaller, it would be averaged.
+        """
         chosen_init = self.session.parts.inits[dream.init]
-        request = self._request(dream)
+        size = dream.octaves[0].size if chosen_init.random else dream.largest
+        request = self._request(dream, size)
         if chosen_init.start is None:
-            chain = self.beginnings.chain(dream.largest)
+            chain = self.beginnings.chain(size)
             return chain.decode(chain.draw(request.generators, chosen_init.std)).to(self.device)
         return chosen_init.start(request).to(self.device)
 
-    def _request(self, dream: Dream) -> Request:
+    def _request(self, dream: Dream, size: Size) -> Request:
         images = [Numbered(dream.unit, 0)]
         seeds = [seed_of(self.session, dream.layer, dream.init, dream.unit, 0)]
-        return self.beginnings.request(dream.layer, images, seeds, dream.largest, whole=True)
+        return self.beginnings.request(dream.layer, images, seeds, size, whole=True)
 
     def _video_frame(self, dream: Dream, number: int) -> Image:
         frames = self._video
@@ -305,15 +309,23 @@ def _try(session: Session, init: str, octave: Octave) -> None:
     parts.runner.place(scorer.eval())
     unit, smooth = parts.climbed_units(layer)[-1], smoothings(session, octave)
     attempt(parts, octave.size, unit, 1, smooth, scorer, layer.name)
-    if parts.config.dream.tile is not None and parts.transforms:
-        blank = torch.zeros(1, 3, *octave.size)
-        generators = [torch.Generator()]
-        for name, transform in parts.transforms.items():
-            if transform.apply(blank, generators).shape != blank.shape:
-                raise ConfigError(
-                    f"transform: '{name}' changes the size of images, and tiles are those of one"
-                    " size; use transform=[roll], or set dream.tile to null"
-                )
+    _check_transforms(session, octave)
+
+
+def _check_transforms(session: Session, octave: Octave) -> None:
+    parts, blank = session.parts, torch.zeros(1, 3, *octave.size)
+    for name, transform in parts.transforms.items():
+        if transform.looks > 1:
+            raise ConfigError(
+                f"transform.{name}.count: dreams look at their image once a step, not"
+                f" {transform.looks} times; use 1"
+            )
+        changed = transform.apply(blank, [torch.Generator()])
+        if parts.config.dream.tile is not None and changed.shape != blank.shape:
+            raise ConfigError(
+                f"transform: '{name}' changes the size of images, and tiles are those of one"
+                " size; use transform=[roll], or set dream.tile to null"
+            )
 
 
 def smoothings(session: Session, octave: Octave) -> list[Smoothing]:

@@ -13,6 +13,7 @@ import pandas as pd
 from jaxtyping import Float
 
 from pipeline.ascent.terms import Terms
+from pipeline.config.build import with_code
 from pipeline.config.parts import whole_size
 from pipeline.dream.octaves import Size
 from pipeline.dream.plan import Octave, octave_sizes, plan_octaves
@@ -21,7 +22,6 @@ from pipeline.session.climbed import (
     settings_of_images,
     settings_of_init,
     settings_of_treatment,
-    with_code,
 )
 from pipeline.session.session import Session
 from pipeline.store.results import Arrays, Result
@@ -97,7 +97,7 @@ def _dream(session: Session, layer: Layer, init: str, unit: int) -> Dream:
     octaves = dream_octaves(session, init)
     unplanned = ("size", "sides", "ratio", "levels", "steps", "lr", "fps")
     determined_by: dict[str, Any] = {
-        "layer": layer.module,
+        "layer": layer.call,
         "unit": unit,
         "precision": config.precision,
         **settings_of_images(session, layer),

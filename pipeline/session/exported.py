@@ -9,7 +9,7 @@ import numpy as np
 
 from pipeline.networks.layers import Layer
 from pipeline.networks.onnx_network import OnnxNetwork
-from pipeline.session.searched import own_code
+from pipeline.session.searched import settings_of_network
 from pipeline.session.session import Session
 from pipeline.store.results import Result
 
@@ -32,11 +32,10 @@ def exported_network(session: Session, layer: Layer) -> OnnxNetwork | None:
 def _settings(session: Session, layer: Layer) -> dict[str, Any]:
     plan = session.parts.canvas(layer)
     return {
-        "weights": session.parts.network.digest,
-        "layer": layer.module,
+        **settings_of_network(session),
+        "layer": layer.call,
         "canvas": [*plan.size, *plan.position, *plan.box],
         "version": VERSION,
-        **own_code(session),
     }
 
 
@@ -72,7 +71,7 @@ def meaning(session: Session, layer: Layer, network: OnnxNetwork) -> dict[str, A
         "model": parts.network.name,
         "weights": {"source": parts.network.weights, "sha256": parts.network.digest},
         "layer": layer.name,
-        "module": layer.module,
+        "module": layer.call,
         "units": network.units,
         "receptive_field": {"height": height, "width": width},
         "canvas": {"size": list(plan.size), "position": list(plan.position)},

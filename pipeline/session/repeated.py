@@ -16,13 +16,13 @@ import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import pipeline
 from pipeline.config.schema import Config
-from pipeline.errors import StoreError
+from pipeline.errors import ConfigError, StoreError
+from pipeline.store.code import PACKAGE, code_digest, own_targets
 from pipeline.store.files import file_stamp, refusal
 from pipeline.store.layout import Layout, RunPaths
 from pipeline.store.records import changed_files, read_sealed_record, recorded_files
@@ -49,6 +49,8 @@ def fingerprint(config: Config) -> str:
     for path in (Path(pipeline.__file__).parent, *_files(settings)):
         for line in _stamps(path):
             digest.update(line.encode("utf-8", "surrogateescape"))
+    with suppress(ConfigError):  # what cannot be found cannot be run either
+        digest.update(code_digest(own_targets(settings)).encode())
     return digest.hexdigest()[:16]
 
 
@@ -120,15 +122,13 @@ def _has_content(path: Path) -> bool:
 
 
 def _files(settings: Any, key: str = "", own: bool = False) -> Iterator[Path]:
-    """Yield the files and folders that a configuration names, and the code of its own targets.
+    """Yield the files and folders that a configuration names.
 
     Of this package's own targets it is known which arguments name files; of others any may.
     """
     if isinstance(settings, Mapping):
-        target = settings.get("_target_")
-        if isinstance(target, str):
-            own = not target.startswith("pipeline.")
-            yield from _code(target) if own else ()
+        if isinstance(settings.get("_target_"), str):
+            own = not settings["_target_"].startswith(PACKAGE)
         for name, value in settings.items():
             yield from _files(value, str(name), own)
     elif isinstance(settings, list | tuple):
@@ -139,21 +139,6 @@ def _files(settings: Any, key: str = "", own: bool = False) -> Iterator[Path]:
             path = Path(settings).expanduser()
             if settings and path.exists():
                 yield path
-
-
-def _code(target: str) -> Iterator[Path]:
-    """Yield where a target of one's own is defined: its package, or the modules beside it."""
-    module = target
-    while module := module.rpartition(".")[0]:
-        try:
-            spec = find_spec(module.partition(".")[0])
-        except (ImportError, ValueError):
-            continue
-        if spec is not None and spec.origin is not None:
-            origin = Path(spec.origin)
-            is_package = origin.name == "__init__.py"
-            yield from [origin.parent] if is_package else sorted(origin.parent.glob("*.py"))
-            return
 
 
 def _stamps(path: Path) -> Iterator[str]:

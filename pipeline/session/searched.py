@@ -10,7 +10,6 @@ import torch
 from jaxtyping import Int
 from torch import Tensor, stack
 
-from pipeline.config.build import code_digest
 from pipeline.errors import ImageError, StoreError
 from pipeline.images.batches import split
 from pipeline.images.patches import cut_patch
@@ -49,21 +48,20 @@ def extremes_result(session: Session, layer: Layer) -> Result:
     """Return the place of one layer's extremes, for all of its units."""
     config, blocks = session.parts.config.search, image_blocks(session)
     settings = {
-        "weights": session.parts.network.digest,
-        "module": layer.module,
+        **settings_of_network(session),
+        "module": layer.call,
         "images": dict(session.images.settings),
         "keep": config.keep,
         "batch_size": config.batch_size,
         "block": len(blocks["block-0000"]),
-        **own_code(session),
     }
     return session.result("top_patches", layer.name, layer.name, settings, list(blocks))
 
 
-def own_code(session: Session) -> dict[str, str]:
-    """Return the digest of the code of a user's own network, which its weights do not show."""
-    digest = code_digest(session.parts.config.model)
-    return {} if digest is None else {"model_code": digest}
+def settings_of_network(session: Session) -> dict[str, str]:
+    """Return what determines the network: its weights, and what it does with them."""
+    parts = session.parts
+    return {"weights": parts.network.digest, "network": parts.graph.digest}
 
 
 def read_unreadable(session: Session) -> dict[str, str]:

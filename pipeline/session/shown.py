@@ -93,7 +93,7 @@ def _layer(session: Session, layer: Layer, pairs: Sequence[Pair]) -> ShownLayer:
     box = parts.canvas(layer).box
     return ShownLayer(
         name=layer.name,
-        module=layer.module,
+        module=layer.call,
         units=[*whole, *units],
         field=(box.height, box.width),
         image=parts.image_size(layer),

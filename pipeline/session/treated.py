@@ -170,6 +170,7 @@ class Beginnings:
             [seed ^ TRANSFORMS for seed in seeds] if parts.transforms else (),
             at_step if parts.scoring.rule.relu_steps is not None else None,
             not (parts.transforms and scorer.takes_any_size()),
+            parts.network.preprocessing,
         )
         return Beginning(
             units,
@@ -187,7 +188,7 @@ TRANSFORMS = 0x5DEECE66D  # parts the random numbers of transforms from those of
 def seed_of(session: Session, layer: Layer, init: str, unit: int, copy: int) -> int:
     """Return the seed of one image of one unit, whatever order or process it is climbed in."""
     parts = session.parts
-    identity = f"{parts.config.seed}/{parts.network.digest}/{layer.module}/{init}/{unit}"
+    identity = f"{parts.config.seed}/{parts.network.digest}/{layer.call}/{init}/{unit}"
     identity += f"/{copy}" if copy else ""
     return int.from_bytes(hashlib.sha256(identity.encode()).digest()[:8], "big") >> 1
 

@@ -10,7 +10,7 @@ from pipeline.ascent.scoring import Scorer
 from pipeline.ascent.smoothing import Smoothing
 from pipeline.ascent.treatment import Treatment
 from pipeline.config.parts import Parts
-from pipeline.errors import ArtiphysError, ConfigError
+from pipeline.errors import ArtiphysError, ConfigError, first_line
 from pipeline.networks.layers import Layer
 from pipeline.session.climbed import main_climbs
 from pipeline.session.session import Session
@@ -69,13 +69,18 @@ def attempt(
     units = torch.full((copies,), unit, device=device)
     fits = scorer is None or not scorer.takes_any_size()
     transforms = list(parts.transforms.values())
-    treatment = Treatment(transforms=transforms, seeds=range(copies), fits=fits)
+    treatment = Treatment(
+        transforms=transforms,
+        seeds=range(copies),
+        fits=fits,
+        preprocessing=parts.network.preprocessing,
+    )
     try:
         with torch.no_grad():
             for smoothing in smoothings:
                 for smooth in (smoothing.image, smoothing.gradient):
                     _ = smooth(images, 0, 1) if smooth is not None else None
-            shown = treatment.shown(images, treatment.generators())
+            shown, _ = treatment.shown(images, treatment.generators())
         if scorer is not None:
             score = scorer.begin(images, units)
             with torch.no_grad():
@@ -83,7 +88,7 @@ def attempt(
     except ArtiphysError:
         raise
     except Exception as error:  # what an objective can raise has no end
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        reason = first_line(error)
         raise ConfigError(
             f"objective: images of {size[0]} x {size[1]} pixels cannot be scored for {layer}"
             f" ({reason})"

@@ -25,6 +25,10 @@ def clamped_gradient(value: float, gradient: float) -> float:
         (0.5, -2.0, -2.0),
         (1.0, -2.0, -2.0),  # on the bound is inside
         (-1.0, 2.0, 2.0),
+        (1.0001, -2.0, -2.0),  # on the bound up to rounding
+        (-1.0001, 2.0, 2.0),
+        (1.001, -2.0, 0.0),
+        (-1.001, 2.0, 0.0),
         (1.5, -2.0, 0.0),  # descending would raise it further
         (1.5, 2.0, 2.0),
         (-1.5, 2.0, 0.0),

@@ -15,6 +15,7 @@ from torch import Tensor
 from pipeline.ascent.transforms import (
     Transform,
     angles,
+    boxes,
     crop,
     factors,
     fit,
@@ -22,6 +23,7 @@ from pipeline.ascent.transforms import (
     jitter,
     noise,
     pad,
+    pixels,
     resize,
     roll,
     rotate,
@@ -34,6 +36,9 @@ from pipeline.errors import ConfigError
 ALL: dict[str, Callable[[], Transform]] = {
     "pad": lambda: pad(3, fill=0.5),
     "jitter": lambda: jitter(2),
+    "jitter, moved": lambda: jitter(2, keeps_size=True),
+    "boxes": lambda: boxes(pixels=4, count=2),
+    "pixels": pixels,
     "roll": lambda: roll(5),
     "crop": lambda: crop(4),
     "scale": scale,
@@ -119,6 +124,49 @@ def test_jitter_cuts_every_smaller_part_about_equally_often():
     counted = places(jitter(2), 6, 9)
     assert set(counted) == {(top, left) for top in range(3) for left in range(3)}
     assert min(counted.values()) > 400 / 9 / 2
+
+
+def test_jitter_that_keeps_the_size_moves_down_and_to_the_right_as_in_lucent():
+    images, counted = numbered(300, 6, 9) + 1, Counter()
+    for sample in jitter(3, keeps_size=True).apply(images, sources(*range(300))):
+        top, left = (int((sample[0] > 0).any(axis).int().argmax()) for axis in (1, 0))
+        assert torch.equal(sample[:, top:, left:], images[0, :, : 6 - top, : 9 - left])
+        assert not sample[:, :top].any()
+        assert not sample[:, :, :left].any()
+        counted[top, left] += 1
+    assert set(counted) == {(top, left) for top in range(3) for left in range(3)}
+    assert min(counted.values()) > 300 / 9 / 2
+
+
+def test_boxes_shrink_from_step_to_step_about_the_middle():
+    """On a ramp, a box shows its own place and side."""
+    ramp = torch.linspace(0, 1, 33, dtype=torch.float64).expand(1, 3, 33, 33)
+    ramp = torch.stack((ramp[0, 0], ramp[0, 0].T, torch.ones(33, 33)))[None].repeat(400, 1, 1, 1)
+    transform = boxes((0.6, 0.2), spread=0.02, wander=0.05, pixels=5)
+    assert (transform.looks, transform.at is None) == (32, False)
+    for step, size in ((0, 0.6), (1, 0.4), (2, 0.2)):
+        assert transform.at is not None
+        found = transform.at(step, 3).apply(ramp, sources(*range(400)))
+        assert found.shape[2:] == (5, 5)
+        assert (found[:, 2] - 1).abs().max() < 1e-12  # nothing beyond the edges yet
+        for sides, centers in (
+            (found[:, 0, 0, -1] - found[:, 0, 0, 0], found[:, 0, 2, 2]),
+            (found[:, 1, -1, 0] - found[:, 1, 0, 0], found[:, 1, 2, 2]),
+        ):
+            assert sides.mean().item() == pytest.approx(size, abs=0.004)
+            assert sides.std().item() == pytest.approx(0.02, rel=0.15)
+            assert centers.mean().item() == pytest.approx(0.5, abs=0.01)
+            assert centers.std().item() == pytest.approx(0.05, rel=0.15)
+
+
+def test_boxes_of_oblong_images_are_square():
+    """The share is that of the shorter side: 16 of 33 columns as of 17 rows."""
+    rows = torch.arange(17.0)[:, None].expand(17, 33)
+    columns = torch.arange(33.0).expand(17, 33)
+    images = torch.stack((rows, columns, rows))[None]
+    found = boxes(0.5, spread=0.0, wander=0.0, pixels=3).apply(images, sources(1))
+    torch.testing.assert_close(found[0, 0, :, 0], torch.tensor([4.0, 8.0, 12.0]))
+    torch.testing.assert_close(found[0, 1, 0], torch.tensor([12.0, 16.0, 20.0]))
 
 
 def test_crop_cuts_every_square_about_equally_often():
@@ -329,6 +377,23 @@ def test_fit_undoes_a_pad():
             "transform.rotate.upright: -1 is negative; it counts further zeros among the angles",
         ),
         (lambda: flip(1.5), "transform.flip.probability: 1.5 is not from 0 to 1"),
+        (
+            lambda: boxes((0.5, 0.0)),
+            "transform.boxes.size: (0.5, 0.0) is not above 0 and at most 1; use 0.25 or"
+            " [0.5, 0.05]",
+        ),
+        (
+            lambda: boxes((0.5, 0.2, 0.1)),
+            "transform.boxes.size: (0.5, 0.2, 0.1) is not a number of 0 or more, or two of them;"
+            " write one value or [start, end]",
+        ),
+        (lambda: boxes(spread=-1.0), "transform.boxes.spread: -1.0 is not a number of 0 or more"),
+        (lambda: boxes(wander=-1.0), "transform.boxes.wander: -1.0 is not a number of 0 or more"),
+        (lambda: boxes(count=0), "transform.boxes.count: 0 is not positive; use 1 or more"),
+        (
+            lambda: boxes(pixels=0),
+            "transform.boxes.pixels: 0 is not a positive number of pixels",
+        ),
         (lambda: noise(-0.1), "transform.noise.std: -0.1 is not a number of 0 or more"),
         (
             lambda: jitter(4).apply(drawn(1, 3, 4, 9), sources(1)),

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from pipeline.ascent import constraints, parameterizations, regularizers, smoothing, transforms
 from pipeline.ascent.constraints import Circumstances
@@ -136,6 +138,94 @@ def test_constraint_holds_at_the_end_under_every_parameterization(names, number:
         torch.testing.assert_close(measured[known], bound.budget[known], rtol=1e-6, atol=1e-6)
 
 
+LIMITS = {
+    "bounds": (constraints.range(), ("pixel", "unbounded")),
+    "colors": (constraints.range(), ("pixel", "decorrelated")),
+    "images": (constraints.range(), ("pixel",)),
+    "clamped": (None, ("pixel", "clamp")),
+}
+
+
+@pytest.mark.parametrize("name", LIMITS)
+@pytest.mark.parametrize("normalize", ["max", "mean", "norm", "std", "standardize"])
+def test_steps_are_normalized_by_the_whole_gradient_and_end_within_bounds(
+    name: str, normalize: str
+):
+    """As in DeepDream: x += lr * g / mean|g| with the g of all pixels, then clip."""
+    constraint, names = LIMITS[name]
+    space = chain(*names)
+    starts = HALF.normalize(torch.where(drawn(std=1.0) > 0, 1.0, 0.0))  # saturated throughout
+    given = Circumstances(starts, HALF, pictures)
+    project = None if constraint is None else constraint.bind(given).project
+    done = ascend(
+        Counted(),
+        UNITS,
+        starts,
+        sgd(steps=6, lr=0.05, normalize=normalize),
+        Treatment(space, project),
+    )
+    sizes = {
+        "max": lambda g: g.abs().max(),
+        "mean": lambda g: g.abs().mean(),
+        "norm": lambda g: g.norm(),
+        "std": lambda g: g.std(),
+        "standardize": lambda g: g.std(),
+    }
+    expected: list[Tensor] = []
+    for unit, image in enumerate(starts):
+        (values,) = space.encode(image[None])
+        for _ in range(6):
+            leaf = values.clone().requires_grad_()
+            # Without the clamp: on the bounds, gradients are those of the image as it is.
+            shown = compose(
+                {
+                    n: getattr(parameterizations, n if n != "clamp" else "unbounded")()
+                    for n in names
+                },
+                Setting(SIZE, HALF, pictures),
+            ).decode([leaf])
+            (g,) = torch.autograd.grad(Counted()(shown, UNITS[unit : unit + 1]).sum(), leaf)
+            g = g - g.mean() if normalize == "standardize" else g
+            moved = space.decode([values + 0.05 * g / sizes[normalize](g)])
+            low, high = HALF.normalize(torch.zeros(3, 1, 1)), HALF.normalize(torch.ones(3, 1, 1))
+            (values,) = space.encode(moved.clamp(low.to(moved), high.to(moved)))
+        expected.append(space.decode([values]))
+    torch.testing.assert_close(done.images, torch.cat(expected), rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("p", [1.0, 2.0, math.inf])
+@pytest.mark.parametrize("center", ["zero", "start"])
+def test_gradients_on_the_sphere_of_a_ball_are_those_of_the_image_as_it_is(p: float, center: str):
+    images = drawn(40).float()
+    given = Circumstances(drawn(40, seed=3).float(), HALF, pictures)
+    bound = constraints.ball(p, 0.2 if p == math.inf else 3.0, center).bind(given)
+    leaf = bound.project(images).requires_grad_()  # rounded, every other time to beyond the sphere
+    assert (bound.measure(leaf) > bound.budget).any()
+    gradient = drawn(40, seed=4).float()
+    (found,) = torch.autograd.grad(bound.project(leaf), leaf, gradient)
+    torch.testing.assert_close(found, gradient)
+
+
+def test_nothing_piles_up_beyond_black_and_white():
+    """A pixel that was pushed to white long and hard leaves it with the first step down."""
+    sign = torch.ones(3, dtype=torch.float64)
+
+    def turning(shown: Tensor, units: Tensor) -> Tensor:
+        sign.copy_(torch.where(torch.tensor(len(seen) < 50), 1.0, -1.0))
+        seen.append(shown.detach().clone())
+        return (shown.sum((1, 2, 3))) * sign
+
+    for constraint, names in LIMITS.values():
+        seen: list[Tensor] = []
+        given = Circumstances(drawn(), HALF, pictures)
+        project = None if constraint is None else constraint.bind(given).project
+        done = ascend(
+            turning, UNITS, drawn(), sgd(steps=51, lr=0.1), Treatment(chain(*names), project)
+        )
+        assert (seen[50] == 2).any()
+        assert (done.images < seen[50]).all(), names
+
+
 # Regularizers.
 
 
@@ -199,6 +289,64 @@ def test_gradients_are_smoothed_before_they_are_followed():
     torch.testing.assert_close(done.images, expected)
 
 
+def smooth_by_hand(gradient: Tensor, sigma: float) -> Tensor:
+    """Return the mean of three blurs with kernels of 9 x 9, reflected at the edges."""
+    places = torch.arange(9.0, dtype=torch.float64) - 4
+    blurred: list[Tensor] = []
+    for width in (0.5 * sigma, sigma, 2 * sigma):
+        line = torch.exp(-((places / width) ** 2) / 2)
+        kernel = torch.outer(line, line) / torch.outer(line, line).sum()
+        padded = F.pad(gradient[None], [4] * 4, mode="reflect")
+        blurred.append(F.conv2d(padded, kernel.repeat(3, 1, 1, 1), groups=3)[0])
+    return torch.stack(blurred).mean(0)
+
+
+def test_gradients_are_smoothed_as_the_network_saw_them():
+    """Gordic's loop: roll, smooth, standardize, step, clip, roll back."""
+    low, high = HALF.normalize(torch.zeros(3, 1, 1)), HALF.normalize(torch.ones(3, 1, 1))
+    bound = constraints.range().bind(Circumstances(drawn(), HALF, pictures))
+    treatment = Treatment(
+        project=bound.project,
+        transforms=[transforms.roll(5)],
+        smoothings=[smoothing.cascade()],
+        seeds=(4, 5, 6),
+    )
+    done = climbed(treatment, sgd(steps=4, lr=0.3, normalize="standardize"))
+    for unit, image in enumerate(drawn().clamp(low, high)):
+        source = torch.Generator().manual_seed(4 + unit)
+        for step in range(4):
+            shift = [int(torch.randint(11, (), generator=source)) - 5 for _ in range(2)]
+            leaf = image.roll(shift, (1, 2)).requires_grad_()
+            score = Counted()(leaf[None], UNITS[unit : unit + 1]).sum()
+            (gradient,) = torch.autograd.grad(score, leaf)
+            gradient = smooth_by_hand(gradient, 0.5 + 2 * (step + 1) / 4)
+            moved = leaf.detach() + 0.3 * (gradient - gradient.mean()) / gradient.std()
+            image = moved.clamp(low, high).roll([-n for n in shift], (1, 2))
+        torch.testing.assert_close(done.images[unit], image)
+
+
+def test_penalties_are_smoothed_with_the_score_wherever_the_image_was_rolled():
+    both = Treatment(
+        regularizers=[regularizers.l2(weight=0.3)],
+        transforms=[transforms.roll(5)],
+        smoothings=[smoothing.cascade()],
+        seeds=(4, 5, 6),
+    )
+    found = climbed(both, sgd(steps=1, lr=1.0)).added
+    apart = [
+        climbed(replace(both, regularizers=()), sgd(steps=1, lr=1.0)).added,
+        climbed(replace(both, transforms=[], smoothings=[]), sgd(steps=1, lr=1.0)).added
+        - climbed(PLAIN, sgd(steps=1, lr=1.0)).added,
+    ]
+    shifts = [torch.Generator().manual_seed(seed) for seed in (4, 5, 6)]
+    for image, (score, penalty) in enumerate(zip(*apart, strict=True)):
+        shift = [int(torch.randint(11, (), generator=shifts[image])) - 5 for _ in range(2)]
+        smoothed = smooth_by_hand(penalty.roll(shift, (1, 2)), 2.5).roll(
+            [-n for n in shift], (1, 2)
+        )
+        torch.testing.assert_close(found[image], score + smoothed)
+
+
 # Transforms.
 
 
@@ -220,6 +368,48 @@ def test_random_numbers_are_drawn_anew_at_every_step_and_are_each_image_s_own():
         assert torch.equal(together[1:2], single)
 
 
+def test_transforms_of_pixels_come_before_the_normalization():
+    """Lucent's order: what frames an image is gray, and what comes in is black."""
+    dull = Preprocessing(resize=None, crop=12, mean=(0.5, 0.4, 0.3), std=(0.2, 0.25, 0.3))
+    stack = [
+        transforms.pad(2, fill=0.5),
+        transforms.jitter(4, keeps_size=True),
+        transforms.scale(),
+        transforms.rotate(),
+        transforms.resize(19),
+    ]
+    treatment = Treatment(
+        transforms=[transforms.pixels(), *stack], seeds=(4, 5, 6), fits=False, preprocessing=dull
+    )
+    mean, std = (torch.tensor(each)[:, None, None].double() for each in (dull.mean, dull.std))
+    pixels = drawn() * std + mean
+    sources = treatment.generators()
+    for transform in stack:
+        pixels = transform.apply(pixels, sources)
+    shown = treatment.shown(drawn(), treatment.generators()).images
+    torch.testing.assert_close(shown, (pixels - mean) / std)
+    black = -(mean / std)
+    assert torch.isclose(shown[:, :, 0, 0], black[:, 0, 0]).all(1).any()
+    framed = replace(treatment, transforms=[transforms.pixels(), stack[0]])
+    corners = framed.shown(drawn(), treatment.generators()).images[:, :, 0, 0]
+    torch.testing.assert_close(corners, ((0.5 - mean) / std)[:, 0, 0].expand(3, 3))
+
+
+def test_looks_of_a_step_are_averaged():
+    counted = Counted()
+    done = climbed(moved(transforms.boxes(0.8, pixels=12, count=3)), sgd(steps=2, lr=0.1), counted)
+    assert len(counted.shown) == 2 * 3 + 2
+    leaf = drawn().requires_grad_()
+    sources, scores = moved(NOISE).generators(), list[Tensor]()
+    for _ in range(3):
+        box = transforms.boxes(0.8, pixels=12).apply(leaf, sources)
+        scores.append(Counted()(box, UNITS))
+    (gradient,) = torch.autograd.grad(torch.stack(scores).mean(0).sum(), leaf)
+    first = climbed(moved(transforms.boxes(0.8, pixels=12, count=3)), sgd(steps=1, lr=0.1))
+    torch.testing.assert_close(first.images, drawn() + 0.1 * gradient)
+    assert done.responses.shape == (3, 3)
+
+
 def test_images_are_shown_at_their_own_size_where_the_network_needs_it():
     stack = (transforms.pad(3), transforms.jitter(2))
     cut, free = Counted(), Counted()
@@ -227,7 +417,7 @@ def test_images_are_shown_at_their_own_size_where_the_network_needs_it():
     assert cut.shown[0].shape[2:] == SIZE
     images = drawn()
     larger = Treatment(transforms=list(stack), seeds=(4, 5, 6), fits=False)
-    free.shown.append(larger.shown(images, larger.generators()))
+    free.shown.append(larger.shown(images, larger.generators()).images)
     assert free.shown[0].shape[2:] == (16, 16)
 
 

@@ -81,6 +81,11 @@ RUNS = {
         " transform.pad.pixels=4",
         units=(0,),
     ),
+    "maco": Small(
+        "units=[3,5] optimizer.steps=3 ascent.size=40 transform.boxes.pixels=36"
+        " transform.boxes.count=2 images.crop=40 parameterization.maco.images=3",
+        units=(3, 5),
+    ),
     "fourier_class": Small(
         "units=[3,5] optimizer.steps=3 ascent.size=24 transform.resize.size=36"
         " transform.pad.pixels=4",
@@ -269,10 +274,31 @@ def test_pyramids_of_documents_003_and_004():
         assert composed(name).transform["roll"]["pixels"] == 32
 
 
+def test_size_of_the_simple_variant_of_document_004():
+    """500 wide, and as high as int(300 * 500 / 451), of the photograph of 300 x 451 pixels."""
+    (simple,) = (c for c in commands() if c.startswith("experiment=pyramid_dream") and "=std" in c)
+    config = compose_config(*simple.split())
+    assert config.dream.size == [int(300 * 500 / 451), 500] == [332, 500]
+    assert [octave.size for octave in octaves(config, (332, 500))] == [(332, 500)]
+
+
+def test_settings_of_maco():
+    config = composed("maco")
+    assert config.parameterization["maco"]["standardize"] is True
+    named = config.optimizer["name"], config.optimizer["lr"], config.optimizer["steps"]
+    assert named == ("NAdam", 1.0, 256)
+    shown = config.transform["boxes"]
+    assert list(config.transform) == ["boxes", "noise"]
+    assert (shown["size"], shown["spread"], shown["wander"]) == ([0.5, 0.05], 0.05, 0.15)
+    assert (shown["pixels"], shown["count"], config.ascent.size) == (224, 32, 512)
+    variance = 0.05**2 + 0.05**2 / 12  # of normal and of uniform noise
+    assert config.transform["noise"]["std"] == pytest.approx(variance**0.5)
+
+
 def test_feedback_of_document_004():
     found = composed("ouroboros").dream
     assert (found.frames, found.zoom, found.fps, found.blend) == (30, 1.04, 30.0, 0.85)
-    assert (found.rotate, found.translate) == (0.0, [0.0, 0.0])
+    assert (found.rotate, found.translate) == (1.5, [0.0, 0.0])
     assert composed("ouroboros").optimizer == composed("pyramid_dream").optimizer
 
 
@@ -294,8 +320,12 @@ def test_fourier_settings_of_document_003():
         assert list(config.parameterization) == ["fourier", "decorrelated", "sigmoid"]
         assert (config.ascent.size, config.init["parameters"]["std"]) == (128, 0.01)
         assert list(config.transform) == [
-            "pad", "jitter", "scale", "rotate", "jitter_again", "resize",
+            "pixels", "pad", "jitter", "scale", "rotate", "jitter_again", "resize",
         ]  # fmt: skip
+        assert config.transform["pad"]["fill"] == 0.5
+        assert {config.transform[name]["keeps_size"] for name in ("jitter", "jitter_again")} == {
+            True
+        }
         assert not config.regularizer
     assert composed("fourier_class").units == [311, 385, 949]
 

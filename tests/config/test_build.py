@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from pipeline.ascent.objectives import Seen
-from pipeline.config.build import build, check_signature, code_digest
+from pipeline.config.build import build, check_signature
 from pipeline.config.parts import Parts
 from pipeline.errors import ConfigError
 from tests.conftest import Compose, compose_config, here
@@ -61,6 +61,13 @@ def test_name_of_an_option_is_its_targets(composed: Compose):
     assert Parts(composed("optimizer=adam"), here()).option("optimizer") == "adam"
 
 
+def test_an_error_without_text_is_told_by_its_kind(tmp_path: Path, monkeypatch):
+    (tmp_path / "wordless.py").write_text("def mine(): raise RuntimeError\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(ConfigError, match=r"^init: RuntimeError$"):
+        build({"_target_": "wordless.mine"}, "init")
+
+
 def test_value_of_the_wrong_type_is_refused(composed: Compose):
     with pytest.raises(ConfigError) as caught:
         _ = Parts(composed("optimizer.steps=ten"), here()).optimizer
@@ -71,15 +78,6 @@ def test_whole_number_will_do_for_a_float_and_null_where_it_may_be():
     check_signature({"_target_": SGD, "lr": 1}, "optimizer")
     target = "pipeline.images.image_sets.folder"
     check_signature({"_target_": target, "root": "/", "resize": None, "limit": None}, "images")
-
-
-def test_own_code_is_told_apart_by_its_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    (tmp_path / "my_own_init.py").write_text("def mine(): return 1\n")
-    monkeypatch.syspath_prepend(tmp_path)
-    before = code_digest({"_target_": "my_own_init.mine"})
-    (tmp_path / "my_own_init.py").write_text("def mine(): return 2\n")
-    assert code_digest({"_target_": "my_own_init.mine"}) != before
-    assert code_digest({"_target_": SGD}) is None
 
 
 def test_lists_of_the_command_line_reach_the_functions_as_lists():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import re
 import sys
 import time
 from pathlib import Path
@@ -196,6 +197,32 @@ def tables(out: Path) -> dict[str, bytes]:
     """Return the bytes of the tables of the newest run."""
     newest = sorted(path.parent for path in out.glob("runs/*/*/tables"))[-1]
     return {path.name: path.read_bytes() for path in sorted((newest / "tables").glob("*.parquet"))}
+
+
+# What says when and how a result was made, and by which run, is another each time.
+MADE_ANEW = ("record.json", "log")
+
+
+def files(out: Path) -> dict[str, bytes]:
+    """Return every file of a store and of its newest run, without the times and paths in it."""
+    newest = max(out.glob("runs/*/*"), key=lambda run: run.stat().st_mtime)
+    told = [path for path in newest.rglob("*") if path.is_file() and path.name not in MADE_ANEW]
+    stored = [
+        path
+        for path in Layout(out).store.rglob("*")
+        if path.is_file() and path.parent.name not in ("provenance", "finished")
+    ]
+    return {
+        _timeless(path.relative_to(out).as_posix().encode()).decode(): _timeless(
+            path.read_bytes().replace(str(out).encode(), b"OUT")
+        )
+        for path in [*told, *stored]
+    }
+
+
+def _timeless(content: bytes) -> bytes:
+    """Return a content without times: of run folders, and in the pages that show them."""
+    return re.sub(rb"\d{4}-\d\d-\d\d[_T ]\d\d[-:]\d\d([-:]\d\d)?(_\d+|\+00:00)?", b"TIME", content)
 
 
 def assert_same(out: Path, other: Path) -> None:

@@ -2,14 +2,16 @@
 
 import pytest
 import torch
+import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
 from pipeline.errors import ConfigError
 from pipeline.networks.graph import Graph
-from pipeline.networks.layers import convolutions, find_layers, parse_units, select_units
+from pipeline.networks.layers import convolutions, find_layers
 from pipeline.networks.load import torchvision_network
+from pipeline.networks.unit_selection import parse_units, select_units
 
 
 class Net(nn.Module):
@@ -97,11 +99,11 @@ def test_layers_come_in_call_order_each_once(graph):
 
 def test_shapes_and_places_by_hand(graph):
     stem, relu, right, head = find_layers(graph, ["conv1", "stem", "conv5", "head"], "net")
-    # 10 x 8 pixels lose one on each side. Calls: stem.0, stem.1, shared, relu, shared, relu ...
-    assert (stem.units, stem.map_size, stem.index) == (4, (8, 6), 0)
-    assert (relu.units, relu.map_size, relu.index) == (4, (8, 6), 1)
-    assert (right.units, right.map_size, right.index) == (2, (8, 6), 7)
-    assert (head.units, head.map_size, head.index) == (5, (1, 1), 10)
+    # 10 x 8 pixels lose one on each side.
+    assert (stem.units, stem.map_size) == (4, (8, 6))
+    assert (relu.units, relu.map_size) == (4, (8, 6))
+    assert (right.units, right.map_size) == (2, (8, 6))
+    assert (head.units, head.map_size) == (5, (1, 1))
 
 
 def test_a_block_responds_with_its_output(resnet18):
@@ -156,12 +158,116 @@ def test_a_module_that_is_never_called_is_refused(graph):
     assert refused(graph, "unused") == "layers: 'unused' of net is never called on the image"
 
 
-@pytest.mark.parametrize("name", ["relu", "shared", "split"])
-def test_a_module_with_several_calls_or_outputs_is_refused(graph, name):
-    assert refused(graph, name) == (
-        f"layers: '{name}' of net has 2 outputs or calls, so that its response is not one map;"
-        " name a layer inside or behind it"
+def test_a_module_with_several_outputs_is_refused(graph):
+    assert refused(graph, "split") == (
+        "layers: 'split' of net has 2 outputs, so that its response is not one map; name a layer"
+        " inside or behind it"
     )
+
+
+@pytest.mark.parametrize("name", ["relu", "shared", "shared@2", "shared@2@1"])
+def test_a_module_that_is_called_several_times_is_no_single_layer(graph, name):
+    module = name.partition("@")[0]
+    known = (
+        f"layers: '{name}' of net is not one layer, as '{module}' is called 2 times;"
+        f" name a call: {module}@0, {module}@1"
+    )
+    unknown = f"layers: '{name}' is not in net, which has conv1 (stem.0) to conv5 (split.right)"
+    assert refused(graph, name).startswith(unknown if "@2@" in name else known)
+
+
+class Recurrent(nn.Module):
+    """A block that is called three times: as fx follows it, as export does, or neither."""
+
+    def __init__(self, kind):
+        super().__init__()
+        self.kind = kind
+        self.first = nn.Conv2d(3, 4, 3, padding=1)
+        self.block = nn.Sequential(nn.Conv2d(4, 4, 3, padding=1), nn.ReLU())
+        self.responses = []
+
+    def forward(self, images):
+        maps = self.first(images)
+        times = 3
+        if self.kind == "export":
+            times = 3 if maps.shape[1] == 4 else 1
+        if self.kind == "opaque":
+            times = 3 if float(maps.sum()) < 1e9 else 1
+        for _ in range(times):
+            maps = self.block(maps) + maps
+        return maps
+
+
+@pytest.mark.parametrize("kind", ["fx", "export", "opaque"])
+def test_every_call_of_a_module_is_a_layer_of_its_own(kind, filled):
+    network = filled(Recurrent(kind)).double()
+    graph = Graph(network, (8, 8))
+    called = [(layer.name, layer.module, layer.call) for layer in convolutions(graph)]
+    assert called == [
+        ("conv1", "first", "first"),
+        ("conv2", "block.0", "block.0@0"),
+        ("conv3", "block.0", "block.0@1"),
+        ("conv4", "block.0", "block.0@2"),
+    ]
+    responses = []
+    hook = network.block[0].register_forward_hook(lambda *call: responses.append(call[2].clone()))
+    images = torch.randn(2, 3, 8, 8, generator=torch.Generator().manual_seed(0)).double()
+    network(images[:1]), network(images[1:])
+    hook.remove()
+    layers = find_layers(graph, ["conv2", "block.0@1", "conv4"], "net")
+    assert [layer.name for layer in layers] == ["conv2", "conv3", "conv4"]
+    found = graph.truncated([layer.node for layer in layers])(images)
+    for call in range(3):
+        expected = torch.cat([responses[call], responses[3 + call]])
+        assert torch.allclose(found[call], expected, rtol=1e-12)
+    if kind != "opaque":  # which knows leaf modules alone
+        (block,) = find_layers(graph, "block@1", "net")
+        after = torch.relu(torch.cat([responses[1], responses[4]]))
+        assert torch.allclose(graph.truncated([block.node])(images), after, rtol=1e-12)
+
+
+class Standardized(nn.Conv2d):
+    """A convolution of one's own: its weights are standardized at every call."""
+
+    def forward(self, maps):
+        weight = self.weight - self.weight.mean((1, 2, 3), keepdim=True)
+        return F.conv2d(maps, weight, self.bias, self.stride, self.padding)
+
+
+class Functional(nn.Module):
+    """Convolutions by modules, by modules of one's own, and by the function."""
+
+    def __init__(self):
+        super().__init__()
+        self.own = Standardized(3, 4, 3)
+        self.plain = nn.Conv2d(4, 4, 3)
+        self.kernels = nn.Parameter(torch.ones(2, 4, 1, 1))
+        self.others = nn.Parameter(torch.ones(2, 2, 1, 1))
+
+    def forward(self, images):
+        maps = F.conv2d(self.plain(self.own(images)), self.kernels)
+        return F.conv2d(maps, self.others) + F.conv2d(maps, weight=self.others.flip(0))
+
+
+def test_convolutions_are_found_by_what_they_compute():
+    layers = convolutions(Graph(Functional().eval(), (9, 9)))
+    found = [(layer.name, layer.call, layer.units) for layer in layers]
+    assert found == [
+        ("conv1", "own", 4),
+        ("conv2", "plain", 4),
+        ("conv3", "kernels", 2),
+        ("conv4", "others", 2),
+        ("conv5", "conv2d_3", 2),
+    ]
+
+
+def test_all_convolutions_of_a_network_without_any_are_refused():
+    graph = Graph(nn.Sequential(nn.Flatten(), nn.Linear(12, 3)).eval(), (2, 2))
+    assert refused(graph, "all") == (
+        "layers: net has no convolution, and 'all' means all of them; name layers, such as output"
+        " or '0' or '1'"
+    )
+    assert find_layers(graph, ["output"], "net")[0].units == 3
 
 
 def test_an_output_that_is_no_map_of_units_is_refused(graph):

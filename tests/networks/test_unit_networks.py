@@ -21,7 +21,7 @@ from pipeline.networks.receptive_fields import (
     receptive_fields,
     smallest_canvas,
 )
-from pipeline.networks.unit_networks import UnitNetwork, unit_network
+from pipeline.networks.unit_networks import unit_network
 from pipeline.networks.weights import seeded
 
 pytestmark = pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel")
@@ -77,7 +77,7 @@ def test_drawn_networks_respond_alone_as_in_the_whole(drawn_networks, data):
     graph = Graph(drawn.module, size)
     node = list(graph.operations)[-1]
     shape = node.meta["tensor_meta"].shape
-    layer = Layer("last", "last", 0, node, shape[1], (shape[2], shape[3]))
+    layer = Layer("last", "last", "last", node, shape[1], (shape[2], shape[3]))
     # A ReLU at the end may have silenced all units: then both are zero.
     compare(graph, layer, size, 1e-12, torch.float64)
     assert inside_places(graph, layer, size)
@@ -217,7 +217,7 @@ def test_a_map_of_one_position_that_is_broadcast_does_not_shift(filled):
     # The gate sees rows 0 to 4 of column 0 and weighs every unit.
     assert receptive_field(graph, node, (6, 5)) == (0, 0, 8, 7)
     assert receptive_field(graph, node, (0, 5)) == (-1, 0, 5, 7)
-    asked = unit_network(graph, Layer("last", "last", 0, node, 4, (8, 8)))
+    asked = unit_network(graph, Layer("last", "last", "last", node, 4, (8, 8)))
     # The unit in the middle: the convolution sees rows and columns 3 to 5, the gate from 0 on.
     assert asked.canvas.size == (8, 8)
     assert asked.input_size == (6, 6)
@@ -321,7 +321,7 @@ def climbed_one_by_one(network, layer, starts, units, rate, steps=20):
     seen = (..., slice(plan.box.top, plan.box.bottom), slice(plan.box.left, plan.box.right))
     ends = []
     for start, unit in zip(starts, units, strict=True):
-        image = torch.zeros(1, 3, *plan.size)
+        image = torch.zeros(1, 3, *plan.size, dtype=start.dtype)
         image[seen] = start
         for _ in range(steps):
             image.requires_grad_()
@@ -336,10 +336,8 @@ def climbed_one_by_one(network, layer, starts, units, rate, steps=20):
 
 
 @torch.no_grad()
-def climbed_together(network, layer, starts, units, rate, steps=20):
-    plan = smallest_canvas(network.graph, layer.node)
-    asked = UnitNetwork(network.graph, layer.node, plan, plain=True)
-    images = starts
+def climbed_together(asked, starts, units, rate, steps=20):
+    images = starts.clone()
     for _ in range(steps):
         images.requires_grad_()
         with torch.enable_grad():
@@ -350,14 +348,27 @@ def climbed_together(network, layer, starts, units, rate, steps=20):
 
 
 @pytest.mark.parametrize(("name", "side", "units"), [("conv2", 51, 192), ("conv3", 99, 384)])
-def test_plain_ascents_are_those_of_the_seed_to_the_last_bit(name, side, units):
+def test_ascents_are_those_of_the_seed(name, side, units):
     network = torchvision_network("alexnet", "random")
     (layer,) = network.layers(name)
     starts = random_images(6, (side, side))
     some = torch.linspace(0, units - 1, 6).long()
-    expected = climbed_one_by_one(network, layer, starts.clone(), some, rate=10.0)
-    assert ((expected - starts).abs().amax((1, 2, 3)) > 0.1).all()
-    assert torch.equal(climbed_together(network, layer, starts.clone(), some, rate=10.0), expected)
+    # Which kernels compute a batch is up to the machine: equal bits are a matter of one plan, and
+    # in single precision a rounding that decides a maximum leads elsewhere after some steps.
+    asked = unit_network(network.graph, layer)
+    first = climbed_together(asked, starts, some, rate=10.0)
+    assert torch.equal(climbed_together(asked, starts, some, rate=10.0), first)
+    single = climbed_one_by_one(network, layer, starts.clone(), some, rate=10.0, steps=1)
+    assert torch.allclose(
+        climbed_together(asked, starts, some, rate=10.0, steps=1), single, rtol=0, atol=1e-6
+    )
+    network.module.double()
+    starts = starts.double()
+    exact = climbed_one_by_one(network, layer, starts.clone(), some, rate=10.0)
+    assert ((exact - starts).abs().amax((1, 2, 3)) > 0.1).all()
+    asked = unit_network(network.graph, layer)
+    found = climbed_together(asked, starts, some, rate=10.0)
+    assert torch.allclose(found, exact, rtol=0, atol=1e-12)
 
 
 def ask_head(network, name, size, asking):

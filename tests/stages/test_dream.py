@@ -299,6 +299,10 @@ def test_frames_of_a_video_are_mixed_with_the_dream_before(
             "dream.sigma=1.0",
             "dream.sigma: there is no blur between steps; add smoothing=[blur]",
         ),
+        (
+            "transform=[boxes]",
+            "transform.boxes.count: dreams look at their image once a step, not 32 times; use 1",
+        ),
         ("dream.tile=0", "dream.tile: 0 is not a positive number of pixels"),
         (
             "dream.tile=16 objective=[class_logit] objective.class_logit.category=1",

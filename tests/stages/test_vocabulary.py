@@ -45,6 +45,7 @@ SMALL: Mapping[str, Mapping[str, Any]] = {
     "crop": {"size": 28},
     "resize": {"size": 36},
     "roll": {"pixels": 5},
+    "boxes": {"pixels": 36, "count": 2},
 }
 STACKS = ("standard",)  # files of several options
 PUBLISHED = ("fourier", "decorrelated", "sigmoid")

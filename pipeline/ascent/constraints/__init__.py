@@ -5,7 +5,9 @@ climbed are images that fulfill the constraint, so that all compete with the sam
 in network-input space; sums are float64. A constraint holds up to the rounding of the images.
 Each is a function of its settings that returns a ``Constraint``.
 
-A clipped value gets its gradient only where that leads back inside (see ``clamp_inward``).
+A value beyond its bounds gets its gradient only where that leads back inside (``clamp_inward``).
+Pixels are put onto the constraint after every step and get their gradients as they are, which steps
+of a given size are normalized by.
 """
 
 from pipeline.ascent.constraints.balls import ball

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from pipeline.ascent.clamping import clamp_inward
+from pipeline.ascent.clamping import ROUNDING, clamp_inward
 from pipeline.ascent.constraints.constraint import (
     NATURAL,
     Bound,
@@ -29,8 +29,9 @@ def ball(p: float = 2.0, radius: float | str = NATURAL, center: str = "zero") ->
     """Keep every image within a distance, in a p-norm over pixels and colors.
 
     An image inside is left as it is; one outside becomes the nearest image (in the L2 sense) of the
-    ball. Where the gradient of an image outside leads back inside, it passes in full. For p = 1,
-    pixels that the projection makes 0 have no gradient of their own until the image is inside.
+    ball. Where the gradient of an image outside leads back inside, it passes in full, as it does on
+    the sphere, up to rounding. For p = 1, pixels that the projection makes 0 have no gradient of
+    their own until the image is there.
 
     Args:
         p: 1, 2 or infinity.
@@ -51,15 +52,19 @@ def ball(p: float = 2.0, radius: float | str = NATURAL, center: str = "zero") ->
             images: Float[Tensor, "batch 3 height width"],
         ) -> Float[Tensor, "batch 3 height width"]:
             deviations = images.double() - middle.double()
+            limit = over_pixels(budget)
             if p == math.inf:
-                limit = over_pixels(budget)
+                size = deviations.abs()
                 nearest = clamp_inward(deviations, -limit, limit)
-                inside = deviations.abs() <= limit
             else:
-                size = p_norms(deviations, p)
-                nearest = (_onto_l1_sphere if p == 1 else _onto_l2_sphere)(deviations, size, budget)
-                inside = over_pixels(size <= budget)
-            return torch.where(inside, images, (middle.double() + nearest).to(images.dtype))
+                norms = p_norms(deviations, p)
+                size = over_pixels(norms)
+                onto = _onto_l1_sphere if p == 1 else _onto_l2_sphere
+                nearest = onto(deviations, norms, budget)
+            projected = (middle.double() + nearest).to(images.dtype)
+            near = size <= limit * (1 + ROUNDING)  # the gradient is that of the image as it is
+            projected = torch.where(near, images + (projected - images).detach(), projected)
+            return torch.where(size <= limit, images, projected)
 
         def measure(images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, " batch"]:
             return p_norms(images.double() - middle.double(), p)

@@ -40,6 +40,16 @@ class Chain:
         return isinstance(self.space, Pixels) and not self.maps
 
     @property
+    def is_pixels(self) -> bool:
+        """Whether the parameters are the images' pixels, in whatever unit and colors."""
+        return isinstance(self.space, Pixels) and all(step.exact for step in self.maps)
+
+    @property
+    def clamps(self) -> bool:
+        """Whether images are clamped."""
+        return any(step.clamps for step in self.maps)
+
+    @property
     def is_image(self) -> bool:
         """Whether the parameters are one tensor that is an image, of whatever size and colors."""
         return self.space.is_image

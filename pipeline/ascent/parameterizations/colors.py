@@ -48,7 +48,7 @@ def decorrelated(matrix: str = "imagenet", images: int = 200) -> Parameterizatio
             std = torch.tensor(setting.preprocessing.std, dtype=torch.float64)
             root = covariance_root(setting.pictures()[:images].cpu().double() * std[:, None, None])
         mixing = root / root.norm(dim=0).max()
-        return Map(_mix(mixing), _mix(torch.linalg.inv(mixing)))
+        return Map(_mix(mixing), _mix(torch.linalg.inv(mixing)), exact=True)
 
     return Parameterization("color", build, images=images if matrix == "images" else 0)
 

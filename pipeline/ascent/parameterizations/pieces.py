@@ -74,11 +74,15 @@ class Map:
         decode: from the side of the parameters to the side of the network.
         encode: back.
         size: height and width on the side of the parameters; ``None`` where it stays the same.
+        exact: whether ``encode`` gives values back as they were, but for those that are clamped.
+        clamps: whether ``decode`` clamps values.
     """
 
     decode: Callable[[Tensor], Tensor]
     encode: Callable[[Tensor], Tensor]
     size: tuple[int, int] | None = None
+    exact: bool = False
+    clamps: bool = False
 
 
 @dataclass(frozen=True)

@@ -39,7 +39,8 @@ def tanh() -> Parameterization:
 def clamp() -> Parameterization:
     """Pixels are mean + v, clamped to 0..1: 0 is the mean color.
 
-    Where a pixel is clamped, only a gradient that leads back inside passes, so that none is stuck.
+    Climbed pixels are clamped after every step. Where those of another space, such as Fourier
+    coefficients, are clamped, only a gradient that leads back inside passes, so that none is stuck.
     """
 
     def build(setting: Setting) -> Map:
@@ -51,7 +52,7 @@ def clamp() -> Parameterization:
             pixels = clamp_inward(values + mean.like(values), 0.0, 1.0)
             return (pixels - mean.like(values)) / std.like(values)
 
-        return Map(decode, lambda images: images * std.like(images))
+        return Map(decode, lambda images: images * std.like(images), exact=True, clamps=True)
 
     return Parameterization("range", build)
 
@@ -62,7 +63,9 @@ def unbounded() -> Parameterization:
     def build(setting: Setting) -> Map:
         _, std = _channels(setting)
         return Map(
-            lambda values: values / std.like(values), lambda images: images * std.like(images)
+            lambda values: values / std.like(values),
+            lambda images: images * std.like(images),
+            exact=True,
         )
 
     return Parameterization("range", build)

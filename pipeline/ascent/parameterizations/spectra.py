@@ -22,6 +22,7 @@ from pipeline.errors import ConfigError
 CONTRAST = (
     4  # by which lucent divides, so that coefficients of a moderate size give moderate values
 )
+STILL = 1e-4  # added to standard deviations, as in Horama: what does not vary stays finite
 
 
 @dataclass(frozen=True)
@@ -78,17 +79,32 @@ class Phases:
     Attributes:
         size: height and width of the images in pixels.
         magnitudes: absolute values of the coefficients, [3, height, width // 2 + 1].
+        standardize: whether phases and images are given the mean 0 and the standard deviation 1.
     """
 
     size: tuple[int, int]
     magnitudes: Constant
-    invertible: bool = True
+    standardize: bool = False
     is_image: bool = False
+
+    @property
+    def invertible(self) -> bool:
+        """Whether an image can be turned into phases."""
+        return not self.standardize
 
     def encode(
         self, images: Float[Tensor, "batch 3 height width"]
     ) -> list[Float[Tensor, "batch 3 height columns"]]:
-        """Return the phases of images in radians; the magnitudes of the images are lost."""
+        """Return the phases of images in radians; the magnitudes of the images are lost.
+
+        Raises:
+            ConfigError: phases are standardized, which those of an image are not.
+        """
+        if self.standardize:
+            raise ConfigError(
+                "parameterization.maco.standardize: standardized phases cannot start from an image;"
+                " use init=[parameters]"
+            )
         return [spectrum_of(images).angle()]
 
     def decode(
@@ -98,18 +114,26 @@ class Phases:
 
         So that the images are real, coefficients that are their own conjugates keep no more of
         their phase than its sign, and in columns 0 and width / 2 only the upper half of the phases
-        is free.
+        is free. Where phases are standardized, the real parts of such waves are taken instead, as
+        inverse transforms do.
         """
+        if self.standardize:
+            phases = standardized(parameters[0])
+            waves = torch.polar(self.magnitudes.like(phases).expand_as(phases), phases)
+            waves = _on_mirrored_columns(_hermitian, waves, self.size[1])
+            return standardized(image_of(waves, self.size))
         phases = _on_mirrored_columns(_antisymmetric, parameters[0], self.size[1])
         return image_of(torch.polar(self.magnitudes.like(phases), phases), self.size)
 
     def draw(
         self, generators: Sequence[torch.Generator], std: float
     ) -> list[Float[Tensor, "batch 3 height columns"]]:
-        """Return phases uniform from -pi to pi, whatever ``std`` is."""
+        """Return phases uniform from -pi to pi, or standard normal, whatever ``std`` is."""
         del std
         height, width = self.size
         shape = (3, height, width // 2 + 1)
+        if self.standardize:
+            return [normal(generators, shape)]
         drawn = [torch.rand(shape, generator=source, dtype=torch.float32) for source in generators]
         return [torch.pi * (2 * torch.stack(drawn) - 1)]
 
@@ -136,7 +160,7 @@ def fourier(decay: float = 1.0) -> Parameterization:
     return Parameterization("space", lambda setting: Coefficients(setting.size, decay))
 
 
-def maco(images: int = 200) -> Parameterization:
+def maco(images: int = 200, standardize: bool = False) -> Parameterization:
     """Climb phases alone, while the magnitudes stay the average ones of the image set.
 
     Source: Fel et al. 2023, "Unlocking Feature Visualization for Deeper Networks with MAgnitude
@@ -144,6 +168,9 @@ def maco(images: int = 200) -> Parameterization:
 
     Args:
         images: of how many pictures, at most, the magnitudes are averaged.
+        standardize: give the phases of every image, and then the image, the mean 0 and the standard
+            deviation 1 before colors and range, as the authors' library Horama does. Such phases
+            cannot start from an image.
 
     Raises:
         ConfigError: ``images`` is not positive.
@@ -154,9 +181,17 @@ def maco(images: int = 200) -> Parameterization:
         )
 
     def build(setting: Setting) -> Phases:
-        return Phases(setting.size, Constant(mean_magnitudes(setting.pictures()[:images])))
+        magnitudes = Constant(mean_magnitudes(setting.pictures()[:images]))
+        return Phases(setting.size, magnitudes, standardize)
 
-    return Parameterization("space", build, images=images)
+    return Parameterization("space", build, images=images, invertible=not standardize)
+
+
+def standardized(values: Float[Tensor, "batch *_"]) -> Float[Tensor, "batch *_"]:
+    """Return every sample with the mean 0 and, but for a small constant, standard deviation 1."""
+    axes = tuple(range(1, values.ndim))
+    deviations = values - values.mean(axes, keepdim=True)
+    return deviations / (deviations.std(axes, keepdim=True) + STILL)
 
 
 def frequencies(size: tuple[int, int]) -> Float[Tensor, "height columns"]:

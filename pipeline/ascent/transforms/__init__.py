@@ -1,21 +1,23 @@
 """Transforms: random changes of the images before the network sees them, anew at every step.
 
 What drives a unit in spite of them cannot hang on single pixels. Images are in network-input
-space, where 0 is the mean color; every transform is differentiable. Each is a function of its
-settings that returns a ``Transform``.
+space, where 0 is the mean color, or, after ``pixels``, in pixel space, where 0 is black; every
+transform is differentiable. Each is a function of its settings that returns a ``Transform``.
 
 Source: Olah, Mordvintsev and Schubert 2017, "Feature Visualization" (transformation robustness).
 """
 
-from pipeline.ascent.transforms.cuts import crop, fit, flip, jitter, pad, roll
+from pipeline.ascent.transforms.boxes import boxes
+from pipeline.ascent.transforms.cuts import crop, fit, flip, jitter, pad, roll, rolled
 from pipeline.ascent.transforms.noises import noise
-from pipeline.ascent.transforms.transform import Generators, Transform
+from pipeline.ascent.transforms.transform import Generators, Transform, pixels
 from pipeline.ascent.transforms.warps import angles, factors, resize, rotate, scale
 
 __all__ = [
     "Generators",
     "Transform",
     "angles",
+    "boxes",
     "crop",
     "factors",
     "fit",
@@ -23,8 +25,10 @@ __all__ = [
     "jitter",
     "noise",
     "pad",
+    "pixels",
     "resize",
     "roll",
+    "rolled",
     "rotate",
     "scale",
 ]

@@ -19,7 +19,8 @@ def pad(pixels: int = 12, fill: float = 0.0) -> Transform:
 
     Args:
         pixels: width of the frame; height and width grow by twice as much.
-        fill: value of the frame in network-input space, where 0 is the mean color.
+        fill: value of the frame in network-input space, where 0 is the mean color; in pixels from 0
+            to 1 after ``pixels``.
 
     Raises:
         ConfigError: ``pixels`` is negative or ``fill`` not finite.
@@ -37,11 +38,15 @@ def pad(pixels: int = 12, fill: float = 0.0) -> Transform:
     return Transform(apply, random=False)
 
 
-def jitter(pixels: int = 8) -> Transform:
-    """Cut a random part that is ``pixels`` smaller in height and width.
+def jitter(pixels: int = 8, keeps_size: bool = False) -> Transform:
+    """Cut a random part that is ``pixels`` smaller in height and width, or move the images.
 
-    Both offsets are uniform in 0 ... ``pixels``. This is how Lucid jitters; lucent, its PyTorch
-    port, shifts by 0 ... ``pixels`` - 1 and keeps the size.
+    Both offsets are uniform in 0 ... ``pixels``. This is how Lucid jitters.
+
+    Args:
+        pixels: by how many.
+        keeps_size: as lucent, Lucid's port to PyTorch: move the images down and to the right by 0
+            ... ``pixels`` - 1. What comes in is 0.
 
     Raises:
         ConfigError: ``pixels`` is negative, or, when applied, leaves nothing of the images.
@@ -56,6 +61,10 @@ def jitter(pixels: int = 8) -> Transform:
                 f"transform.jitter.pixels: {pixels} leaves nothing of images of {height} x {width}"
                 " pixels; lower it or pad them first"
             )
+        if keeps_size:
+            moved = integers(generators, max(1, pixels), max(1, pixels))
+            framed = F.pad(images, (pixels, 0, pixels, 0))
+            return _cut(framed, pixels - moved, (height, width))
         corners = integers(generators, pixels + 1, pixels + 1)
         return _cut(images, corners, (height - pixels, width - pixels))
 
@@ -66,21 +75,25 @@ def jitter(pixels: int = 8) -> Transform:
 def roll(pixels: int = 32) -> Transform:
     """Shift around the edges, by uniform integers in -``pixels`` ... ``pixels`` in both axes.
 
-    The gradient is shifted back, as DeepDream does after each step (Gordic, seed document 004).
+    The gradient is shifted back, as DeepDream does after each step (Gordic, seed document 004), and
+    smoothed before that where it is smoothed.
 
     Raises:
         ConfigError: ``pixels`` is negative.
     """
 
-    def apply(
-        images: Float[Tensor, "batch 3 height width"], generators: Generators
-    ) -> Float[Tensor, "batch 3 height width"]:
-        height, width = images.shape[2:]
-        shifts = integers(generators, 2 * pixels + 1, 2 * pixels + 1) - pixels
-        return _cut(images, -shifts, (height, width))
+    def shifts(generators: Generators) -> Int[Tensor, "batch 2"]:
+        return integers(generators, 2 * pixels + 1, 2 * pixels + 1) - pixels
 
     _check_pixels("roll", pixels)
-    return Transform(apply)
+    return Transform(lambda images, sources: rolled(images, shifts(sources)), shifts=shifts)
+
+
+def rolled(
+    images: Float[Tensor, "batch channels height width"], shifts: Int[Tensor, "batch 2"]
+) -> Float[Tensor, "batch channels height width"]:
+    """Shift every image down and to the right, around the edges."""
+    return _cut(images, -shifts, (images.shape[2], images.shape[3]))
 
 
 def crop(size: int) -> Transform:

@@ -132,6 +132,18 @@ def test_drawn_phases_are_uniform(setting):
     assert phases.mean().item() == pytest.approx(0, abs=0.05)
 
 
+def test_standardized_phases_have_no_inverse(setting, photographs):
+    space = compose({"maco": maco(standardize=True)}, setting((8, 9)))
+    assert not space.invertible
+    assert not maco(standardize=True).invertible
+    with pytest.raises(ConfigError) as caught:
+        space.encode(photographs((8, 9)))
+    assert str(caught.value) == (
+        "parameterization.maco.standardize: standardized phases cannot start from an image; use"
+        " init=[parameters]"
+    )
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [
