@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -19,6 +19,7 @@ from pipeline.figures import style
 from pipeline.images.image_sets import ImageSet
 from pipeline.runner.runner import Work
 from pipeline.session.known_images import known_images
+from pipeline.store.code import code_digest, own_targets
 from pipeline.store.files import lost_below, write_bytes
 from pipeline.store.layout import Layout, RunPaths
 from pipeline.store.provenance import provenance
@@ -84,7 +85,10 @@ class Session:
         All processes must first ask for it at the same time: they wait for the one that leads.
         """
         with self.parts.runner.ranks.leader_first():
-            return known_images(self.layout, self.parts.images)
+            images = known_images(self.layout, self.parts.images)
+        own = own_targets(self.parts.config.images)
+        code = {"code": code_digest(own)} if own else {}
+        return replace(images, settings=images.settings | code)
 
     @property
     def found_everything(self) -> bool:
