@@ -57,8 +57,7 @@ def run(config: Config, job: Job = ALONE) -> None:
     layout, key = Layout(config.out), fingerprint(config)
     # Of several processes each would answer; they find all work in the store soon enough.
     former = find_finished(layout, key) if processes_outside() == 1 else None
-    if former is not None:
-        _repeat(config, job, layout, former)
+    if former is not None and _repeat(config, job, layout, former):
         return
 
     build(config.runner, "runner").launch(_in_process, config, job, key, place=layout.out)
@@ -76,16 +75,27 @@ def _in_process(runner: Runner, config: Config, job: Job, key: str) -> int:
     return 0
 
 
-def _repeat(config: Config, job: Job, layout: Layout, former: RunPaths) -> None:
-    """Answer from the folder of a finished run; torch is not even loaded."""
+def _repeat(config: Config, job: Job, layout: Layout, former: RunPaths) -> bool:
+    """Answer from the folder of a finished run, if it is whole; torch is not even loaded."""
+    from pipeline.errors import StoreError
     from pipeline.session.repeated import repeat
+    from pipeline.store.files import write_bytes
     from pipeline.store.provenance import provenance
     from pipeline.store.records import write_record
 
     start = time.monotonic()
+    if OmegaConf.select(OmegaConf.load(former.config), "runner") != config.runner:
+        build(config.runner, "runner")  # which alone finds its faults
     paths = layout.new_run(config.name, datetime.now())
-    paths.config.write_text(OmegaConf.to_yaml(without_queries(asdict(config))), encoding="utf-8")
-    record = repeat(former, paths)
+    try:
+        write_bytes(paths.config, OmegaConf.to_yaml(without_queries(asdict(config))).encode())
+        record = repeat(former, paths)
+    except StoreError:
+        shutil.rmtree(paths.folder, ignore_errors=True)
+        raise
+    if record is None:
+        shutil.rmtree(paths.folder, ignore_errors=True)
+        return False
     seconds = time.monotonic() - start
     changes = {"seconds": round(seconds, 2), "computed": 0, **job.facts(config)}
     origin = former.folder.relative_to(layout.out).as_posix()
@@ -93,6 +103,7 @@ def _repeat(config: Config, job: Job, layout: Layout, former: RunPaths) -> None:
     job.ran(paths.folder)
     log.info("everything was in the store already: repeats %s", _short(former.folder))
     _tell(paths, record["findings"])
+    return True
 
 
 def run_anew(config: Config, runner: Runner | None = None, job: Job = ALONE) -> Session:
@@ -162,11 +173,13 @@ def _check_room(session: Session) -> None:
 
 def _start_tracking(session: Session, job: Job) -> None:
     from pipeline.errors import ArtiphysError
+    from pipeline.store.files import watch, write_bytes
 
     parts, config, paths = session.parts, session.parts.config, session.paths
     collected = parts.collected.group if "collect" in config.stages else None
     values, group = without_queries(asdict(config)), job.group(config) or collected
-    paths.config.write_text(OmegaConf.to_yaml(values), encoding="utf-8")
+    watch(paths.folder)
+    write_bytes(paths.config, OmegaConf.to_yaml(values).encode())
     try:
         started = parts.start_tracking(paths.folder, values, group, job.identity(config))
     except ArtiphysError:
@@ -189,6 +202,7 @@ def _run_stages(session: Session) -> None:
                 write_remaining_tables(session)
                 session.mend()
             session.facts["findings"] = findings(session)
+            session.check_files()
         ranks.meet()
         state = "finished"
     except (KeyboardInterrupt, Stopped):

@@ -14,7 +14,7 @@ SHOWN = 50  # files of a kind that are named
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run the sub-command and return the exit status: 1 where something is damaged."""
+    """Run the sub-command and return the exit status: 1 if anything is damaged or unreadable."""
     parser = argparse.ArgumentParser(
         prog="artiphys store", description="Is a store whole, and what does it hold?"
     )
@@ -35,6 +35,8 @@ def _verify(layout: Layout) -> int:
     found = verify(layout)
     reasons = [f"{_short(path, layout)}: {why}" for path, why in found.damaged.items()]
     _list("damaged; the next run that needs them computes them again", reasons)
+    unread = [f"{_short(path, layout)}: {why}" for path, why in found.unread.items()]
+    _list("not checked, as they cannot be read; see that they can", unread)
     for title, paths in (
         (
             "not there (yet): begun and not finished, or lost; the same commands compute them",
@@ -42,14 +44,16 @@ def _verify(layout: Layout) -> int:
         ),
         ("orphaned; they belong to nothing and can be deleted", found.orphaned),
         ("set aside by a run that found them damaged; they can be deleted", found.set_aside),
-        ("results of another version; they are left alone and not used", found.foreign),
+        ("of another version; they are left alone and not used", found.foreign),
     ):
         _list(title, [_short(path, layout) for path in paths])
+    unchecked = f" {len(found.unread)} not checked," if found.unread else ""
     say(
-        f"{found.whole} files whole, {len(found.damaged)} damaged, {len(found.missing)} not there,"
-        f" {len(found.orphaned)} orphaned, {len(found.set_aside)} set aside"
+        f"{found.whole} files whole, {len(found.damaged)} damaged,{unchecked}"
+        f" {len(found.missing)} not there, {len(found.orphaned)} orphaned,"
+        f" {len(found.set_aside)} set aside"
     )
-    return 1 if found.damaged else 0
+    return 1 if found.damaged or found.unread else 0
 
 
 def _status(layout: Layout) -> int:

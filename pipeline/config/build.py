@@ -14,7 +14,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from pipeline.config.schema import Config
 from pipeline.errors import ArtiphysError, ConfigError, first_line, nearest
-from pipeline.store.code import code_digest, own_targets
+from pipeline.store.code import argument_digests, code_digest, own_targets
 
 Group = Mapping[str, Any]  # one configuration group as plain data, with its _target_
 
@@ -134,13 +134,15 @@ def _fits(value: Any, hint: Any) -> bool:
 
 
 def with_code(group: Group) -> dict[str, Any]:
-    """Return a configuration group with the digest of its code, as far as that is a user's own.
+    """Return a configuration group with the digests of a user's own code and of the files it names.
 
     Raises:
         ConfigError: that code cannot be found.
     """
     targets = own_targets(group)
-    return {**group, "code": code_digest(targets)} if targets else dict(group)
+    if not targets:
+        return dict(group)
+    return {**group, "code": code_digest(targets), "files": argument_digests(group)}
 
 
 def asks_network(config: Config) -> bool:

@@ -30,10 +30,13 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
 from pipeline.errors import ImageError, PassingError, first_line
-from pipeline.store.files import describe_bytes
+from pipeline.store.files import describe_bytes, file_stamp
 
 UNREADABLE = -1  # instead of a digest
-_NOWHERE = (-1, -1)  # size and time of a link to nowhere, or of what may not be read
+_NOWHERE = (
+    -1,
+    -1,
+)  # instead of what tells a file apart: of a link to nowhere, or of what may not be read
 FORMATS = ("JPEG", "PNG", "WEBP")
 LARGEST_FILE = 1 << 30  # bytes
 MOST_PIXELS = 89_478_485  # of a picture: beyond, Pillow warns of a decompression bomb
@@ -91,15 +94,15 @@ class ImageFiles:
             return UNREADABLE
 
     @cached_property
-    def listed(self) -> list[tuple[int, int]]:
-        """Size and time of every file when first asked for: what is read must still be there."""
-        return [_stat(path) for path in self.paths]
+    def listed(self) -> list[tuple[int, ...]]:
+        """What tells every file apart, when first asked: what is read must still be there."""
+        return [_stamp(path) for path in self.paths]
 
     def stamps(self, names: Sequence[str]) -> tuple[str, str]:
-        """Return digests of names and sizes, and of names, sizes and times."""
-        sizes = [str(size).encode() for size, _ in self.listed]
-        times = [f"{size} {time}".encode() for size, time in self.listed]
-        return digest_list(names, sizes), digest_list(names, times)
+        """Return digests of names and sizes, and of names and what tells files apart."""
+        sizes = [f"{size}\n".encode() for _, size, *_ in self.listed]
+        whole = [f"{' '.join(map(str, stamp))}\n".encode() for stamp in self.listed]
+        return digest_list(names, sizes), digest_list(names, whole)
 
 
 def read_picture(path: Path) -> Tensor:
@@ -187,17 +190,14 @@ def digest_list(names: Sequence[str], contents: Sequence[bytes]) -> str:
     return digest.hexdigest()
 
 
-def _stat(path: Path) -> tuple[int, int]:
+def _stamp(path: Path) -> tuple[int, ...]:
     try:
-        found = path.stat()
+        found = file_stamp(path)
     except OSError as error:
         if error.errno not in _LASTING:
             raise PassingError(_not_now(path, error)) from error
         return _NOWHERE
-    if not os.access(path, os.R_OK):
-        return _NOWHERE
-    # Programs can set the time of a change of contents, but not this one.
-    return (found.st_size, found.st_ctime_ns)
+    return found if os.access(path, os.R_OK) else _NOWHERE
 
 
 def read_content(path: Path) -> bytes:

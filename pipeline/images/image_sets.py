@@ -51,7 +51,7 @@ class ImageSet:
         names: one per image: its path below the root, or the item's name.
         size: height and width in pixels, of every image.
         settings: what determines the images, as plain data. ``images`` stands for the list: a
-            digest of names and contents or, for files, of names, sizes and times, which are quick
+            digest of names and contents or, for files, of names, sizes and stamps, which are quick
             to look up.
         load: from an index to the image and the digest of its contents, taken as they are read;
             raises ``ImageError`` with the reason, without the name.

@@ -67,7 +67,7 @@ def export_onnx(network: LayerNetwork) -> OnnxNetwork:
     Raises:
         NetworkError: it cannot be written, or what was written responds otherwise.
     """
-    network = network.cpu().eval()
+    network = _as_built(network)
     whole = ResponseAndGradient(network)
     images, unit = torch.zeros(1, 3, *network.input_size), torch.zeros(1, dtype=torch.int64)
     with _quietly():
@@ -89,6 +89,18 @@ def export_onnx(network: LayerNetwork) -> OnnxNetwork:
     written = forward.SerializeToString(), gradient.SerializeToString()
     units = int(network(images).shape[1])
     return OnnxNetwork(*written, units, network.input_size, _deviations(whole, *written, units))
+
+
+def _as_built(network: LayerNetwork) -> LayerNetwork:
+    """Return a copy on the CPU whose weights lie in memory as where nothing has used them yet.
+
+    A search leaves them channels last, for which PyTorch has other kernels: the last bits of what
+    is found for the file would depend on what has run before.
+    """
+    copied = deepcopy(network).cpu().eval()
+    for tensor in (*copied.parameters(), *copied.buffers()):
+        tensor.data = tensor.detach().clone(memory_format=torch.contiguous_format)
+    return copied
 
 
 def trace_gradient(module: nn.Module, *inputs: Tensor) -> fx.GraphModule:

@@ -1,8 +1,9 @@
 """Image lists that were searched before, known again by their contents.
 
-A list of files is looked up by names, sizes and times, which is quick. Where the same files lie
-there under other times (copied, unpacked, touched), their contents are compared with the digests
-that the search took as it read them; if all are equal, the list is the one that was searched.
+A list of files is looked up by names and stamps (sizes, times), which is quick. Where the same
+files lie there under other stamps (copied, unpacked, touched), their contents are compared with the
+digests that the search took as it read them; if all are equal, the list is the one that was
+searched.
 """
 
 from __future__ import annotations
@@ -12,16 +13,24 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Int
 
 from pipeline.images.image_sets import ImageSet
 from pipeline.store.layout import Layout
-from pipeline.store.sealed import DamagedError, read_arrays, write_arrays
+from pipeline.store.sealed import DamagedError, UnplacedError, read_arrays, write_arrays
 
 log = logging.getLogger(__name__)
 Digests = Int[np.ndarray, " images"]
+
+
+class Noted(NamedTuple):
+    """An image list: what stands for it in settings, and the digests of its contents."""
+
+    identity: str
+    digests: Digests
 
 
 def known_images(layout: Layout, images: ImageSet) -> ImageSet:
@@ -29,45 +38,53 @@ def known_images(layout: Layout, images: ImageSet) -> ImageSet:
     if images.like is None:
         return images
     path = _path(layout, images)
-    identity = _identity(path) if path.is_file() else None
-    if identity is not None:
-        return _renamed(images, identity)
+    noted = _read(layout, path)
+    if noted is not None:
+        return _renamed(images, noted.identity)
     for other in layout.image_lists(images.like):
-        with suppress(OSError, DamagedError):
-            arrays, notes = read_arrays(other)
+        noted = _read(layout, other)
+        if noted is not None and len(noted.digests) == len(images):
             log.info("images: comparing %d files with those searched before", len(images))
-            if _same(images, arrays["digests"]):
-                _write(path, notes["identity"], arrays["digests"])
-                return _renamed(images, notes["identity"])
+            if _same(images, noted.digests):
+                _write(layout, path, noted)
+                return _renamed(images, noted.identity)
     return images
 
 
 def remember_images(layout: Layout, images: ImageSet, digests: Digests) -> None:
     """Note the contents of an image list that has been searched."""
     if images.like is not None and not (path := _path(layout, images)).is_file():
-        _write(path, images.settings["images"], digests)
+        _write(layout, path, Noted(images.settings["images"], digests))
 
 
 def _path(layout: Layout, images: ImageSet) -> Path:
     return layout.image_list(str(images.like), images.settings["images"])
 
 
-def _write(path: Path, identity: str, digests: Digests) -> None:
-    write_arrays(path, {"digests": digests}, {"identity": identity})
+def _write(layout: Layout, path: Path, noted: Noted) -> None:
+    arrays, notes = {"digests": noted.digests}, {"identity": noted.identity}
+    write_arrays(path, arrays, notes, layout.place(path))
 
 
-def _identity(path: Path) -> str | None:
+def _read(layout: Layout, path: Path) -> Noted | None:
+    """Return what is noted of an image list, if it is; what is damaged is written again."""
     try:
-        return read_arrays(path)[1]["identity"]
-    except (OSError, DamagedError) as error:
-        log.warning("store: '%s' is damaged (%s) and is written again", path, error)
-        path.unlink(missing_ok=True)
+        arrays, notes = read_arrays(path, layout.place(path))
+        return Noted(str(notes["identity"]), arrays["digests"])
+    except FileNotFoundError:
         return None
+    except UnplacedError:
+        return None  # of an earlier version
+    except (DamagedError, KeyError, TypeError) as error:
+        log.warning("store: '%s' is damaged (%s) and is written again", path, error)
+        with suppress(OSError):
+            path.unlink()
+    except OSError as error:
+        log.warning("store: '%s' cannot be read (%s) and is not used", path, error.strerror)
+    return None
 
 
-def _renamed(images: ImageSet, identity: str | None) -> ImageSet:
-    if identity is None:
-        return images
+def _renamed(images: ImageSet, identity: str) -> ImageSet:
     return replace(images, settings=images.settings | {"images": identity})
 
 

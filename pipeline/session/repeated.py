@@ -1,8 +1,9 @@
 """Runs that repeat a finished one: found without loading torch, and answered from its folder.
 
-A run is known by its fingerprint: its configuration, the code, and the size and time of every file
-and folder that the configuration names. The fingerprint only saves work that would find every
-result in the store; what is in the store is still known by its contents alone.
+A run is known by its fingerprint: its configuration, the code, and the stamps of every file and
+folder that the configuration names, which no program can set as they were. The fingerprint only
+saves work that would find every result in the store; what is in the store is still known by its
+contents alone.
 """
 
 from __future__ import annotations
@@ -20,16 +21,20 @@ from typing import Any
 
 import pipeline
 from pipeline.config.schema import Config
-from pipeline.errors import ConfigError
-from pipeline.store.code import code_digest, own_targets
+from pipeline.errors import ConfigError, StoreError
+from pipeline.store.code import PACKAGE, code_digest, own_targets
+from pipeline.store.files import file_stamp, refusal
 from pipeline.store.layout import Layout, RunPaths
-from pipeline.store.records import read_record, recorded_files
+from pipeline.store.records import changed_files, read_sealed_record, recorded_files
 from pipeline.store.sealed import DamagedError, read_document, write_document
 
 log = logging.getLogger(__name__)
 
 # What does not change any table or figure of a run.
 _WITHOUT_EFFECT = ("out", "name", "runner")
+# The arguments of this package's own targets that name files and folders, and their other words.
+PATHS = ("path", "root", "vector", "video", "weights")
+_WORDS = ("default", "random")
 
 
 def fingerprint(config: Config) -> str:
@@ -38,8 +43,9 @@ def fingerprint(config: Config) -> str:
     if "pages" in config.stages:  # which show it
         settings["name"] = config.name
     # The order of what is chosen decides what is applied first, and what is balanced against what.
-    settings["order"] = {key: [*v] for key, v in settings.items() if isinstance(v, dict)}
-    digest = hashlib.sha256(json.dumps(settings, sort_keys=True, default=str).encode())
+    order = {key: [*v] for key, v in settings.items() if isinstance(v, dict)}
+    known = json.dumps({**settings, "order": order}, sort_keys=True, default=str)
+    digest = hashlib.sha256(known.encode())
     for path in (Path(pipeline.__file__).parent, *_files(settings)):
         for line in _stamps(path):
             digest.update(line.encode("utf-8", "surrogateescape"))
@@ -55,24 +61,25 @@ def remember(layout: Layout, key: str, paths: RunPaths) -> None:
     """
     items = recorded_files(paths)
     if all(_has_content(item) for item in items):
-        looked_for = [paths.out / name for name in read_record(paths).get("looked_for", [])]
-        files = [*_drawn(paths), *items, *looked_for]
+        record = read_sealed_record(paths)
+        looked_for = [paths.out / name for name in record.get("looked_for", [])]
+        files = [paths.record, paths.config, *_drawn(paths), *items, *looked_for]
         note = {
             "run": paths.folder.relative_to(layout.out).as_posix(),
-            "files": {path.relative_to(layout.out).as_posix(): _size_time(path) for path in files},
+            "files": {path.relative_to(layout.out).as_posix(): _stamp(path) for path in files},
         }
-        write_document(layout.finished(key), note)
+        write_document(layout.finished(key), note, layout.place(layout.finished(key)))
 
 
 def find_finished(layout: Layout, key: str) -> RunPaths | None:
     """Return a finished run of a fingerprint, if its files and results are still what they were."""
+    note = layout.finished(key)
     try:
-        note = read_document(layout.finished(key))
-        paths = RunPaths(layout.out / note["run"])
-        finished = read_record(paths)["state"] == "finished"
-        changed = [
-            name for name, stamp in note["files"].items() if _size_time(layout.out / name) != stamp
-        ]
+        noted = read_document(note, layout.place(note))
+        paths = RunPaths(layout.out / noted["run"])
+        finished = read_sealed_record(paths)["state"] == "finished"
+        stamps: dict[str, list[int]] = noted["files"]
+        changed = [name for name, stamp in stamps.items() if _stamp(layout.out / name) != stamp]
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError, AttributeError, DamagedError):
@@ -82,21 +89,27 @@ def find_finished(layout: Layout, key: str) -> RunPaths | None:
     return paths if finished and not changed else None
 
 
-def _size_time(path: Path) -> list[int]:
-    try:
-        stat = path.stat()
-    except OSError:
-        return []
-    return [stat.st_size, stat.st_mtime_ns]
+def repeat(former: RunPaths, paths: RunPaths) -> dict[str, Any] | None:
+    """Copy what a former run has drawn and written, and return its record for the new one.
 
+    ``None`` where what was copied is not what its record lists, whatever its stamps say.
 
-def repeat(former: RunPaths, paths: RunPaths) -> dict[str, Any]:
-    """Copy what a former run has drawn and written, and return its record for the new one."""
+    Raises:
+        StoreError: the disk refuses.
+    """
+    record = read_sealed_record(former)
     for path in _drawn(former):
         copy = paths.folder / path.relative_to(former.folder)
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(path, copy)
-    return read_record(former)
+        try:
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(path, copy)
+        except OSError as error:
+            raise StoreError(refusal(copy, error, path.stat().st_size)) from error
+    # Configurations may differ in what has no effect.
+    changed = [name for name in changed_files(paths, record) if name != paths.config.name]
+    if changed:
+        log.info("%s of '%s' is damaged, so it is run again", changed[0], former.folder)
+    return None if changed else record
 
 
 def _drawn(paths: RunPaths) -> list[Path]:
@@ -108,25 +121,30 @@ def _has_content(path: Path) -> bool:
     return path.is_file() and path.stat().st_size > 0
 
 
-def _files(settings: Any) -> Iterator[Path]:
-    """Yield the files and folders that a configuration names."""
+def _files(settings: Any, key: str = "", own: bool = False) -> Iterator[Path]:
+    """Yield the files and folders that a configuration names.
+
+    Of this package's own targets it is known which arguments name files; of others any may.
+    """
     if isinstance(settings, Mapping):
-        for value in settings.values():
-            yield from _files(value)
+        if isinstance(settings.get("_target_"), str):
+            own = not settings["_target_"].startswith(PACKAGE)
+        for name, value in settings.items():
+            yield from _files(value, str(name), own)
     elif isinstance(settings, list | tuple):
         for value in settings:
-            yield from _files(value)
-    elif isinstance(settings, str) and settings and len(settings) < 4096:
-        with suppress(OSError, RuntimeError):  # too long for a path, or not ours to see
+            yield from _files(value, key, own)
+    elif isinstance(settings, str) and (own or (key in PATHS and settings not in _WORDS)):
+        with suppress(OSError, RuntimeError, ValueError):  # no path, or not ours to see
             path = Path(settings).expanduser()
-            if path.exists():
+            if settings and path.exists():
                 yield path
 
 
 def _stamps(path: Path) -> Iterator[str]:
-    """Yield name, size and time of a file, or of all files below a folder."""
-    if path.is_file():
-        yield _stamp(path)
+    """Yield the name and the stamp of a file, or of all files below a folder."""
+    if not path.is_dir():
+        yield f"{path} {_stamp(path)}\n"
         return
     seen: set[str] = set()
     for parent, folders, names in os.walk(path, followlinks=True):
@@ -138,12 +156,12 @@ def _stamps(path: Path) -> Iterator[str]:
             if name != "__pycache__" and os.path.realpath(Path(parent, name)) not in seen
         )
         for name in sorted(names):
-            yield _stamp(Path(parent, name))
+            inner = Path(parent, name)
+            yield f"{inner} {_stamp(inner)}\n"
 
 
-def _stamp(path: Path) -> str:
+def _stamp(path: Path) -> list[int]:
     try:
-        stat = path.stat()
+        return list(file_stamp(path))
     except OSError:
-        return f"{path} unreadable\n"
-    return f"{path} {stat.st_size} {stat.st_mtime_ns}\n"
+        return []

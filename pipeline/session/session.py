@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -14,11 +14,13 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import pandas as pd
 
 from pipeline.config.parts import Parts
+from pipeline.errors import StoreError
 from pipeline.figures import style
 from pipeline.images.image_sets import ImageSet
 from pipeline.runner.runner import Work
 from pipeline.session.known_images import known_images
-from pipeline.store.files import write_bytes
+from pipeline.store.code import code_digest, own_targets
+from pipeline.store.files import lost_below, write_bytes
 from pipeline.store.layout import Layout, RunPaths
 from pipeline.store.provenance import provenance
 from pipeline.store.results import Result, find_result
@@ -84,7 +86,10 @@ class Session:
         All processes must first ask for it at the same time: they wait for the one that leads.
         """
         with self.parts.runner.ranks.leader_first():
-            return known_images(self.layout, self.parts.images)
+            images = known_images(self.layout, self.parts.images)
+        own = own_targets(self.parts.config.images)
+        code = {"code": code_digest(own)} if own else {}
+        return replace(images, settings=images.settings | code)
 
     @property
     def found_everything(self) -> bool:
@@ -171,6 +176,20 @@ class Session:
         for result in self.asked:
             if not result.missing() and not result.is_described():
                 self.begin(result, "found")
+
+    def check_files(self) -> None:
+        """Check that what the run has written into its folder is still there.
+
+        Raises:
+            StoreError: something is gone, or has been changed by another program.
+        """
+        lost = lost_below(self.paths.folder)
+        if lost:
+            more = f" and {len(lost) - 1} more" if len(lost) > 1 else ""
+            raise StoreError(
+                f"out: '{lost[0]}'{more} went or changed while the run was at work; give the same"
+                " command again, which keeps what is finished"
+            )
 
     def table(self, name: str, table: pd.DataFrame) -> None:
         """Write a table of the run; short ones go to the tracker too."""

@@ -3,23 +3,28 @@
 What the package itself computes is covered by the version of its results. A user's own function is
 edited without raising that, so the digest of its code belongs to what determines its results: the
 file that it is looked up in and, because most of what it does may stand elsewhere, every file of
-the user's own that this one imports.
+the user's own that this one imports, and every file that one of them names by a constant. Files of
+data that are named in no such way are known if they are given as arguments.
 """
 
 from __future__ import annotations
 
 import ast
 import hashlib
+import os
 import sys
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from functools import cache, lru_cache
 from importlib.machinery import EXTENSION_SUFFIXES
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import PackageNotFoundError, packages_distributions, version
 from importlib.util import find_spec, resolve_name
 from pathlib import Path
 from sysconfig import get_path
 from typing import Any
 
 from pipeline.errors import ConfigError
+from pipeline.store.files import file_stamp
 
 PACKAGE = "pipeline."  # what this package's own targets begin with
 _STANDARD = Path(get_path("stdlib")).resolve()
@@ -43,8 +48,7 @@ def own_targets(settings: Any) -> list[str]:
 def code_digest(targets: list[str]) -> str:
     """Return the digest of the code behind dotted names, as in ``_target_``.
 
-    Files count by what they hold, installed packages that they import by their versions. The files
-    of data that a function reads are not known here: they are to be arguments.
+    Files count by what they hold, installed packages that they import by their versions.
 
     Raises:
         ConfigError: code cannot be found, so that an edit of it would go unnoticed.
@@ -53,10 +57,48 @@ def code_digest(targets: list[str]) -> str:
     for module in sorted({_module_of(target) for target in targets}):
         files, packages = _reached(module)
         for path in files:
-            digest.update(hashlib.sha256(path.read_bytes()).digest())
+            digest.update(_digest(path))
         for package in packages:
             digest.update(f"{package} {_version(package)}".encode())
     return digest.hexdigest()
+
+
+def argument_digests(settings: Any) -> dict[str, str]:
+    """Return the SHA-256 of every file that the settings of a user's own target name, by its text.
+
+    Of a folder it is that of all files in it, and of their names.
+    """
+    found: dict[str, str] = {}
+    if isinstance(settings, Mapping):
+        settings = list(settings.values())
+    if isinstance(settings, list | tuple):
+        for value in settings:
+            found |= argument_digests(value)
+    elif isinstance(settings, str) and settings:
+        with suppress(OSError, RuntimeError, ValueError):  # what is no path names no file
+            path = Path(settings).expanduser()
+            if path.is_file():
+                found[settings] = _digest(path).hex()
+            elif path.is_dir():
+                found[settings] = _folder_digest(path)
+    return found
+
+
+def _folder_digest(folder: Path) -> str:
+    digest = hashlib.sha256()
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        digest.update(os.fsencode(path.relative_to(folder)) + b"\n" + _digest(path))
+    return digest.hexdigest()
+
+
+def _digest(path: Path) -> bytes:
+    return _digest_of(path, file_stamp(path))
+
+
+@lru_cache(4096)
+def _digest_of(path: Path, _stamp: tuple[int, ...]) -> bytes:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").digest()
 
 
 def _module_of(target: str) -> str:
@@ -92,19 +134,53 @@ def _reached(module: str) -> tuple[list[Path], list[str]]:
             continue
         files[name] = path
         if path.suffix == ".py":
-            near = set(_imports(name, path)) - seen
+            tree = _tree(path, file_stamp(path))
+            if not _is_installed(path):
+                files |= {str(named): named for named in _named_files(tree, path.parent)}
+            near = set(_imports(name, path, tree)) - seen
             seen |= near
             waiting += near
     return [files[name] for name in sorted(files)], sorted(packages)
 
 
-def _imports(module: str, path: Path) -> Iterator[str]:
+@lru_cache(1024)
+def _tree(path: Path, _stamp: tuple[int, ...]) -> ast.Module:
+    try:
+        return ast.parse(path.read_bytes())
+    except (SyntaxError, ValueError):
+        return ast.Module([], [])  # which importing it will tell
+
+
+def _named_files(tree: ast.Module, folder: Path) -> Iterator[Path]:
+    """Yield the files that a module names by constants, from its own folder or the working one."""
+    for text in set(_texts(tree)):
+        for path in (os.path.join(folder, text), text):  # noqa: PTH118 - there are many
+            with suppress(ValueError):  # no path
+                if os.path.isfile(path):  # noqa: PTH113
+                    yield Path(path).absolute()
+
+
+def _texts(tree: ast.Module) -> Iterator[str]:
+    """Yield the constants of a module that are text, and those that it joins to a path."""
+    for node in ast.walk(tree):
+        parts: list[ast.expr] = []
+        if isinstance(node, ast.Constant):
+            parts = [node]
+        elif isinstance(node, ast.Call):  # os.path.join(HERE, "data", "values.npy")
+            parts = node.args
+        while isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div):  # HERE / "data" / ...
+            parts = [node.right, *parts]
+            node = node.left
+        constants = [part.value for part in parts if isinstance(part, ast.Constant)]
+        texts = [value for value in constants if isinstance(value, str)]
+        if texts:
+            yield "/".join(texts)
+
+
+def _imports(module: str, path: Path, tree: ast.Module) -> Iterator[str]:
     """Yield the modules that a file imports anywhere in it, and the packages that hold them."""
     package = module if path.name == "__init__.py" else module.rpartition(".")[0]
-    try:
-        tree = ast.parse(path.read_bytes())
-    except (SyntaxError, ValueError):
-        return  # which importing it will tell
+    by_name = any(_called(node) in ("import_module", "__import__") for node in ast.walk(tree))
     for node in ast.walk(tree):
         names: list[str] = []
         if isinstance(node, ast.Import):
@@ -114,9 +190,27 @@ def _imports(module: str, path: Path) -> Iterator[str]:
             base = resolve_name(written, package) if node.level else written
             # What is imported from a package may be a module of its own.
             names = [base, *(f"{base}.{alias.name}" for alias in node.names)]
+        elif by_name and isinstance(node, ast.Constant) and isinstance(node.value, str):
+            names = _imported_by_name(node.value, package)
         for name in names:
             parts = name.split(".")
             yield from (".".join(parts[: end + 1]) for end in range(len(parts)))
+
+
+def _called(node: ast.AST) -> str:
+    """Return the last name of what a node calls, if it is a call."""
+    function = node.func if isinstance(node, ast.Call) else node
+    return str(getattr(function, "attr", getattr(function, "id", "")))
+
+
+def _imported_by_name(text: str, package: str) -> list[str]:
+    """Return the module that a text may be imported by, as in ``import_module("own.values")``."""
+    name = text
+    if text.startswith(".") and package:
+        with suppress(ImportError):
+            name = resolve_name(text, package)
+    is_name = all(part.isidentifier() for part in name.split("."))
+    return [name] if is_name and _file(name) is not None else []
 
 
 def _file(module: str) -> Path | None:
@@ -162,4 +256,9 @@ def _version(package: str) -> str:
     try:
         return version(package)
     except PackageNotFoundError:  # it is distributed under another name
-        return ""
+        return " ".join(version(name) for name in _distributions().get(package, []))
+
+
+@cache
+def _distributions() -> Mapping[str, list[str]]:
+    return packages_distributions()

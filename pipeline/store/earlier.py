@@ -5,14 +5,14 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import numpy as np
 from jaxtyping import Float, Int
 
 from pipeline.errors import StoreError
-from pipeline.store.results import Result
-from pipeline.store.sealed import DamagedError, read_document
+from pipeline.store.layout import ResultPaths
+from pipeline.store.sealed import Arrays, DamagedError, UnplacedError, read_arrays, read_document
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,7 @@ class Earlier:
         """What tells the images from all others, wherever they lie."""
         digest = hashlib.sha256(repr((self.images.shape, self.mean, self.std)).encode())
         for array in (self.units, self.copies, self.images):
+            digest.update(f"{array.dtype} {array.shape}".encode())
             digest.update(np.ascontiguousarray(array).tobytes())
         return digest.hexdigest()
 
@@ -67,24 +68,40 @@ def read_earlier(folder: Path) -> Earlier:
     Raises:
         StoreError: the folder is no result of images, or is not complete.
     """
-    result = Result(folder.absolute(), {}, ())
+    paths = ResultPaths(folder.absolute())
     try:
-        manifest = read_document(result.paths.manifest)
-        items, scale = manifest["items"], manifest["settings"].get("preprocessing", {})
-    except (OSError, DamagedError, KeyError) as error:
+        manifest = read_document(paths.manifest)
+        # A copy of the folder may have another name.
+        home = PurePath(manifest.get("place", paths.place(paths.manifest))).parent
+        items: list[str] = manifest["items"]
+        scale = manifest["settings"].get("preprocessing", {})
+    except (OSError, DamagedError, KeyError, TypeError, AttributeError) as error:
         raise StoreError(
             f"'{folder}' is not a result; give its folder, as <out>/store/ascent/..."
         ) from error
+    last = _read(paths.item(items[-1]), home)
+    parts = [last]
+    if "octaves" not in last:  # of a dream, the last frame
+        parts = [_read(paths.item(item), home) for item in items]
     try:
-        last = result.read(items[-1])[0]
-        parts = [last] if "octaves" in last else [result.read(item)[0] for item in items]
         found = {
             name: np.concatenate([part[name] for part in parts]) for name in ("units", "images")
         }
-    except KeyError as error:
+    except (KeyError, ValueError) as error:
         raise StoreError(f"'{folder}' holds no images, but another kind of result") from error
     copies = [part.get("copies", np.zeros(len(part["units"]), int)) for part in parts]
     mean, std = (tuple(scale[name]) if name in scale else None for name in ("mean", "std"))
-    return Earlier(
-        result.folder, found["units"], np.concatenate(copies), found["images"], mean, std
-    )
+    return Earlier(paths.folder, found["units"], np.concatenate(copies), found["images"], mean, std)
+
+
+def _read(path: Path, home: PurePath) -> Arrays:
+    """Return the arrays of one item of a result, which belongs below ``home``."""
+    try:
+        try:
+            return read_arrays(path, (home / path.name).as_posix())[0]
+        except UnplacedError:  # of an earlier version
+            return read_arrays(path)[0]
+    except FileNotFoundError as error:
+        raise StoreError(f"'{path}' is missing; run its stage again") from error
+    except (OSError, DamagedError) as error:
+        raise StoreError(f"'{path}' cannot be used: {error}; run its stage again") from error

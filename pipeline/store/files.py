@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import stat
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -16,6 +17,31 @@ from pipeline.errors import StoreError
 _UMASK = os.umask(0)
 os.umask(_UMASK)
 _FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+def read_regular(path: Path) -> bytes:
+    """Return the bytes of a regular file: pipes could wait for ever, and devices have no end.
+
+    Raises:
+        OSError: it cannot be read, or is something else.
+    """
+    # Without waiting, where nobody writes into a pipe.
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "it is no regular file", str(path))
+    with os.fdopen(descriptor, "rb") as file:
+        return file.read()
+
+
+def file_stamp(path: Path) -> tuple[int, ...]:
+    """Return what tells that a file is still the same: programs can set times, but not the last.
+
+    Raises:
+        OSError: there is no such file, or none that may be seen.
+    """
+    found = path.stat()
+    return (found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
 
 
 def write_whole(path: Path, write: Callable[[Path], object]) -> None:
@@ -37,12 +63,40 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> None:
             os.fsync(written.fileno())
         temporary.chmod(0o666 & ~_UMASK)  # some writers make files that no colleague can read
         temporary.replace(path)
+        _note_written(path)
     except OSError as error:
         size = temporary.stat().st_size if temporary.exists() else 0
-        raise StoreError(_refusal(path, error, size)) from error
+        raise StoreError(refusal(path, error, size)) from error
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+_watched: dict[Path, dict[Path, tuple[int, ...]]] = {}  # by folder, what was written below it
+
+
+def watch(folder: Path) -> None:
+    """Note from now on what this process writes below a folder."""
+    _watched[folder] = {}
+
+
+def lost_below(folder: Path) -> list[Path]:
+    """Return what was written below a watched folder and is gone or another; end watching it."""
+    noted = _watched.pop(folder, {})
+    return [path for path, stamp in noted.items() if _written_stamp(path) != stamp]
+
+
+def _note_written(path: Path) -> None:
+    for folder, noted in _watched.items():
+        if path.is_relative_to(folder):
+            noted[path] = _written_stamp(path)
+
+
+def _written_stamp(path: Path) -> tuple[int, ...]:
+    try:
+        return file_stamp(path)[:3]  # rights and links may change, and with them the last
+    except OSError:
+        return ()
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -52,7 +106,7 @@ def write_bytes(path: Path, content: bytes) -> None:
     except StoreError as error:
         cause = error.__cause__
         if isinstance(cause, OSError):
-            raise StoreError(_refusal(path, cause, len(content))) from cause
+            raise StoreError(refusal(path, cause, len(content))) from cause
         raise
 
 
@@ -69,13 +123,25 @@ def is_temporary(path: Path) -> bool:
     return path.name.startswith(".")
 
 
-def _refusal(path: Path, error: OSError, size: int) -> str:
+def refusal(path: Path, error: OSError, size: int = 0) -> str:
+    """Return in a sentence why a file or folder could not be written.
+
+    Args:
+        path: of the file or folder.
+        error: what the system said.
+        size: bytes that it needs.
+    """
     if error.errno not in _FULL:
         return f"out: '{path}' cannot be written ({error.strerror or error})"
-    free = shutil.disk_usage(next(p for p in path.parents if p.exists())).free
-    limit = "your quota is used up" if error.errno == errno.EDQUOT else "the disk is full"
+    again = "make room and give the same command again, which keeps what is finished"
+    disk = next(parent for parent in path.parents if parent.exists())
+    if error.errno == errno.EDQUOT:
+        limit = "your quota is used up"
+    elif not os.statvfs(disk).f_favail and os.statvfs(disk).f_files:
+        return f"out: the disk holds as many files as it can: '{path}' is one too many; {again}"
+    else:
+        limit = "the disk is full"
+    free = describe_bytes(shutil.disk_usage(disk).free)
     return (
-        f"out: {limit}: '{path}' needs {describe_bytes(size)} or more and"
-        f" {describe_bytes(free)} are free; make room and give the same command again, which keeps"
-        " what is finished"
+        f"out: {limit}: '{path}' needs {describe_bytes(size)} or more and {free} are free; {again}"
     )

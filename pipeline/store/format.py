@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import logging
+from typing import Any
+
 from pipeline.errors import StoreError
 from pipeline.store.layout import Layout
-from pipeline.store.results import STORE_FORMAT
+from pipeline.store.results import STORE_FORMAT, versions
 from pipeline.store.sealed import DamagedError, read_document, write_document
+
+log = logging.getLogger(__name__)
 
 
 def check_format(layout: Layout) -> None:
@@ -14,20 +19,42 @@ def check_format(layout: Layout) -> None:
     Raises:
         StoreError: it has, or there is no telling.
     """
-    try:
-        written = int(read_document(layout.format)["store_format"])
-    except FileNotFoundError:
-        return
-    except (OSError, DamagedError, KeyError, ValueError) as error:
-        raise StoreError(f"out: '{layout.format}' cannot be read ({error}); delete it") from error
-    if written > STORE_FORMAT:
+    written = _written(layout)
+    later = written.get("store_format", 0)
+    if later > STORE_FORMAT:
         raise StoreError(
             f"out: '{layout.store}' was written by a later version of artiphys (store format"
-            f" {written}, this one has {STORE_FORMAT}); update artiphys or choose another out"
+            f" {later}, this one has {STORE_FORMAT}); update artiphys or choose another out"
         )
 
 
 def mark_format(layout: Layout) -> None:
-    """Note in a new store how it is laid out."""
-    if not layout.format.is_file():
-        write_document(layout.format, {"store_format": STORE_FORMAT})
+    """Note in a store who lays it out, and say what becomes of results from before."""
+    written = _written(layout)
+    if written == versions():
+        return
+    if written:
+        log.info(
+            "store: '%s' holds results of another version of artiphys, which stay as they are and"
+            " are not used: what this run needs is computed anew, under keys of its own",
+            layout.store,
+        )
+    write_document(layout.format, versions(), layout.place(layout.format))
+
+
+def _written(layout: Layout) -> dict[str, int]:
+    """Return the versions that a store was written by; none where there is no store."""
+    try:
+        found: dict[str, Any] = read_document(layout.format)
+        return {name: int(found.get(name, 0)) for name in versions()}
+    except FileNotFoundError:
+        return {}
+    except NotADirectoryError as error:
+        raise StoreError(f"out: '{layout.out}' is not a folder; choose another out") from error
+    except (DamagedError, ValueError, TypeError) as error:
+        raise StoreError(f"out: '{layout.format}' is damaged ({error}); delete it") from error
+    except OSError as error:
+        raise StoreError(
+            f"out: '{layout.format}' cannot be read ({error.strerror or error}); see that it can,"
+            " or choose another out"
+        ) from error

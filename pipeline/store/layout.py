@@ -34,6 +34,10 @@ class Layout:
         """Return the folder of one result."""
         return self.store / stage / network / layer / key
 
+    def place(self, path: Path) -> str:
+        """Return where a file lies in the store, as the file itself says it, too."""
+        return path.relative_to(self.store).as_posix()
+
     def results(self) -> Iterator[Path]:
         """Yield the folders of all results that are there, in order."""
         for stage in sorted(self.store.glob("*")):
@@ -95,6 +99,10 @@ class ResultPaths:
         self.folder = folder
         self.manifest = folder / "manifest.json"
         self.provenances = folder / "provenance"
+
+    def place(self, path: Path) -> str:
+        """Return where one of the files lies in its store, as the file itself says it, too."""
+        return path.relative_to(self.folder.parents[3]).as_posix()
 
     def item(self, name: str) -> Path:
         """Return the file of one work item."""

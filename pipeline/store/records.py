@@ -1,12 +1,17 @@
 """Records of runs: what each run has written down of itself; read without loading pandas.
 
+A record is sealed, and lists the files of its run with their digests. What hands a run on to others
+(repeats, collections) takes only what is as its record says.
+
 Run folders are handed around, and may have been damaged or made by others: what is read is a
 regular file of bounded size, and its content of the kind that a run writes.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
 import stat
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,8 +19,10 @@ from typing import Any, cast
 
 import yaml
 
-from pipeline.store.files import write_whole
+from pipeline.errors import StoreError
+from pipeline.store.files import read_regular
 from pipeline.store.layout import ResultPaths, RunPaths
+from pipeline.store.sealed import DamagedError, read_document, write_document
 
 LARGEST_RECORD = 2**28  # bytes; one that names a hundred thousand unreadable images has 2^24
 LARGEST_CONFIG = 2**22
@@ -28,26 +35,27 @@ def write_record(paths: RunPaths, record: Mapping[str, Any]) -> None:
     """Write the record of a run: state, provenance, digests, where its results lie.
 
     Raises:
-        StoreError: the disk refuses.
+        StoreError: the disk refuses, or files of the run go at that moment.
     """
-    text = json.dumps(record, indent=2, default=str) + "\n"
-    write_whole(paths.record, lambda path: path.write_text(text, encoding="utf-8"))
+    try:
+        files = file_digests(paths)
+    except OSError as error:
+        message = f"out: '{error.filename}' cannot be read ({error.strerror or error})"
+        raise StoreError(f"{message}; give the same command again") from error
+    write_document(paths.record, {**record, "files": files})
 
 
 def read_record(paths: RunPaths) -> dict[str, Any]:
-    """Return the record of a run.
+    """Return the record of a run, whichever version has written it.
 
     Raises:
         OSError: it cannot be read.
-        ValueError: it is damaged.
+        ValueError: it is no record.
     """
     try:
-        record = json.loads(_text(paths.record, LARGEST_RECORD))
+        return _plain(json.loads(_text(paths.record, LARGEST_RECORD)))
     except RecursionError as error:
         raise ValueError("it is nested too deeply") from error
-    if not isinstance(record, dict):
-        raise ValueError(f"it holds a {type(record).__name__}, and no record")
-    return cast("dict[str, Any]", record)
 
 
 def read_config(paths: RunPaths) -> dict[str, Any]:
@@ -66,6 +74,73 @@ def read_config(paths: RunPaths) -> dict[str, Any]:
     if not isinstance(config, dict):
         raise ValueError(f"it holds a {type(config).__name__}, and no configuration")
     return cast("dict[str, Any]", config)
+
+
+def read_sealed_record(paths: RunPaths) -> dict[str, Any]:
+    """Return the record of a run, as it was written.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: it is damaged, or of an earlier version, which sealed none.
+    """
+    try:
+        return _plain(read_document(paths.record))
+    except DamagedError as error:
+        raise ValueError(str(error)) from error
+
+
+def _plain(record: Any) -> dict[str, Any]:
+    if not isinstance(record, dict):
+        raise ValueError("it is no record of a run")
+    known = cast("dict[str, Any]", record)
+    known.pop("file_sha256", None)
+    return known
+
+
+def file_digests(paths: RunPaths) -> dict[str, str]:
+    """Return the SHA-256 of what is in a run's folder, by path; the pages' is one for all of them.
+
+    Left out are the record itself and logs, which are still being written.
+    """
+    single = [paths.config, *_below(paths.tables, paths.figures, paths.networks, paths.weights)]
+    found = {
+        path.relative_to(paths.folder).as_posix(): _digest(path)
+        for path in single
+        if path.is_file()
+    }
+    site = hashlib.sha256()
+    pages = _below(paths.site)
+    for path in pages:
+        name = os.fsencode(path.relative_to(paths.site))
+        site.update(name + b"\n" + _digest(path).encode())
+    return found | ({paths.site.name: site.hexdigest()} if pages else {})
+
+
+def changed_files(paths: RunPaths, record: Mapping[str, Any]) -> list[str]:
+    """Return which files of a run are not what its record says.
+
+    Raises:
+        OSError: one cannot be read.
+    """
+    there = file_digests(paths)
+    return [name for name, digest in record["files"].items() if there.get(name) != digest]
+
+
+def is_as_recorded(paths: RunPaths, record: Mapping[str, Any], path: Path) -> bool:
+    """Say whether one file of a run is what its record says.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    return record["files"].get(path.relative_to(paths.folder).as_posix()) == _digest(path)
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(read_regular(path)).hexdigest()
+
+
+def _below(*folders: Path) -> list[Path]:
+    return sorted(path for folder in folders for path in folder.rglob("*") if path.is_file())
 
 
 def recorded_files(paths: RunPaths) -> list[Path]:

@@ -3,7 +3,8 @@
 A result is a folder named by the digest of its settings. It holds ``manifest.json`` (what
 determines it, and which items there should be), one sealed file for every work item, and in
 ``provenance/`` one document for every run that worked on it. An item that is there is whole and as
-it was written; one that is damaged is set aside under another name and counts as missing.
+it was written; one that was read and is damaged, or belongs elsewhere, is set aside under another
+name and counts as missing. What cannot be read is not damaged, and stays where it is.
 """
 
 from __future__ import annotations
@@ -12,19 +13,20 @@ import hashlib
 import json
 import logging
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from safetensors import safe_open
 
 from pipeline.errors import StoreError
+from pipeline.store.files import file_stamp
 from pipeline.store.layout import Layout, ResultPaths
 from pipeline.store.sealed import (
     Arrays,
     DamagedError,
+    UnplacedError,
     read_arrays,
     read_document,
     write_arrays,
@@ -34,18 +36,63 @@ from pipeline.store.sealed import (
 log = logging.getLogger(__name__)
 
 RESULT_VERSION = 3  # raised whenever the code changes numbers
-STORE_FORMAT = 2  # raised whenever files are laid out or written in another way
+STORE_FORMAT = 3  # raised whenever files are laid out or written in another way
 
 # Files whose checksum this process has seen to fit, by what tells that they are still the same.
-_Stamp = tuple[str, int, int, int]
+_Stamp = tuple[str, tuple[int, ...]]
 _checked: set[_Stamp] = set()
 
 
-def digest_settings(settings: Mapping[str, Any]) -> str:
-    """Return sixteen hexadecimal digits that stand for settings and the version of the code."""
-    versions = {"result_version": RESULT_VERSION, "store_format": STORE_FORMAT}
-    canonical = json.dumps({**settings, **versions}, sort_keys=True, separators=(",", ":"))
+def versions() -> dict[str, int]:
+    """Return the version of the code's numbers and of its files, which are in every key."""
+    return {"result_version": RESULT_VERSION, "store_format": STORE_FORMAT}
+
+
+def digest_settings(settings: Mapping[str, Any], by: Mapping[str, int] | None = None) -> str:
+    """Return sixteen hexadecimal digits that stand for settings and the version of the code.
+
+    Args:
+        settings: plain data.
+        by: the versions of the code that it is, this one's by default.
+    """
+    canonical = json.dumps(
+        {**settings, **(by or versions())}, sort_keys=True, separators=(",", ":")
+    )
     return hashlib.sha256(canonical.encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What the manifest of a result says.
+
+    Attributes:
+        settings: everything that determines the result.
+        items: the names of its work items.
+        current: whether this version of the code has written it.
+    """
+
+    settings: Mapping[str, Any]
+    items: Sequence[str]
+    current: bool = True
+
+
+def read_manifest(paths: ResultPaths) -> Manifest:
+    """Return the manifest of a result.
+
+    Raises:
+        DamagedError: it is not as it was written, or is that of another result.
+        OSError: it cannot be read.
+    """
+    found = read_document(paths.manifest, paths.place(paths.manifest))
+    settings, items = found.get("settings"), found.get("items")
+    if not isinstance(settings, dict) or not isinstance(items, list):
+        raise DamagedError("it does not say what determines the result, and of what it consists")
+    if not all(isinstance(item, str) for item in cast("list[Any]", items)):
+        raise DamagedError("it names items that are no text")
+    by = {name: found.get(name) for name in versions()}
+    if digest_settings(cast("Any", settings), cast("Any", by)) != paths.folder.name:
+        raise DamagedError("its settings are not those that the folder is named by")
+    return Manifest(cast("Any", settings), cast("Any", items), by == versions())
 
 
 @dataclass(frozen=True)
@@ -56,11 +103,14 @@ class Result:
         folder: where it lies.
         settings: everything that determines it, as plain data.
         items: the names of its work items.
+        from_before: whether files of earlier versions are read too, which do not say where they
+            belong.
     """
 
     folder: Path
     settings: Mapping[str, Any]
     items: Sequence[str]
+    from_before: bool = False
 
     @property
     def key(self) -> str:
@@ -80,31 +130,34 @@ class Result:
         """Say whether an item is there and as it was written.
 
         Raises:
-            StoreError: it is damaged and cannot be moved away.
+            StoreError: it cannot be read, or is damaged and cannot be moved away.
         """
         path = self.paths.item(item)
         stamp = _stamp(path)
-        if stamp is None:
-            return False
-        if stamp in _checked:
+        if stamp is not None and stamp in _checked:
             return True
         try:
-            read_arrays(path)
+            self._read_whole(item)
         except FileNotFoundError:
             return False
-        except (DamagedError, OSError) as error:
+        except DamagedError as error:
             log.warning("store: '%s' %s, and is computed again", path, _set_aside(path, error))
             return False
-        _checked.add(stamp)
+        except OSError as error:
+            raise StoreError(_unreadable(path, error)) from error
+        if stamp is not None:
+            _checked.add(stamp)
         return True
 
     def is_described(self) -> bool:
         """Say whether the manifest is there and whole."""
         try:
-            read_document(self.paths.manifest)
+            return list(read_manifest(self.paths).items) == list(self.items)
         except (OSError, DamagedError):
             return False
-        return True
+
+    def _place(self, item: str) -> str:
+        return self.paths.place(self.paths.item(item))
 
     def begin(self, run: str, record: Mapping[str, Any]) -> None:
         """Write down what the result is, and how a run makes it.
@@ -114,30 +167,27 @@ class Result:
             record: provenance; written again when the run has finished.
 
         Raises:
-            StoreError: another result lies under the same key.
+            StoreError: another result lies under the same key, or the disk refuses.
         """
-        path = self.paths.manifest
-        there = None
-        with suppress(FileNotFoundError, DamagedError):
-            there = read_document(path)
-        if there is None:
-            manifest = {
-                "store_format": STORE_FORMAT,
-                "result_version": RESULT_VERSION,
-                "items": list(self.items),
-                "settings": self.settings,
-            }
-            write_document(path, manifest)
-        elif there["settings"] != json.loads(json.dumps(self.settings)):
+        paths, there = self.paths, None
+        try:
+            there = read_manifest(paths)
+        except (FileNotFoundError, DamagedError):
+            content = {**versions(), "items": list(self.items), "settings": self.settings}
+            write_document(paths.manifest, content, paths.place(paths.manifest))
+        except OSError as error:
+            raise StoreError(_unreadable(paths.manifest, error)) from error
+        if there is not None and there.settings != json.loads(json.dumps(self.settings)):
             raise StoreError(
                 f"out: '{self.folder}' holds a result of other settings under the same key;"
                 " move it away"
             )
-        write_document(self.paths.provenance(run), record)
+        provenance = paths.provenance(run)
+        write_document(provenance, record, paths.place(provenance))
 
     def write(self, item: str, arrays: Arrays, notes: Mapping[str, Any] | None = None) -> None:
         """Write one item: named arrays, and notes as plain data."""
-        write_arrays(self.paths.item(item), arrays, notes or {})
+        write_arrays(self.paths.item(item), arrays, notes or {}, self._place(item))
 
     def read(self, item: str, names: Sequence[str] | None = None) -> tuple[Arrays, dict[str, Any]]:
         """Return the arrays (all, or some by name) and notes of one item.
@@ -150,17 +200,25 @@ class Result:
         try:
             if stamp in _checked and names is not None:
                 return _read_some(path, names)
-            arrays, notes = read_arrays(path)
+            arrays, notes = self._read_whole(item)
         except FileNotFoundError as error:
             raise StoreError(f"out: '{path}' is missing; run its stage again") from error
         except DamagedError as error:
             reason = _set_aside(path, error)
             raise StoreError(f"out: '{path}' {reason}; run its stage again") from error
         except OSError as error:
-            raise StoreError(f"out: '{path}' cannot be read ({error.strerror})") from error
+            raise StoreError(_unreadable(path, error)) from error
         if stamp is not None:
             _checked.add(stamp)
         return {name: arrays[name] for name in names or arrays}, notes
+
+    def _read_whole(self, item: str) -> tuple[Arrays, dict[str, Any]]:
+        try:
+            return read_arrays(self.paths.item(item), self._place(item))
+        except UnplacedError:
+            if not self.from_before:
+                raise
+            return read_arrays(self.paths.item(item))
 
 
 def find_result(
@@ -187,10 +245,16 @@ def _read_some(path: Path, names: Sequence[str]) -> tuple[Arrays, dict[str, Any]
 
 def _stamp(path: Path) -> _Stamp | None:
     try:
-        stat = path.stat()
+        return (str(path), file_stamp(path))
     except OSError:
         return None
-    return (str(path), stat.st_size, stat.st_mtime_ns, stat.st_ino)
+
+
+def _unreadable(path: Path, error: OSError) -> str:
+    return (
+        f"out: '{path}' cannot be read ({error.strerror or error}); see that it can, or choose"
+        " another out"
+    )
 
 
 def _set_aside(path: Path, reason: Exception) -> str:

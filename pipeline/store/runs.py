@@ -218,7 +218,7 @@ class Run:
                 f"{nearest(name, found)}"
             )
         place = found[name]
-        return Result(self.paths.out / place["folder"], {}, place["items"])
+        return Result(self.paths.out / place["folder"], {}, place["items"], from_before=True)
 
 
 def open_run(path: str | Path) -> Run:

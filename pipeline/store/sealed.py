@@ -2,6 +2,9 @@
 
 The digest is taken with 64 zeros in its own place. So the same rule serves arrays (safetensors,
 which other programs can read as they are) and documents (JSON), and covers every byte of both.
+
+A file of a store also says where in the store its place is. One that lies in the place of another,
+whole as it may be, counts as damaged there.
 """
 
 from __future__ import annotations
@@ -17,7 +20,7 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
-from pipeline.store.files import write_bytes
+from pipeline.store.files import read_regular, write_bytes
 
 Arrays = dict[str, np.ndarray]
 
@@ -27,61 +30,100 @@ _SEAL = re.compile(rb'file_sha256\\*": ?\\*"([0-9a-f]{64})')
 
 
 class DamagedError(Exception):
-    """A file is not what was written; the message says how."""
+    """A file is not what was written there; the message says how."""
 
 
-def write_arrays(path: Path, arrays: Arrays, notes: Mapping[str, Any]) -> None:
+class UnplacedError(DamagedError):
+    """A file is whole, but does not say where its place is, as those of earlier versions."""
+
+
+def write_arrays(path: Path, arrays: Arrays, notes: Mapping[str, Any], place: str = "") -> None:
     """Write named arrays, and notes as plain data; the same content gives the same bytes.
+
+    Args:
+        path: of the file.
+        arrays: by name.
+        notes: plain data.
+        place: of the file in its store.
 
     Raises:
         StoreError: the disk refuses.
     """
     contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
     # One key of metadata alone: several would be written in any order.
-    sealed = json.dumps({"file_sha256": _ZEROS, "notes": notes}, sort_keys=True)
+    sealed = json.dumps({"file_sha256": _ZEROS, "notes": notes, **_placed(place)}, sort_keys=True)
     write_bytes(path, _seal(save(contiguous, {"notes": sealed})))
 
 
-def read_arrays(path: Path) -> tuple[Arrays, dict[str, Any]]:
+def read_arrays(path: Path, place: str = "") -> tuple[Arrays, dict[str, Any]]:
     """Return arrays and notes of a file.
 
+    Args:
+        path: of the file.
+        place: where it must say that it belongs.
+
     Raises:
-        DamagedError: it is not as it was written.
+        DamagedError: it is not as it was written, or is another one.
         OSError: it cannot be read.
     """
     content = _read_whole(path)
     try:
         length = int.from_bytes(content[:8], "little")
-        metadata = json.loads(content[8 : 8 + length])["__metadata__"]
-        return load(content), json.loads(metadata["notes"])["notes"]
-    except (SafetensorError, ValueError, KeyError) as error:
+        sealed = json.loads(json.loads(content[8 : 8 + length])["__metadata__"]["notes"])
+        arrays, notes, own = load(content), sealed["notes"], sealed.get("place")
+    except (SafetensorError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise DamagedError(f"it cannot be read as arrays: {error}") from error
+    _check_place(own, place)
+    return arrays, notes
 
 
-def write_document(path: Path, content: Mapping[str, Any]) -> None:
+def write_document(path: Path, content: Mapping[str, Any], place: str = "") -> None:
     """Write plain data as JSON.
+
+    Args:
+        path: of the file.
+        content: plain data.
+        place: of the file in its store.
 
     Raises:
         StoreError: the disk refuses.
     """
-    text = json.dumps({"file_sha256": _ZEROS, **content}, indent=2, default=str) + "\n"
+    sealed = {"file_sha256": _ZEROS, **_placed(place), **content}
+    text = json.dumps(sealed, indent=2, default=str) + "\n"
     write_bytes(path, _seal(text.encode()))
 
 
-def read_document(path: Path) -> dict[str, Any]:
+def read_document(path: Path, place: str = "") -> dict[str, Any]:
     """Return the plain data of a document.
 
+    Args:
+        path: of the file.
+        place: where it must say that it belongs.
+
     Raises:
-        DamagedError: it is not as it was written.
+        DamagedError: it is not as it was written, or is another one.
         OSError: it cannot be read.
     """
     content = _read_whole(path)
     try:
         found = json.loads(content)
-    except ValueError as error:
+        del found["file_sha256"]
+    except (ValueError, KeyError, TypeError) as error:
         raise DamagedError(f"it cannot be read as JSON: {error}") from error
-    del found["file_sha256"]
+    if place:
+        _check_place(found.pop("place", None), place)
     return found
+
+
+def _placed(place: str) -> dict[str, str]:
+    return {"place": place} if place else {}
+
+
+def _check_place(own: Any, place: str) -> None:
+    if place and own is None:
+        raise UnplacedError("it was written by an earlier version")
+    if place and own != place:
+        raise DamagedError(f"it is '{own}', which does not belong here")
 
 
 def _seal(content: bytes) -> bytes:
@@ -91,7 +133,7 @@ def _seal(content: bytes) -> bytes:
 
 def _read_whole(path: Path) -> bytes:
     """Return the bytes of a file that is as it was written."""
-    content = path.read_bytes()
+    content = read_regular(path)
     if not content:
         raise DamagedError("it is empty")
     place = _place(content)

@@ -20,7 +20,7 @@ from pyarrow.parquet import read_metadata
 
 from pipeline.errors import StoreError
 from pipeline.store.jobs import Settings, identity, job_names, job_settings, natural_order
-from pipeline.store.records import read_config
+from pipeline.store.records import is_as_recorded, read_config, read_sealed_record
 from pipeline.store.results import RESULT_VERSION
 from pipeline.store.runs import Run, by_time, is_stamp
 from pipeline.store.tables import COLUMNS, read_table
@@ -158,10 +158,13 @@ def _check(run: Run) -> Settings:
     # The columns may be the same and yet hold numbers of another meaning.
     if run.record.get("result_version") != RESULT_VERSION:
         raise _Unfit("made by another version")
-    for name in SOURCES.values():
-        path = run.paths.tables / f"{name}.parquet"
-        table = read_metadata(path) if path.is_file() else None
-        if table is None or not table.num_rows:
+    tables = [run.paths.tables / f"{name}.parquet" for name in SOURCES.values()]
+    if not all(path.is_file() for path in tables):
+        raise _Unfit("no correlations")
+    _check_files(run, [run.paths.config, *tables])
+    for name, path in zip(SOURCES.values(), tables, strict=True):
+        table = read_metadata(path)
+        if not table.num_rows:
             raise _Unfit("no correlations")
         if tuple(table.schema.names) != COLUMNS[name]:
             raise _Unfit("made by another version")
@@ -169,6 +172,18 @@ def _check(run: Run) -> Settings:
     if not {"seed", "precision"} <= settings.keys():
         raise _Unfit("made by another version")
     return settings
+
+
+def _check_files(run: Run, files: Sequence[Path]) -> None:
+    """Check that files of a run are what its record says, which is sealed."""
+    if "files" not in run.record:
+        raise _Unfit("made by an earlier version, which noted no digests of its files")
+    record = read_sealed_record(run.paths)
+    for path in files:
+        if not path.is_file():
+            raise _Unfit(f"{path.name} is not there")
+        if not is_as_recorded(run.paths, record, path):
+            raise _Unfit(f"{path.name} is not as the run has written it")
 
 
 def _none_finished(places: Sequence[Place], left_out: dict[Path, str]) -> str:

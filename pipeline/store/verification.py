@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -11,8 +12,8 @@ from typing import Any
 from pipeline.errors import StoreError
 from pipeline.store.files import is_temporary
 from pipeline.store.layout import ITEM, Layout, ResultPaths
-from pipeline.store.results import RESULT_VERSION, STORE_FORMAT
-from pipeline.store.sealed import DamagedError, read_arrays, read_document
+from pipeline.store.results import read_manifest
+from pipeline.store.sealed import DamagedError, UnplacedError, read_arrays, read_document
 
 
 @dataclass
@@ -20,16 +21,18 @@ class Verified:
     """What was found in a store.
 
     Attributes:
-        whole: number of files that are as they were written.
+        whole: number of files that are as they were written, and where they belong.
         damaged: files that are not, with reasons.
+        unread: files and folders that could not be read or listed, with reasons.
         set_aside: damaged files that runs have found and computed again.
         missing: items that manifests list and that are not there.
         orphaned: files that belong to nothing, such as those that a killed run was writing.
-        foreign: results that another version has written; they are left alone.
+        foreign: what another version has written; it is left alone.
     """
 
     whole: int = 0
     damaged: dict[Path, str] = field(default_factory=dict[Path, str])
+    unread: dict[Path, str] = field(default_factory=dict[Path, str])
     set_aside: list[Path] = field(default_factory=list[Path])
     missing: list[Path] = field(default_factory=list[Path])
     orphaned: list[Path] = field(default_factory=list[Path])
@@ -61,9 +64,10 @@ def verify(layout: Layout) -> Verified:
     """
     found = Verified()
     for folder in _results(layout):
-        _verify_result(ResultPaths(folder), found)
+        _verify_result(layout, ResultPaths(folder), found)
     for path in _beside(layout):
-        _verify_file(path, found)
+        _verify_file(layout, path, found)
+    _note_unlisted(layout, found)
     return found
 
 
@@ -76,12 +80,12 @@ def progress(layout: Layout) -> Iterator[Progress]:
     for folder in _results(layout):
         paths = ResultPaths(folder)
         try:
-            manifest = read_document(paths.manifest)
+            manifest = read_manifest(paths)
         except (OSError, DamagedError):
             continue  # of another version, or damaged, which verifying says
-        items = manifest["items"]
-        done = sum(paths.item(item).is_file() for item in items)
-        yield Progress(folder.relative_to(layout.store), done, len(items), manifest["settings"])
+        done = sum(paths.item(item).is_file() for item in manifest.items)
+        place = folder.relative_to(layout.store)
+        yield Progress(place, done, len(manifest.items), manifest.settings)
 
 
 def count_by_stage(results: Iterator[Progress]) -> dict[str, Counter[str]]:
@@ -97,48 +101,60 @@ def count_by_stage(results: Iterator[Progress]) -> dict[str, Counter[str]]:
 
 
 def _results(layout: Layout) -> Iterator[Path]:
-    if not layout.store.is_dir():
+    if not layout.store.exists():
         raise StoreError(f"out: there is no store in '{layout.out}'; give the out of your runs")
+    if not os.access(layout.store, os.R_OK | os.X_OK) or not layout.store.is_dir():
+        raise StoreError(f"out: '{layout.store}' cannot be listed; see that you may read it")
     return layout.results()
 
 
-def _verify_result(paths: ResultPaths, found: Verified) -> None:
-    manifest: dict[str, Any]
+def _verify_result(layout: Layout, paths: ResultPaths, found: Verified) -> None:
+    items, current = (), True
     try:
-        manifest = read_document(paths.manifest)
-    except FileNotFoundError:
-        found.foreign.append(paths.folder)  # the first versions had other files
-        return
-    except (OSError, DamagedError) as error:
-        found.damaged[paths.manifest] = str(error)
-        manifest = {"items": [], "store_format": STORE_FORMAT, "result_version": RESULT_VERSION}
-    else:
+        manifest = read_manifest(paths)
+        items, current = manifest.items, manifest.current
         found.whole += 1
-    if (manifest["store_format"], manifest["result_version"]) != (STORE_FORMAT, RESULT_VERSION):
+    except (FileNotFoundError, UnplacedError):
+        current = False  # earlier versions had other files
+    except DamagedError as error:
+        found.damaged[paths.manifest] = str(error)
+    except OSError as error:
+        found.unread[paths.manifest] = error.strerror or str(error)
+    expected = {paths.item(item) for item in items}
+    there = {path for path in paths.folder.rglob("*") if not path.is_dir()} - {paths.manifest}
+    if not current:
         found.foreign.append(paths.folder)
-    expected = {paths.item(item) for item in manifest["items"]}
-    there = {path for path in paths.folder.rglob("*") if path.is_file()} - {paths.manifest}
-    known = expected or {path for path in there if path.suffix == ITEM}
-    found.missing += sorted(expected - there)
-    for path in sorted(there):
-        if path in known or path.parent == paths.provenances:
-            _verify_file(path, found)
+    found.missing += sorted(path for path in expected - there if not path.exists())
+    for path in sorted(there | {path for path in expected if path.exists()}):
+        belongs = path in expected if expected else path.suffix == ITEM
+        if belongs or path.parent == paths.provenances:
+            _verify_file(layout, path, found)
         elif ".damaged" in path.name:
             found.set_aside.append(path)
         else:
             found.orphaned.append(path)
 
 
-def _verify_file(path: Path, found: Verified) -> None:
+def _verify_file(layout: Layout, path: Path, found: Verified) -> None:
     if is_temporary(path):
         found.orphaned.append(path)
         return
+    read = read_arrays if path.suffix == ITEM else read_document
     try:
-        read_arrays(path) if path.suffix == ITEM else read_document(path)
+        read(path, layout.place(path))
     except FileNotFoundError:
         return  # a run has moved it meanwhile
-    except (OSError, DamagedError) as error:
+    except UnplacedError as error:
+        if set(path.parents) & set(found.foreign):
+            found.whole += 1  # as they were written then
+        elif path in _beside(layout):
+            found.foreign.append(path)
+        else:
+            found.damaged[path] = str(error)
+    except DamagedError as error:
         found.damaged[path] = str(error)
+    except OSError as error:
+        found.unread[path] = error.strerror or str(error)
     else:
         found.whole += 1
 
@@ -146,6 +162,16 @@ def _verify_file(path: Path, found: Verified) -> None:
 def _beside(layout: Layout) -> Iterator[Path]:
     """Yield the files of a store that belong to no result."""
     for folder in ("images", "finished"):
-        yield from sorted(p for p in (layout.store / folder).glob("*") if p.is_file())
-    if layout.format.is_file():
+        yield from sorted(p for p in (layout.store / folder).glob("*") if not p.is_dir())
+    if layout.format.exists():
         yield layout.format
+
+
+def _note_unlisted(layout: Layout, found: Verified) -> None:
+    """Note the folders that may not be listed, whose files were passed over in silence."""
+
+    def note(error: OSError) -> None:
+        found.unread[Path(error.filename)] = error.strerror or str(error)
+
+    for _ in os.walk(layout.store, onerror=note):
+        pass

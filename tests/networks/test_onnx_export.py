@@ -77,6 +77,19 @@ def test_responses_and_gradients_are_those_of_the_unit_network():
         np.testing.assert_allclose(gradient, climbed.grad.numpy(), atol=1e-6)
 
 
+def test_an_export_does_not_depend_on_what_has_run_before():
+    """Neither on how the weights lie in memory, which a search changes, nor on other exports."""
+    module = nn.Sequential(
+        nn.Conv2d(3, 16, 5), nn.ReLU(), nn.Conv2d(16, 32, 3), nn.Conv2d(32, 8, 1)
+    )
+    first = export_onnx(layer_of(module, 24))
+    export_onnx(layer_of(module, 24, "conv1"))
+    module.to(memory_format=torch.channels_last)
+    lying = [parameter.stride() for parameter in module.parameters()]
+    assert export_onnx(layer_of(module, 24)) == first
+    assert [parameter.stride() for parameter in module.parameters()] == lying
+
+
 def test_the_gradient_of_a_tie_goes_where_it_goes_in_pytorch():
     module = nn.Sequential(nn.MaxPool2d(2), nn.Conv2d(3, 1, 2))
     exported = export_onnx(layer_of(module, 12))

@@ -1,5 +1,7 @@
 """A run that repeats a finished one is answered from its folder, and only where that is right."""
 
+import errno
+import inspect
 import json
 import logging
 import os
@@ -10,11 +12,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
+from hydra.utils import get_object
 from PIL import Image
 
 from pipeline.cli.run import run
-from pipeline.session.repeated import find_finished, fingerprint
+from pipeline.config.search_path import conf_dir
+from pipeline.errors import ConfigError, StoreError
+from pipeline.session.repeated import PATHS, find_finished, fingerprint
+from pipeline.store.files import file_stamp
 from pipeline.store.layout import Layout
+from pipeline.store.sealed import read_document, write_document
 
 LITTLE = (
     "layers=[conv1]",
@@ -200,6 +208,47 @@ def test_pictures_that_were_changed_added_or_taken_away_are_noticed(finished):
     assert fingerprint(finished) != key
 
 
+def test_other_files_of_the_same_size_and_time_are_noticed(finished):
+    path = Path(finished.images["root"], "1.png")
+    key, stat, content = fingerprint(finished), path.stat(), bytearray(path.read_bytes())
+    content[-5] ^= 1
+    path.write_bytes(content)
+    os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    assert path.stat().st_size == stat.st_size
+    assert path.stat().st_mtime_ns == stat.st_mtime_ns
+    assert fingerprint(finished) != key
+
+
+def test_folders_that_are_called_as_words_of_the_configuration_are_not_looked_into(
+    finished, composed, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    words = ("out", "weights", "main", "default", "random", "pixel", "conv1", "float32", "..")
+    key = fingerprint(replace(finished, name=".."))
+    plain = fingerprint(finished)
+    for word in words[:-1]:
+        Path(word).mkdir(exist_ok=True)
+        Path(word, "x").write_text("1")
+    assert fingerprint(finished) == plain
+    assert fingerprint(replace(finished, name="..")) == key
+
+
+def test_every_argument_that_may_name_a_file_is_looked_at():
+    """Of this package's own targets: by name, so that a new one has to be sorted in here."""
+    words = {
+        *("accelerator", "center", "crop", "devices", "entity", "group", "matrix", "mode"),
+        *("name", "normalize", "project", "radius", "relu", "resize", "settings", "value"),
+    }
+    found = set()
+    for path in conf_dir().glob("*/*.yaml"):
+        option = yaml.safe_load(path.read_text()) or {}
+        if str(option.get("_target_", "")).startswith("pipeline."):
+            parameters = inspect.signature(get_object(option["_target_"])).parameters
+            kinds = {name: str(each.annotation) for name, each in parameters.items()}
+            found |= {n for n, k in kinds.items() if any(w in k for w in ("str", "Any", "Dir"))}
+    assert found - words == set(PATHS) - {"video"}  # which is of the schema
+
+
 def test_pictures_behind_a_link_are_watched_too(little, tmp_path):
     real = tmp_path / "elsewhere"
     real.mkdir()
@@ -237,6 +286,55 @@ def test_own_code_that_was_edited_is_noticed(little, tmp_path, monkeypatch):
     assert fingerprint(config) == key
     own.write_text("def mine(weight=1.0, strength=2): ...\n")
     assert fingerprint(config) != key
+
+
+@pytest.mark.parametrize("lost", ["ascents.csv", "top_patches_conv1.png", "index.html"])
+@pytest.mark.parametrize("loss", [Path.unlink, lambda path: path.write_bytes(b"other")])
+def test_files_that_go_while_the_run_is_at_work_are_missed(little, monkeypatch, lost, loss):
+    from pipeline.session import report
+
+    def findings(session):
+        loss(next(session.paths.folder.rglob(lost)))
+        return []
+
+    monkeypatch.setattr(report, "findings", findings)
+    with pytest.raises(StoreError, match=rf"{lost}' went or changed while the run was at work; gi"):
+        run(little)
+    assert json.loads((runs(little)[0] / "record.json").read_text())["state"] == "failed"
+    assert not known(little)
+
+
+def test_a_table_that_rots_on_the_disk_is_not_handed_on(finished, said):
+    """Its stamp stays what it was, as where a disk forgets a bit."""
+    layout = Layout(finished.out)
+    table = runs(finished)[0] / "tables" / "ascents.parquet"
+    content = bytearray(table.read_bytes())
+    content[len(content) // 2] ^= 1
+    table.write_bytes(content)
+    note = layout.finished(fingerprint(finished))
+    noted = read_document(note, layout.place(note))
+    noted["files"][table.relative_to(finished.out).as_posix()] = list(file_stamp(table))
+    write_document(note, noted, layout.place(note))
+    assert known(finished)
+    run(finished)
+    assert any("tables/ascents.parquet of '" in line for line in said)
+    assert "repeats" not in json.loads((runs(finished)[-1] / "record.json").read_text())
+    assert len(runs(finished)) == 2
+
+
+def test_a_finished_command_on_a_full_disk_is_told(finished, monkeypatch):
+    def refuse(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("shutil.copy2", refuse)
+    with pytest.raises(StoreError, match=r"^out: the disk is full: '.* are free; make room and gi"):
+        run(finished)
+    assert len(runs(finished)) == 1
+
+
+def test_the_runner_of_a_repeated_run_is_checked_too(finished):
+    with pytest.raises(ConfigError, match=r"^runner\.threads: 0 is not null or a number from 1$"):
+        run(replace(finished, runner=finished.runner | {"threads": 0}))
 
 
 def test_a_damaged_note_is_no_obstacle(finished):

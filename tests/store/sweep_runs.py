@@ -16,7 +16,7 @@ from pipeline.analysis.statistics import summarize
 from pipeline.config.schema import Config
 from pipeline.store.jobs import identity, job_settings
 from pipeline.store.layout import Layout, RunPaths
-from pipeline.store.records import write_record
+from pipeline.store.records import read_record, write_record
 from pipeline.store.results import RESULT_VERSION
 from pipeline.store.tables import COLUMNS, write_table
 
@@ -39,6 +39,11 @@ def make_run(
     known = {"state": state, "result_version": RESULT_VERSION, "time": now.isoformat()}
     write_record(paths, {**known, "results": {}, **record})
     return paths
+
+
+def record_again(paths: RunPaths) -> None:
+    """Have the record of a run list its files as they are now."""
+    write_record(paths, read_record(paths))
 
 
 def correlations(config: Config) -> pd.DataFrame:

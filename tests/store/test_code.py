@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import ConfigError
-from pipeline.store.code import code_digest, own_targets
+from pipeline.store.code import argument_digests, code_digest, own_targets
 
 # A function behind a cache, a decorator from elsewhere, a partial, a package that passes it on.
 FILES = {
@@ -19,6 +21,23 @@ FILES = {
     "own_lab/inits.py": "def flat():\n    from .deep import far\n    return far.W\n",
     "own_lab/deep/far.py": "W = 1\n",
     "own_lab/unused.py": "U = 1\n",
+    "own_lab/data/v.csv": "1\n",
+    "own_table.csv": "1\n",
+    "own_data.py": (
+        "from pathlib import Path\nimport os\nHERE = Path(__file__).parent\n"
+        "def near(): return open(HERE / 'own_table.csv')\n"
+    ),
+    "own_far_data.py": (
+        "from pathlib import Path\nHERE = Path(__file__).parent\n"
+        "def far(): return (HERE / 'own_lab' / 'data' / 'v.csv').read_text()\n"
+    ),
+    "own_joined.py": (
+        "import os\nHERE = os.path.dirname(__file__)\n"
+        "def far(): return open(os.path.join(HERE, 'own_lab', 'data', 'v.csv'))\n"
+    ),
+    "own_lazy.py": (
+        "from importlib import import_module\ndef flat(): return import_module('own_values').V\n"
+    ),
     "own_plain.py": (
         "import math, yaml\nfrom functools import cache, partial\nfrom own_deco import log\n"
         "import own_values as values\n@cache\ndef flat():\n    return values.V\n"
@@ -46,6 +65,10 @@ def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("own_lab.flat", ["own_lab/__init__.py", "own_lab/inits.py", "own_lab/deep/far.py"]),
         ("own_lab.inits.flat", ["own_lab/__init__.py", "own_lab/inits.py", "own_lab/deep/far.py"]),
         ("own_values.V.real", ["own_values.py"]),
+        ("own_data.near", ["own_data.py", "own_table.csv"]),
+        ("own_far_data.far", ["own_far_data.py", "own_lab/data/v.csv"]),
+        ("own_joined.far", ["own_joined.py", "own_lab/data/v.csv"]),
+        ("own_lazy.flat", ["own_lazy.py", "own_values.py"]),
     ],
 )
 def test_an_edit_of_any_file_that_takes_part_is_noticed(lab: Path, target: str, files: list[str]):
@@ -84,6 +107,22 @@ def test_code_that_cannot_be_found_is_refused():
 def test_a_file_that_is_no_python_is_left_to_the_import(lab: Path):
     (lab / "own_values.py").write_text("def (:\n")
     assert code_digest(["own_values.V"])
+
+
+def test_files_that_are_arguments_are_known_by_what_they_hold(lab: Path):
+    folder, file = lab / "own_lab", lab / "own_table.csv"
+    given = {"_target_": "own_data.near", "table": str(file), "more": [{"inner": str(folder)}]}
+    before = argument_digests({**given, "other": "no file", "number": 3})
+    assert before[str(file)] == hashlib.sha256(b"1\n").hexdigest()
+    assert set(before) == {str(file), str(folder)}
+    stamps = file.stat()
+    file.write_text("2\n")  # of the same size and time
+    os.utime(file, ns=(stamps.st_atime_ns, stamps.st_mtime_ns))
+    changed = argument_digests(given)
+    assert (changed[str(file)], changed[str(folder)]) != (before[str(file)], before[str(folder)])
+    assert changed[str(folder)] == before[str(folder)]
+    (folder / "unused.py").rename(folder / "other.py")
+    assert argument_digests(given)[str(folder)] != before[str(folder)]
 
 
 def test_targets_are_found_wherever_they_stand():

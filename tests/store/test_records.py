@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from datetime import datetime
 from pathlib import Path
@@ -10,7 +11,13 @@ import pytest
 
 from pipeline.store import records
 from pipeline.store.layout import Layout
-from pipeline.store.records import read_record, recorded_files, write_record
+from pipeline.store.records import (
+    changed_files,
+    read_record,
+    read_sealed_record,
+    recorded_files,
+    write_record,
+)
 from pipeline.store.results import find_result
 
 
@@ -30,7 +37,40 @@ def test_a_record_names_the_files_of_its_results_where_they_are(tmp_path: Path):
 def test_what_is_no_plain_data_is_recorded_as_text(tmp_path: Path):
     paths = Layout(tmp_path).new_run("main", datetime(2030, 1, 1))
     write_record(paths, {"where": Path("a/b"), "count": 3})
-    assert read_record(paths) == {"where": "a/b", "count": 3}
+    assert read_record(paths) == {"where": "a/b", "count": 3, "files": {}}
+
+
+def test_a_record_lists_the_files_of_its_run_and_finds_what_has_changed(tmp_path: Path):
+    paths = Layout(tmp_path).new_run("main", datetime(2030, 1, 1))
+    names = ("config.yaml", "tables/a.csv", "figures/a.png", "site/index.html", "site/assets/a.js")
+    for name in names:
+        (paths.folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (paths.folder / name).write_text(name)
+    write_record(paths, {"state": "finished"})
+    record = read_sealed_record(paths)
+    assert record["files"]["tables/a.csv"] == hashlib.sha256(b"tables/a.csv").hexdigest()
+    assert list(record["files"]) == ["config.yaml", "figures/a.png", "tables/a.csv", "site"]
+    assert changed_files(paths, record) == []
+    for name in names:
+        path = paths.folder / name
+        shown = "site" if name.startswith("site") else name
+        path.write_text("x" * len(name))
+        assert changed_files(paths, record) == [shown]
+        path.unlink()
+        assert changed_files(paths, record) == [shown]
+        path.write_text(name)
+    (paths.site / "assets" / "a.js").rename(paths.site / "a.js")
+    assert changed_files(paths, record) == ["site"]
+
+
+def test_a_record_that_was_edited_is_damaged(tmp_path: Path):
+    paths = Layout(tmp_path).new_run("main", datetime(2030, 1, 1))
+    write_record(paths, {"state": "failed"})
+    assert read_sealed_record(paths)["state"] == "failed"
+    paths.record.write_text(paths.record.read_text().replace("failed", "finished"))
+    assert read_record(paths)["state"] == "finished"
+    with pytest.raises(ValueError, match="its checksum does not fit its content"):
+        read_sealed_record(paths)
 
 
 @pytest.mark.parametrize(

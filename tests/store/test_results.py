@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -8,8 +10,15 @@ import pytest
 
 from pipeline.errors import StoreError
 from pipeline.store.layout import Layout
-from pipeline.store.results import Result, digest_settings, find_result
-from pipeline.store.sealed import read_document, write_document
+from pipeline.store.results import (
+    Manifest,
+    Result,
+    digest_settings,
+    find_result,
+    read_manifest,
+    versions,
+)
+from pipeline.store.sealed import DamagedError, read_document, write_arrays, write_document
 
 SETTINGS = {"weights": "abc", "units": [1, 2], "lr": 0.1}
 
@@ -23,9 +32,9 @@ def result(tmp_path: Path) -> Result:
 
 def test_key_of_one_configuration_is_fixed():
     # A change here makes every stored result unreachable: raise RESULT_VERSION on purpose only.
-    canonical = '{"lr":0.1,"result_version":2,"store_format":2,"units":[1,2],"weights":"abc"}'
-    assert hashlib.sha256(canonical.encode()).hexdigest()[:16] == "3f63d4208d0c5b76"
-    assert digest_settings(SETTINGS) == "3f63d4208d0c5b76"
+    canonical = '{"lr":0.1,"result_version":2,"store_format":3,"units":[1,2],"weights":"abc"}'
+    assert hashlib.sha256(canonical.encode()).hexdigest()[:16] == "d06d958198342bd8"
+    assert digest_settings(SETTINGS) == "d06d958198342bd8"
 
 
 @pytest.mark.parametrize(
@@ -109,11 +118,12 @@ def test_an_item_that_is_damaged_after_it_was_read_is_found(result: Result):
         result.read("a", ["x"])
 
 
-def test_the_same_content_gives_the_same_bytes(result: Result):
+def test_the_same_content_gives_the_same_bytes_in_the_same_place(result: Result):
     arrays = {"x": np.arange(5.0), "a": np.zeros(2), "m": np.ones(1, np.int32)}
     result.write("a", arrays, {"status": ["ok"], "more": 1})
-    result.write("b", dict(reversed(arrays.items())), {"more": 1, "status": ["ok"]})
-    assert result.paths.item("a").read_bytes() == result.paths.item("b").read_bytes()
+    first = result.paths.item("a").read_bytes()
+    result.write("a", dict(reversed(arrays.items())), {"more": 1, "status": ["ok"]})
+    assert result.paths.item("a").read_bytes() == first
 
 
 def test_other_programs_read_it(result: Result):
@@ -133,10 +143,9 @@ def test_failed_write_leaves_nothing(result: Result):
 def test_the_manifest_says_what_there_should_be_and_the_provenance_who_made_it(result: Result):
     result.begin("other", {"device": "cuda", "state": "begun"})
     result.begin("other", {"device": "cuda", "state": "finished"})
-    manifest = read_document(result.paths.manifest)
-    assert manifest["items"] == ["a", "b"]
-    assert manifest["settings"] == SETTINGS
-    assert read_document(result.paths.provenance("run")) == {"device": "cpu"}
+    assert read_manifest(result.paths) == Manifest(SETTINGS, ["a", "b"])
+    place = f"ascent/net-1234/conv1/{result.key}/provenance/run.json"
+    assert read_document(result.paths.provenance("run"), place) == {"device": "cpu"}
     assert read_document(result.paths.provenance("other"))["state"] == "finished"
 
 
@@ -147,9 +156,97 @@ def test_a_damaged_manifest_is_written_again(result: Result):
     assert result.paths.manifest.read_bytes() == whole
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"x": 1},
+        {"settings": SETTINGS, "items": "ab"},
+        {"settings": [], "items": ["a", "b"]},
+        {"settings": SETTINGS, "items": ["a", 1]},
+        {"settings": SETTINGS | {"lr": 0.2}, "items": ["a", "b"], **versions()},
+    ],
+)
+def test_a_sealed_manifest_of_another_kind_is_damaged_and_written_again(result: Result, content):
+    path = result.paths.manifest
+    whole = path.read_bytes()
+    write_document(path, content, result.paths.place(path))
+    with pytest.raises(
+        DamagedError, match=r"^it (does not say what|names items)|^its settings are"
+    ):
+        read_manifest(result.paths)
+    assert not result.is_described()
+    result.begin("run", {})
+    assert path.read_bytes() == whole
+
+
 def test_other_settings_under_the_same_key_are_refused(result: Result):
-    write_document(result.paths.manifest, {"settings": {"weights": "other"}})
+    same_key = Result(result.folder, {"weights": "other"}, result.items)
     with pytest.raises(StoreError, match="holds a result of other settings under the same key"):
+        same_key.begin("run", {})
+
+
+def test_a_file_that_belongs_elsewhere_is_never_used(result: Result, tmp_path: Path):
+    """Any file of a store, whole as it is, in the place of any other."""
+    layout, arrays = Layout(tmp_path), {"x": np.arange(3.0)}
+    places = [("ascent", "net-1234", "conv2"), ("correlations", "net-1234", "conv1")]
+    others = [find_result(layout, place, SETTINGS, ["a"]) for place in places]
+    others.append(find_result(layout, ("ascent", "net-1234", "conv1"), {"lr": 2}, ["a"]))
+    for each in (result, *others):
+        each.begin("run", {})
+        each.write("a", arrays)
+    result.write("b", arrays)
+    own, whole = result.paths.item("a"), result.paths.item("a").read_bytes()
+    for stranger in (result.paths.item("b"), *(other.paths.item("a") for other in others)):
+        own.write_bytes(stranger.read_bytes())
+        with pytest.raises(StoreError, match=r"was damaged \(it is '.*', which does not belong"):
+            result.read("a")
+        own.write_bytes(stranger.read_bytes())
+        assert result.missing() == ["a"]
+        own.write_bytes(whole)
+        assert result.missing() == []
+    for other in others:  # the whole folder under another key
+        shutil.rmtree(result.folder)
+        shutil.copytree(other.folder, result.folder)
+        assert not result.is_described()
+        assert result.missing() == ["a", "b"]
+
+
+def test_files_of_earlier_versions_are_read_as_such_alone(result: Result):
+    write_arrays(result.paths.item("a"), {"x": np.arange(3.0)}, {})
+    before = Result(result.folder, {}, ("a",), from_before=True)
+    np.testing.assert_array_equal(before.read("a")[0]["x"], np.arange(3.0))
+    with pytest.raises(StoreError, match=r"was damaged \(it was written by an earlier version\)"):
+        result.read("a")
+
+
+@pytest.mark.parametrize("make", [Path.mkdir, os.mkfifo, lambda path: path.symlink_to("/dev/zero")])
+def test_what_is_no_regular_file_is_told_and_left_alone(result: Result, make):
+    path = result.paths.item("a")
+    make(path)
+    for ask in (result.missing, lambda: result.read("a")):
+        with pytest.raises(StoreError, match=r"a\.safetensors' cannot be read \(it is no regular"):
+            ask()
+    assert path.exists()
+
+
+def test_what_may_not_be_read_is_told_and_left_alone(result: Result, monkeypatch):
+    """A colleague's file is not damaged, nor is one that a file server cannot give just now."""
+
+    def refuse(path: Path) -> bytes:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    result.write("a", {"x": np.zeros(1)})
+    monkeypatch.setattr("pipeline.store.sealed.read_regular", refuse)
+    for ask in (result.missing, lambda: result.read("a"), lambda: result.begin("run", {})):
+        with pytest.raises(StoreError, match=r"cannot be read \(Permission denied\); see that it"):
+            ask()
+    assert result.paths.item("a").is_file()
+
+
+def test_a_manifest_that_is_a_folder_is_told(result: Result):
+    result.paths.manifest.unlink()
+    result.paths.manifest.mkdir()
+    with pytest.raises(StoreError, match=r"manifest\.json' cannot be read \(it is no regular file"):
         result.begin("run", {})
 
 

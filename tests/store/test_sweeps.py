@@ -15,7 +15,7 @@ from pipeline.store.results import RESULT_VERSION
 from pipeline.store.sweeps import SOURCES, Sweep, collect, find_finished_runs
 from pipeline.store.tables import COLUMNS, read_table, write_table
 from tests.conftest import Compose
-from tests.store.sweep_runs import LAYERS, PAIRS, make_run
+from tests.store.sweep_runs import LAYERS, PAIRS, make_run, record_again
 
 SWEEP = [
     f"name=mysweep model={model} optimizer={optimizer} images.root=/here images=arrays"
@@ -97,6 +97,7 @@ def test_tables_are_the_same_to_the_bit_whenever_and_wherever_the_runs_were_made
         text = paths.config.read_text()
         assert "root: /here" in text
         paths.config.write_text(text.replace("root: /here", "root: /scratch/there"))
+        record_again(paths)
     assert in_bytes(collect(here), here) == in_bytes(collect(*places), there)
 
 
@@ -122,7 +123,7 @@ def test_a_failed_run_does_not_hide_an_older_one_that_finished(runs, jobs, tmp_p
 
 
 def test_what_cannot_be_collected_is_left_out_with_the_reason(runs, composed, tmp_path: Path):
-    unlike = (composed(f"seed={seed}", "name=mysweep") for seed in range(1, 13))
+    unlike = (composed(f"seed={seed}", "name=mysweep") for seed in range(1, 30))
     stopped = make_run(tmp_path, next(unlike), 10, state="stopped")
     bare = make_run(tmp_path, next(unlike), 11)
     shutil.rmtree(bare.tables)
@@ -135,16 +136,23 @@ def test_what_cannot_be_collected_is_left_out_with_the_reason(runs, composed, tm
     older = make_run(tmp_path, next(unlike), 14)
     text = older.config.read_text()
     older.config.write_text(text.replace("precision: float32\n", ""))
-    oldest = make_run(tmp_path, next(unlike), 15, result_version=RESULT_VERSION - 1)
-    broken = [make_run(tmp_path, next(unlike), 20 + number) for number in range(4)]
-    lost = make_run(tmp_path, next(unlike), 30)
-    lost.config.unlink()
+    for paths in (lonely, old, older):
+        record_again(paths)
+    older_numbers = make_run(tmp_path, next(unlike), 16, result_version=RESULT_VERSION - 1)
     begun = make_run(tmp_path, composed("seed=99", "name=mysweep"), 31)
     begun.record.unlink()
+    oldest = make_run(tmp_path, next(unlike), 15)
+    oldest.record.write_text('{"state": "finished", "results": {}}')
+    broken = [make_run(tmp_path, next(unlike), 20 + number) for number in range(6)]
     broken[0].record.write_text("{")
-    broken[1].config.write_text("model: [")
-    broken[2].config.write_text("")
-    (broken[3].tables / "correlations.parquet").write_bytes(b"PAR1")
+    broken[1].record.write_text("[]")
+    text = broken[2].record.read_text()
+    broken[2].record.write_text(text.replace('"time": "2030', '"time": "2031'))
+    broken[3].config.write_text(f"{broken[3].config.read_text()}\n")
+    broken[4].config.unlink()
+    content = bytearray((broken[5].tables / "correlations.parquet").read_bytes())
+    content[len(content) // 2] ^= 1
+    (broken[5].tables / "correlations.parquet").write_bytes(content)
     sweep = collect(tmp_path)
     assert list(sweep.runs) == JOBS
     assert reasons(sweep) == {
@@ -153,12 +161,14 @@ def test_what_cannot_be_collected_is_left_out_with_the_reason(runs, composed, tm
         lonely.folder.name: "no correlations",
         old.folder.name: "made by another version",
         older.folder.name: "made by another version",
-        oldest.folder.name: "made by another version",
+        oldest.folder.name: "made by an earlier version, which noted no digests of its files",
         broken[0].folder.name: "damaged (JSONDecodeError)",
-        broken[1].folder.name: "damaged (it is no YAML)",
-        broken[2].folder.name: "damaged (it holds a NoneType, and no configuration)",
-        broken[3].folder.name: "damaged (ArrowInvalid)",
-        lost.folder.name: "without its config.yaml",
+        broken[1].folder.name: "damaged (ValueError)",
+        broken[2].folder.name: "damaged (ValueError)",
+        broken[3].folder.name: "config.yaml is not as the run has written it",
+        broken[4].folder.name: "config.yaml is not there",
+        broken[5].folder.name: "correlations.parquet is not as the run has written it",
+        older_numbers.folder.name: "made by another version",
         begun.folder.name: "without its record.json",
     }
 
