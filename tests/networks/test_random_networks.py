@@ -52,7 +52,7 @@ class Recurrent(nn.Module):
         return x
 
 
-class OptionA(nn.Module):
+class Shortcut(nn.Module):
     def __init__(self):
         super().__init__()
         self.one = nn.Conv2d(CHANNELS, CHANNELS, 3, stride=2, padding=1)
@@ -134,7 +134,7 @@ BLOCKS = {
     "selu": lambda: nn.Sequential(conv(5, padding=2), nn.SELU()),
     "synchronized": lambda: normalized(nn.SyncBatchNorm(CHANNELS)),
     "normed": lambda: normalized(nn.BatchNorm2d(CHANNELS)),
-    "option A": OptionA,
+    "shortcut": Shortcut,
     "standardized": lambda: conv(3, padding=1, kind=Standardized),
     "spectral": lambda: torch.nn.utils.parametrizations.spectral_norm(conv(3)),
     "circular": lambda: conv(3, padding=1, padding_mode="circular"),

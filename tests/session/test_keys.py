@@ -186,6 +186,7 @@ def test_own_code_is_known_by_its_contents(
     module = tmp_path / f"own_{option}.py"
     monkeypatch.syspath_prepend(tmp_path)
     given = f"{group}._target_=own_{option}.own"
+    sys.modules.pop(module.stem, None)  # of another test
     module.write_text(f"{head}\n    {body}\n")
     before = keys(given)
     module.write_text(f"{head}\n    {edited}\n")

@@ -99,8 +99,9 @@ def test_neither_torch_nor_pandas_is_loaded_for_it(finished):
     code = (
         "import sys, json; from pipeline.cli.run import run; from pipeline.config.schema import *;"
         "values = json.load(sys.stdin);"
-        "nested = ('search', 'figures', 'animate', 'pages', 'training');"
-        "kinds = (SearchConfig, FiguresConfig, AnimateConfig, PagesConfig, TrainingConfig);"
+        "nested = ('search', 'figures', 'animate', 'pages', 'training', 'dream');"
+        "kinds = (SearchConfig, FiguresConfig, AnimateConfig, PagesConfig, TrainingConfig,"
+        " DreamConfig);"
         "parts = {name: kind(**values.pop(name)) for name, kind in zip(nested, kinds)};"
         "run(Config(**values, **parts)); assert not {'torch', 'pandas'} & set(sys.modules)"
     )

@@ -139,4 +139,4 @@ def test_an_output_that_is_full_is_told(results, tmp_path: Path):
             command, stdout=full, stderr=subprocess.PIPE, text=True, check=False, cwd=root
         )
     assert done.returncode == 1
-    assert done.stderr == "error: the output cannot be written (No space left on device)\n"
+    assert done.stderr == "error: standard output cannot be written (No space left on device)\n"
