@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from pipeline.errors import ImageError
+from pipeline.errors import ImageError, PassingError
 from pipeline.images.image_sets import ImageSet
 
 
@@ -37,13 +37,19 @@ def spread(count: int, wanted: int) -> list[int]:
 
 
 def load_batch(images: ImageSet, indices: Sequence[int]) -> Batch:
-    """Return some images of a set; those that cannot be read are named, with the reason."""
+    """Return some images of a set; those that cannot be read are named, with the reason.
+
+    Raises:
+        PassingError: one cannot be read now, and may be later.
+    """
     good: dict[int, Tensor] = {}
     digests: list[int] = []
     unreadable: dict[str, str] = {}
     for index in indices:
         try:
             good[index], digest = images.load(index)
+        except PassingError as error:
+            raise PassingError(f"images: '{images.names[index]}' {error}") from error
         except ImageError as error:
             unreadable[images.names[index]] = str(error)
             digest = images.digest(index)

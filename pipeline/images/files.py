@@ -82,7 +82,7 @@ class ImageFiles:
             content = read_content(self.paths[index])
         except ImageError as error:
             if isinstance(error.__cause__, OSError) and self.listed[index] != _NOWHERE:
-                raise PassingError(_not_now(self.paths[index], error.__cause__)) from error
+                raise PassingError(_not_now(error.__cause__)) from error
             raise
         return Loaded(self.decode(content), _content_digest(content))
 
@@ -139,14 +139,14 @@ def decode_picture(content: bytes, *, upright: bool = False) -> Tensor:
     except UnidentifiedImageError as error:
         raise ImageError("cannot be decoded (it is no JPEG, PNG or WebP picture)") from error
     except MemoryError as error:
-        raise PassingError(_memory("a picture")) from error
+        raise PassingError(_MEMORY) from error
     except Image.DecompressionBombError as error:  # from twice as many on
         raise ImageError(
             f"has more pixels than the {MOST_PIXELS // 10**6} million allowed"
         ) from error
     except Exception as error:  # what a damaged file can raise has no end
         if "out of memory" in str(error) or getattr(error, "errno", None) is not None:
-            raise PassingError(_memory("a picture")) from error
+            raise PassingError(_MEMORY) from error
         raise ImageError(f"cannot be decoded ({_lasting(error)})") from error
     return torch.from_numpy(pixels).permute(2, 0, 1)
 
@@ -166,7 +166,7 @@ def decode_array(content: bytes, size: tuple[int, int]) -> Float[Tensor, "3 heig
         array = np.load(io.BytesIO(content))
         shape, kind = array.shape, array.dtype.kind
     except MemoryError as error:
-        raise PassingError(_memory("an array")) from error
+        raise PassingError(_MEMORY) from error
     except Exception as error:  # what a damaged file can raise has no end
         reason = _lasting(error) if str(error) else "the file is empty"
         raise ImageError(f"cannot be read as an array ({reason})") from error
@@ -195,7 +195,7 @@ def _stamp(path: Path) -> tuple[int, ...]:
         found = file_stamp(path)
     except OSError as error:
         if error.errno not in _LASTING:
-            raise PassingError(_not_now(path, error)) from error
+            raise PassingError(f"images: '{path}' {_not_now(error)}") from error
         return _NOWHERE
     return found if os.access(path, os.R_OK) else _NOWHERE
 
@@ -214,17 +214,17 @@ def read_content(path: Path) -> bytes:
             if error.errno in _LASTING:
                 raise ImageError(f"cannot be read ({error.strerror})") from error
             if wait is None:
-                raise PassingError(_not_now(path, error)) from error
+                raise PassingError(_not_now(error)) from error
             time.sleep(wait)
         except MemoryError as error:
-            raise PassingError(_memory(f"'{path}'")) from error
+            raise PassingError(_MEMORY) from error
     raise AssertionError  # the last wait is none
 
 
-def _not_now(path: Path, error: OSError) -> str:
+def _not_now(error: OSError) -> str:
     return (
-        f"images: '{path}' cannot be read now ({error.strerror or error}); give the same command"
-        " again once it can, and what is finished is kept"
+        f"cannot be read now ({error.strerror or error}); give the same command again once it can,"
+        " and what is finished is kept"
     )
 
 
@@ -253,11 +253,10 @@ def _check_size(width: int, height: int) -> None:
         )
 
 
-def _memory(what: str) -> str:
-    return (
-        f"images: there is no memory left to read {what}; lower runner.threads or"
-        " search.batch_size, and give the same command again"
-    )
+_MEMORY = (
+    "cannot be read, as there is no memory left; lower runner.threads or search.batch_size, and"
+    " give the same command again"
+)
 
 
 def _lasting(error: Exception) -> str:

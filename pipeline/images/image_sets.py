@@ -86,8 +86,8 @@ class ImageSet:
         """
         try:
             loaded = self.load(index)
-        except ImageError as error:
-            raise ImageError(f"images: '{self.names[index]}' {error}") from error
+        except (ImageError, PassingError) as error:
+            raise type(error)(f"images: '{self.names[index]}' {error}") from error
         if digest not in (None, loaded.digest):
             raise ImageError(
                 f"images: '{self.names[index]}' has changed since it was searched; give the same"
@@ -297,8 +297,8 @@ def _first_size(top: Path, names: Sequence[str]) -> tuple[int, int]:
     for name in names:
         try:
             array = np.load(io.BytesIO(read_content(top / name)))
-        except PassingError:
-            raise
+        except PassingError as error:
+            raise PassingError(f"images: '{name}' {error}") from error
         except MemoryError as error:
             raise PassingError(
                 f"images: there is no memory left to read '{name}'; give the same command again"
