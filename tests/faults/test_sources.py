@@ -79,7 +79,7 @@ def test_a_store_of_a_later_version_is_refused(bench: Bench):
     said = bench.run(out, code=1)
     assert (
         f"error: out: '{out}/store' was written by a later version of artiphys (store format 99,"
-        " this one has 2); update artiphys or choose another out\n"
+        " this one has 3); update artiphys or choose another out\n"
     ) in said
     assert [path.name for path in out.rglob("*")] == ["store", "format.json"]
 
