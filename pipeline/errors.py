@@ -26,7 +26,7 @@ class ImageError(ArtiphysError):
     """An image or an image set cannot be used."""
 
 
-class PassingError(ArtiphysError):
+class TransientError(ArtiphysError):
     """A file cannot be read now and may be later: nothing is concluded from it."""
 
 

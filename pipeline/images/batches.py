@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from pipeline.errors import ImageError, PassingError
+from pipeline.errors import ImageError, TransientError
 from pipeline.images.image_sets import ImageSet
 
 
@@ -40,7 +40,7 @@ def load_batch(images: ImageSet, indices: Sequence[int]) -> Batch:
     """Return some images of a set; those that cannot be read are named, with the reason.
 
     Raises:
-        PassingError: one cannot be read now, and may be later.
+        TransientError: one cannot be read now, and may be later.
     """
     good: dict[int, Tensor] = {}
     digests: list[int] = []
@@ -48,8 +48,8 @@ def load_batch(images: ImageSet, indices: Sequence[int]) -> Batch:
     for index in indices:
         try:
             good[index], digest = images.load(index)
-        except PassingError as error:
-            raise PassingError(f"images: '{images.names[index]}' {error}") from error
+        except TransientError as error:
+            raise TransientError(f"images: '{images.names[index]}' {error}") from error
         except ImageError as error:
             unreadable[images.names[index]] = str(error)
             digest = images.digest(index)

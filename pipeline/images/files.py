@@ -29,7 +29,7 @@ from jaxtyping import Float
 from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
-from pipeline.errors import ImageError, PassingError, first_line
+from pipeline.errors import ImageError, TransientError, first_line
 from pipeline.store.files import describe_bytes, file_stamp
 
 UNREADABLE = -1  # instead of a digest
@@ -76,13 +76,13 @@ class ImageFiles:
         Raises:
             ImageError: it cannot be decoded, or could not be read when it was listed; the message
                 is without its name.
-            PassingError: it cannot be read now, but could be when it was listed.
+            TransientError: it cannot be read now, but could be when it was listed.
         """
         try:
             content = read_content(self.paths[index])
         except ImageError as error:
             if isinstance(error.__cause__, OSError) and self.listed[index] != _NOWHERE:
-                raise PassingError(_not_now(error.__cause__)) from error
+                raise TransientError(_not_now(error.__cause__)) from error
             raise
         return Loaded(self.decode(content), _content_digest(content))
 
@@ -123,7 +123,7 @@ def decode_picture(content: bytes, *, upright: bool = False) -> Tensor:
 
     Raises:
         ImageError: it cannot be decoded, or is larger or narrower than allowed.
-        PassingError: memory does not suffice.
+        TransientError: memory does not suffice.
     """
     try:
         with Image.open(io.BytesIO(content), formats=FORMATS) as stored:
@@ -134,19 +134,19 @@ def decode_picture(content: bytes, *, upright: bool = False) -> Tensor:
                 pixels = np.stack([gray] * 3, axis=-1)
             else:
                 pixels = np.array(file.convert("RGB"))
-    except (ImageError, PassingError):
+    except (ImageError, TransientError):
         raise
     except UnidentifiedImageError as error:
         raise ImageError("cannot be decoded (it is no JPEG, PNG or WebP picture)") from error
     except MemoryError as error:
-        raise PassingError(_MEMORY) from error
+        raise TransientError(_MEMORY) from error
     except Image.DecompressionBombError as error:  # from twice as many on
         raise ImageError(
             f"has more pixels than the {MOST_PIXELS // 10**6} million allowed"
         ) from error
     except Exception as error:  # what a damaged file can raise has no end
         if "out of memory" in str(error) or getattr(error, "errno", None) is not None:
-            raise PassingError(_MEMORY) from error
+            raise TransientError(_MEMORY) from error
         raise ImageError(f"cannot be decoded ({_lasting(error)})") from error
     return torch.from_numpy(pixels).permute(2, 0, 1)
 
@@ -160,13 +160,13 @@ def decode_array(content: bytes, size: tuple[int, int]) -> Float[Tensor, "3 heig
 
     Raises:
         ImageError: it cannot be decoded, or is not finite float 3 x height x width.
-        PassingError: memory does not suffice.
+        TransientError: memory does not suffice.
     """
     try:
         array = np.load(io.BytesIO(content))
         shape, kind = array.shape, array.dtype.kind
     except MemoryError as error:
-        raise PassingError(_MEMORY) from error
+        raise TransientError(_MEMORY) from error
     except Exception as error:  # what a damaged file can raise has no end
         reason = _lasting(error) if str(error) else "the file is empty"
         raise ImageError(f"cannot be read as an array ({reason})") from error
@@ -195,7 +195,7 @@ def _stamp(path: Path) -> tuple[int, ...]:
         found = file_stamp(path)
     except OSError as error:
         if error.errno not in _LASTING:
-            raise PassingError(f"images: '{path}' {_not_now(error)}") from error
+            raise TransientError(f"images: '{path}' {_not_now(error)}") from error
         return _NOWHERE
     return found if os.access(path, os.R_OK) else _NOWHERE
 
@@ -205,7 +205,7 @@ def read_content(path: Path) -> bytes:
 
     Raises:
         ImageError: there is no such file, it may not be read, or is none that is read.
-        PassingError: it cannot be read now.
+        TransientError: it cannot be read now.
     """
     for wait in (*_WAITS, None):
         try:
@@ -214,10 +214,10 @@ def read_content(path: Path) -> bytes:
             if error.errno in _LASTING:
                 raise ImageError(f"cannot be read ({error.strerror})") from error
             if wait is None:
-                raise PassingError(_not_now(error)) from error
+                raise TransientError(_not_now(error)) from error
             time.sleep(wait)
         except MemoryError as error:
-            raise PassingError(_MEMORY) from error
+            raise TransientError(_MEMORY) from error
     raise AssertionError  # the last wait is none
 
 

@@ -22,7 +22,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torchvision.transforms.v2 import functional as transforms
 
-from pipeline.errors import ConfigError, ImageError, PassingError
+from pipeline.errors import ConfigError, ImageError, TransientError
 from pipeline.images.bundled import bundled_photographs
 from pipeline.images.files import (
     ImageFiles,
@@ -86,7 +86,7 @@ class ImageSet:
         """
         try:
             loaded = self.load(index)
-        except (ImageError, PassingError) as error:
+        except (ImageError, TransientError) as error:
             raise type(error)(f"images: '{self.names[index]}' {error}") from error
         if digest not in (None, loaded.digest):
             raise ImageError(
@@ -297,10 +297,10 @@ def _first_size(top: Path, names: Sequence[str]) -> tuple[int, int]:
     for name in names:
         try:
             array = np.load(io.BytesIO(read_content(top / name)))
-        except PassingError as error:
-            raise PassingError(f"images: '{name}' {error}") from error
+        except TransientError as error:
+            raise TransientError(f"images: '{name}' {error}") from error
         except MemoryError as error:
-            raise PassingError(
+            raise TransientError(
                 f"images: there is no memory left to read '{name}'; give the same command again"
             ) from error
         except Exception:  # noqa: BLE001 - the search will say what is wrong with it

@@ -10,7 +10,7 @@ from jaxtyping import Num, UInt8
 from torch import Tensor
 from torchvision.transforms.v2 import functional as transforms
 
-from pipeline.errors import ConfigError, ImageError, PassingError
+from pipeline.errors import ConfigError, ImageError, TransientError
 from pipeline.images.bundled import bundled_photographs
 from pipeline.images.files import read_picture
 
@@ -32,7 +32,7 @@ def chosen_picture(key: str, path: str | None) -> tuple[UInt8[Tensor, "3 height 
     else:
         try:
             picture = read_picture(Path(path).expanduser())
-        except (ImageError, PassingError) as error:
+        except (ImageError, TransientError) as error:
             raise ConfigError(f"{key}: '{path}' {error}") from error
     return picture, hashlib.sha256(picture.contiguous().numpy().tobytes()).hexdigest()
 

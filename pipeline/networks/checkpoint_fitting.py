@@ -13,8 +13,9 @@ taken is found by the network's own names and shapes:
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import torch
@@ -25,7 +26,8 @@ from pipeline.networks.checkpoints import StateDict
 
 COUNTER = "num_batches_tracked"  # of batches in training: no response depends on it
 _WRAPPERS = ("_orig_mod", "module")  # names that compilation and parallel training put in between
-_AVERAGES = ("ema", "average", "swa", "encoder_k", "teacher")
+# Averages over training have such parts in their names, or are momentum encoders.
+_AVERAGE = re.compile(r"(^|[._])(ema|swa|average|averaged|encoder_k)([._]|$)")
 
 
 class Named(NamedTuple):
@@ -63,7 +65,7 @@ class Fit:
     @property
     def averages(self) -> bool:
         """Whether its name says that it is an average over training."""
-        return any(word in self.place for word in _AVERAGES)
+        return _AVERAGE.search(self.place) is not None
 
     def notes(self, source: str) -> Iterator[str]:
         """Yield what is done with tensors that are not taken."""
@@ -98,15 +100,16 @@ def choose(found: Mapping[str, StateDict], own: Mapping[str, Tensor], source: st
     first, *rest = best
     for other in rest:
         if not _equal(first.covered, other.covered):
-            names = " and ".join(
-                repr(f"{fit.where}.{fit.prefix}".strip(".")) for fit in (first, other)
-            )
+            names = f"'{first.place}' and '{other.place}'"
             raise NetworkError(
                 f"model.weights: '{source}' holds several networks that fit ({names}); save the"
                 " tensors of one alone"
             )
     _check(first, own, source)
-    return first
+    elsewhere = [
+        f"{where}.{name}" for where in found if where != first.where for name in found[where]
+    ]
+    return replace(first, outside=[*first.outside, *elsewhere])
 
 
 def _count(fit: Fit) -> tuple[int, int]:
@@ -119,7 +122,9 @@ def _equal(one: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> bool:
 
 
 def _fits(where: str, tensors: StateDict, own: Mapping[str, Tensor]) -> Iterator[Fit]:
-    named = {_unwrapped(name, own): Named(name, tensor) for name, tensor in tensors.items()}
+    used = {part for mine in own for part in mine.split(".")}
+    wrappers = [name for name in _WRAPPERS if name not in used]
+    named = {_without(name, wrappers): Named(name, tensor) for name, tensor in tensors.items()}
     prefixes = {
         name.removesuffix(mine)
         for mine in own
@@ -151,11 +156,9 @@ def _ending(named: Mapping[str, Named], mine: str) -> list[str]:
     return [name for name in named if name == mine or name.endswith(f".{mine}")]
 
 
-def _unwrapped(name: str, own: Mapping[str, Tensor]) -> str:
-    """Leave out what wrappers put into a name, unless the network has such names itself."""
-    parts = name.split(".")
-    used = {part for mine in own for part in mine.split(".")}
-    return ".".join(part for part in parts if part not in _WRAPPERS or part in used)
+def _without(name: str, wrappers: Sequence[str]) -> str:
+    """Leave out what wrappers put into a name."""
+    return ".".join(part for part in name.split(".") if part not in wrappers)
 
 
 def _check(fit: Fit, own: Mapping[str, Tensor], source: str) -> None:
@@ -177,6 +180,14 @@ def _check(fit: Fit, own: Mapping[str, Tensor], source: str) -> None:
             f"model.weights: '{given}' in '{source}' has shape {tuple(tensor.shape)}, the"
             f" network needs {tuple(own[name].shape)}; are they the weights of another model?"
         )
+    for name, tensor in fit.covered.items():
+        real = tensor.is_floating_point() and not tensor.is_quantized
+        if own[name].is_floating_point() and not real:
+            kind = str(tensor.dtype).removeprefix("torch.")
+            raise NetworkError(
+                f"model.weights: '{name}' in '{source}' holds {kind}, and the network needs real"
+                " numbers; save it as float32"
+            )
     strangers = {name: fit.strangers[name] for name in fit.strangers if _belongs(name, fit, own)}
     if strangers:
         raise NetworkError(_strange(dict.fromkeys(strangers.values()), own, source))

@@ -179,9 +179,9 @@ def _noted_digest(path: Path, url: str) -> str:
 
 
 def _origin(url: str) -> str:
-    """Return host and path, without the query, which may hold a secret or change."""
+    """Return host and path, without the query and the user, which may hold a secret or change."""
     parts = urlsplit(url)
-    return parts.netloc + parts.path
+    return parts.netloc.rpartition("@")[2] + parts.path
 
 
 def _fetch(url: str, path: Path) -> None:

@@ -141,7 +141,7 @@ class _Describer:
     def _named(self, kind: Any) -> Iterator[str]:
         """Yield the name of a class or function, and the digest of its code if it is no library's.
 
-        A library's is told by its version, which is part of the traced graph's own form.
+        Libraries are taken to compute the same under the same name.
         """
         module = str(getattr(kind, "__module__", "") or "")
         name = f"{module}.{kind.__qualname__}"

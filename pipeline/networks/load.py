@@ -22,9 +22,9 @@ from pipeline.networks.preprocessing import Preprocessing
 from pipeline.networks.weights import digest_weights, load_weights, read_weights, seeded
 from pipeline.store.secrets import without_query
 
-# What torchvision's own weights of these expect is pixels normalized in another way, to which the
-# module then turns its input by itself.
-TURNING = ("googlenet", "inception_v3")
+# torchvision's own weights of these expect pixels normalized in another way; with transform_input
+# the module transforms its input to that by itself.
+WITH_TRANSFORM_INPUT = ("googlenet", "inception_v3")
 
 log = logging.getLogger(__name__)
 
@@ -142,34 +142,38 @@ def torchvision_network(
         std=tuple(presets.std),
         interpolation=presets.interpolation.value,
     )
-    options = _turning_options(name, weights, str(declared.url), transform_input)
+    options = _transform_input_options(name, weights, str(declared.url), transform_input)
     source = str(declared.url) if weights == "default" else weights
     return _network(
         name, lambda: torchvision.models.get_model(name, **options), preprocessing, source, seed
     )
 
 
-def _turning_options(
+def _transform_input_options(
     name: str, weights: str, own: str, transform_input: bool | None
 ) -> dict[str, Any]:
-    """Return how a network is built that may turn its input."""
-    if name not in TURNING:
+    """Return how a network that has ``transform_input`` is built."""
+    if name not in WITH_TRANSFORM_INPUT:
         if transform_input is not None:
             raise ConfigError(
                 f"model.transform_input: {name} has none; it is an option of"
-                f" {' and '.join(TURNING)}"
+                f" {' and '.join(WITH_TRANSFORM_INPUT)}"
             )
         return {}
-    turns = _are_own(weights, own) if transform_input is None else transform_input
+    transforms = _are_own(weights, own) if transform_input is None else transform_input
     log.info(
-        "model: %s is given input as %s was trained on (transform_input: %s)",
+        "model: %s is built with transform_input=%s, %s",
         name,
-        "torchvision's own" if turns else "a network without transform_input",
-        str(turns).lower(),
+        str(transforms).lower(),
+        "as its weights are torchvision's own"
+        if transform_input is None and transforms
+        else "as its weights are not torchvision's own"
+        if transform_input is None
+        else "as model.transform_input says",
     )
     # The auxiliary classifiers are in the files, and not called in eval mode.
     return {
-        "transform_input": turns,
+        "transform_input": transforms,
         "aux_logits": True,
         "init_weights": weights == "random",
     }

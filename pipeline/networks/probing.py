@@ -39,40 +39,107 @@ def probed_axes(
     Returns:
         ``None`` where it does not, or where it cannot be tried.
     """
-    sources = list(axes_of)
-    sides = {
-        tuple(traced_shape(source)[axis] for axis in axes)
-        for source, axes in axes_of.items()
-        if axes is not None and traced_shape(source)
-    }
-    if isinstance(module, Opaque) or len(sides) != 1 or None in axes_of.values():
-        return None
-    run = _runner(node, module, sources)
     axes = [found for found in axes_of.values() if found is not None]
-    generator = torch.Generator().manual_seed(0)
-    try:
-        maps = [_drawn(source, generator) for source in sources]
-        with torch.no_grad():
-            outputs = run(maps)
-            rank = {output.ndim for output in outputs}
-            places = combinations(range(rank.pop()), 2) if len(rank) == 1 else ()
-            # The other dimensions may have moved, or be gone.
-            candidates = [
-                place
-                for place in places
-                if all(tuple(output.shape[axis] for axis in place) in sides for output in outputs)
-            ]
-            return next(
-                (
-                    place
-                    for place in candidates
-                    if _apart(run, maps, axes, outputs, place, generator)
-                    and _shifts(run, maps, axes, outputs, place)
-                ),
-                None,
-            )
-    except Exception:  # noqa: BLE001 - whatever an operation raises for maps that it was not made for
+    sides = {
+        tuple(traced_shape(source)[axis] for axis in own)
+        for source, own in zip(axes_of, axes, strict=False)
+        if traced_shape(source)
+    }
+    if isinstance(module, Opaque) or len(sides) != 1 or len(axes) < len(axes_of):
         return None
+    try:
+        with torch.no_grad():
+            probe = Probe(_runner(node, module, list(axes_of)), list(axes_of), axes)
+            places = probe.candidates(sides.pop())
+            return next((place for place in places if probe.acts_alone(place)), None)
+    except Exception:  # noqa: BLE001 - whatever an operation raises for maps it was not made for
+        return None
+
+
+class Probe:
+    """One operation on random maps, which are changed to see what changes of its outputs.
+
+    Args:
+        run: the operation.
+        sources: the nodes in whose place maps are given.
+        axes: the spatial axes of each map.
+    """
+
+    def __init__(self, run: Run, sources: Sequence[fx.Node], axes: Sequence[Axes]) -> None:
+        self.run, self.axes = run, axes
+        self.generator = torch.Generator().manual_seed(0)
+        self.maps = [self._drawn(source) for source in sources]
+        self.outputs = run(self.maps)
+
+    def _drawn(self, source: fx.Node) -> Tensor:
+        drawn = torch.randn(traced_shape(source), generator=self.generator)
+        return _as_kind(drawn, source.meta["tensor_meta"].dtype)
+
+    def candidates(self, sides: tuple[int, ...]) -> list[Axes]:
+        """Return the pairs of axes of the outputs that are as long as the map.
+
+        The other dimensions may have moved, or be gone.
+        """
+        ranks = {output.ndim for output in self.outputs}
+        pairs = combinations(range(ranks.pop()), 2) if len(ranks) == 1 else ()
+        return [
+            pair
+            for pair in pairs
+            if all(tuple(output.shape[axis] for axis in pair) == sides for output in self.outputs)
+        ]
+
+    def acts_alone(self, place: Axes) -> bool:
+        """Say whether the operation acts on every position by itself."""
+        changes = product(range(len(self.maps)), _SCALES)
+        return (
+            all(self._changes_one(place, number, scale) for number, scale in changes)
+            and all(self._changes_others(place, scale) for scale in _SCALES)
+            and self._shifts(place)
+        )
+
+    def _position(self) -> tuple[int, int]:
+        height, width = (self.maps[0].shape[axis] for axis in self.axes[0])
+        row, column = (
+            int(torch.randint(side, (), generator=self.generator)) for side in (height, width)
+        )
+        return row, column
+
+    def _changes_one(self, place: Axes, number: int, scale: float) -> bool:
+        """Say whether a change at one position of a map changes the outputs there alone."""
+        position, changed = self._position(), [one.clone() for one in self.maps]
+        spot = _at(changed[number], self.axes[number], position)
+        drawn = torch.randn(spot.shape, generator=self.generator) * scale
+        spot.copy_(~spot if spot.dtype == torch.bool else drawn)
+        for before, after in zip(self.outputs, self.run(changed), strict=True):
+            same = (before == after) | ((before != before) & (after != after))
+            _at(same, place, position).fill_(True)
+            if not bool(same.all()):
+                return False
+        return True
+
+    def _changes_others(self, place: Axes, scale: float) -> bool:
+        """Say whether outputs at one position stay while all others of the maps are changed."""
+        position, changed = self._position(), list[Tensor]()
+        for one, own in zip(self.maps, self.axes, strict=True):
+            drawn = torch.randn(one.shape, generator=self.generator) * scale + scale
+            changed.append(_as_kind(drawn, one.dtype))
+            _at(changed[-1], own, position).copy_(_at(one, own, position))
+        return all(
+            torch.equal(*(_at(output, place, position).nan_to_num() for output in pair))
+            for pair in zip(self.outputs, self.run(changed), strict=True)
+        )
+
+    def _shifts(self, place: Axes) -> bool:
+        """Say whether shifted maps give shifted outputs, and a part of the maps that of them."""
+        given = list(zip(self.maps, self.axes, strict=True))
+        rolled = self.run([one.roll((1, 2), own) for one, own in given])
+        parts = self.run([_part(one, own) for one, own in given])
+        pairs = [
+            *zip(rolled, (output.roll((1, 2), place) for output in self.outputs), strict=True),
+            *zip(parts, (_part(output, place) for output in self.outputs), strict=True),
+        ]
+        # Which lane of a vector unit a position falls into may decide the order of a sum.
+        return all(torch.allclose(one, other, 1e-5, 1e-6, equal_nan=True) for one, other in pairs)
 
 
 def _runner(node: fx.Node, module: nn.Module | None, sources: Sequence[fx.Node]) -> Run:
@@ -101,80 +168,13 @@ def _runner(node: fx.Node, module: nn.Module | None, sources: Sequence[fx.Node])
     return run
 
 
-def _drawn(source: fx.Node, generator: torch.Generator) -> Tensor:
-    kind = source.meta["tensor_meta"].dtype
-    drawn = torch.randn(traced_shape(source), generator=generator)
+def _as_kind(drawn: Tensor, kind: torch.dtype) -> Tensor:
     return drawn > 0 if kind == torch.bool else drawn.to(kind)
-
-
-def _apart(
-    run: Run,
-    maps: list[Tensor],
-    axes: Sequence[Axes],
-    outputs: list[Tensor],
-    place: Axes,
-    generator: torch.Generator,
-) -> bool:
-    """Say whether changes at one position of each map change the outputs there alone."""
-    height, width = (maps[0].shape[axis] for axis in axes[0])
-    for number, scale in product(range(len(maps)), _SCALES):
-        row, column = (
-            int(torch.randint(side, (), generator=generator)) for side in (height, width)
-        )
-        changed = [one.clone() for one in maps]
-        spot = _at(changed[number], axes[number], (row, column))
-        drawn = torch.randn(spot.shape, generator=generator) * scale
-        spot.copy_(~spot if spot.dtype == torch.bool else drawn)
-        for before, after in zip(outputs, run(changed), strict=True):
-            same = (before == after) | ((before != before) & (after != after))
-            _at(same, place, (row, column)).fill_(True)
-            if before.shape != after.shape or not bool(same.all()):
-                return False
-    return all(_keeps(run, maps, axes, outputs, place, generator, scale) for scale in _SCALES)
-
-
-def _keeps(
-    run: Run,
-    maps: list[Tensor],
-    axes: Sequence[Axes],
-    outputs: list[Tensor],
-    place: Axes,
-    generator: torch.Generator,
-    scale: float,
-) -> bool:
-    """Say whether outputs at one position stay while all others of the maps are changed."""
-    sides = (maps[0].shape[axis] for axis in axes[0])
-    position = tuple(int(torch.randint(side, (), generator=generator)) for side in sides)
-    at = (position[0], position[1])
-    changed = []
-    for one, own in zip(maps, axes, strict=True):
-        drawn = torch.randn(one.shape, generator=generator) * scale + scale
-        other = drawn > 0 if one.dtype == torch.bool else drawn.to(one.dtype)
-        _at(other, own, at).copy_(_at(one, own, at))
-        changed.append(other)
-    pairs = zip(outputs, run(changed), strict=True)
-    return all(
-        torch.equal(_at(before, place, at).nan_to_num(), _at(after, place, at).nan_to_num())
-        for before, after in pairs
-    )
 
 
 def _at(tensor: Tensor, axes: Axes, position: tuple[int, int]) -> Tensor:
     """Return the view of a tensor at one position."""
     return tensor.select(axes[1], position[1]).select(axes[0], position[0])
-
-
-def _shifts(
-    run: Run, maps: list[Tensor], axes: Sequence[Axes], outputs: list[Tensor], place: Axes
-) -> bool:
-    """Say whether shifted maps give shifted outputs, and a part of the maps that of the outputs."""
-    rolled = run([one.roll((1, 2), own) for one, own in zip(maps, axes, strict=True)])
-    expected = [output.roll((1, 2), place) for output in outputs]
-    parts = run([_part(one, own) for one, own in zip(maps, axes, strict=True)])
-    pairs = [*zip(rolled, expected, strict=True)]
-    pairs += zip(parts, (_part(output, place) for output in outputs), strict=True)
-    # Which lane of a vector unit a position falls into may decide the order of a sum.
-    return all(torch.allclose(one, other, 1e-5, 1e-6, equal_nan=True) for one, other in pairs)
 
 
 def _part(tensor: Tensor, axes: Axes) -> Tensor:

@@ -84,8 +84,6 @@ def load_weights(module: nn.Module, found: Mapping[str, StateDict], source: str)
     for sentence in fit.notes(source):
         log.info("%s", sentence)
     covered = fit.covered
-    if any(tensor.is_complex() for tensor in covered.values()):
-        raise NetworkError(f"model.weights: '{source}' holds complex tensors; give real ones")
     missing = {name for name in set(own) - set(covered) if not name.endswith(COUNTER)}
     with torch.no_grad():
         for name, tensor in own.items():

@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Float
 
 from pipeline.config.parts import WHOLE_LAYER
-from pipeline.errors import ImageError, PassingError
+from pipeline.errors import ImageError, TransientError
 from pipeline.networks.layers import Layer
 from pipeline.pages.contents import Ascent, Picture, Preprocessing, Site
 from pipeline.pages.contents import Layer as ShownLayer
@@ -145,7 +145,7 @@ class _Pictures:
         digest = None if self.digests is None else int(self.digests[number])
         try:
             image = self.images.read(number, digest).numpy()
-        except (ImageError, PassingError) as error:
+        except (ImageError, TransientError) as error:
             raise ValueError(str(error)) from error
         pixels = self.preprocessing.to_pixels(image)
         low, high = (0.0, 1.0) if self.images.pixel_scale else _range(pixels)

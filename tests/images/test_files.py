@@ -11,7 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
-from pipeline.errors import ImageError, PassingError
+from pipeline.errors import ImageError, TransientError
 from pipeline.images import files
 from pipeline.images.batches import load_batch
 from pipeline.images.files import decode_array, decode_picture, read_content, read_picture
@@ -89,7 +89,7 @@ def test_a_fault_that_may_pass_is_tried_again_and_never_a_result(
     if times == 2:
         assert load_batch(found, [0]).unreadable == {}
     else:
-        with pytest.raises(PassingError) as caught:
+        with pytest.raises(TransientError) as caught:
             load_batch(found, [0])
         assert str(caught.value) == (
             f"images: 'a.png' cannot be read now ({os.strerror(number)}); give the"
@@ -106,7 +106,7 @@ def test_a_lack_of_memory_is_not_a_fault_of_the_picture(tmp_path, monkeypatch):
     monkeypatch.setattr(Image, "open", fail)
     monkeypatch.setattr(np, "load", fail)
     for decode in (decode_picture, lambda data: decode_array(data, (2, 2))):
-        with pytest.raises(PassingError, match="there is no memory left"):
+        with pytest.raises(TransientError, match="there is no memory left"):
             decode(content)
 
 

@@ -10,7 +10,7 @@ from torch import nn
 
 from pipeline.errors import ConfigError, NetworkError
 from pipeline.networks.load import (
-    TURNING,
+    WITH_TRANSFORM_INPUT,
     Network,
     miniature,
     torchvision_names,
@@ -65,35 +65,33 @@ def test_preprocessing_is_what_the_weights_were_published_with(name, resize, cro
     assert found.std == pytest.approx((0.229, 0.224, 0.225))
 
 
-@pytest.mark.parametrize("name", TURNING)
-def test_input_is_turned_where_the_weights_are_torchvisions_own(
-    name, tmp_path, monkeypatch, caplog
-):
-    def turns(weights, **given):
+@pytest.mark.parametrize("name", WITH_TRANSFORM_INPUT)
+def test_input_is_transformed_for_torchvisions_own_weights(name, tmp_path, monkeypatch, caplog):
+    def transforms(weights, **given):
         return torchvision_network(name, weights, **given).module.transform_input
 
-    assert not turns("random")
-    assert turns("random", transform_input=True)
+    assert not transforms("random")
+    assert transforms("random", transform_input=True)
     own = tmp_path / "trained_by_me.pth"
     torch.save(torchvision_network(name, "random").module.state_dict(), own)
     with caplog.at_level("INFO"):
-        assert not turns(str(own))
+        assert not transforms(str(own))
     assert caplog.messages[-1] == (
-        f"model: {name} is given input as a network without transform_input was trained on"
-        " (transform_input: false)"
+        f"model: {name} is built with transform_input=false, as its weights are not torchvision's"
+        " own"
     )
-    assert turns(str(own), transform_input=True)
+    assert transforms(str(own), transform_input=True)
     # A file of torchvision's own name is its own if its digest is, too.
     digits = hashlib.sha256(own.read_bytes()).hexdigest()[:8]
     renamed = own.rename(tmp_path / f"published-{digits}.pth")
     declared = torchvision.models.get_model_weights(name).DEFAULT
     monkeypatch.setattr(type(declared), "url", f"https://host/published-{digits}.pth")
-    assert turns(str(renamed))
+    assert transforms(str(renamed))
     monkeypatch.setattr(type(declared), "url", "https://host/published-00000000.pth")
-    assert not turns(str(renamed))
+    assert not transforms(str(renamed))
 
 
-def test_other_networks_have_no_input_to_turn():
+def test_other_networks_have_no_transform_input():
     with pytest.raises(ConfigError) as caught:
         torchvision_network("alexnet", "random", transform_input=True)
     assert str(caught.value) == (

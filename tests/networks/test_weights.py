@@ -355,6 +355,7 @@ SCRIPTS = {
     "nested": lambda t: {"state_dict.model": prefixed(t, "model.module.")},
     "compiled, then parallel": lambda t: {"": prefixed(t, "module._orig_mod.")},
     "compiled inside": lambda t: {"": {n.replace(".", "._orig_mod.", 1): t[n] for n in t}},
+    "parallel inside": lambda t: {"": {n.replace(".", ".module.", 1): t[n] for n in t}},
     "averaged": lambda t: {"": prefixed(t, "module.") | {"n_averaged": torch.tensor(3)}},
     "a loss": lambda t: {"state_dict": prefixed(t, "net.") | {"criterion.weight": torch.ones(3)}},
     "a loss beside plain names": lambda t: {"": t | {"criterion.weight": torch.ones(3)}},
@@ -394,11 +395,19 @@ def test_another_head_counts_as_missing(tensors, caplog, change, said):
 
 def test_several_networks_that_differ_are_told_apart_by_the_user(tensors):
     other = {name: tensor + 1 for name, tensor in tensors.items()}
-    found = {"": prefixed(tensors, "left.") | prefixed(other, "right.")}
+    found = {"": prefixed(tensors, "student.") | prefixed(other, "teacher.")}
     assert refused(load_weights, network(), found, "w.pth") == (
-        "model.weights: 'w.pth' holds several networks that fit ('left' and 'right'); save the"
+        "model.weights: 'w.pth' holds several networks that fit ('student' and 'teacher'); save the"
         " tensors of one alone"
     )
+
+
+def test_an_average_that_is_not_taken_is_named(tensors, caplog):
+    with caplog.at_level("INFO"):
+        load_weights(network(), SCRIPTS["an average beside"](tensors), "w.pth")
+    assert caplog.messages == [
+        "model.weights: 'w.pth' also holds 'state_dict_ema.0.bias' and 8 more, left out"
+    ]
 
 
 def test_a_deeper_network_of_the_same_names_is_refused():
@@ -409,10 +418,20 @@ def test_a_deeper_network_of_the_same_names_is_refused():
     )
 
 
-def test_complex_tensors_are_refused(tensors):
-    tensors["0.weight"] = tensors["0.weight"] + 1j
+@pytest.mark.parametrize(
+    ("change", "kind"),
+    [
+        (lambda tensor: tensor + 1j, "complex64"),
+        (lambda tensor: tensor.to(torch.int8), "int8"),
+        (lambda tensor: torch.quantize_per_tensor(tensor, 0.1, 0, torch.qint8), "qint8"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:.*quantize")
+def test_tensors_of_no_real_numbers_are_refused(tensors, change, kind):
+    tensors["0.weight"] = change(tensors["0.weight"])
     assert refused(load_weights, network(), {"": tensors}, "w.pth") == (
-        "model.weights: 'w.pth' holds complex tensors; give real ones"
+        f"model.weights: '0.weight' in 'w.pth' holds {kind}, and the network needs real numbers;"
+        " save it as float32"
     )
 
 

@@ -22,7 +22,7 @@ from pipeline.ascent.objectives.objective import (
     check_position,
     place,
 )
-from pipeline.errors import ConfigError, ImageError, PassingError
+from pipeline.errors import ConfigError, ImageError, TransientError
 from pipeline.images.files import read_content
 
 Direction = Sequence[float] | Mapping[Any, float] | str
@@ -110,7 +110,7 @@ def _read_vector(key: str, path: str) -> tuple[Any, str]:
     try:
         data = read_content(Path(path).expanduser())
         vector = np.load(io.BytesIO(data))
-    except (ImageError, PassingError, OSError, ValueError, EOFError) as error:
+    except (ImageError, TransientError, OSError, ValueError, EOFError) as error:
         raise ConfigError(f"{key}: '{path}' cannot be read as a .npy file ({error})") from error
     if vector.dtype.kind not in "fiu":
         raise ConfigError(f"{key}: '{path}' holds {vector.dtype}, not real numbers")
