@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import os
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import redirect_stdout
 from importlib import import_module
 from typing import NoReturn
 
@@ -15,7 +17,7 @@ from hydra.errors import CompactHydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from pipeline.cli.output import complain, open_outputs
+from pipeline.cli.output import complain, open_outputs, say
 from pipeline.config.schema import register
 from pipeline.config.search_path import conf_dir
 from pipeline.errors import ArtiphysError, ConfigError, nearest
@@ -24,6 +26,8 @@ from pipeline.runner.outside import leads_outside
 from pipeline.runner.stopping import STOPPED, Stopped, listen
 
 SUBCOMMANDS = ("serve", "store", "sweep")
+# Hydra's flags that print something instead of running.
+PRINTING = ("--help", "-h", "--hydra-help", "--version", "--cfg", "-c", "--info", "-i")
 
 
 def main() -> None:
@@ -61,12 +65,27 @@ def _run_hydra() -> None:
     from pipeline.config.overrides import readable
 
     sys.argv[1:] = readable(sys.argv[1:])
+    command = hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="config")
+    if any(argument.split("=")[0] in PRINTING for argument in sys.argv[1:]):
+        _print(command(task))
+        return
     try:
-        hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="config")(task)()
+        command(task)()
     finally:
         failed = summarize()
     if failed:
         raise SystemExit(1)
+
+
+def _print(command: Callable[[], None]) -> None:
+    """Print what a command prints, also where nobody reads to the end or the disk is full."""
+    printed = io.StringIO()
+    try:
+        with redirect_stdout(printed):
+            command()
+    finally:
+        if text := printed.getvalue().rstrip("\n"):
+            say(text)
 
 
 def share_cores() -> None:

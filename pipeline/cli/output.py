@@ -7,12 +7,26 @@ import logging
 import os
 import sys
 from contextlib import suppress
+from typing import TextIO
 
 from pipeline.errors import ArtiphysError
 
 
 class OutputError(ArtiphysError):
     """Standard output takes nothing more."""
+
+
+class Console(logging.StreamHandler[TextIO]):
+    """A log on standard output; where that is full, the run goes on, and it is said once."""
+
+    told = False
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: ARG002
+        """Say what keeps a line from being written, unless it is that nobody reads any more."""
+        error = sys.exc_info()[1]
+        if isinstance(error, OSError) and not isinstance(error, BrokenPipeError) and not self.told:
+            self.told = True
+            complain(f"warning: {_unwritable(error)}; the log in the run folder has every line")
 
 
 def open_outputs() -> None:
@@ -40,10 +54,14 @@ def say(text: str) -> None:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         if isinstance(error, BrokenPipeError):  # who reads has read enough
             raise SystemExit(1) from None
-        raise OutputError(f"standard output cannot be written ({error.strerror})") from error
+        raise OutputError(_unwritable(error)) from error
 
 
 def complain(text: str) -> None:
     """Write a line to standard error, if that takes it."""
     with suppress(OSError):
         sys.stderr.write(f"{text}\n")
+
+
+def _unwritable(error: OSError) -> str:
+    return f"standard output cannot be written ({error.strerror})"

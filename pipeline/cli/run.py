@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, cast
 from omegaconf import OmegaConf
 
 from pipeline.cli.jobs import ALONE, Job
+from pipeline.cli.output import Console
 from pipeline.config.build import asks_network, build
 from pipeline.config.parts import Parts
 from pipeline.config.schema import CHECK, STAGES, Config
@@ -272,7 +273,7 @@ def log_to_console(leads: bool = True) -> None:
     logger.setLevel(logging.INFO)
     logger.propagate = False
     if not logger.handlers:
-        handler = logging.StreamHandler(sys.stdout)
+        handler = Console(sys.stdout)
         handler.setFormatter(logging.Formatter("%(message)s"))
         handler.setLevel(logging.INFO if leads else logging.ERROR)
         logger.addHandler(handler)

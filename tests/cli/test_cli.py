@@ -57,6 +57,44 @@ def test_mistyped_override_is_one_sentence_without_a_traceback(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_reader_who_has_read_enough_is_no_error(tmp_path: Path):
+    command = f"{sys.executable} -m pipeline --help | head -1"
+    done = subprocess.run(
+        ["bash", "-o", "pipefail", "-c", command],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout.startswith("artiphys: what does every unit")
+    assert (done.returncode in (0, 1), done.stderr) == (True, "")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux")
+def test_a_full_output_is_told_once_and_keeps_no_result_back(tmp_path: Path):
+    command = [sys.executable, "-m", "pipeline", "tracking=none", "layers=[conv1]"]
+    command += ["stages=[top_patches]", "images.limit=3"]
+    told = "standard output cannot be written (No space left on device)"
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            command, cwd=tmp_path, stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+        helped = subprocess.run(
+            [*command, "--help"],
+            cwd=tmp_path,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert (done.returncode, done.stderr) == (
+        0,
+        f"warning: {told}; the log in the run folder has every line\n",
+    )
+    assert len(list((tmp_path / "outputs" / "runs" / "main").glob("*/tables/*.parquet"))) == 1
+    assert (helped.returncode, helped.stderr) == (1, f"error: {told}\n")
+
+
 def test_bad_layer_is_one_sentence_and_leaves_nothing(tmp_path: Path):
     done = artiphys("layers=[conv9]", cwd=tmp_path)
     assert done.returncode == 1

@@ -67,8 +67,16 @@ def listening(pid: int) -> set[str]:
     """Return the sockets of a process that wait for whoever comes over the network."""
     tables = [Path(f"/proc/net/{kind}").read_text().splitlines()[1:] for kind in ("tcp", "tcp6")]
     waiting = {line.split()[9] for table in tables for line in table if line.split()[3] == "0A"}
-    links = [str(link.readlink()) for link in Path(f"/proc/{pid}/fd").iterdir()]
+    links = [_target(link) for link in Path(f"/proc/{pid}/fd").iterdir()]
     return {link[8:-1] for link in links if link.startswith("socket:[")} & waiting
+
+
+def _target(link: Path) -> str:
+    """Return where a descriptor leads; nowhere once the process has closed it."""
+    try:
+        return str(link.readlink())
+    except FileNotFoundError:
+        return ""
 
 
 def workers(pid: int) -> list[int]:
