@@ -43,7 +43,12 @@ def test_the_center_is_cropped():
 @pytest.mark.parametrize("name", ["alexnet", "efficientnet_b0"])
 @pytest.mark.parametrize("size", [(300, 420), (256, 256), (400, 257), (90, 150)])
 def test_photographs_are_prepared_as_with_pillow(name, size):
-    """Bytes are resized as bytes, in two passes, as Pillow does it: up to rounding."""
+    """Bytes are resized as bytes, in two passes, as Pillow does it: up to rounding.
+
+    Processors without AVX2 resize numbers and round once, which is another gray level somewhere in
+    every fifth pixel.
+    """
+    by_bytes = torch.backends.cpu.get_cpu_capability().startswith("AVX")
     photograph = bundled_photographs()["astronaut"][: size[0], : size[1]]
     weights = torchvision.models.get_model_weights(name).DEFAULT
     preprocessing = torchvision_network(name, "random").preprocessing
@@ -52,7 +57,7 @@ def test_photographs_are_prepared_as_with_pillow(name, size):
     assert found.shape == (3, 224, 224)
     levels = (found - expected).abs() * 255 * max(preprocessing.std)
     assert levels.max() < 2.5
-    assert levels.mean() < 0.05
+    assert levels.mean() < (0.05 if by_bytes else 0.25)
 
 
 def test_another_size():
