@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import signal
+import sys
 import threading
 from types import FrameType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sys import UnraisableHookArgs
 
 # EX_TEMPFAIL of sysexits.h: nothing is wrong, try again. Schedulers can be told to requeue on it.
 STOPPED = 75
 
 
-class Stopped(BaseException):  # noqa: N818: as KeyboardInterrupt, it is no error
+class Stopped(BaseException):  # noqa: N818 - as KeyboardInterrupt, it is no error
     """The process has been told to stop: by preemption, a time limit, or ``kill``."""
 
 
@@ -20,7 +25,7 @@ _told: list[str] = []  # the signals that have come
 def check_stopped() -> None:
     """Raise ``Stopped`` if the process has been told to stop.
 
-    What a signal's handler raises can be lost, where it comes while an object is being deleted.
+    What a signal's handler raises can be lost, where other code catches it.
     """
     if _told:
         raise Stopped(_told[0])
@@ -34,6 +39,7 @@ def listen() -> None:
     if threading.current_thread() is threading.main_thread():
         for number in (signal.SIGTERM, signal.SIGUSR1):
             signal.signal(number, _stop)
+        sys.unraisablehook = _raise_again
 
 
 def _stop(number: int, _frame: FrameType | None) -> None:
@@ -41,3 +47,21 @@ def _stop(number: int, _frame: FrameType | None) -> None:
         signal.signal(other, signal.SIG_IGN)
     _told.append(signal.Signals(number).name)
     check_stopped()
+
+
+AGAIN = 0.05  # seconds
+_report = sys.unraisablehook
+
+
+def _raise_again(lost: UnraisableHookArgs) -> None:
+    """Raise a stop again that came while an object was being deleted, where Python drops it."""
+    stop = lost.exc_value
+    if not isinstance(stop, Stopped | KeyboardInterrupt):
+        _report(lost)
+        return
+
+    def again(_number: int, _frame: FrameType | None) -> None:
+        raise type(stop)(*stop.args)
+
+    signal.signal(signal.SIGALRM, again)
+    signal.setitimer(signal.ITIMER_REAL, AGAIN)
