@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 STOPPED = 75
 
 
-class Stopped(BaseException):  # noqa: N818 - as KeyboardInterrupt, it is no error
-    """The process has been told to stop: by preemption, a time limit, or ``kill``."""
+class Stopped(BaseException):
+    """Told to stop, which is no error: by preemption, a time limit, or ``kill``."""
 
 
 _told: list[str] = []  # the signals that have come
