@@ -16,7 +16,7 @@ from pipeline.checking.machine import Machine, this_machine
 from pipeline.config.build import Group, asks_network, build, complete
 from pipeline.config.checks import check_precision, value_faults
 from pipeline.config.combinations import combination_faults, combination_notes
-from pipeline.config.parts import Parts, chosen, collected_places, copies
+from pipeline.config.parts import Parts, collected_places, copies
 from pipeline.config.schema import Config
 from pipeline.errors import ConfigError, StoreError
 from pipeline.images.batches import load_batch, spread
@@ -28,6 +28,7 @@ from pipeline.networks.load import Network, declared_weights, torchvision_networ
 from pipeline.networks.preprocessing import Preprocessing
 from pipeline.networks.unit_selection import select_units
 from pipeline.runner.processes import Processes
+from pipeline.store.identity import chosen
 from pipeline.store.sweeps import find_finished_runs
 
 SAMPLE = 16  # images that are read

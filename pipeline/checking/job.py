@@ -23,7 +23,7 @@ from pipeline.checking.found import Found, find
 from pipeline.checking.times import Times, measure
 from pipeline.config.build import asks_network
 from pipeline.config.checks import check_disk
-from pipeline.config.parts import Parts, chosen
+from pipeline.config.parts import Parts
 from pipeline.config.schema import CHECK, DEFAULT_STAGES, Config
 from pipeline.networks.counting import forward_operations
 from pipeline.session.animated import all_animated, animation_bytes
@@ -33,6 +33,7 @@ from pipeline.session.dreaming import check_dreams
 from pipeline.session.searched import extremes_result
 from pipeline.session.session import Session
 from pipeline.session.trial import check_ascents
+from pipeline.store.identity import chosen
 from pipeline.store.layout import Layout
 
 

@@ -25,9 +25,8 @@ from pipeline.config.schema import Config
 from pipeline.errors import ArtiphysError, ConfigError
 from pipeline.runner.outside import leads_outside
 from pipeline.runner.stopping import Stopped
+from pipeline.store.identity import Effect, with_effect
 from pipeline.store.layout import SweepPaths
-
-_WITHOUT_EFFECT = ("out", "runner", "tracking")
 
 
 @dataclass(frozen=True)
@@ -54,7 +53,7 @@ class Job:
         It follows from what the run computes, under which name: so a job that is requeued, or given
         again, goes on with its own tracked run.
         """
-        values = {key: v for key, v in asdict(config).items() if key not in _WITHOUT_EFFECT}
+        values = with_effect(asdict(config), Effect.NUMBERS, Effect.FILES, Effect.NAME)
         return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]
 
     def facts(self, config: Config) -> dict[str, Any]:

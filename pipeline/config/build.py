@@ -14,7 +14,6 @@ from omegaconf.errors import OmegaConfBaseException
 
 from pipeline.config.schema import Config
 from pipeline.errors import ArtiphysError, ConfigError, first_line, nearest
-from pipeline.store.code import argument_digests, code_digest, own_targets
 
 Group = Mapping[str, Any]  # one configuration group as plain data, with its _target_
 
@@ -131,18 +130,6 @@ def _fits(value: Any, hint: Any) -> bool:
     if hint in (str, bool, type(None)):
         return isinstance(value, hint)
     return True
-
-
-def with_code(group: Group) -> dict[str, Any]:
-    """Return a configuration group with the digests of a user's own code and of the files it names.
-
-    Raises:
-        ConfigError: that code cannot be found.
-    """
-    targets = own_targets(group)
-    if not targets:
-        return dict(group)
-    return {**group, "code": code_digest(targets), "files": argument_digests(group)}
 
 
 def asks_network(config: Config) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
 from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
@@ -12,6 +11,7 @@ from pipeline.config.build import Group, build, complete
 from pipeline.config.schema import Config
 from pipeline.errors import ConfigError
 from pipeline.store.code import own_targets
+from pipeline.store.identity import COPIES, chosen, group_name
 from pipeline.store.layout import Layout
 
 if TYPE_CHECKING:
@@ -40,7 +40,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-COPIES = "copies"  # a setting of all inits
 LARGEST = 32_768  # pixels of a side
 WHOLE_LAYER = -1  # stands for a unit where an objective is the layer's as a whole
 
@@ -251,10 +250,7 @@ class Parts:
 
     def option(self, group: str) -> str:
         """Return the name of what is chosen in a group; several are joined by a plus."""
-        options = getattr(self.config, group)
-        if "_target_" in options:
-            return str(options["_target_"]).rpartition(".")[2]
-        return "+".join(chosen(options)) or "none"
+        return group_name(group, getattr(self.config, group))
 
 
 def _animated_optimizer(name: str, group: Group) -> Optimizer:
@@ -265,11 +261,6 @@ def _animated_optimizer(name: str, group: Group) -> Optimizer:
         if not sentence.startswith(own):
             raise
         raise ConfigError(f"animate.optimizers.{name}.{sentence.removeprefix(own)}") from error
-
-
-def chosen(options: Mapping[str, Any]) -> dict[str, Group]:
-    """Return the options of a group that is a list, without settings that all of them share."""
-    return {name: option for name, option in options.items() if name != COPIES}
 
 
 def copies(config: Config) -> int:

@@ -12,11 +12,12 @@ from jaxtyping import Bool, Float, Int
 
 from pipeline.ascent.optimizers import Optimizer
 from pipeline.ascent.plan import block_units
-from pipeline.config.build import Group, with_code
-from pipeline.config.parts import WHOLE_LAYER, chosen
+from pipeline.config.build import Group
+from pipeline.config.parts import WHOLE_LAYER
 from pipeline.networks.layers import Layer
 from pipeline.session.searched import extremes_result, settings_of_network
 from pipeline.session.session import Session
+from pipeline.store.identity import described, described_list
 from pipeline.store.results import Result
 from pipeline.store.tables import COLUMNS
 
@@ -121,7 +122,7 @@ def plan_climb(
         **settings_of_images(session, layer),
         **settings_of_init(session, layer, init),
         **settings_of_treatment(session, layer),
-        "optimizer": with_code(optimizer.group),
+        "optimizer": described(optimizer.group),
     }
     result = session.find(_stage(precision), layer.name, determined_by, list(blocks))
     return Climb(layer, init, units, precision, optimizer.built, blocks, result)
@@ -155,12 +156,12 @@ def settings_of_init(session: Session, layer: Layer, init: str) -> dict[str, Any
     Raises:
         ConfigError: the init is one of units, and what is climbed is a layer as a whole.
     """
-    parts, described = session.parts, session.parts.inits[init]
+    parts, start = session.parts, session.parts.inits[init]
+    # Its random numbers belong to the name that it was given.
     settings: dict[str, Any] = {
-        "init": with_code(parts.config.init[init]),
-        "contents": described.contents,
+        "init": [init, described(parts.config.init[init], start.contents)],
     }
-    if described.needs_top_patches:
+    if start.needs_top_patches:
         settings["top_patches"] = extremes_result(session, layer).key
     return settings
 
@@ -168,17 +169,12 @@ def settings_of_init(session: Session, layer: Layer, init: str) -> dict[str, Any
 def settings_of_treatment(session: Session, layer: Layer) -> dict[str, Any]:
     """Return what determines scores, and what images go through between start and score."""
     parts, config = session.parts, session.parts.config
-    lists = ("objective", "parameterization", "regularizer", "smoothing", "transform")
-    # Transforms are applied in their order, which sorted keys would lose.
-    settings: dict[str, Any] = {
-        group: [[name, with_code(o)] for name, o in chosen(getattr(config, group)).items()]
-        for group in lists
-    }
-    settings["constraint"] = with_code(config.constraint)
-    settings["gradient"] = with_code(config.gradient)
-    settings["contents of objectives"] = [
-        objective.contents for objective in parts.scoring.objectives.values()
-    ]
+    lists = ("parameterization", "regularizer", "smoothing", "transform")
+    settings: dict[str, Any] = {g: described_list(getattr(config, g)) for g in lists}
+    contents = [objective.contents for objective in parts.scoring.objectives.values()]
+    settings["objective"] = described_list(config.objective, contents)
+    settings["constraint"] = described(config.constraint)
+    settings["gradient"] = described(config.gradient)
     if parts.constraint.needs_patches:
         settings["natural patches"] = extremes_result(session, layer).key
     if any(piece.images for piece in parts.parameterization.values()):

@@ -21,7 +21,6 @@ from pipeline.ascent.smoothing import Smoothing
 from pipeline.ascent.tiling import TiledScorer
 from pipeline.config.build import build
 from pipeline.config.checks import check_disk
-from pipeline.config.parts import chosen
 from pipeline.dream.feedback import Motion, blend, check_fill, combined, rotate, translate, zoom
 from pipeline.dream.octaves import Size, details, resized, whole
 from pipeline.dream.plan import Octave
@@ -41,6 +40,7 @@ from pipeline.session.searched import extremes_result
 from pipeline.session.session import Session
 from pipeline.session.treated import Beginnings, Numbered, seed_of
 from pipeline.session.trial import attempt
+from pipeline.store.identity import chosen
 
 CARRY = {"whole": whole, "details": details}
 FLOAT = 4  # bytes

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +13,8 @@ import pandas as pd
 from jaxtyping import Float
 
 from pipeline.ascent.terms import Terms
-from pipeline.config.build import with_code
 from pipeline.config.parts import whole_size
+from pipeline.config.schema import DreamConfig
 from pipeline.dream.octaves import Size
 from pipeline.dream.plan import Octave, octave_sizes, plan_octaves
 from pipeline.networks.layers import Layer
@@ -24,6 +24,7 @@ from pipeline.session.climbed import (
     settings_of_treatment,
 )
 from pipeline.session.session import Session
+from pipeline.store.identity import described
 from pipeline.store.results import Arrays, Result
 from pipeline.store.tables import COLUMNS
 
@@ -95,7 +96,6 @@ def _shaped(size: Any, default: Size) -> Size:
 def _dream(session: Session, layer: Layer, init: str, unit: int) -> Dream:
     config = session.parts.config
     octaves = dream_octaves(session, init)
-    unplanned = ("size", "sides", "ratio", "levels", "steps", "lr", "fps")
     determined_by: dict[str, Any] = {
         "layer": layer.call,
         "unit": unit,
@@ -105,9 +105,8 @@ def _dream(session: Session, layer: Layer, init: str, unit: int) -> Dream:
         **settings_of_treatment(session, layer),
         "whole": [[*octave.size] for octave in octaves],
         "steps": [[octave.optimizer.steps, octave.optimizer.lr] for octave in octaves],
-        "optimizer": with_code(config.optimizer),
-        "dream": {k: v for k, v in asdict(config.dream).items() if k not in unplanned},
-        "video": _file_digest(config.dream.video),
+        "optimizer": described(config.optimizer),
+        "dream": _settings_of_dream(config.dream, len(octaves)),
     }
     determined_by.pop("canvas", None)
     items = [f"frame-{number:04d}" for number in range(config.dream.frames)]
@@ -116,10 +115,19 @@ def _dream(session: Session, layer: Layer, init: str, unit: int) -> Dream:
     return Dream(layer, init, unit, octaves, result)
 
 
-def _file_digest(path: str | None) -> str | None:
-    if path is None:
-        return None
-    return hashlib.sha256(Path(path).expanduser().read_bytes()).hexdigest()
+def _settings_of_dream(config: DreamConfig, octaves: int) -> dict[str, Any]:
+    """Return what determines frames besides the plan of their octaves; settings that act alone."""
+    settings: dict[str, Any] = {"sigma": config.sigma, "tile": config.tile}
+    settings["frames"] = config.frames
+    if octaves > 1:
+        settings["carry"] = config.carry
+    moves = {"zoom": config.zoom, "rotate": config.rotate, "translate": config.translate}
+    if config.video is not None:
+        contents = Path(config.video).expanduser().read_bytes()
+        settings |= {"video": hashlib.sha256(contents).hexdigest(), "blend": config.blend}
+    elif config.frames > 1 and moves != {"zoom": 1, "rotate": 0, "translate": [0, 0]}:
+        settings |= moves | {"fill": config.fill}
+    return settings
 
 
 @dataclass(frozen=True)

@@ -22,24 +22,19 @@ from typing import Any
 import pipeline
 from pipeline.config.schema import Config
 from pipeline.errors import ConfigError, StoreError
-from pipeline.store.code import PACKAGE, code_digest, own_targets
+from pipeline.store.code import code_digest, is_own, own_targets
 from pipeline.store.files import file_stamp, refusal
+from pipeline.store.identity import PATHS, WORDS, Effect, with_effect
 from pipeline.store.layout import Layout, RunPaths
 from pipeline.store.records import changed_files, read_sealed_record, recorded_files
 from pipeline.store.sealed import DamagedError, read_document, write_document
 
 log = logging.getLogger(__name__)
 
-# What does not change any table or figure of a run.
-_WITHOUT_EFFECT = ("out", "name", "runner")
-# The arguments of this package's own targets that name files and folders, and their other words.
-PATHS = ("path", "root", "vector", "video", "weights")
-_WORDS = ("default", "random")
-
 
 def fingerprint(config: Config) -> str:
     """Return a digest of all that a run depends on."""
-    settings = {key: value for key, value in asdict(config).items() if key not in _WITHOUT_EFFECT}
+    settings = with_effect(asdict(config), Effect.NUMBERS, Effect.FILES, Effect.TRACKING)
     if "pages" in config.stages:  # which show it
         settings["name"] = config.name
     # The order of what is chosen decides what is applied first, and what is balanced against what.
@@ -128,13 +123,13 @@ def _files(settings: Any, key: str = "", own: bool = False) -> Iterator[Path]:
     """
     if isinstance(settings, Mapping):
         if isinstance(settings.get("_target_"), str):
-            own = not settings["_target_"].startswith(PACKAGE)
+            own = is_own(settings["_target_"])
         for name, value in settings.items():
             yield from _files(value, str(name), own)
     elif isinstance(settings, list | tuple):
         for value in settings:
             yield from _files(value, key, own)
-    elif isinstance(settings, str) and (own or (key in PATHS and settings not in _WORDS)):
+    elif isinstance(settings, str) and (own or (key in PATHS and settings not in WORDS)):
         with suppress(OSError, RuntimeError, ValueError):  # no path, or not ours to see
             path = Path(settings).expanduser()
             if settings and path.exists():

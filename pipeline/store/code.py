@@ -30,12 +30,17 @@ PACKAGE = "pipeline."  # what this package's own targets begin with
 _STANDARD = Path(get_path("stdlib")).resolve()
 
 
+def is_own(target: str) -> bool:
+    """Say whether a target is a user's own, and not this package's."""
+    return not target.startswith(PACKAGE)
+
+
 def own_targets(settings: Any) -> list[str]:
     """Return the targets anywhere in a configuration that are not of this package."""
     found: list[str] = []
     if isinstance(settings, Mapping):
         target = settings.get("_target_")
-        if isinstance(target, str) and not target.startswith(PACKAGE):
+        if isinstance(target, str) and is_own(target):
             found.append(target)
         for value in settings.values():
             found += own_targets(value)
@@ -99,6 +104,16 @@ def _digest(path: Path) -> bytes:
 def _digest_of(path: Path, _stamp: tuple[int, ...]) -> bytes:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").digest()
+
+
+def qualified_name(target: str) -> str:
+    """Return the name of a target in its module: ``noise``, or ``Drawn.noise`` of a class.
+
+    This package's own stand at the top of their modules.
+    """
+    if not is_own(target):
+        return target.rpartition(".")[2]
+    return target.removeprefix(f"{_module_of(target)}.")
 
 
 def _module_of(target: str) -> str:

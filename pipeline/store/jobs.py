@@ -12,13 +12,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePath
 from typing import Any
 
-# Where a run goes, what it does beside correlating, and on which machine.
-WITHOUT_EFFECT = (
-    "out", "name", "runner", "tracking", "stages", "figures", "animate", "pages", "training",
-    "collect",
-)  # fmt: skip
-GROUPS = ("model", "images", "optimizer", "constraint", "gradient")
-LISTS = ("objective", "parameterization", "regularizer", "smoothing", "transform")
+from pipeline.store.code import is_own
+from pipeline.store.identity import ONE, SEVERAL, Effect, chosen, option_name, with_effect
 
 Settings = Mapping[str, Any]  # by dotted key; the key of a group holds the name of its option
 
@@ -26,19 +21,18 @@ Settings = Mapping[str, Any]  # by dotted key; the key of a group holds the name
 def job_settings(config: Mapping[str, Any]) -> dict[str, Any]:
     """Return the settings of a run's configuration that can change a correlation.
 
-    The name of an option is that of its target, and ``model.name`` where there is one. ``init``
-    holds the names of the inits, whose order is of no effect; other groups that are lists hold
-    those of their options, joined by a plus.
+    A group holds the name of its option; ``init`` holds the names of the inits, whose order is of
+    no effect, and other groups that are lists those of their options, joined by a plus.
     """
-    found = dict(_leaves({k: v for k, v in config.items() if k not in WITHOUT_EFFECT}))
+    found = dict(_leaves(with_effect(config, Effect.NUMBERS)))
     if found.get("model.seed") == found.get("seed"):
         found.pop("model.seed", None)  # it follows the seed of the run
-    for group in GROUPS:
-        found[group] = str(found.get(f"{group}._target_", "")).rpartition(".")[2]
-    found["model"] = str(found.pop("model.name", found["model"]))
-    for group in LISTS:
-        found[group] = "+".join(config.get(group) or {})
-    found["init"] = sorted(name for name in config.get("init", {}) if name != "copies")
+    for group in ONE:
+        found[group] = option_name(config.get(group) or {})
+        found.pop(f"{group}.name", None)  # which it is
+    for group in SEVERAL:
+        found[group] = "+".join(chosen(config.get(group) or {}))
+    found["init"] = sorted(chosen(config.get("init") or {}))
     return found
 
 
@@ -71,6 +65,8 @@ def _leaves(node: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, An
     for key, value in node.items():
         if isinstance(value, Mapping):
             yield from _leaves(value, f"{prefix}{key}.")
+        elif key == "_target_":
+            yield f"{prefix}option", value if is_own(value) else option_name(node)
         else:
             yield f"{prefix}{key}", _plain(value)
 
@@ -89,16 +85,16 @@ def _differ(key: str, jobs: Sequence[Settings]) -> bool:
         by_option.setdefault(_option(key, job), set()).add(value)
     if any(len(values) > 1 for values in by_option.values()):
         return True
-    told_by_option = key.endswith("_") and key.partition(".")[0] in GROUPS
+    told_by_option = key.partition(".") in [(group, ".", "option") for group in ONE]
     return not told_by_option and len(set().union(*by_option.values()) - {None}) > 1
 
 
 def _option(key: str, job: Settings) -> str:
     """Return which option a job chose where a key stands."""
     group, dot, _ = key.partition(".")
-    if group in ("init", *LISTS) and dot:
-        return str(job.get(f"{group}.{key.split('.')[1]}._target_"))
-    return str(job.get(group)) if group in GROUPS and dot else ""
+    if group in SEVERAL and dot:
+        return str(job.get(f"{group}.{key.split('.')[1]}.option"))
+    return str(job.get(group)) if group in ONE and dot else ""
 
 
 def _words(values: Sequence[Any]) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +15,7 @@ from safetensors.torch import load_file, save_file
 from pipeline.config.parts import Parts
 from pipeline.session.climbed import main_climbs
 from pipeline.session.correlated import all_pairs
+from pipeline.session.dreamt import all_dreams
 from pipeline.session.searched import extremes_result
 from pipeline.session.session import Session
 from pipeline.store import results
@@ -105,6 +107,13 @@ def test_the_strength_of_an_init_misses_that_init_alone(keys):
     assert changed(before, after) == ["noise", "correlations"]
 
 
+def test_keys_hold_no_module(composed: Compose):
+    parts = Parts(composed("layers=[conv1]", "units=0:4", "transform=[jitter]"), here())
+    climb = main_climbs(Session.planned(parts, Layout("nowhere")))[0]
+    assert "pipeline." not in json.dumps(climb.result.settings)
+    assert climb.result.settings["optimizer"]["option"] == "sgd"
+
+
 def test_one_changed_weight_misses(keys, tmp_path: Path):
     before = keys()
     path = tmp_path / "weights.safetensors"
@@ -150,6 +159,44 @@ def test_the_picture_that_an_init_starts_from_is_known_by_its_contents(keys, tmp
     Image.new("RGB", (80, 70), (1, 2, 4)).save(path)
     after = keys(*given)
     assert changed(before, after) == ["image", "correlations"]
+    path.rename(tmp_path / "elsewhere.png")
+    assert keys(*given, f"init.image.path={tmp_path / 'elsewhere.png'}") == after
+
+
+def test_the_name_of_an_init_which_its_random_numbers_belong_to_misses(keys):
+    noise = {"_target_": "pipeline.ascent.inits.noise", "std": 0.3}
+    given = ",".join(f"{key}: {value}" for key, value in noise.items())
+    named = [keys(f"+init.{name}={{{given}}}")[name] for name in ("first", "second")]
+    assert named[0] != named[1]
+
+
+@pytest.mark.parametrize(
+    ("overrides", "hits"),
+    [
+        (["dream.fill=edge"], True),
+        (["dream.zoom=1.1"], True),
+        (["dream.blend=0.5"], True),
+        (["dream.fps=10"], True),
+        (["dream.zoom=1.1", "dream.frames=2"], False),
+        (["dream.sigma=0.5"], False),
+        (["dream.carry=whole"], False),
+        (["dream.tile=64"], False),
+    ],
+)
+def test_settings_of_a_dream_that_are_idle_are_not_in_its_key(composed: Compose, overrides, hits):
+    before, after = (
+        all_dreams(
+            Session.planned(
+                Parts(
+                    composed("layers=[conv1]", "objective=[layer_mean]", "init=[zeros]", *given),
+                    here(),
+                ),
+                Layout("nowhere"),
+            )
+        )[0].result.folder.name
+        for given in ([], overrides)
+    )
+    assert (before == after) == hits
 
 
 @pytest.mark.parametrize(

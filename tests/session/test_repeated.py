@@ -19,8 +19,9 @@ from PIL import Image
 from pipeline.cli.run import run
 from pipeline.config.search_path import conf_dir
 from pipeline.errors import ConfigError, StoreError
-from pipeline.session.repeated import PATHS, find_finished, fingerprint
+from pipeline.session.repeated import find_finished, fingerprint
 from pipeline.store.files import file_stamp
+from pipeline.store.identity import PATHS
 from pipeline.store.layout import Layout
 from pipeline.store.sealed import read_document, write_document
 
