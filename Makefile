@@ -71,7 +71,7 @@ lock: ## renew requirements.lock from pyproject.toml
 		--no-header --no-annotate pyproject.toml -o requirements.lock
 
 miniature: install ## train the embedded network anew (ten minutes on two cores)
-	$(RUN) pipeline 'stages=[train]' training.out=pipeline/networks/weights tracking=none
+	$(RUN) pipeline 'stages=[train]' training.out=pipeline/miniature/weights tracking=none
 
 clean: ## remove the virtual environment and caches; outputs stay
 	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis .import_linter_cache build dist

@@ -571,7 +571,7 @@ def seen(
     """Return what the network sees of images at one step."""
     import torch
 
-    from pipeline.ascent.treatment import Treatment
+    from pipeline.synthesis.treatment import Treatment
 
     treatment = Treatment(
         transforms=list(session.parts.transforms.values()),

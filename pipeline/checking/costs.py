@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from pipeline.ascent.plan import Costs, batch_units, block_units
 from pipeline.config.parts import Parts
 from pipeline.config.schema import SearchConfig
-from pipeline.networks.counting import forward_operations, largest_held
 from pipeline.networks.cropping import Crop
-from pipeline.networks.graph import Graph
+from pipeline.networks.graph.counting import forward_operations, largest_held
+from pipeline.networks.graph.graph import Graph
 from pipeline.networks.layers import Layer
 from pipeline.networks.receptive_fields import Box, smallest_canvas
 from pipeline.search.extremes import WAITING
 from pipeline.search.top_patches import block_images
 from pipeline.session.climbed import FLOOR_UNITS
+from pipeline.synthesis.plan import Costs, batch_units, block_units
 
 FLOAT = 4  # bytes
 PATCH = 12  # bytes of a patch in the store: response, image and position

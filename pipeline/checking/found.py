@@ -9,8 +9,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-from pipeline.ascent.inits import Init
-from pipeline.ascent.optimizers import Optimizer
 from pipeline.checking.faults import Faults
 from pipeline.checking.machine import Machine, this_machine
 from pipeline.config.build import Group, asks_network, build, complete
@@ -21,15 +19,18 @@ from pipeline.config.schema import Config
 from pipeline.errors import ConfigError, StoreError
 from pipeline.images.batches import load_batch, spread
 from pipeline.images.image_sets import ImageSet
-from pipeline.networks.downloads import SCHEMES, cached
-from pipeline.networks.graph import Graph
+from pipeline.networks.graph.graph import Graph
 from pipeline.networks.layers import Layer, find_layers
-from pipeline.networks.load import Network, declared_weights, torchvision_network
+from pipeline.networks.loading.downloads import SCHEMES, cached
+from pipeline.networks.loading.network import Network
+from pipeline.networks.loading.torchvision import declared_weights, torchvision_network
 from pipeline.networks.preprocessing import Preprocessing
-from pipeline.networks.unit_selection import select_units
+from pipeline.networks.units.selection import select_units
 from pipeline.runner.processes import Processes
 from pipeline.store.identity import chosen
 from pipeline.store.sweeps import find_finished_runs
+from pipeline.synthesis.inits import Init
+from pipeline.synthesis.optimizers import Optimizer
 
 SAMPLE = 16  # images that are read
 

@@ -25,7 +25,7 @@ from pipeline.config.build import asks_network
 from pipeline.config.checks import check_disk
 from pipeline.config.parts import Parts
 from pipeline.config.schema import CHECK, DEFAULT_STAGES, Config
-from pipeline.networks.counting import forward_operations
+from pipeline.networks.graph.counting import forward_operations
 from pipeline.session.animated import all_animated, animation_bytes
 from pipeline.session.animating import all_scenes, check_animations, scene_operations
 from pipeline.session.climbed import missing_bytes

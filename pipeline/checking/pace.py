@@ -13,14 +13,14 @@ from statistics import median
 import numpy as np
 import torch
 
-from pipeline.ascent.loop import Descent
-from pipeline.ascent.optimizers import Optimizer
-from pipeline.ascent.scoring import Scorer
 from pipeline.checking.machine import Machine
 from pipeline.images.batches import load_batch
 from pipeline.images.image_sets import ImageSet
-from pipeline.networks.layer_responses import LayerResponses
+from pipeline.networks.responses import LayerResponses
 from pipeline.search.top_patches import find_peaks
+from pipeline.synthesis.loop import Descent
+from pipeline.synthesis.optimizers import Optimizer
+from pipeline.synthesis.scoring import Scorer
 
 BRIEF = 0.15  # seconds that one thing is timed for
 AFFORDABLE = {"cpu": 5e9, "other": 5e11}  # operations of a batch that is timed

@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 
 import torch
 
-from pipeline.ascent.optimizers import Optimizer
 from pipeline.checking.costs import LayerCost
 from pipeline.checking.found import SAMPLE, Found
 from pipeline.checking.machine import Machine
@@ -18,8 +17,9 @@ from pipeline.config.parts import Parts
 from pipeline.config.schema import Config
 from pipeline.errors import ArtiphysError, ConfigError, first_line
 from pipeline.images.batches import spread
-from pipeline.networks.counting import forward_operations
-from pipeline.networks.layer_responses import LayerResponses
+from pipeline.networks.graph.counting import forward_operations
+from pipeline.networks.responses import LayerResponses
+from pipeline.synthesis.optimizers import Optimizer
 
 EXACT_COST = 4  # how many times as long float64 takes, where it is not timed
 

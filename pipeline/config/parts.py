@@ -17,24 +17,24 @@ from pipeline.store.layout import Layout
 if TYPE_CHECKING:
     from torch import fx
 
-    from pipeline.ascent.constraints import Constraint
-    from pipeline.ascent.inits import Init
-    from pipeline.ascent.optimizers import Optimizer
-    from pipeline.ascent.parameterizations import Parameterization
-    from pipeline.ascent.plan import Costs
-    from pipeline.ascent.regularizers import Regularizer
-    from pipeline.ascent.scoring import Scorer
-    from pipeline.ascent.smoothing import Smoothing
-    from pipeline.ascent.terms import Terms
-    from pipeline.ascent.transforms import Transform
     from pipeline.images.image_sets import ImageSet
     from pipeline.networks.cropping import Crop
-    from pipeline.networks.graph import Graph
+    from pipeline.networks.graph.graph import Graph
     from pipeline.networks.layers import Layer
-    from pipeline.networks.load import Network
+    from pipeline.networks.loading.network import Network
     from pipeline.networks.receptive_fields import Canvas
     from pipeline.runner.runner import Runner
     from pipeline.store.sweeps import Finished
+    from pipeline.synthesis.constraints import Constraint
+    from pipeline.synthesis.inits import Init
+    from pipeline.synthesis.optimizers import Optimizer
+    from pipeline.synthesis.parameterizations import Parameterization
+    from pipeline.synthesis.plan import Costs
+    from pipeline.synthesis.regularizers import Regularizer
+    from pipeline.synthesis.scoring import Scorer
+    from pipeline.synthesis.smoothing import Smoothing
+    from pipeline.synthesis.terms import Terms
+    from pipeline.synthesis.transforms import Transform
     from pipeline.tracking import Start
 
 
@@ -76,14 +76,14 @@ class Parts:
         Raises:
             ConfigError: the model is no ``Network``.
         """
-        from pipeline.networks.load import Network
-        from pipeline.networks.preparation import prepared
+        from pipeline.networks.loading.network import Network
+        from pipeline.networks.loading.preparation import prepared
 
         network = build(self.config.model, "model")
         if not isinstance(network, Network):
             raise ConfigError(
                 f"model: {self.config.model['_target_']} returns a {type(network).__name__}, not a"
-                " pipeline.networks.load.Network"
+                " pipeline.networks.loading.network.Network"
             )
         return prepared(network) if own_targets(self.config.model) else network
 
@@ -116,7 +116,7 @@ class Parts:
     @cached_property
     def units(self) -> dict[str, list[int]]:
         """The units asked for, by layer name."""
-        from pipeline.networks.unit_selection import select_units
+        from pipeline.networks.units.selection import select_units
 
         return {layer.name: select_units(self.config.units, layer) for layer in self.layers}
 
@@ -146,7 +146,7 @@ class Parts:
     @cached_property
     def scoring(self) -> Terms:
         """What is climbed: objectives, size of whole images, gradient rule."""
-        from pipeline.ascent.terms import Terms
+        from pipeline.synthesis.terms import Terms
 
         size = whole_size(self.config.ascent.size, self.images.size)
         rule = build(self.config.gradient, "gradient")
@@ -161,7 +161,7 @@ class Parts:
         Raises:
             ConfigError: two are of one kind.
         """
-        from pipeline.ascent.parameterizations.chain import pieces_by_kind
+        from pipeline.synthesis.parameterizations.chain import pieces_by_kind
 
         pieces = self._built("parameterization")
         pieces_by_kind(pieces)
@@ -227,7 +227,7 @@ class Parts:
         return self.crop(layer) if self.scoring.of_fields else self._whole(layer)
 
     def _whole(self, layer: Layer) -> Costs:
-        from pipeline.ascent.plan import whole_costs
+        from pipeline.synthesis.plan import whole_costs
 
         sized = self.sized_network.sized(self.scoring.size)
         names = self.scoring.layer_names(layer)

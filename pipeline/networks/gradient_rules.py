@@ -16,7 +16,7 @@ from jaxtyping import Float
 from torch import Tensor, fx, nn
 
 from pipeline.errors import ConfigError, NetworkError, nearest
-from pipeline.networks.nodes import operation_name
+from pipeline.networks.graph.nodes import operation_name
 
 RELU_RULES = ("plain", "redirected", "guided")
 _AT = threading.local()  # the step that this thread is at

@@ -18,9 +18,9 @@ from jaxtyping import Float, Int
 from torch import Tensor, fx, nn
 
 from pipeline.errors import ConfigError, nearest
-from pipeline.networks.graph import Graph
-from pipeline.networks.nodes import operation_name, traced_shape
-from pipeline.networks.opaque import Opaque
+from pipeline.networks.graph.graph import Graph
+from pipeline.networks.graph.nodes import operation_name, traced_shape
+from pipeline.networks.graph.opaque import Opaque
 from pipeline.networks.receptive_fields import center
 
 OUTPUT = "output"  # names the last layer of any network

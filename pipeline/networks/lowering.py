@@ -16,7 +16,7 @@ from jaxtyping import Float
 from torch import Tensor, fx, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from pipeline.networks.nodes import operation_name
+from pipeline.networks.graph.nodes import operation_name
 
 BLOCK_CHANNELS = 12  # channels of a block of pixels from which a convolution runs fast
 NARROW = 5  # columns of an output up to which a matrix product is faster than a convolution

@@ -15,9 +15,9 @@ import numpy as np
 from jaxtyping import Int
 from torch import fx
 
-from pipeline.networks.geometry import EVERYTHING, Adaptive, Anchored, Global, Interval
-from pipeline.networks.graph import Graph
-from pipeline.networks.nodes import operation_name
+from pipeline.networks.graph.geometry import EVERYTHING, Adaptive, Anchored, Global, Interval
+from pipeline.networks.graph.graph import Graph
+from pipeline.networks.graph.nodes import operation_name
 
 
 class Box(NamedTuple):

@@ -17,8 +17,8 @@ from torch import fx
 
 from pipeline.errors import ConfigError
 from pipeline.networks.cropping import Crop, UncroppableError, crop_network
-from pipeline.networks.geometry import EVERYTHING, Interval
-from pipeline.networks.graph import Graph
+from pipeline.networks.graph.geometry import EVERYTHING, Interval
+from pipeline.networks.graph.graph import Graph
 from pipeline.networks.receptive_fields import Box, is_shift_invariant
 
 log = logging.getLogger(__name__)

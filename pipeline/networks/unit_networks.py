@@ -16,7 +16,7 @@ from torch import Tensor, fx, nn
 
 from pipeline.networks.cropping import Crop, UncroppableError, crop_network
 from pipeline.networks.gradient_rules import PLAIN, GradientRule, apply_rule
-from pipeline.networks.graph import Graph
+from pipeline.networks.graph.graph import Graph
 from pipeline.networks.layers import Layer
 from pipeline.networks.lowering import lower
 from pipeline.networks.receptive_fields import Box, Canvas, smallest_canvas

@@ -10,8 +10,8 @@ from jaxtyping import Int
 from torch import Tensor
 
 from pipeline.images.batches import Batch
-from pipeline.networks.layer_responses import LayerResponses
 from pipeline.networks.layers import Layer
+from pipeline.networks.responses import LayerResponses
 from pipeline.search.extremes import Extremes, peaks
 
 BLOCK_IMAGES = 64  # images of a block, at least

@@ -10,8 +10,6 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float, Int
 
-from pipeline.ascent.optimizers import Optimizer
-from pipeline.ascent.plan import block_units
 from pipeline.config.build import Group
 from pipeline.config.parts import WHOLE_LAYER
 from pipeline.networks.layers import Layer
@@ -20,6 +18,8 @@ from pipeline.session.session import Session
 from pipeline.store.identity import described, described_list
 from pipeline.store.results import Result
 from pipeline.store.tables import COLUMNS
+from pipeline.synthesis.optimizers import Optimizer
+from pipeline.synthesis.plan import block_units
 
 FLOOR_UNITS = 4  # units per layer and init that are climbed in float64 too
 EXACT = "float64"

@@ -17,13 +17,13 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from pipeline.ascent.loop import Ascent, Record, ascend
-from pipeline.ascent.plan import batches
-from pipeline.ascent.scoring import Score, Scorer
 from pipeline.networks.layers import Layer
 from pipeline.session.climbed import EXACT, Climb
 from pipeline.session.session import Session
 from pipeline.session.treated import Beginning, Beginnings
+from pipeline.synthesis.loop import Ascent, Record, ascend
+from pipeline.synthesis.plan import batches
+from pipeline.synthesis.scoring import Score, Scorer
 
 
 @dataclass(frozen=True)

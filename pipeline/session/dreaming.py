@@ -14,16 +14,8 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from pipeline.ascent.inits import Request
-from pipeline.ascent.loop import Ascent, ascend
-from pipeline.ascent.scoring import MapScorer, Weighted
-from pipeline.ascent.smoothing import Smoothing
-from pipeline.ascent.tiling import TiledScorer
 from pipeline.config.build import build
 from pipeline.config.checks import check_disk
-from pipeline.dream.feedback import Motion, blend, check_fill, combined, rotate, translate, zoom
-from pipeline.dream.octaves import Size, details, resized, whole
-from pipeline.dream.plan import Octave
 from pipeline.errors import ConfigError, NetworkError, nearest
 from pipeline.images.pictures import cover
 from pipeline.images.videos import read_video
@@ -41,6 +33,22 @@ from pipeline.session.session import Session
 from pipeline.session.treated import Beginnings, Numbered, seed_of
 from pipeline.session.trial import attempt
 from pipeline.store.identity import chosen
+from pipeline.synthesis.dream.feedback import (
+    Motion,
+    blend,
+    check_fill,
+    combined,
+    rotate,
+    translate,
+    zoom,
+)
+from pipeline.synthesis.dream.octaves import Size, details, resized, whole
+from pipeline.synthesis.dream.plan import Octave
+from pipeline.synthesis.inits import Request
+from pipeline.synthesis.loop import Ascent, ascend
+from pipeline.synthesis.scoring import MapScorer, Weighted
+from pipeline.synthesis.smoothing import Smoothing
+from pipeline.synthesis.tiling import TiledScorer
 
 CARRY = {"whole": whole, "details": details}
 FLOAT = 4  # bytes

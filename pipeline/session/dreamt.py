@@ -12,11 +12,8 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
-from pipeline.ascent.terms import Terms
 from pipeline.config.parts import whole_size
 from pipeline.config.schema import DreamConfig
-from pipeline.dream.octaves import Size
-from pipeline.dream.plan import Octave, octave_sizes, plan_octaves
 from pipeline.networks.layers import Layer
 from pipeline.session.climbed import (
     settings_of_images,
@@ -27,6 +24,9 @@ from pipeline.session.session import Session
 from pipeline.store.identity import described
 from pipeline.store.results import Arrays, Result
 from pipeline.store.tables import COLUMNS
+from pipeline.synthesis.dream.octaves import Size
+from pipeline.synthesis.dream.plan import Octave, octave_sizes, plan_octaves
+from pipeline.synthesis.terms import Terms
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.networks.layers import Layer
-from pipeline.networks.onnx_network import OnnxNetwork
+from pipeline.networks.onnx.network import OnnxNetwork
 from pipeline.session.searched import settings_of_network
 from pipeline.session.session import Session
 from pipeline.store.results import Result

@@ -13,12 +13,6 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from pipeline.ascent.constraints import Circumstances
-from pipeline.ascent.inits import Request
-from pipeline.ascent.parameterizations import Chain, Setting, compose
-from pipeline.ascent.scoring import Scorer
-from pipeline.ascent.smoothing import Smoothing
-from pipeline.ascent.treatment import Treatment
 from pipeline.errors import ImageError
 from pipeline.images.batches import load_batch, spread
 from pipeline.images.patches import centered
@@ -26,6 +20,12 @@ from pipeline.networks.gradient_rules import at_step
 from pipeline.networks.layers import Layer
 from pipeline.session.searched import read_patches
 from pipeline.session.session import Session
+from pipeline.synthesis.constraints import Circumstances
+from pipeline.synthesis.inits import Request
+from pipeline.synthesis.parameterizations import Chain, Setting, compose
+from pipeline.synthesis.scoring import Scorer
+from pipeline.synthesis.smoothing import Smoothing
+from pipeline.synthesis.treatment import Treatment
 
 Size = tuple[int, int]
 

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 
 import torch
 
-from pipeline.ascent.scoring import Scorer
-from pipeline.ascent.smoothing import Smoothing
-from pipeline.ascent.treatment import Treatment
 from pipeline.config.parts import Parts
 from pipeline.errors import ArtiphysError, ConfigError, first_line
 from pipeline.networks.layers import Layer
 from pipeline.session.climbed import main_climbs
 from pipeline.session.session import Session
+from pipeline.synthesis.scoring import Scorer
+from pipeline.synthesis.smoothing import Smoothing
+from pipeline.synthesis.treatment import Treatment
 
 
 def check_ascents(session: Session) -> None:

@@ -11,7 +11,6 @@ from itertools import groupby
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from pipeline.ascent.loop import OK
 from pipeline.config.parts import WHOLE_LAYER
 from pipeline.figures import scaling
 from pipeline.figures.animation import Panel, side_by_side, small_multiples
@@ -25,6 +24,7 @@ from pipeline.session.animated import (
 )
 from pipeline.session.animating import Animating, all_scenes
 from pipeline.session.session import Session
+from pipeline.synthesis.loop import OK
 
 log = logging.getLogger(__name__)
 

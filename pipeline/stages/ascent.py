@@ -9,8 +9,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline.analysis.contrast import contrasts, norms
-from pipeline.ascent import loop
-from pipeline.ascent.loop import NOT_FINITE, ZERO_GRADIENT
 from pipeline.session.climbed import (
     EXACT,
     Climb,
@@ -24,6 +22,8 @@ from pipeline.session.climbing import Batch, Climber, batches_of
 from pipeline.session.session import Session
 from pipeline.session.treated import Beginning
 from pipeline.store.results import Arrays
+from pipeline.synthesis import loop
+from pipeline.synthesis.loop import NOT_FINITE, ZERO_GRADIENT
 
 log = logging.getLogger(__name__)
 

@@ -6,7 +6,7 @@ import logging
 
 from pipeline.errors import NetworkError
 from pipeline.networks.layers import Layer
-from pipeline.networks.onnx_export import export_onnx
+from pipeline.networks.onnx.export import export_onnx
 from pipeline.networks.unit_networks import layer_network
 from pipeline.session.exported import (
     FILES,

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline.images.batches import Batch, load_batch, split
-from pipeline.networks.layer_responses import LayerResponses
 from pipeline.networks.layers import Layer
+from pipeline.networks.responses import LayerResponses
 from pipeline.search.top_patches import Found, Peaks, find_peaks
 from pipeline.session.known_images import remember_images
 from pipeline.session.searched import (

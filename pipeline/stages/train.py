@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
+from pipeline.miniature.training import train_miniature
 from pipeline.session.session import Session
-from pipeline.training.miniature import train_miniature
 
 log = logging.getLogger(__name__)
 

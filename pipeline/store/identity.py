@@ -89,7 +89,7 @@ def chosen(options: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
 def option_name(option: Mapping[str, Any]) -> str:
     """Return the name of an option: of what it stands for, if it is there for others.
 
-    >>> option_name({"_target_": "pipeline.ascent.optimizers.named", "name": "RMSprop", "lr": 0.1})
+    >>> option_name({"_target_": "pipeline.synthesis.optimizers.named", "name": "RMSprop"})
     'RMSprop'
     """
     target = str(option.get("_target_", "")).rpartition(".")[2]

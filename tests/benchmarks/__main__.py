@@ -28,22 +28,23 @@ from PIL import Image  # noqa: E402
 from rich.console import Console  # noqa: E402
 from rich.table import Table  # noqa: E402
 
-from pipeline.ascent.loop import ascend  # noqa: E402
-from pipeline.ascent.optimizers import sgd  # noqa: E402
-from pipeline.ascent.plan import batch_units, block_units  # noqa: E402
 from pipeline.images.batches import Batch, load_batch, split  # noqa: E402
 from pipeline.images.bundled import bundled_photographs  # noqa: E402
 from pipeline.images.image_sets import folder  # noqa: E402
 from pipeline.networks.cropping import Crop  # noqa: E402
-from pipeline.networks.layer_responses import LayerResponses  # noqa: E402
 from pipeline.networks.layers import Layer  # noqa: E402
-from pipeline.networks.load import Network, torchvision_network  # noqa: E402
+from pipeline.networks.loading.network import Network  # noqa: E402
+from pipeline.networks.loading.torchvision import torchvision_network  # noqa: E402
 from pipeline.networks.receptive_fields import canvas  # noqa: E402
+from pipeline.networks.responses import LayerResponses  # noqa: E402
 from pipeline.networks.unit_networks import unit_network  # noqa: E402
 from pipeline.runner.processes import Processes  # noqa: E402
 from pipeline.runner.runner import Runner  # noqa: E402
 from pipeline.search.top_patches import Found, find_peaks  # noqa: E402
 from pipeline.store.provenance import provenance  # noqa: E402
+from pipeline.synthesis.loop import ascend  # noqa: E402
+from pipeline.synthesis.optimizers import sgd  # noqa: E402
+from pipeline.synthesis.plan import batch_units, block_units  # noqa: E402
 from tests.benchmarks import coordination, plain, throughput, vocabulary  # noqa: E402
 from tests.benchmarks.measure import Peak, Timed, synchronize, take_turns, timed  # noqa: E402
 

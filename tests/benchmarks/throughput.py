@@ -8,18 +8,19 @@ from typing import Any
 import torch
 from torch import nn
 
-from pipeline.ascent.loop import ascend
-from pipeline.ascent.objectives import Objective, channel_mean, unit_response
-from pipeline.ascent.optimizers import adam
-from pipeline.ascent.parameterizations import Setting, compose, decorrelated, fourier, sigmoid
-from pipeline.ascent.plan import batch_units, whole_costs
-from pipeline.ascent.scoring import FieldScorer, Plan
-from pipeline.ascent.transforms import jitter, pad, rotate, scale
-from pipeline.ascent.treatment import PLAIN, Treatment
 from pipeline.networks.cropping import Crop
 from pipeline.networks.layers import Layer
-from pipeline.networks.load import Network, torchvision_network
+from pipeline.networks.loading.network import Network
+from pipeline.networks.loading.torchvision import torchvision_network
 from pipeline.runner.runner import Runner
+from pipeline.synthesis.loop import ascend
+from pipeline.synthesis.objectives import Objective, channel_mean, unit_response
+from pipeline.synthesis.optimizers import adam
+from pipeline.synthesis.parameterizations import Setting, compose, decorrelated, fourier, sigmoid
+from pipeline.synthesis.plan import batch_units, whole_costs
+from pipeline.synthesis.scoring import FieldScorer, Plan
+from pipeline.synthesis.transforms import jitter, pad, rotate, scale
+from pipeline.synthesis.treatment import PLAIN, Treatment
 from tests.benchmarks import plain
 from tests.benchmarks.measure import Timed, take_turns
 

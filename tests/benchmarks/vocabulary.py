@@ -21,7 +21,6 @@ from jaxtyping import Float
 from torch import Tensor
 
 import pipeline
-from pipeline.ascent.parameterizations.spectra import frequencies, spectrum_of
 from pipeline.cli.run import run_anew
 from pipeline.config.build import typed
 from pipeline.config.schema import register
@@ -30,6 +29,7 @@ from pipeline.figures.contact_sheet import contact_sheet
 from pipeline.figures.scaling import to_display
 from pipeline.session.searched import read_patches
 from pipeline.session.session import Session
+from pipeline.synthesis.parameterizations.spectra import frequencies, spectrum_of
 
 Row = dict[str, str | float]
 LAYER = "conv3"

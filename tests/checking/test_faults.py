@@ -3,12 +3,12 @@ from __future__ import annotations
 from pipeline.checking.faults import Faults
 from pipeline.errors import ConfigError
 
-SGD = "pipeline.ascent.optimizers.sgd"
+SGD = "pipeline.synthesis.optimizers.sgd"
 
 
 def test_every_bad_value_of_a_target_is_found():
     faults = Faults()
-    group = {"_target_": "pipeline.ascent.optimizers.momentum"}
+    group = {"_target_": "pipeline.synthesis.optimizers.momentum"}
     made = faults.option(group | {"steps": 0, "lr": -1.0, "momentum": 2.0}, "optimizer")
     assert made is None
     assert set(faults.found) == {
@@ -21,7 +21,7 @@ def test_every_bad_value_of_a_target_is_found():
 
 def test_keys_that_a_target_does_not_take_do_not_hide_values_that_it_refuses():
     faults = Faults()
-    target = "pipeline.ascent.optimizers.momentum"
+    target = "pipeline.synthesis.optimizers.momentum"
     faults.option({"_target_": target, "setps": 3, "momentum": "fast", "steps": -2}, "optimizer")
     assert faults.found == [
         f"optimizer.setps: {target} takes no such argument; it takes steps, lr, momentum,"

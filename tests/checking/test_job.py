@@ -14,10 +14,10 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
-from pipeline.ascent.objectives import Objective, Seen
 from pipeline.checking.job import check_job
-from pipeline.networks import downloads
-from pipeline.networks.load import miniature
+from pipeline.miniature.network import miniature
+from pipeline.networks.loading import downloads
+from pipeline.synthesis.objectives import Objective, Seen
 from tests.conftest import Compose, RunPipeline
 from tests.stages.conftest import SMALL
 

@@ -13,14 +13,14 @@ import torch
 import yaml
 
 import pipeline
-from pipeline.ascent.schedules import value_at
 from pipeline.config.build import build
 from pipeline.config.checks import check_values
 from pipeline.config.parts import chosen
 from pipeline.config.schema import Config
 from pipeline.config.search_path import conf_dir
-from pipeline.dream.octaves import Size
-from pipeline.dream.plan import Octave, octave_sizes, plan_octaves
+from pipeline.synthesis.dream.octaves import Size
+from pipeline.synthesis.dream.plan import Octave, octave_sizes, plan_octaves
+from pipeline.synthesis.schedules import value_at
 from tests.conftest import RunPipeline, compose_config
 
 FOLDER = conf_dir() / "experiment"

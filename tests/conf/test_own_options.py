@@ -18,7 +18,7 @@ README = Path(__file__).parents[2] / "README.md"
 FEW = ("stages=[ascent]", "layers=conv1", "units=0:2", "images.limit=2", "tracking=none")
 
 OBJECTIVE = """
-from pipeline.ascent.objectives import Objective, Seen
+from pipeline.synthesis.objectives import Objective, Seen
 
 
 def power(exponent: float = 2.0, weight: float = 1.0) -> Objective:
@@ -91,6 +91,6 @@ def test_an_objective_is_one_function_and_one_file(tmp_path: Path):
 
 
 def _biases() -> np.ndarray:
-    from pipeline.networks.load import miniature
+    from pipeline.miniature.network import miniature
 
     return miniature().module.state_dict()["features.0.bias"][:2].numpy()

@@ -5,13 +5,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from pipeline.ascent.objectives import Seen
 from pipeline.config.build import build, check_signature
 from pipeline.config.parts import Parts
 from pipeline.errors import ConfigError
+from pipeline.synthesis.objectives import Seen
 from tests.conftest import Compose, compose_config, here
 
-SGD = "pipeline.ascent.optimizers.sgd"
+SGD = "pipeline.synthesis.optimizers.sgd"
 
 
 @pytest.mark.parametrize(
@@ -19,7 +19,7 @@ SGD = "pipeline.ascent.optimizers.sgd"
     [
         (
             {"_target_": SGD, "setps": 3},
-            "optimizer.setps: pipeline.ascent.optimizers.sgd takes no such argument; it takes"
+            "optimizer.setps: pipeline.synthesis.optimizers.sgd takes no such argument; it takes"
             " steps, lr, normalize; nearest: steps",
         ),
         ({"_target_": SGD, "steps": 0}, "optimizer.steps: 0 is not positive; use 1 or more"),
@@ -32,7 +32,7 @@ def test_what_is_wrong_is_said_with_its_key(node: dict, message: str):
 
 
 def test_target_that_cannot_be_imported_is_refused():
-    node = {"_target_": "pipeline.ascent.optimizers.sdg"}
+    node = {"_target_": "pipeline.synthesis.optimizers.sdg"}
     with pytest.raises(ConfigError, match=r"^optimizer\._target_: 'pipeline.*sdg' cannot be imp"):
         build(node, "optimizer")
 

@@ -39,8 +39,8 @@ WARM = ["torch", "pipeline.cli.run", "pipeline.stages.ascent", "pipeline.stages.
 
 def small_items() -> None:
     """Cut the work into many small items: here it is their number that matters."""
-    from pipeline.ascent import plan
     from pipeline.search import top_patches
+    from pipeline.synthesis import plan
 
     top_patches.BLOCK_IMAGES = 8
     plan.BATCH_UNITS = plan.BLOCK_UNITS = 2

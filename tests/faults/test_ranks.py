@@ -58,7 +58,8 @@ def test_what_one_process_raises_ends_all_with_its_words(bench, photographs: Pat
         timeout=200,
     )
     assert (
-        ": objective.unit_response.factor: pipeline.ascent.objectives.unit_response takes" in said
+        ": objective.unit_response.factor: pipeline.synthesis.objectives.unit_response takes"
+        in said
     )
     assert "Traceback" not in said
 

@@ -10,7 +10,7 @@ import torch
 from hypothesis import strategies as st
 from torch import Tensor, fx, nn
 
-from pipeline.networks.graph import Graph
+from pipeline.networks.graph.graph import Graph
 from pipeline.networks.receptive_fields import Canvas
 from pipeline.networks.unit_networks import UnitNetwork
 

@@ -7,11 +7,11 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from pipeline.networks.counting import forward_operations, largest_held
 from pipeline.networks.cropping import Crop
-from pipeline.networks.graph import Graph
+from pipeline.networks.graph.counting import forward_operations, largest_held
+from pipeline.networks.graph.graph import Graph
 from pipeline.networks.layers import find_layers
-from pipeline.networks.load import torchvision_network
+from pipeline.networks.loading.torchvision import torchvision_network
 from tests.networks.conftest import Net
 
 

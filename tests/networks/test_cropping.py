@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from torch import nn
 
 from pipeline.networks.cropping import Crop, crop_network
-from pipeline.networks.graph import Graph
-from pipeline.networks.load import torchvision_network
+from pipeline.networks.graph.graph import Graph
+from pipeline.networks.loading.torchvision import torchvision_network
 from pipeline.networks.receptive_fields import Box, Canvas, receptive_field, smallest_canvas
 from pipeline.networks.unit_networks import UnitNetwork
 from tests.networks.conftest import Net

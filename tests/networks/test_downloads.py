@@ -18,8 +18,8 @@ import pytest
 import torch
 
 from pipeline.errors import NetworkError, StoreError
-from pipeline.networks import downloads
-from pipeline.networks.downloads import cached, download
+from pipeline.networks.loading import downloads
+from pipeline.networks.loading.downloads import cached, download
 
 # Longer than two chunks, and no whole number of them.
 CONTENT = bytes(range(256)) * 10_000
@@ -429,7 +429,7 @@ def test_an_interrupt_in_the_middle_leaves_nothing(server, home, name):
 
 
 def process(url):
-    code = f"from pipeline.networks.downloads import download; download({url!r})"
+    code = f"from pipeline.networks.loading.downloads import download; download({url!r})"
     return subprocess.Popen(
         [sys.executable, "-c", code], cwd=Path(__file__).parents[2], stderr=subprocess.PIPE
     )

@@ -8,7 +8,14 @@ import torch.nn.functional as F
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from pipeline.networks.geometry import EVERYTHING, POINTWISE, Adaptive, Global, Interval, Window
+from pipeline.networks.graph.geometry import (
+    EVERYTHING,
+    POINTWISE,
+    Adaptive,
+    Global,
+    Interval,
+    Window,
+)
 
 small = st.integers(1, 5)
 windows = st.builds(

@@ -18,7 +18,7 @@ from pipeline.networks.gradient_rules import (
     redirected_relu,
     smooth_pooling,
 )
-from pipeline.networks.weights import seeded
+from pipeline.networks.loading.weights import seeded
 
 
 class Mixed(nn.Module):

@@ -6,8 +6,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from pipeline.networks.geometry import EVERYTHING, Interval
-from pipeline.networks.graph import Graph
+from pipeline.networks.graph.geometry import EVERYTHING, Interval
+from pipeline.networks.graph.graph import Graph
 
 pytestmark = pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel")
 

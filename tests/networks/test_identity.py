@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import nn
 
-from pipeline.networks.graph import Graph
+from pipeline.networks.graph.graph import Graph
 
 HEAD = """
 import torch, torch.nn.functional as F
@@ -106,7 +106,7 @@ def test_code_tells_apart_what_cannot_be_traced(own_file: Path):
 def test_the_digest_is_the_same_in_every_process(tmp_path: Path):
     code = HEAD.format(init="pass", forward=OPAQUE) + (
         "net = Net().eval(); nn.init.ones_(net.conv.weight)\n"
-        "from pipeline.networks.graph import Graph\n"
+        "from pipeline.networks.graph.graph import Graph\n"
         "import sys; sys.path.insert(0, '.')\n"
         "Net.__module__ = 'own_network'\n"
         "print(Graph(net, (8, 8)).digest)\n"

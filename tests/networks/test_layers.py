@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 from torch import nn
 
 from pipeline.errors import ConfigError
-from pipeline.networks.graph import Graph
+from pipeline.networks.graph.graph import Graph
 from pipeline.networks.layers import convolutions, find_layers
-from pipeline.networks.load import torchvision_network
-from pipeline.networks.unit_selection import parse_units, select_units
+from pipeline.networks.loading.torchvision import torchvision_network
+from pipeline.networks.units.selection import parse_units, select_units
 
 
 class Net(nn.Module):

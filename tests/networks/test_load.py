@@ -9,10 +9,10 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from pipeline.errors import ConfigError, NetworkError
-from pipeline.networks.load import (
+from pipeline.miniature.network import miniature
+from pipeline.networks.loading.network import Network
+from pipeline.networks.loading.torchvision import (
     WITH_TRANSFORM_INPUT,
-    Network,
-    miniature,
     torchvision_names,
     torchvision_network,
 )

@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import fx, nn
 
-from pipeline.networks.graph import Graph
+from pipeline.networks.graph.graph import Graph
 from pipeline.networks.layers import find_layers
-from pipeline.networks.load import torchvision_network
+from pipeline.networks.loading.torchvision import torchvision_network
 from pipeline.networks.lowering import ImageConvolution, NarrowConvolution, lower
 from pipeline.networks.receptive_fields import Canvas, receptive_field
 from pipeline.networks.unit_networks import UnitNetwork, unit_network

@@ -11,16 +11,16 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from pipeline.errors import NetworkError
-from pipeline.networks import onnx_export
-from pipeline.networks.graph import Graph
+from pipeline.networks.graph.graph import Graph
 from pipeline.networks.layers import find_layers
-from pipeline.networks.onnx_backward import (
+from pipeline.networks.onnx import export as onnx_export
+from pipeline.networks.onnx.backward import (
     adaptive_average_pool_backward,
     average_pool_backward,
     convolution_backward,
     max_pool_backward,
 )
-from pipeline.networks.onnx_export import OnnxNetwork, ask_onnx, export_onnx, open_onnx
+from pipeline.networks.onnx.export import OnnxNetwork, ask_onnx, export_onnx, open_onnx
 from pipeline.networks.unit_networks import LayerNetwork, layer_network, unit_network
 
 sides = st.integers(4, 11)

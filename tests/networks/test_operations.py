@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import nn
 from torchvision.ops import Permute, StochasticDepth
 
-from pipeline.networks.graph import Graph
+from pipeline.networks.graph.graph import Graph
 from pipeline.networks.receptive_fields import receptive_field, receptive_fields
 
 SIDE = 8

@@ -10,10 +10,10 @@ from torch import nn
 from torch.optim.swa_utils import AveragedModel
 
 from pipeline.errors import NetworkError
-from pipeline.networks.load import Network
-from pipeline.networks.preparation import prepared
+from pipeline.networks.loading.network import Network
+from pipeline.networks.loading.preparation import prepared
+from pipeline.networks.loading.weights import digest_weights, seeded
 from pipeline.networks.preprocessing import Preprocessing
-from pipeline.networks.weights import digest_weights, seeded
 
 PREPROCESSING = Preprocessing(8, 8, (0.5,) * 3, (0.25,) * 3)
 

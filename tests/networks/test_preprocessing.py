@@ -9,7 +9,7 @@ from PIL import Image
 
 from pipeline.errors import ConfigError, ImageError
 from pipeline.images.bundled import bundled_photographs
-from pipeline.networks.load import torchvision_network
+from pipeline.networks.loading.torchvision import torchvision_network
 from pipeline.networks.preprocessing import Preprocessing
 
 PLAIN = Preprocessing(resize=None, crop=4, mean=(0.5, 0.25, 0.0), std=(0.5, 0.25, 2.0))

@@ -12,12 +12,12 @@ import torch.nn.functional as F
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
-from pipeline.networks.graph import Graph
-from pipeline.networks.layer_responses import LayerResponses
+from pipeline.networks.graph.graph import Graph
 from pipeline.networks.layers import convolutions
+from pipeline.networks.loading.weights import seeded
 from pipeline.networks.receptive_fields import Box, receptive_field
+from pipeline.networks.responses import LayerResponses
 from pipeline.networks.unit_networks import unit_network
-from pipeline.networks.weights import seeded
 
 pytestmark = pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel")
 

@@ -7,9 +7,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from pipeline.networks.graph import Graph
+from pipeline.networks.graph.graph import Graph
 from pipeline.networks.layers import find_layers
-from pipeline.networks.load import torchvision_network
+from pipeline.networks.loading.torchvision import torchvision_network
 from pipeline.networks.receptive_fields import (
     Box,
     bound_note,

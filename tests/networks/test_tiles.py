@@ -12,8 +12,8 @@ from torch import nn
 
 from pipeline.errors import ConfigError
 from pipeline.networks.cropping import Crop, crop_network
-from pipeline.networks.geometry import Interval
-from pipeline.networks.graph import Graph
+from pipeline.networks.graph.geometry import Interval
+from pipeline.networks.graph.graph import Graph
 from pipeline.networks.receptive_fields import Box
 from pipeline.networks.tiles import tiles
 from tests.networks.conftest import Net

@@ -11,11 +11,10 @@ from torch import Tensor, nn
 
 from pipeline.errors import NetworkError
 from pipeline.images.batches import Batch
-from pipeline.networks.geometry import EVERYTHING, Interval
-from pipeline.networks.graph import Graph
-from pipeline.networks.layer_responses import LayerResponses
+from pipeline.networks.graph.geometry import EVERYTHING, Interval
+from pipeline.networks.graph.graph import Graph
+from pipeline.networks.graph.opaque import Opaque
 from pipeline.networks.layers import convolutions, find_layers
-from pipeline.networks.opaque import Opaque
 from pipeline.networks.receptive_fields import (
     Canvas,
     center,
@@ -23,12 +22,13 @@ from pipeline.networks.receptive_fields import (
     receptive_fields,
     smallest_canvas,
 )
+from pipeline.networks.responses import LayerResponses
 from pipeline.networks.unit_networks import unit_network
 from pipeline.search.top_patches import find_peaks
 from tests.networks.conftest import Net
 
 pytestmark = pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel")
-LOGGER = "pipeline.networks.tracing"
+LOGGER = "pipeline.networks.graph.tracing"
 SIZE = (14, 15)
 
 

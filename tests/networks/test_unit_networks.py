@@ -10,9 +10,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from pipeline.networks.graph import Graph
+from pipeline.networks.graph.graph import Graph
 from pipeline.networks.layers import Layer, find_layers
-from pipeline.networks.load import torchvision_network
+from pipeline.networks.loading.torchvision import torchvision_network
+from pipeline.networks.loading.weights import seeded
 from pipeline.networks.receptive_fields import (
     Box,
     Canvas,
@@ -22,7 +23,6 @@ from pipeline.networks.receptive_fields import (
     smallest_canvas,
 )
 from pipeline.networks.unit_networks import unit_network
-from pipeline.networks.weights import seeded
 
 pytestmark = pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel")
 

@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from pipeline.errors import NetworkError
-from pipeline.networks.weights import digest_weights, load_weights, read_weights, seeded
+from pipeline.networks.loading.weights import digest_weights, load_weights, read_weights, seeded
 
 
 def network(filled=None, seed=0):

@@ -10,9 +10,9 @@ from pipeline.errors import ImageError
 from pipeline.images.batches import Batch, load_batch
 from pipeline.images.files import Loaded
 from pipeline.images.image_sets import ImageSet
-from pipeline.networks.graph import Graph
-from pipeline.networks.layer_responses import LayerResponses
+from pipeline.networks.graph.graph import Graph
 from pipeline.networks.layers import find_layers
+from pipeline.networks.responses import LayerResponses
 from pipeline.search.extremes import Kept, merged
 from pipeline.search.top_patches import Found, block_images, find_peaks
 
@@ -164,7 +164,7 @@ def test_the_published_search_of_alexnet(reference_data):
     import numpy as np
 
     from pipeline.images.image_sets import folder
-    from pipeline.networks.load import torchvision_network
+    from pipeline.networks.loading.torchvision import torchvision_network
 
     weights = reference_data / "weights" / "alexnet_conv1-3.safetensors"
     network = torchvision_network("alexnet", str(weights))

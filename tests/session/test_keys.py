@@ -23,7 +23,7 @@ from pipeline.store.layout import Layout
 from tests.conftest import Compose, here
 
 Keys = dict[str, str]
-WEIGHTS = Path(__file__).parents[2] / "pipeline" / "networks" / "weights" / "miniature.safetensors"
+WEIGHTS = Path(__file__).parents[2] / "pipeline" / "miniature" / "weights" / "miniature.safetensors"
 
 
 @pytest.fixture
@@ -164,7 +164,7 @@ def test_the_picture_that_an_init_starts_from_is_known_by_its_contents(keys, tmp
 
 
 def test_the_name_of_an_init_which_its_random_numbers_belong_to_misses(keys):
-    noise = {"_target_": "pipeline.ascent.inits.noise", "std": 0.3}
+    noise = {"_target_": "pipeline.synthesis.inits.noise", "std": 0.3}
     given = ",".join(f"{key}: {value}" for key, value in noise.items())
     named = [keys(f"+init.{name}={{{given}}}")[name] for name in ("first", "second")]
     assert named[0] != named[1]
@@ -204,14 +204,14 @@ def test_settings_of_a_dream_that_are_idle_are_not_in_its_key(composed: Compose,
     [
         (
             "objective.unit_response",
-            "from pipeline.ascent.objectives import unit_response\ndef own(position, weight):",
+            "from pipeline.synthesis.objectives import unit_response\ndef own(position, weight):",
             "return unit_response(position, weight)",
             "return unit_response(position, 2 * weight)",
             CLIMBS,
         ),
         (
             "model",
-            "from torch import nn\nfrom pipeline.networks.load import miniature\n"
+            "from torch import nn\nfrom pipeline.miniature.network import miniature\n"
             "def own(weights, seed):\n    found = miniature(weights, seed)",
             "found.module.features[2] = nn.MaxPool2d(3, 2)\n    return found",
             "found.module.features[2] = nn.AvgPool2d(3, 2)\n    return found",
@@ -219,7 +219,7 @@ def test_settings_of_a_dream_that_are_idle_are_not_in_its_key(composed: Compose,
         ),
         (  # what computes the same is the same network
             "model",
-            "from pipeline.networks.load import miniature\ndef own(weights, seed):",
+            "from pipeline.miniature.network import miniature\ndef own(weights, seed):",
             "return miniature(weights, seed)",
             "return miniature(weights, seed=seed)",
             [],

@@ -14,9 +14,6 @@ import torch
 from PIL import Image
 
 import pipeline
-from pipeline.ascent.objectives import Objective, channel_sum, constant_minus_channel, layer_sum
-from pipeline.dream.feedback import blend, combined, rotate, zoom
-from pipeline.dream.octaves import details, resized, whole
 from pipeline.errors import ArtiphysError, ConfigError, StoreError
 from pipeline.images.pictures import chosen_picture, cover
 from pipeline.images.videos import read_video
@@ -25,6 +22,9 @@ from pipeline.session.dreamt import Frame, all_dreams, dream_terms, read_frame
 from pipeline.session.session import Session
 from pipeline.store.layout import Layout
 from pipeline.store.tables import COLUMNS
+from pipeline.synthesis.dream.feedback import blend, combined, rotate, zoom
+from pipeline.synthesis.dream.octaves import details, resized, whole
+from pipeline.synthesis.objectives import Objective, channel_sum, constant_minus_channel, layer_sum
 from tests.conftest import RunPipeline
 
 SMALL = (

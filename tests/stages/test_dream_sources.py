@@ -12,12 +12,12 @@ from PIL import Image
 from torch import Tensor
 from torchvision.transforms.v2.functional import gaussian_blur
 
-from pipeline.dream.octaves import resized
 from pipeline.images.pictures import chosen_picture, cover
 from pipeline.session.dreaming import Dreaming
 from pipeline.session.dreamt import all_dreams, read_frame
 from pipeline.session.session import Session
 from pipeline.session.treated import TRANSFORMS
+from pipeline.synthesis.dream.octaves import resized
 from tests.conftest import RunPipeline
 
 SMALL = ("model=miniature", "images.limit=3", "figures.formats=[png]")

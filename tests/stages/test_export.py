@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from pipeline.errors import NetworkError
-from pipeline.networks.onnx_export import ask_onnx, open_onnx
+from pipeline.networks.onnx.export import ask_onnx, open_onnx
 from pipeline.networks.unit_networks import unit_network
 from pipeline.session.session import Session
 from pipeline.stages import export

@@ -14,8 +14,6 @@ import torch
 from omegaconf import OmegaConf
 
 import pipeline
-from pipeline.ascent.loop import Ascent, ascend
-from pipeline.ascent.scoring import Scorer
 from pipeline.config.combinations import combination_faults, combination_notes
 from pipeline.config.parts import Parts
 from pipeline.config.schema import Config
@@ -26,6 +24,8 @@ from pipeline.session.searched import read_patches
 from pipeline.session.session import Session
 from pipeline.session.treated import Beginnings
 from pipeline.store.runs import Run
+from pipeline.synthesis.loop import Ascent, ascend
+from pipeline.synthesis.scoring import Scorer
 from tests.conftest import Compose, RunPipeline, here
 
 CONF = conf_dir()

@@ -127,7 +127,7 @@ def test_files_that_are_arguments_are_known_by_what_they_hold(lab: Path):
 
 def test_targets_are_found_wherever_they_stand():
     settings = {
-        "_target_": "pipeline.ascent.inits.image",
+        "_target_": "pipeline.synthesis.inits.image",
         "inner": [{"_target_": "a.b"}, {"c": {"_target_": "d.e", "x": 1}}],
     }
     assert own_targets(settings) == ["a.b", "d.e"]

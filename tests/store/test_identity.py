@@ -19,7 +19,7 @@ from pipeline.store.identity import (
     with_effect,
 )
 
-SGD = {"_target_": "pipeline.ascent.optimizers.sgd", "lr": 0.1}
+SGD = {"_target_": "pipeline.synthesis.optimizers.sgd", "lr": 0.1}
 
 
 def test_every_key_of_the_configuration_is_in_the_table_and_groups_are_told_from_settings():
@@ -39,7 +39,7 @@ def test_a_setting_has_an_effect_or_another():
 
 def test_an_option_that_stands_for_others_has_their_name():
     assert option_name(SGD) == "sgd"
-    assert option_name({"_target_": "pipeline.ascent.optimizers.named", "name": "Adagrad"}) == (
+    assert option_name({"_target_": "pipeline.synthesis.optimizers.named", "name": "Adagrad"}) == (
         "Adagrad"
     )
     assert group_name("optimizer", SGD) == "sgd"
@@ -51,7 +51,7 @@ def test_a_module_may_move_and_a_file_may_lie_elsewhere():
     moved = SGD | {"_target_": "pipeline.synthesis.optimizers.sgd"}
     assert described(SGD) == described(moved) == {"option": "sgd", "lr": 0.1}
     first, second = (
-        {"_target_": "pipeline.ascent.inits.image", "path": path, "rank": 1}
+        {"_target_": "pipeline.synthesis.inits.image", "path": path, "rank": 1}
         for path in ("here.png", "there.png")
     )
     assert described(first) != described(second)

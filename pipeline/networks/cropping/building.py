@@ -21,10 +21,10 @@ from pipeline.networks.cropping.windows import (
     counts,
     own_padding,
 )
-from pipeline.networks.geometry import ANCHORED, Global, Interval, Window
-from pipeline.networks.nodes import not_overwriting, overwrites, traced_shape
-from pipeline.networks.opaque import Opaque
-from pipeline.networks.windows import Adapting, Sliding, windows
+from pipeline.networks.graph.geometry import ANCHORED, Global, Interval, Window
+from pipeline.networks.graph.nodes import not_overwriting, overwrites, traced_shape
+from pipeline.networks.graph.opaque import Opaque
+from pipeline.networks.graph.windows import Adapting, Sliding, windows
 
 
 def crop_network(crop: Crop) -> fx.GraphModule:

@@ -8,17 +8,17 @@ from functools import cached_property
 
 from torch import fx
 
-from pipeline.networks.counting import (
+from pipeline.networks.graph.counting import (
     node_operations,
     opaque_numbers,
     opaque_operations,
     weight_shape,
 )
-from pipeline.networks.geometry import EVERYTHING, Interval
-from pipeline.networks.graph import Demand, Graph
-from pipeline.networks.nodes import traced_shape
-from pipeline.networks.opaque import Opaque
-from pipeline.networks.windows import Adapting, windows
+from pipeline.networks.graph.geometry import EVERYTHING, Interval
+from pipeline.networks.graph.graph import Demand, Graph
+from pipeline.networks.graph.nodes import traced_shape
+from pipeline.networks.graph.opaque import Opaque
+from pipeline.networks.graph.windows import Adapting, windows
 
 Part = tuple[Interval, Interval]  # rows and columns of a node's whole map, half-open
 Sides = tuple[int, int, int, int]  # left, right, top, bottom

@@ -10,8 +10,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from pipeline.networks.cropping.crop import Part, Sides
-from pipeline.networks.geometry import Interval, Window
-from pipeline.networks.windows import Adapting, Sliding
+from pipeline.networks.graph.geometry import Interval, Window
+from pipeline.networks.graph.windows import Adapting, Sliding
 
 Bounds = list[tuple[int, int]]
 

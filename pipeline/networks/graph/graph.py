@@ -1,0 +1,214 @@
+"""The traced computation of a network: which operation follows which, and what each does in space.
+
+A network is traced once (``tracing.py``). Every node is given its spatial axes (the vertical and
+the horizontal one) and one geometric rule for each (``geometry.py``), so that sizes and receptive
+fields follow by arithmetic, in time linear in the number of nodes, for any input size.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from torch import fx, nn
+
+from pipeline.networks.graph.geometry import EVERYTHING, Global, Interval, Rule
+from pipeline.networks.graph.identity import graph_digest
+from pipeline.networks.graph.nodes import operation_name
+from pipeline.networks.graph.operations import Axes, spatial_rules
+from pipeline.networks.graph.tracing import ancestors, trace, truncated
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One node of the graph that depends on the input image.
+
+    ``rules`` holds the vertical and the horizontal rule; ``axes`` the two spatial axes of the
+    output, ``None`` where it has no spatial layout; ``inputs`` the nodes it reads that depend on
+    the image.
+    """
+
+    node: fx.Node
+    inputs: tuple[fx.Node, ...]
+    axes: Axes | None
+    rules: tuple[Rule, Rule]
+
+
+@dataclass(frozen=True)
+class Demand:
+    """What is asked of every node along one axis.
+
+    Attributes:
+        lengths: of every node's whole output.
+        needed: the interval of a node's output that is asked for; nodes that are not are left out.
+        edges: the interval of a source that a node reads, padding included.
+    """
+
+    lengths: dict[fx.Node, int]
+    needed: dict[fx.Node, Interval]
+    edges: dict[tuple[fx.Node, fx.Node], Interval]
+
+
+class Graph:
+    """The operations of a network in call order, with their geometry.
+
+    Args:
+        module: the network, in eval mode, from images ``[batch, 3, height, width]``.
+        input_size: height and width at which shapes are traced.
+
+    Raises:
+        NetworkError: the network does not run at this size.
+    """
+
+    def __init__(self, module: nn.Module, input_size: tuple[int, int]) -> None:
+        self.module = module
+        self.input_size = input_size
+        self.traced = trace(module, input_size)
+        self.modules = dict(self.traced.named_modules(remove_duplicate=False))
+        self.operations: dict[fx.Node, Operation] = {}
+        for node in self.traced.graph.nodes:
+            self._add(node)
+
+    def _add(self, node: fx.Node) -> None:
+        if node.op == "output" or (node.op != "placeholder" and "tensor_meta" not in node.meta):
+            return  # sizes and other numbers carry no image
+        inputs = tuple(source for source in node.all_input_nodes if source in self.operations)
+        if node.op == "placeholder":
+            self.operations[node] = Operation(node, (), (2, 3), (Global(), Global()))
+        elif inputs:
+            axes_of = {source: self.operations[source].axes for source in inputs}
+            module = self.modules.get(str(node.target)) if node.op == "call_module" else None
+            axes, rules = spatial_rules(node, module, axes_of)
+            self.operations[node] = Operation(node, inputs, axes, rules)
+
+    @cached_property
+    def digest(self) -> str:
+        """The SHA-256 of what the network computes, its weights left out (``identity.py``)."""
+        return graph_digest(self.traced, self.module)
+
+    @property
+    def image(self) -> fx.Node:
+        """The input node."""
+        return next(iter(self.operations))
+
+    def ancestors(self, node: fx.Node) -> list[fx.Node]:
+        """Return every node that ``node`` depends on, itself included, in call order."""
+        return ancestors(self.traced.graph, [node])
+
+    def sizes(self, size: int, axis: int) -> dict[fx.Node, int]:
+        """Return the length of every node's output along ``axis`` (0 vertical, 1 horizontal).
+
+        Args:
+            size: length of the input image along this axis, in pixels.
+            axis: 0 for vertical, 1 for horizontal.
+        """
+        lengths: dict[fx.Node, int] = {}
+        for node, operation in self.operations.items():
+            if not operation.inputs:
+                lengths[node] = size
+            else:
+                # Of several inputs the longest decides: the others are broadcast.
+                longest = max(lengths[source] for source in operation.inputs)
+                lengths[node] = operation.rules[axis].output_size(longest)
+        return lengths
+
+    def reach(
+        self, node: fx.Node, interval: Interval, size: int, axis: int, *, clip: bool = False
+    ) -> Interval:
+        """Return the input pixels along ``axis`` that can reach ``interval`` of a node's output.
+
+        Args:
+            node: the node whose output positions are asked about.
+            interval: half-open positions on the node's output.
+            size: length of the input image along this axis, in pixels.
+            axis: 0 for vertical, 1 for horizontal.
+            clip: cut the interval to every map on the way, so that padding is left out.
+
+        Returns:
+            A half-open interval of pixels, unclipped unless asked; infinite where the whole image
+            reaches the unit.
+        """
+        demand = self.demand(node, interval, size, axis, clip=clip)
+        return demand.needed.get(self.image, Interval(0, 0))
+
+    def demand(
+        self,
+        node: fx.Node,
+        interval: Interval,
+        size: int,
+        axis: int,
+        *,
+        clip: bool = False,
+        whole: Iterable[fx.Node] = (),
+    ) -> Demand:
+        """Return what an interval of a node's output asks of every node it depends on.
+
+        Args:
+            node: the node whose output positions are asked about.
+            interval: half-open positions on the node's output.
+            size: length of the input image along this axis, in pixels.
+            axis: 0 for vertical, 1 for horizontal.
+            clip: cut every interval to its map, so that padding is left out.
+            whole: nodes all of whose output is needed.
+        """
+        lengths = self.sizes(size, axis)
+        whole = set(whole)
+        needed = dict.fromkeys(whole, EVERYTHING)
+        needed[node] = interval if self.operations[node].axes else EVERYTHING
+        edges: dict[tuple[fx.Node, fx.Node], Interval] = {}
+        for candidate in reversed(self.operations):
+            if candidate not in needed:
+                continue
+            if clip and needed[candidate] == EVERYTHING and self.operations[candidate].axes:
+                needed[candidate] = Interval(0, lengths[candidate])
+            for source in self.operations[candidate].inputs:
+                part = self._reach_source(candidate, source, needed[candidate], lengths, axis)
+                edges[candidate, source] = part
+                if clip and part != EVERYTHING:
+                    part = self.operations[candidate].rules[axis].shown(part, lengths[source])
+                    if part.start >= part.stop:
+                        continue  # padding alone
+                if source in whole:
+                    continue
+                needed[source] = needed[source].union(part) if source in needed else part
+        return Demand(lengths, needed, edges)
+
+    def _reach_source(
+        self,
+        node: fx.Node,
+        source: fx.Node,
+        interval: Interval,
+        lengths: Mapping[fx.Node, int],
+        axis: int,
+    ) -> Interval:
+        if self.operations[source].axes is None:
+            return EVERYTHING
+        if lengths[source] == 1 and lengths[node] > 1 and len(self.operations[node].inputs) > 1:
+            return Interval(0, 1)  # broadcast along this axis: every position reads the only one
+        return self.operations[node].rules[axis].reach(interval, lengths[source])
+
+    def read_as_numbers(self, node: fx.Node) -> set[fx.Node]:
+        """Return the nodes of whose output a size is read, other than to reshape a part of it."""
+        numbers: set[fx.Node] = set()
+        found: set[fx.Node] = set()
+        for candidate in reversed(self.ancestors(node)):
+            if candidate in self.operations and not self.reshapes(candidate):
+                numbers.update(set(candidate.all_input_nodes) - self.operations.keys())
+            elif candidate in numbers:
+                for source in candidate.all_input_nodes:
+                    (found if source in self.operations else numbers).add(source)
+        return found
+
+    def reshapes(self, node: fx.Node) -> bool:
+        """Say whether a node reshapes a map whose last two dimensions are its positions."""
+        named = node.op != "call_module" and operation_name(node) in ("view", "reshape")
+        return named and self.operations[node].axes is not None
+
+    def truncated(self, nodes: Iterable[fx.Node]) -> fx.GraphModule:
+        """Return the part of the network that computes ``nodes``, sharing its weights.
+
+        With one node the result returns its output, with several a tuple. Nothing that comes after
+        is kept, so that an in-place nonlinearity behind a single layer cannot change its response.
+        """
+        return truncated(self.traced, nodes)

@@ -1,0 +1,172 @@
+"""Tracing: from a network to the graph of its operations.
+
+torch.fx comes first. Networks whose Python it cannot follow (branches on shapes, loops over them)
+are exported with torch.export, and calls of leaf modules are put back in place of their operators,
+so that both graphs look alike. What neither can trace becomes a graph of opaque layers: each is the
+whole network, run until the layer has responded.
+"""
+
+from __future__ import annotations
+
+import io
+import logging
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import redirect_stderr
+from typing import Any
+
+import torch
+from torch import Tensor, fx, nn
+from torch.fx.passes.shape_prop import ShapeProp
+from torch.utils._pytree import tree_leaves
+
+from pipeline.errors import NetworkError, first_line
+from pipeline.networks.graph.opaque import opaque_layers
+from pipeline.networks.graph.overwriting import UntraceableError, follow_overwriting, refuse_aliases
+from pipeline.networks.onnx.exporting import exported
+
+log = logging.getLogger(__name__)
+_TRACING = threading.Lock()  # held while torch.fx has modules' calls in its hands
+
+
+def trace(module: nn.Module, input_size: tuple[int, int]) -> fx.GraphModule:
+    """Return the graph of a network, with the shape of every tensor in it.
+
+    Operations that overwrite their input are followed: whatever reads the input later reads the
+    result.
+
+    Args:
+        module: the network, in eval mode, from images ``[batch, 3, height, width]``.
+        input_size: height and width at which shapes are traced.
+
+    Raises:
+        NetworkError: the network does not run at this size.
+    """
+    parameter = next(module.parameters(), torch.empty(0))
+    image = torch.zeros(1, 3, *input_size, dtype=parameter.dtype, device=parameter.device)
+    try:
+        traced = _traced(module, image)
+        # On failure ShapeProp prints a traceback besides raising.
+        with torch.no_grad(), redirect_stderr(io.StringIO()):
+            ShapeProp(traced).propagate(image)
+    except NetworkError:
+        raise
+    except Exception as error:  # whatever a network can raise
+        reason = first_line(error.__cause__ or error)
+        message = f"model: the network does not run at {input_size} pixels ({reason})"
+        raise NetworkError(message) from error
+    follow_overwriting(traced)
+    _reshape_for_view(traced)
+    traced.recompile()
+    return traced
+
+
+def _traced(module: nn.Module, image: Tensor) -> fx.GraphModule:
+    reasons: list[str] = []
+    for follow in (
+        _symbolically_traced,
+        lambda module: exported(module, image, functional=False),
+        lambda module: exported(module, image, functional=True),
+    ):
+        try:
+            traced = follow(module)
+            refuse_aliases(traced)
+            _refuse_another(traced, module, image)
+        except Exception as error:  # noqa: BLE001 - whatever a network can raise under tracing
+            reasons.append(first_line(error))
+        else:
+            return traced
+    opaque = opaque_layers(module, image)
+    log.warning(
+        "model: cannot be traced (fx: %s; export: %s), so each unit is asked through the whole"
+        " network and sees the whole image",
+        reasons[0],
+        reasons[-1],
+    )
+    return opaque
+
+
+class _Tracer(fx.Tracer):
+    """Traces what its own thread calls.
+
+    While torch.fx traces, it catches the calls and attributes of all modules, also of those that
+    other threads run meanwhile.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.thread = threading.get_ident()
+
+    def call_module(
+        self,
+        m: nn.Module,
+        forward: Callable[..., Any],
+        args: Sequence[Any],
+        kwargs: Mapping[str, Any],
+    ) -> Any:
+        """Record a call, or simply make it where it is another thread's."""
+        if threading.get_ident() != self.thread:
+            return forward(*args, **kwargs)
+        return super().call_module(m, forward, tuple(args), dict(kwargs))
+
+    def getattr(self, attr: str, attr_val: Any, parameter_proxy_cache: dict[str, Any]) -> Any:
+        """Record that an attribute is read, or simply read it for another thread."""
+        if threading.get_ident() != self.thread:
+            return attr_val
+        return super().getattr(attr, attr_val, parameter_proxy_cache)
+
+
+def _symbolically_traced(module: nn.Module) -> fx.GraphModule:
+    with _TRACING:
+        tracer = _Tracer()
+        graph = tracer.trace(module)
+    return fx.GraphModule(tracer.root, graph, type(module).__name__)
+
+
+def _refuse_another(traced: fx.GraphModule, module: nn.Module, image: Tensor) -> None:
+    """Refuse a graph that computes something else than the network, on random pixels.
+
+    torch.fx takes ``a += b`` for ``a = a + b``, which differs where others read ``a``.
+    """
+    pixels = torch.randn(image.shape, generator=torch.Generator().manual_seed(0)).to(image)
+    with torch.no_grad(), redirect_stderr(io.StringIO()):  # fx prints a traceback and raises
+        # What nobody reads is left out, as it is where the network is cut off at a layer.
+        outputs = traced.graph.output_node().all_input_nodes
+        found, expected = truncated(traced, outputs)(pixels), module(pixels)
+    pairs = zip(tree_leaves(found), tree_leaves(expected), strict=True)
+    for one, other in pairs:
+        if isinstance(one, Tensor) and not torch.allclose(one, other, 1e-4, 1e-4, equal_nan=True):
+            raise UntraceableError("the traced network computes something else")
+
+
+def ancestors(graph: fx.Graph, nodes: Iterable[fx.Node]) -> list[fx.Node]:
+    """Return every node that some nodes depend on, themselves included, in call order."""
+    needed = set(nodes)
+    for candidate in reversed(graph.nodes):
+        if candidate in needed:
+            needed.update(candidate.all_input_nodes)
+    return [candidate for candidate in graph.nodes if candidate in needed]
+
+
+def truncated(traced: fx.GraphModule, nodes: Iterable[fx.Node]) -> fx.GraphModule:
+    """Return the part of a network that computes some nodes, sharing its weights.
+
+    With one node the result returns its output, with several a tuple.
+    """
+    wanted = list(nodes)
+    graph = fx.Graph()
+    copies: dict[fx.Node, fx.Node] = {}
+    for node in ancestors(traced.graph, wanted):
+        copies[node] = graph.node_copy(node, lambda old: copies[old])
+    outputs = tuple(copies[node] for node in wanted)
+    graph.output(outputs[0] if len(outputs) == 1 else outputs)
+    return fx.GraphModule(traced, graph)
+
+
+def _reshape_for_view(traced: fx.GraphModule) -> None:
+    """Let views be copies where need be: tensors lie channels-last, or are parts of others."""
+    for node in traced.graph.nodes:
+        if node.target == "view" and not isinstance(node.args[1], torch.dtype):
+            node.target = "reshape"
+        elif node.target is torch.ops.aten.view.default:
+            node.target = torch.ops.aten.reshape.default

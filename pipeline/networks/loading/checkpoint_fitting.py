@@ -1,0 +1,220 @@
+"""Which tensors of a checkpoint are those of a network, and under which names.
+
+Training scripts put names in front (``module.``, ``net.``, ``model.backbone.``) and in between
+(``_orig_mod``, ``module``), store an average beside the weights, or the loss, or metrics. What is
+taken is found by the network's own names and shapes:
+
+- a file whose names fit in several ways is read in the way that covers most of the network;
+- what lies outside the network (``criterion.weight``, ``n_averaged``) is left out;
+- a last layer of another number of classes, or replaced by a module of another kind, counts as
+  missing, as in a file without it;
+- anything else that does not fit is another network, and is refused.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from pipeline.errors import NetworkError, nearest
+from pipeline.networks.loading.checkpoints import StateDict
+
+COUNTER = "num_batches_tracked"  # of batches in training: no response depends on it
+_WRAPPERS = ("_orig_mod", "module")  # names that compilation and parallel training put in between
+# Averages over training have such parts in their names, or are momentum encoders.
+_AVERAGE = re.compile(r"(^|[._])(ema|swa|average|averaged|encoder_k)([._]|$)")
+
+
+class Named(NamedTuple):
+    """A tensor, and its name in the file."""
+
+    name: str
+    tensor: Tensor
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A way in which a file fits a network.
+
+    Attributes:
+        where: the keys that lead to the dictionary, joined by dots.
+        prefix: what stands before the network's names.
+        covered: tensors by the network's names.
+        others: tensors of the network's names in another shape.
+        strangers: the file's names, below the prefix, that the network does not have.
+        outside: the file's names that have another prefix.
+    """
+
+    where: str
+    prefix: str
+    covered: dict[str, Tensor]
+    others: dict[str, Named]
+    strangers: dict[str, str]
+    outside: list[str]
+
+    @property
+    def place(self) -> str:
+        """Where it lies in the file."""
+        return f"{self.where}.{self.prefix}".strip(".")
+
+    @property
+    def averages(self) -> bool:
+        """Whether its name says that it is an average over training."""
+        return _AVERAGE.search(self.place) is not None
+
+    def notes(self, source: str) -> Iterator[str]:
+        """Yield what is done with tensors that are not taken."""
+        left = [*self.outside, *(self.strangers.values())]
+        if left:
+            yield f"model.weights: '{source}' also holds {_some(left)}, left out"
+        if self.others:
+            own = [name for name, _ in self.others.values()]
+            yield (
+                f"model.weights: '{source}' is of another number of classes ({_some(own)}); layers"
+                " that need these cannot be used"
+            )
+
+
+def choose(found: Mapping[str, StateDict], own: Mapping[str, Tensor], source: str) -> Fit:
+    """Return the way in which a file fits a network.
+
+    Args:
+        found: the dictionaries of tensors in the file, by the keys that lead to them.
+        own: the tensors of the network.
+        source: the file, for messages.
+
+    Raises:
+        NetworkError: the file is of another network, or holds several that fit and differ.
+    """
+    fits = [fit for where, tensors in found.items() for fit in _fits(where, tensors, own)]
+    if not fits:
+        raise NetworkError(_strange(next(iter(found.values())), own, source))
+    most = max(map(_count, fits))
+    best = [fit for fit in fits if _count(fit) == most]
+    best = [fit for fit in best if not fit.averages] or best
+    first, *rest = best
+    for other in rest:
+        if not _equal(first.covered, other.covered):
+            names = f"'{first.place}' and '{other.place}'"
+            raise NetworkError(
+                f"model.weights: '{source}' holds several networks that fit ({names}); save the"
+                " tensors of one alone"
+            )
+    _check(first, own, source)
+    elsewhere = [
+        f"{where}.{name}" for where in found if where != first.where for name in found[where]
+    ]
+    return replace(first, outside=[*first.outside, *elsewhere])
+
+
+def _count(fit: Fit) -> tuple[int, int]:
+    """Return how many tensors fit, and how many names beside."""
+    return sum(not name.endswith(COUNTER) for name in fit.covered), len(fit.others)
+
+
+def _equal(one: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> bool:
+    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
+
+
+def _fits(where: str, tensors: StateDict, own: Mapping[str, Tensor]) -> Iterator[Fit]:
+    used = {part for mine in own for part in mine.split(".")}
+    wrappers = [name for name in _WRAPPERS if name not in used]
+    named = {_without(name, wrappers): Named(name, tensor) for name, tensor in tensors.items()}
+    prefixes = {
+        name.removesuffix(mine)
+        for mine in own
+        for name in _ending(named, mine)
+        if not mine.endswith(COUNTER)
+    }
+    for prefix in sorted(prefixes):
+        below = {
+            name.removeprefix(prefix): named[name] for name in named if name.startswith(prefix)
+        }
+        mine = {name: below[name] for name in below if name in own}
+        fitting = {
+            n: given.tensor for n, given in mine.items() if given.tensor.shape == own[n].shape
+        }
+        if all(name.endswith(COUNTER) for name in mine):
+            continue
+        yield Fit(
+            where,
+            prefix,
+            fitting,
+            {name: given for name, given in mine.items() if name not in fitting},
+            {name: given.name for name, given in below.items() if name not in own},
+            [given.name for name, given in named.items() if not name.startswith(prefix)],
+        )
+
+
+def _ending(named: Mapping[str, Named], mine: str) -> list[str]:
+    """Return the names that are a network's own one behind a prefix."""
+    return [name for name in named if name == mine or name.endswith(f".{mine}")]
+
+
+def _without(name: str, wrappers: Sequence[str]) -> str:
+    """Leave out what wrappers put into a name."""
+    return ".".join(part for part in name.split(".") if part not in wrappers)
+
+
+def _check(fit: Fit, own: Mapping[str, Tensor], source: str) -> None:
+    """Refuse a file of another network.
+
+    Raises:
+        NetworkError: it is one.
+    """
+    classes = {
+        (given.tensor.shape[:1], own[name].shape[:1])
+        for name, given in fit.others.items()
+        if given.tensor.shape[1:] == own[name].shape[1:]
+    }
+    odd = [n for n, given in fit.others.items() if given.tensor.shape[1:] != own[n].shape[1:]]
+    if odd or len(classes) > 1 or not fit.covered:
+        name = odd[0] if odd else next(iter(fit.others))
+        given, tensor = fit.others[name]
+        raise NetworkError(
+            f"model.weights: '{given}' in '{source}' has shape {tuple(tensor.shape)}, the"
+            f" network needs {tuple(own[name].shape)}; are they the weights of another model?"
+        )
+    for name, tensor in fit.covered.items():
+        real = tensor.is_floating_point() and not tensor.is_quantized
+        if own[name].is_floating_point() and not real:
+            kind = str(tensor.dtype).removeprefix("torch.")
+            raise NetworkError(
+                f"model.weights: '{name}' in '{source}' holds {kind}, and the network needs real"
+                " numbers; save it as float32"
+            )
+    strangers = {name: fit.strangers[name] for name in fit.strangers if _belongs(name, fit, own)}
+    if strangers:
+        raise NetworkError(_strange(dict.fromkeys(strangers.values()), own, source))
+
+
+def _belongs(stranger: str, fit: Fit, own: Mapping[str, Tensor]) -> bool:
+    """Say whether a name that a network does not have lies in a module of which it has others.
+
+    Where the innermost module that both have is not covered at all, it was replaced.
+    """
+    parts = stranger.split(".")
+    for end in range(len(parts) - 1, 0, -1):
+        inside = [name for name in own if name.startswith(".".join(parts[:end]) + ".")]
+        if inside:
+            return any(name in fit.covered for name in inside)
+    # Tensors of the top level are the network's own only where it has some there.
+    return False
+
+
+def _strange(names: Mapping[str, object], own: Mapping[str, Tensor], source: str) -> str:
+    strangers = sorted(set(names) - set(own)) or sorted(names)
+    return (
+        f"model.weights: '{source}' holds {_some(strangers)}, which the network does not"
+        f" have{nearest(strangers[0], own)}; are they the weights of another model?"
+    )
+
+
+def _some(names: list[str]) -> str:
+    more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+    return f"'{sorted(names)[0]}'{more}"

@@ -1,0 +1,122 @@
+"""A network ready to be asked, and how one is built from a module and its weights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+from torch import fx, nn
+
+from pipeline.errors import NetworkError
+from pipeline.networks.graph.graph import Graph
+from pipeline.networks.layers import Layer, find_layers
+from pipeline.networks.loading.weights import digest_weights, load_weights, read_weights, seeded
+from pipeline.networks.preprocessing import Preprocessing
+from pipeline.store.secrets import without_query
+
+
+@dataclass(frozen=True)
+class Network:
+    """A network ready to be asked: eval mode, no gradients of weights.
+
+    Attributes:
+        name: as in ``model.name``.
+        module: from images [batch, 3, height, width] in network-input space.
+        preprocessing: what the weights expect of an image.
+        weights: ``default``, ``random``, or the file or URL they came from.
+        digest: SHA-256 of the weights.
+        missing: parameters that the weights do not cover.
+        input_size: height and width at which the network is traced; the preprocessing's by default.
+    """
+
+    name: str
+    module: nn.Module
+    preprocessing: Preprocessing
+    weights: str
+    digest: str
+    missing: frozenset[str] = frozenset()
+    input_size: tuple[int, int] | None = None
+
+    def sized(self, size: tuple[int, int]) -> Network:
+        """Return the same network traced at another size of its images."""
+        if size == (self.input_size or self.preprocessing.input_size):
+            return self
+        if size not in self._others:
+            self._others[size] = replace(self, input_size=size)
+        return self._others[size]
+
+    @cached_property
+    def _others(self) -> dict[tuple[int, int], Network]:
+        return {}
+
+    @property
+    def identity(self) -> str:
+        """Name and the first eight digits of the weights' digest."""
+        return f"{self.name}-{self.digest[:8]}"
+
+    @cached_property
+    def graph(self) -> Graph:
+        """The traced computation."""
+        return Graph(self.module, self.input_size or self.preprocessing.input_size)
+
+    def layers(self, names: str | Sequence[str]) -> list[Layer]:
+        """Return layers by name (``find_layers``), all of whose weights are there.
+
+        Raises:
+            ConfigError: a layer is unknown.
+            NetworkError: a layer needs weights that are missing.
+        """
+        found = find_layers(self.graph, names, self.name)
+        lacking = [layer for layer in found if self._lacks_weights(layer.node)]
+        if lacking:
+            covered = [layer.name for layer in self._convolutions() if layer not in lacking]
+            raise NetworkError(
+                f"layers: {', '.join(f'{layer.name} ({layer.module})' for layer in lacking)} of "
+                f"{self.name} cannot be used, as '{self.weights}' does not hold all the weights"
+                f" they need; it covers {', '.join(covered) or 'no convolution'}"
+            )
+        return found
+
+    def _convolutions(self) -> list[Layer]:
+        layers = find_layers(self.graph, "all", self.name)
+        return [layer for layer in layers if not self._lacks_weights(layer.node)]
+
+    def _lacks_weights(self, node: fx.Node) -> bool:
+        needed = [
+            str(ancestor.target)
+            for ancestor in self.graph.ancestors(node)
+            if ancestor.op in ("call_module", "get_attr")
+        ]
+        return any(f"{name}.".startswith(f"{part}.") for name in self.missing for part in needed)
+
+
+def build_network(
+    name: str,
+    build: Callable[[], nn.Module],
+    preprocessing: Preprocessing,
+    source: str,
+    seed: int,
+) -> Network:
+    """Return a network with weights from a file, a URL or, seeded, at random.
+
+    Args:
+        name: of the network.
+        build: returns the module.
+        preprocessing: what the weights expect of an image.
+        source: path or URL of the weights, or ``random``.
+        seed: of random weights.
+
+    Raises:
+        NetworkError: the weights cannot be had or do not fit.
+    """
+    # The initial weights are seeded even where they are overwritten, so that building a network
+    # never draws from the caller's random numbers.
+    with seeded(seed):
+        module = build()
+    missing: frozenset[str] = frozenset()
+    if source != "random":
+        missing = load_weights(module, read_weights(source), source)
+    module.eval().requires_grad_(False)
+    digest = digest_weights(module, missing)
+    return Network(name, module, preprocessing, without_query(source), digest, missing)

@@ -1,0 +1,133 @@
+"""Weights: from a file, a download or a seed, with a digest of what was loaded.
+
+A file may cover only the first layers of a network. What it does not cover is filled with NaN, so
+that nothing can be computed from it unnoticed, and layers that need it are refused by name.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from pipeline.errors import NetworkError, first_line
+from pipeline.networks.loading.checkpoint_fitting import COUNTER, choose
+from pipeline.networks.loading.checkpoints import (
+    SUFFIXES,
+    CheckpointError,
+    StateDict,
+    read_checkpoint,
+)
+from pipeline.networks.loading.downloads import SCHEMES, download
+from pipeline.store.secrets import without_query
+
+log = logging.getLogger(__name__)
+
+
+def read_weights(source: str) -> dict[str, StateDict]:
+    """Return the dictionaries of tensors of a weights file or URL, by the keys that lead to them.
+
+    Args:
+        source: a path ending in one of ``SUFFIXES``, or the URL of such a file, which is downloaded
+            (``downloads.download``).
+
+    Raises:
+        NetworkError: the file is missing, of another kind, unreadable or holds no tensors.
+    """
+    by_url = source.startswith(SCHEMES)
+    path = download(source) if by_url else _existing(source)
+    try:
+        found = read_checkpoint(path)
+    except Exception as error:  # damaged files break the readers in many ways
+        remedy = f"remove '{path}' to download it again" if by_url else "is the file whole?"
+        told = f"model.weights: '{without_query(source)}' cannot be read as weights"
+        if isinstance(error, CheckpointError):
+            raise NetworkError(f"{told} ({error})") from error
+        text = first_line(error) if str(error).strip() else "the file is empty"
+        raise NetworkError(f"{told} ({text}); {remedy}") from error
+    if not found:
+        raise NetworkError(
+            f"model.weights: '{without_query(source)}' holds no tensors by name (no state_dict)"
+        )
+    return found
+
+
+def _existing(source: str) -> Path:
+    path = Path(source).expanduser()
+    if not path.name.endswith(SUFFIXES):
+        raise NetworkError(
+            f"model.weights: '{source}' is neither 'default', 'random', a URL nor a file ending in "
+            f"{', '.join(SUFFIXES)}"
+        )
+    if not path.is_file():
+        raise NetworkError(f"model.weights: there is no file '{source}'; give the path of one")
+    return path
+
+
+def load_weights(module: nn.Module, found: Mapping[str, StateDict], source: str) -> frozenset[str]:
+    """Copy the tensors of a file into a network, as far as they are the network's.
+
+    Args:
+        module: the network; what the file does not cover is filled with NaN.
+        found: what the file holds (``read_weights``).
+        source: where it comes from, for messages.
+
+    Returns:
+        The names of the parameters and buffers that are missing. Those of a head with another
+        number of classes, or of another kind, are among them.
+
+    Raises:
+        NetworkError: the file is of another network, or holds several that fit.
+    """
+    own = module.state_dict()
+    fit = choose(found, own, source)
+    for sentence in fit.notes(source):
+        log.info("%s", sentence)
+    covered = fit.covered
+    missing = {name for name in set(own) - set(covered) if not name.endswith(COUNTER)}
+    with torch.no_grad():
+        for name, tensor in own.items():
+            if name in covered:
+                tensor.copy_(covered[name])
+            elif name in missing and tensor.is_floating_point():
+                tensor.fill_(float("nan"))
+    return frozenset(missing)
+
+
+def seeded(seed: int) -> Any:
+    """Return a context in which torch's random numbers follow ``seed``; the old state comes back.
+
+    Only for building networks: PyTorch initializes weights from its global generator alone.
+    """
+    return _Seeded(seed)
+
+
+class _Seeded:
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+
+    def __enter__(self) -> None:
+        self.state = torch.get_rng_state()
+        torch.default_generator.manual_seed(self.seed)
+
+    def __exit__(self, *_: object) -> None:
+        torch.set_rng_state(self.state)
+
+
+def digest_weights(module: nn.Module, missing: Iterable[str] = ()) -> str:
+    """Return the SHA-256 of a network's weights: names, shapes and bytes, without missing ones.
+
+    The same weights have the same digest whatever file they came in.
+    """
+    left_out = set(missing)
+    digest = hashlib.sha256()
+    for name, tensor in sorted(module.state_dict().items()):
+        if name not in left_out and not name.endswith(COUNTER):
+            digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
+            digest.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy())
+    return digest.hexdigest()

@@ -1,0 +1,57 @@
+"""The responses of many layers to whole images, one layer at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from copy import copy
+from typing import Any, cast
+
+from jaxtyping import Float
+from torch import Tensor, fx
+
+from pipeline.networks.graph.graph import Graph
+from pipeline.networks.layers import Layer
+
+
+class LayerResponses(fx.Interpreter):
+    """Run a network up to the last of some layers and hand over each layer as it is computed.
+
+    A layer's output is handed over before the next operation runs, so that an in-place nonlinearity
+    behind it cannot change it, and is dropped as soon as nothing needs it.
+    """
+
+    def __init__(self, graph: Graph, layers: Sequence[Layer]) -> None:
+        truncated = graph.truncated([layer.node for layer in layers])
+        output = truncated.graph.output_node()
+        copies = output.args[0] if len(layers) > 1 else output.args
+        self._layers = dict(zip(cast("tuple[fx.Node, ...]", copies), layers, strict=True))
+        output.args = ((),)  # so that no layer is kept until the end of the pass
+        super().__init__(truncated)
+        self.extra_traceback = False  # errors keep the words they were raised with
+        self._take: Callable[[Layer, Tensor], None] = lambda _layer, _responses: None
+
+    def visit(
+        self,
+        images: Float[Tensor, "batch 3 height width"],
+        take: Callable[[Layer, Tensor], None],
+    ) -> None:
+        """Call ``take(layer, responses)`` for every layer.
+
+        Responses are ``[batch, units, rows, columns]``, one row and column for a layer without a
+        map, and of a layer with a center only that; they must be read at once and not kept.
+        Several threads may do so at the same time.
+        """
+        visitor = copy(self)
+        visitor._take = take
+        visitor.run(images)
+
+    def run_node(self, n: fx.Node) -> Any:
+        """Run one node and hand its output over if it is a layer."""
+        if n.op == "output":
+            return None
+        result = super().run_node(n)
+        layer = self._layers.get(n)
+        if layer is not None:
+            responses = result if result.ndim == 4 else result[:, :, None, None]
+            self._take(layer, layer.looked_at(responses))
+        return result

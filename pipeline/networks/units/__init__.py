@@ -1,0 +1,1 @@
+"""How a layer's output is read as units."""

@@ -1,1 +1,0 @@
-"""Drawn stimuli: gratings, bars and arcs, their colors, and the photographs behind them."""

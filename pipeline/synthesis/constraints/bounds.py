@@ -1,0 +1,70 @@
+"""Constraints of single values: clipped to what is displayed, or to bounds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from pipeline.errors import ConfigError
+from pipeline.synthesis.clamping import clamp_inward
+from pipeline.synthesis.constraints.constraint import Bound, Circumstances, Constraint, is_finite
+
+
+def range() -> Constraint:
+    """Clip the images to what can be displayed: pixels in 0..1, in all three colors."""
+
+    def bind(given: Circumstances) -> Bound:
+        black = given.starts.new_zeros(3, 1, 1)
+        normalize = given.preprocessing.normalize
+        return _between(normalize(black), normalize(black + 1), given)
+
+    return Constraint(bind)
+
+
+def clip(
+    lowest: float | Sequence[float] = -2.0, highest: float | Sequence[float] = 2.0
+) -> Constraint:
+    """Clip the images to bounds in network-input space.
+
+    Args:
+        lowest: a number, or three: one per channel.
+        highest: likewise.
+
+    Raises:
+        ConfigError: they are not, or a bound ``lowest`` is not below ``highest``.
+    """
+    low, high = _per_channel("lowest", lowest), _per_channel("highest", highest)
+    if not all(below < above for below, above in zip(low, high, strict=True)):
+        raise ConfigError(
+            f"constraint.lowest: {lowest} is not below constraint.highest, {highest}, in every"
+            " channel"
+        )
+
+    def bind(given: Circumstances) -> Bound:
+        bounds = given.starts.new_tensor([low, high])
+        return _between(bounds[0, :, None, None], bounds[1, :, None, None], given)
+
+    return Constraint(bind)
+
+
+def _between(low: Tensor, high: Tensor, given: Circumstances) -> Bound:
+    """Clip to per-channel bounds; what is measured is by how much an image exceeds them at most."""
+
+    def measure(images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, " batch"]:
+        excess = torch.maximum(low - images, images - high).amax((1, 2, 3))
+        return excess.clamp(min=0).double()
+
+    budget = torch.zeros(len(given.starts), dtype=torch.float64, device=given.starts.device)
+    return Bound(lambda images: clamp_inward(images, low, high), measure, budget)
+
+
+def _per_channel(key: str, value: float | Sequence[float]) -> list[float]:
+    values = [value] * 3 if isinstance(value, int | float) else list(value)
+    if len(values) != 3 or not all(is_finite(each) for each in values):
+        raise ConfigError(
+            f"constraint.{key}: {value} is not a finite number, or three of them, one per channel"
+        )
+    return [float(each) for each in values]

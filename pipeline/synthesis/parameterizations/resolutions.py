@@ -1,0 +1,66 @@
+"""Resolutions: images on a coarser grid than the network's."""
+
+from __future__ import annotations
+
+from math import ceil
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn import functional
+
+from pipeline.errors import ConfigError
+from pipeline.synthesis.parameterizations.constants import Constant
+from pipeline.synthesis.parameterizations.pieces import Map, Parameterization, Setting
+
+
+def low_resolution(factor: float = 4.0) -> Parameterization:
+    """Climb an image of fewer pixels, enlarged bilinearly for the network.
+
+    The way back is the least-squares one: encode(decode(x)) is x, and decode(encode(image)) is the
+    enlarged image nearest to the image.
+
+    Args:
+        factor: by which the sides shrink; they are rounded up.
+
+    Raises:
+        ConfigError: ``factor`` is less than 1 or not finite.
+    """
+    if not 1 <= factor < float("inf"):
+        raise ConfigError(
+            f"parameterization.low_resolution.factor: {factor} is not 1 or more; use 4 for a"
+            " quarter of the rows and columns"
+        )
+
+    def build(setting: Setting) -> Map:
+        height, width = setting.size
+        size = (ceil(height / factor), ceil(width / factor))
+        rows, columns = upsampling(size[0], height), upsampling(size[1], width)
+        return Map(
+            _separable(rows, columns),
+            _separable(torch.linalg.pinv(rows), torch.linalg.pinv(columns)),
+            size,
+        )
+
+    return Parameterization("resolution", build)
+
+
+def upsampling(few: int, many: int) -> Float[Tensor, "many few"]:
+    """Return the matrix of linear interpolation of one side, pixels being areas (float64)."""
+    each = torch.eye(few, dtype=torch.float64)[None]
+    return functional.interpolate(each, size=many, mode="linear", align_corners=False)[0].T
+
+
+def _separable(rows: Tensor, columns: Tensor):
+    """Return the map of images that multiplies by a matrix on either side.
+
+    Unlike PyTorch's own interpolation, its gradient is the same to the bit in every run on a GPU.
+    """
+    left, right = Constant(rows), Constant(columns.T.contiguous())
+
+    def apply(
+        images: Float[Tensor, "batch 3 rows columns"],
+    ) -> Float[Tensor, "batch 3 height width"]:
+        return left.like(images) @ images @ right.like(images)
+
+    return apply

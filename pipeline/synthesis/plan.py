@@ -1,0 +1,63 @@
+"""The plan of ascents: which units are climbed together, fixed before any work is dealt out.
+
+A block is a work item and a file. What it holds follows from counted operations alone, so that it
+is the same on every machine. A CPU climbs it in batches small enough for its caches, other devices
+at once.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from torch import fx
+
+from pipeline.networks.cropping import Crop
+from pipeline.networks.graph.counting import forward_operations
+from pipeline.networks.graph.graph import Graph
+from pipeline.networks.graph.nodes import traced_shape
+
+BLOCK_UNITS = 256
+BLOCK_OPERATIONS = 40e9  # per step: about a millisecond of a large GPU, 16 CPU seconds in 100 steps
+BATCH_UNITS = 32
+BATCH_NUMBERS = 2**25  # activations of one batch: bounds memory where receptive fields are large
+
+
+@dataclass(frozen=True)
+class WholeCosts:
+    """What one score of a whole image takes."""
+
+    operations: int
+    activations: int
+
+
+Costs = Crop | WholeCosts  # of one score of one image: operations, and numbers held on the way
+
+
+def whole_costs(graph: Graph, nodes: Sequence[fx.Node]) -> WholeCosts:
+    """Return what reading some layers of a whole image takes."""
+    needed = {ancestor for node in nodes for ancestor in graph.ancestors(node)}
+    held = sum(math.prod(traced_shape(node)) for node in graph.operations if node in needed)
+    return WholeCosts(forward_operations(graph, nodes), max(1, held))
+
+
+def batch_units(costs: Costs, copies: int = 1) -> int:
+    """Return how many units a CPU climbs together."""
+    images = min(BATCH_UNITS, BATCH_NUMBERS // costs.activations)
+    return int(max(1, images // copies))
+
+
+def block_units(costs: Costs, copies: int = 1) -> int:
+    """Return how many units a block holds: a whole number of batches."""
+    batch = batch_units(costs, copies)
+    step = 2 * max(1, costs.operations)  # forward and backward
+    return batch * int(max(1, min(BLOCK_UNITS, BLOCK_OPERATIONS / step) // (batch * copies)))
+
+
+def batches(
+    units: Sequence[int], costs: Costs, device: str, copies: int = 1
+) -> list[Sequence[int]]:
+    """Return the units of a block as they are climbed together on a kind of device."""
+    size = batch_units(costs, copies) if device == "cpu" else len(units)
+    return [units[start : start + size] for start in range(0, len(units), size)]

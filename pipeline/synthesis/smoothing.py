@@ -1,0 +1,122 @@
+"""Smoothing: blurs between the steps, of the images after an update or of gradients before it.
+
+Each is a function of its settings that returns a ``Smoothing``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torchvision.transforms.v2 import functional as transforms
+
+from pipeline.errors import ConfigError
+from pipeline.synthesis.schedules import Schedule, check_schedule, value_at
+
+
+@dataclass(frozen=True)
+class Smoothing:
+    """What is done between two steps to images or gradients [batch, 3, height, width].
+
+    Attributes:
+        image: from images after an update, the step (counted from 0) and the number of steps.
+        gradient: likewise, from gradients before an update.
+    """
+
+    image: Callable[[Tensor, int, int], Tensor] | None = None
+    gradient: Callable[[Tensor, int, int], Tensor] | None = None
+
+
+def blur(sigma: Schedule = 0.8, kernel: int = 3, every: int = 1) -> Smoothing:
+    """Blur the images with a Gaussian after every update, or after some.
+
+    Args:
+        sigma: standard deviation in pixels, or two: start and end. 0 does nothing.
+        kernel: side of the kernel in pixels; beyond the edges, images are reflected.
+        every: 1 for every update, 5 for the fifth, tenth ...
+
+    Raises:
+        ConfigError: ``sigma`` is not one or two numbers of 0 or more, ``kernel`` not odd and
+            positive, ``every`` not positive, or, when applied, the kernel too large for the images.
+
+    Source: "Feature Visualization II: Deep Dream" (seed document 001).
+    """
+
+    def smooth(
+        images: Float[Tensor, "batch 3 height width"], step: int, steps: int
+    ) -> Float[Tensor, "batch 3 height width"]:
+        width = value_at(sigma, step, steps)
+        if width == 0 or (step + 1) % every != 0:
+            return images
+        return _gaussian_blur("blur", images, kernel, width)
+
+    check_schedule("smoothing.blur.sigma", sigma)
+    _check_kernel("blur", kernel)
+    if every < 1:
+        raise ConfigError(f"smoothing.blur.every: {every} is not positive; use 1 for every step")
+    return Smoothing(image=smooth)
+
+
+def cascade(
+    kernel: int = 9,
+    start: float = 0.5,
+    rise: float = 2.0,
+    factors: Sequence[float] = (0.5, 1.0, 2.0),
+) -> Smoothing:
+    """Blur the gradients with the mean of several Gaussians, wider from step to step.
+
+    Their standard deviations are factor * sigma, with sigma = start + rise * (i + 1) / N at step i
+    of N.
+
+    Args:
+        kernel: side of the kernels in pixels; beyond the edges, gradients are reflected.
+        start: pixels.
+        rise: pixels.
+        factors: one Gaussian each.
+
+    Raises:
+        ConfigError: ``kernel`` is not odd and positive, ``start`` not positive, ``rise`` negative,
+            ``factors`` not some positive numbers, or, when applied, the kernel too large for the
+            images.
+
+    Source: Gordic's DeepDream (seed document 004).
+    """
+
+    def smooth(
+        gradient: Float[Tensor, "batch 3 height width"], step: int, steps: int
+    ) -> Float[Tensor, "batch 3 height width"]:
+        sigma = start + rise * (step + 1) / steps
+        blurred = [_gaussian_blur("cascade", gradient, kernel, sigma * each) for each in factors]
+        return torch.stack(blurred).mean(0)
+
+    _check_kernel("cascade", kernel)
+    if not 0 < start < math.inf:
+        raise ConfigError(f"smoothing.cascade.start: {start} is not a positive number of pixels")
+    if not 0 <= rise < math.inf:
+        raise ConfigError(f"smoothing.cascade.rise: {rise} is not 0 or more pixels")
+    if not factors or not all(0 < factor < math.inf for factor in factors):
+        raise ConfigError(
+            f"smoothing.cascade.factors: {list(factors)} is not a list of positive numbers"
+        )
+    return Smoothing(gradient=smooth)
+
+
+def _gaussian_blur(
+    name: str, images: Float[Tensor, "batch 3 height width"], kernel: int, sigma: float
+) -> Float[Tensor, "batch 3 height width"]:
+    height, width = images.shape[2:]
+    if kernel // 2 >= min(height, width):
+        raise ConfigError(
+            f"smoothing.{name}.kernel: {kernel} is too large for images of {height} x {width}"
+            f" pixels; use {2 * min(height, width) - 1} or less"
+        )
+    return transforms.gaussian_blur(images, [kernel, kernel], [sigma, sigma])
+
+
+def _check_kernel(name: str, kernel: int) -> None:
+    if kernel < 1 or kernel % 2 == 0:
+        raise ConfigError(f"smoothing.{name}.kernel: {kernel} is not an odd number of pixels")
