@@ -158,7 +158,10 @@ def _find_network(group: Group, found: Found, faults: Faults) -> None:
 def _built(group: Group) -> Network:
     network = build(group, "model")
     if not isinstance(network, Network):
-        raise ConfigError(f"model: '{group['_target_']}' must return a pipeline.networks Network")
+        raise ConfigError(
+            f"model: '{group['_target_']}' must return a"
+            " pipeline.networks.loading.network.Network, as build_network there makes one"
+        )
     return network
 
 

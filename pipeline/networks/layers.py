@@ -156,10 +156,13 @@ def find_layers(graph: Graph, names: str | Sequence[str], network: str) -> list[
     wanted = [names] if isinstance(names, str) else list(names)
     if not wanted:
         raise ConfigError("layers: the list is empty; name at least one layer, or 'all'")
-    by_name = {layer.call: layer for layer in convs} | {layer.name: layer for layer in convs}
-    found = {
-        layer.node: layer for name in wanted for layer in [_find(graph, name, by_name, network)]
-    }
+    modules = {path for path, _ in graph.module.named_modules()}
+    # A module's own name means what it returns, which may be more than its convolution.
+    by_name = {x.call: x for x in convs if x.call.partition("@")[0] not in modules}
+    by_name |= {layer.name: layer for layer in convs}
+    of_nodes = {layer.node: layer for layer in convs}
+    asked = [_find(graph, name, by_name, network) for name in wanted]
+    found = {layer.node: of_nodes.get(layer.node, layer) for layer in asked}
     order = list(graph.traced.graph.nodes)
     layers = sorted(found.values(), key=lambda layer: order.index(layer.node))
     _refuse_transposed(graph, layers, network)
@@ -180,8 +183,8 @@ def _refuse_transposed(graph: Graph, layers: Sequence[Layer], network: str) -> N
             if isinstance(module, nn.ConvTranspose2d) or named:
                 raise ConfigError(
                     f"layers: '{layer.name}' of {network} lies behind the transposed convolution"
-                    f" '{node.target}', whose units see different fields by turns; name layers"
-                    " before it"
+                    f" '{operation_name(node) if named else node.target}', whose units see"
+                    " different fields by turns; name layers before it"
                 )
 
 
@@ -258,6 +261,12 @@ def _describe(convs: list[Layer]) -> str:
 
 def _layer(graph: Graph, name: str, module: str, call: str, node: fx.Node) -> Layer:
     shape = list(getattr(node.meta["tensor_meta"], "shape", ()))
+    if len(shape) == 4 and graph.operations[node].axes is None:
+        raise ConfigError(
+            f"layers: what '{name}' computes moves positions in a way that is not known"
+            f" ('{operation_name(node) if node.op != 'call_module' else node.target}' or an"
+            " operation before it), so that its units have no place; name a layer before it"
+        )
     if len(shape) not in (2, 4) or (len(shape) == 4 and graph.operations[node].axes != (2, 3)):
         raise ConfigError(
             f"layers: the output of '{name}' has shape {tuple(shape)}, not [1, units] or"

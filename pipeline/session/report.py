@@ -45,7 +45,7 @@ def write_run_record(session: Session, state: str, seconds: float) -> None:
                 "digest": parts.network.digest,
             },
             "images": dict(session.images.settings) | {"count": len(session.images)},
-            "layers": {layer.name: layer.module for layer in parts.layers},
+            "layers": {layer.name: layer.call for layer in parts.layers},
         }
     write_record(session.paths, record)
 

@@ -38,7 +38,8 @@ weight: 1.0
 def options(path: Path) -> None:
     """Write options of one's own as files, each where its first line says."""
     text = path.read_text(encoding="utf-8")
-    group, name = re.findall(r"# @package (\w+)\.(\w+)", text)[0]
+    named = re.findall(r"# @package (\w+)\.(\w+)", text)
+    group, name = named[0] if named else ("model", text.split("\n")[0].rpartition(".")[2])
     folder = path.parent / "conf" / group
     folder.mkdir(parents=True, exist_ok=True)
     (folder / f"{name}.yaml").write_text(text)
@@ -74,6 +75,9 @@ def test_the_example_of_the_readme_works(tmp_path: Path):
     start = done.images("conv1", "flat").start
     np.testing.assert_array_equal(start, np.full_like(start, 0.2))
     assert set(done.ascents["objective"]) == {"channel_mean+sparse"}
+    command = next(command for command in commands if "model=" in command)
+    own = command.replace("model.weights=tiny.pth", "model.weights=random")
+    assert set(run(tmp_path, *own.split()).ascents["model"]) == {"tiny"}
 
 
 @pytest.mark.slow

@@ -40,12 +40,14 @@ def probed_axes(
         ``None`` where it does not, or where it cannot be tried.
     """
     axes = [found for found in axes_of.values() if found is not None]
+    if isinstance(module, Opaque) or len(axes) < len(axes_of):
+        return None
     sides = {
         tuple(traced_shape(source)[axis] for axis in own)
-        for source, own in zip(axes_of, axes, strict=False)
+        for source, own in zip(axes_of, axes, strict=True)
         if traced_shape(source)
     }
-    if isinstance(module, Opaque) or len(sides) != 1 or len(axes) < len(axes_of):
+    if len(sides) != 1:
         return None
     try:
         with torch.no_grad():

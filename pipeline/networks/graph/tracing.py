@@ -8,11 +8,12 @@ whole network, run until the layer has responded.
 
 from __future__ import annotations
 
+import inspect
 import io
 import logging
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import redirect_stderr
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from contextlib import contextmanager, redirect_stderr
 from typing import Any
 
 import torch
@@ -21,9 +22,9 @@ from torch.fx.passes.shape_prop import ShapeProp
 from torch.utils._pytree import tree_leaves
 
 from pipeline.errors import NetworkError, first_line
+from pipeline.networks.graph.exporting import exported, has_hooks
 from pipeline.networks.graph.opaque import opaque_layers
 from pipeline.networks.graph.overwriting import UntraceableError, follow_overwriting, refuse_aliases
-from pipeline.networks.onnx.exporting import exported
 
 log = logging.getLogger(__name__)
 _TRACING = threading.Lock()  # held while torch.fx has modules' calls in its hands
@@ -97,6 +98,23 @@ class _Tracer(fx.Tracer):
         super().__init__()
         self.thread = threading.get_ident()
 
+    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
+        """Say whether a module is one operation: one of PyTorch's that does what its class says."""
+        return super().is_leaf_module(m, module_qualified_name) and not has_hooks(m)
+
+    def create_args_for_root(
+        self, root_fn: Any, is_module: bool, concrete_args: Any = None
+    ) -> tuple[Any, list[Any]]:
+        """Give the network its image alone; other arguments have their defaults."""
+
+        def of_image(module: nn.Module, images: Tensor) -> Any:
+            return root_fn(module, images)
+
+        takes = inspect.signature(root_fn).parameters.values()
+        optional = any(parameter.default is not parameter.empty for parameter in takes)
+        root = of_image if is_module and optional else root_fn
+        return super().create_args_for_root(root, is_module, concrete_args)
+
     def call_module(
         self,
         m: nn.Module,
@@ -117,10 +135,28 @@ class _Tracer(fx.Tracer):
 
 
 def _symbolically_traced(module: nn.Module) -> fx.GraphModule:
-    with _TRACING:
+    with _TRACING, _unchanged(module):
         tracer = _Tracer()
         graph = tracer.trace(module)
     return fx.GraphModule(tracer.root, graph, type(module).__name__)
+
+
+@contextmanager
+def _unchanged(module: nn.Module) -> Generator[None]:
+    """Undo what a forward pass assigns to its modules: under tracing these are no tensors."""
+    tables = [
+        table
+        for part in module.modules()
+        for table in (vars(part), vars(part)["_buffers"], vars(part)["_parameters"])
+    ]
+    before = [dict(table) for table in tables]
+    try:
+        yield
+    finally:
+        for table, kept in zip(tables, before, strict=True):
+            for name in [name for name in table if name not in kept]:
+                del table[name]
+            table.update({n: value for n, value in kept.items() if table.get(n) is not value})
 
 
 def _refuse_another(traced: fx.GraphModule, module: nn.Module, image: Tensor) -> None:
@@ -137,6 +173,36 @@ def _refuse_another(traced: fx.GraphModule, module: nn.Module, image: Tensor) ->
     for one, other in pairs:
         if isinstance(one, Tensor) and not torch.allclose(one, other, 1e-4, 1e-4, equal_nan=True):
             raise UntraceableError("the traced network computes something else")
+    if any(_is_own(part) for part in module.modules()):
+        _refuse_another_gradient(truncated(traced, outputs), module, pixels)
+
+
+def _is_own(module: nn.Module) -> bool:
+    home = type(module).__module__.partition(".")[0]
+    return home not in ("torch", "torchvision", "pipeline")
+
+
+def _refuse_another_gradient(traced: nn.Module, module: nn.Module, pixels: Tensor) -> None:
+    """Refuse a graph with another gradient: functions of a user's own may have one of their own."""
+    try:
+        expected = _gradient(module, pixels)
+    except RuntimeError:
+        return  # the network has none
+    found = _gradient(traced, pixels)
+    scale = float(expected.abs().max())
+    if not torch.allclose(found, expected, 1e-3, 1e-4 * scale, equal_nan=True):
+        raise UntraceableError("the traced network has another gradient")
+
+
+def _gradient(module: nn.Module, pixels: Tensor) -> Tensor:
+    """Return the gradient of some weighted sum of all outputs; zeros where none depends on it."""
+    images = pixels.clone().requires_grad_()
+    total = images.sum() * 0
+    for output in tree_leaves(module(images)):
+        if isinstance(output, Tensor) and output.is_floating_point():
+            numbers = torch.arange(output.numel(), device=output.device)
+            total = total + (output.flatten() * (1.0 + numbers % 7)).sum()
+    return torch.autograd.grad(total, images)[0]
 
 
 def ancestors(graph: fx.Graph, nodes: Iterable[fx.Node]) -> list[fx.Node]:

@@ -105,6 +105,13 @@ def choose(found: Mapping[str, StateDict], own: Mapping[str, Tensor], source: st
                 f"model.weights: '{source}' holds several networks that fit ({names}); save the"
                 " tensors of one alone"
             )
+    for other in fits:
+        if _rivals(first, other, own):
+            names = f"'{first.place}' and '{other.place}'"
+            raise NetworkError(
+                f"model.weights: '{source}' holds several networks that fit ({names}), one of them"
+                " not wholly; save the tensors of one alone"
+            )
     _check(first, own, source)
     elsewhere = [
         f"{where}.{name}" for where in found if where != first.where for name in found[where]
@@ -115,6 +122,16 @@ def choose(found: Mapping[str, StateDict], own: Mapping[str, Tensor], source: st
 def _count(fit: Fit) -> tuple[int, int]:
     """Return how many tensors fit, and how many names beside."""
     return sum(not name.endswith(COUNTER) for name in fit.covered), len(fit.others)
+
+
+def _rivals(first: Fit, other: Fit, own: Mapping[str, Tensor]) -> bool:
+    """Say whether another network, perhaps without its head, could have been meant as well."""
+    if other.where == first.where or other.averages != first.averages:
+        return False
+    shared = [name for name in other.covered if name in first.covered]
+    if 2 * _count(other)[0] < sum(not name.endswith(COUNTER) for name in own):
+        return False
+    return any(not torch.equal(first.covered[name], other.covered[name]) for name in shared)
 
 
 def _equal(one: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> bool:
@@ -181,6 +198,11 @@ def _check(fit: Fit, own: Mapping[str, Tensor], source: str) -> None:
             f" network needs {tuple(own[name].shape)}; are they the weights of another model?"
         )
     for name, tensor in fit.covered.items():
+        if tensor.layout is not torch.strided or tensor.is_meta:
+            kind = "no numbers" if tensor.is_meta else "a sparse tensor"
+            raise NetworkError(
+                f"model.weights: '{name}' in '{source}' holds {kind}; save it as a dense tensor"
+            )
         real = tensor.is_floating_point() and not tensor.is_quantized
         if own[name].is_floating_point() and not real:
             kind = str(tensor.dtype).removeprefix("torch.")

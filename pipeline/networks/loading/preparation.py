@@ -11,7 +11,9 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm  # pyright: ignore[reportPrivateUsage]
 from torch.nn.modules.dropout import _DropoutNd  # pyright: ignore[reportPrivateUsage]
 from torch.nn.parallel import DistributedDataParallel
+from torch.nn.parameter import is_lazy
 from torch.optim.swa_utils import AveragedModel
+from torch.utils._pytree import tree_leaves
 
 from pipeline.errors import NetworkError
 from pipeline.networks.loading.network import Network
@@ -45,6 +47,7 @@ def prepared(network: Network) -> Network:
         )
     module.eval().requires_grad_(False)
     _make_single(network.name, module)
+    _refuse_company(network.name, module, network.preprocessing.input_size)
     missing = network.missing & module.state_dict().keys()
     return replace(network, module=module, digest=digest_weights(module, missing))
 
@@ -71,6 +74,12 @@ def _unwrapped(module: nn.Module) -> nn.Module:
 def _refuse_packed(name: str, module: nn.Module) -> None:
     for path, part in module.named_modules():
         where = f"'{path}' of {name}" if path else name
+        tensors = [*part.parameters(recurse=False), *part.buffers(recurse=False)]
+        if any(is_lazy(tensor) for tensor in tensors):
+            raise NetworkError(
+                f"model: {where} ({type(part).__name__}) has no weights before its first image; run"
+                " the network on one image before it is returned"
+            )
         if isinstance(part, torch.jit.ScriptModule):
             raise NetworkError(
                 f"model: {where} is a TorchScript module, whose layers cannot be asked one by one;"
@@ -81,6 +90,47 @@ def _refuse_packed(name: str, module: nn.Module) -> None:
                 f"model: {where} is quantized ({type(part).__name__}) and has no gradient;"
                 " give the network as it was before"
             )
+
+
+def _refuse_company(name: str, module: nn.Module, size: tuple[int, int]) -> None:
+    """Refuse a network whose response to an image is another every time, or in other company."""
+    pixels = torch.randn(2, 3, *size, generator=torch.Generator().manual_seed(0))
+    pixels = pixels.to(next(module.parameters(), pixels).device)
+    try:
+        with torch.no_grad():
+            together, again = _numbers(module(pixels)), _numbers(module(pixels))
+            alone = [_numbers(module(pixels[n : n + 1])) for n in range(2)]
+    except Exception:  # noqa: BLE001 - whatever it is, tracing says it
+        return
+    if not _close(together, again):
+        raise NetworkError(
+            f"model: {name} responds to the same image with other numbers every time, though it is"
+            " in eval mode (random numbers or a state of its own in its forward pass?); its units"
+            " cannot be asked"
+        )
+    for number, own in enumerate(alone):
+        if not _close([output[number : number + 1] for output in together], own):
+            raise NetworkError(
+                f"model: {name} responds to an image by what else is in its batch, as batch"
+                " normalization without running statistics does; let it compute every image by"
+                " itself"
+            )
+
+
+def _numbers(outputs: Any) -> list[torch.Tensor]:
+    """Return the outputs of a network that have a row for every image."""
+    leaves = [output for output in tree_leaves(outputs) if isinstance(output, torch.Tensor)]
+    return [output for output in leaves if output.is_floating_point() and output.ndim > 0]
+
+
+def _close(ones: list[torch.Tensor], others: list[torch.Tensor]) -> bool:
+    """Say whether outputs are equal but for rounding, which depends on the size of a batch."""
+    return all(
+        one.shape != other.shape  # which says nothing of single images
+        or torch.allclose(one, other, 1e-3, 1e-3 * float(other.nan_to_num().abs().max()), True)
+        for one, other in zip(ones, others, strict=True)
+        if one.numel()
+    )
 
 
 def _make_single(name: str, module: nn.Module) -> None:

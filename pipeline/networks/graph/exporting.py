@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
+from torch.nn import utils
 
 
 def exported(module: nn.Module, image: Tensor, *, functional: bool) -> fx.GraphModule:
@@ -114,4 +115,17 @@ def _leaf(node: fx.Node, module: nn.Module) -> tuple[str, str | None]:
         return call, None
     # A container of torch.nn is a leaf to torch.fx; its operators are not those of one call.
     is_leaf = fx.Tracer().is_leaf_module(leaf, str(path)) and not list(leaf.children())
-    return call, str(path) if is_leaf else None
+    return call, str(path) if is_leaf and not has_hooks(leaf) else None
+
+
+def has_hooks(module: nn.Module) -> bool:
+    """Say whether a call of a module computes more than its class says, by hooks of a user's own.
+
+    PyTorch's own hooks, as of ``weight_norm``, make its weights, and belong to it.
+    """
+    hooks = [*vars(module)["_forward_hooks"].values(), *vars(module)["_forward_pre_hooks"].values()]
+    return any(not _module_of(hook).startswith(utils.__name__) for hook in hooks)
+
+
+def _module_of(hook: Any) -> str:
+    return str(getattr(hook, "__module__", None) or type(hook).__module__)
