@@ -33,8 +33,8 @@ def cancel(jobs: Sequence[str]) -> None:
     try:
         subprocess.run(["scancel", *arrays], check=True, capture_output=True, text=True)
     except (OSError, subprocess.CalledProcessError) as error:
-        reason = getattr(error, "stderr", None) or error
-        raise ConfigError(f"sweep: scancel failed ({str(reason).strip()})") from error
+        reason = _conclusion(getattr(error, "stderr", "")) or str(error)
+        raise ConfigError(f"sweep: scancel failed ({reason})") from error
 
 
 def own_id() -> str | None:
@@ -55,7 +55,12 @@ def _queued(array: str) -> list[str]:
         return done.stdout.split()
     if FORGOTTEN in done.stderr:
         return []
-    raise _unknown(done.stderr.strip() or f"exit code {done.returncode}")
+    raise _unknown(_conclusion(done.stderr) or f"exit code {done.returncode}")
+
+
+def _conclusion(said: str) -> str:
+    """Return the last line of what a command of Slurm says: what the others come to."""
+    return (said.strip().splitlines() or [""])[-1]
 
 
 def _unknown(reason: str) -> StoreError:
