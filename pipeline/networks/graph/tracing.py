@@ -189,7 +189,7 @@ def _refuse_another_gradient(traced: nn.Module, module: nn.Module, pixels: Tenso
     except RuntimeError:
         return  # the network has none
     found = _gradient(traced, pixels)
-    scale = float(expected.abs().max())
+    scale = float(expected.nan_to_num().abs().max())
     if not torch.allclose(found, expected, 1e-3, 1e-4 * scale, equal_nan=True):
         raise UntraceableError("the traced network has another gradient")
 
