@@ -77,7 +77,7 @@ def test_the_example_of_the_readme_works(tmp_path: Path):
     assert set(done.ascents["objective"]) == {"channel_mean+sparse"}
     command = next(command for command in commands if "model=" in command)
     own = command.replace("model.weights=tiny.pth", "model.weights=random")
-    assert set(run(tmp_path, *own.split()).ascents["model"]) == {"tiny"}
+    assert set(run(tmp_path, *own.split(), "init=[zeros]").ascents["model"]) == {"tiny"}
 
 
 @pytest.mark.slow
