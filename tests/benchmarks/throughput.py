@@ -18,7 +18,8 @@ from pipeline.synthesis.objectives import Objective, channel_mean, unit_response
 from pipeline.synthesis.optimizers import adam
 from pipeline.synthesis.parameterizations import Setting, compose, decorrelated, fourier, sigmoid
 from pipeline.synthesis.plan import batch_units, whole_costs
-from pipeline.synthesis.scoring import FieldScorer, Plan
+from pipeline.synthesis.scoring import FieldScorer
+from pipeline.synthesis.terms import Terms
 from pipeline.synthesis.transforms import jitter, pad, rotate, scale
 from pipeline.synthesis.treatment import PLAIN, Treatment
 from tests.benchmarks import plain
@@ -59,7 +60,7 @@ def compare(runner: Runner, rounds: int, steps: int) -> list[Row]:
 def _compare(
     runner: Runner, network: Network, layer: Layer, case: Case, rounds: int, steps: int
 ) -> Row:
-    plan = Plan({case.name: case.objective}, 1, (SIDE, SIDE))
+    plan = Terms({case.name: case.objective}, 1, (SIDE, SIDE))
     scorer = plan.scorer(network, layer)
     runner.place(scorer.eval())
     if isinstance(scorer, FieldScorer):
