@@ -78,7 +78,7 @@ def _run_hydra() -> None:
 
 
 def _print(command: Callable[[], None]) -> None:
-    """Print what a command prints, also where nobody reads to the end or the disk is full."""
+    """Print a command's output; ``say`` handles a closed pipe and a full disk."""
     printed = io.StringIO()
     try:
         with redirect_stdout(printed):

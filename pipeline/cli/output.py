@@ -17,12 +17,12 @@ class OutputError(ArtiphysError):
 
 
 class Console(logging.StreamHandler[TextIO]):
-    """A log on standard output; where that is full, the run goes on, and it is said once."""
+    """A log on standard output; if that is full, the run goes on after a single warning."""
 
     told = False
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: ARG002
-        """Say what keeps a line from being written, unless it is that nobody reads any more."""
+        """Warn once that output cannot be written; a reader who has gone is no fault."""
         error = sys.exc_info()[1]
         if isinstance(error, OSError) and not isinstance(error, BrokenPipeError) and not self.told:
             self.told = True

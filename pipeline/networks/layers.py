@@ -262,10 +262,10 @@ def _describe(convs: list[Layer]) -> str:
 def _layer(graph: Graph, name: str, module: str, call: str, node: fx.Node) -> Layer:
     shape = list(getattr(node.meta["tensor_meta"], "shape", ()))
     if len(shape) == 4 and graph.operations[node].axes is None:
+        called = node.target if node.op == "call_module" else operation_name(node)
         raise ConfigError(
-            f"layers: what '{name}' computes moves positions in a way that is not known"
-            f" ('{operation_name(node) if node.op != 'call_module' else node.target}' or an"
-            " operation before it), so that its units have no place; name a layer before it"
+            f"layers: the positions of '{name}' cannot be traced back to the image, because of"
+            f" '{called}' or an operation before it; name an earlier layer"
         )
     if len(shape) not in (2, 4) or (len(shape) == 4 and graph.operations[node].axes != (2, 3)):
         raise ConfigError(

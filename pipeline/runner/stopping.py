@@ -16,7 +16,7 @@ STOPPED = 75
 
 
 class Stopped(BaseException):
-    """Told to stop, which is no error: by preemption, a time limit, or ``kill``."""
+    """The process was told to stop, by preemption, a time limit or ``kill``; not an error."""
 
 
 _told: list[str] = []  # the signals that have come
@@ -54,7 +54,7 @@ _report = sys.unraisablehook
 
 
 def _raise_again(lost: UnraisableHookArgs) -> None:
-    """Raise a stop again that came while an object was being deleted, where Python drops it."""
+    """Raise a stop again that Python has dropped because it came while an object was deleted."""
     stop = lost.exc_value
     if not isinstance(stop, Stopped | KeyboardInterrupt):
         _report(lost)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -115,19 +115,25 @@ def _dream(session: Session, layer: Layer, init: str, unit: int) -> Dream:
     return Dream(layer, init, unit, octaves, result)
 
 
+# Settings that are in the plan of the octaves, and one that only counts when frames are shown.
+_PLANNED = ("size", "sides", "ratio", "levels", "steps", "lr", "fps")
+_MOTION = {"zoom": 1, "rotate": 0, "translate": [0, 0]}
+
+
 def _settings_of_dream(config: DreamConfig, octaves: int) -> dict[str, Any]:
-    """Return what determines frames besides the plan of their octaves; settings that act alone."""
-    settings: dict[str, Any] = {"sigma": config.sigma, "tile": config.tile}
-    settings["frames"] = config.frames
-    if octaves > 1:
-        settings["carry"] = config.carry
-    moves = {"zoom": config.zoom, "rotate": config.rotate, "translate": config.translate}
+    """Return what determines frames besides the plan of their octaves, without idle settings."""
+    settings = {name: v for name, v in asdict(config).items() if name not in _PLANNED}
+    moves = config.frames > 1 and config.video is None
+    idle = [
+        *(["carry"] if octaves == 1 else []),
+        *(["blend", "video"] if config.video is None else []),
+        *(_MOTION if not moves else []),
+        *(["fill"] if not moves or all(settings[k] == v for k, v in _MOTION.items()) else []),
+    ]
     if config.video is not None:
         contents = Path(config.video).expanduser().read_bytes()
-        settings |= {"video": hashlib.sha256(contents).hexdigest(), "blend": config.blend}
-    elif config.frames > 1 and moves != {"zoom": 1, "rotate": 0, "translate": [0, 0]}:
-        settings |= moves | {"fill": config.fill}
-    return settings
+        settings["video"] = hashlib.sha256(contents).hexdigest()
+    return {name: value for name, value in settings.items() if name not in idle}
 
 
 @dataclass(frozen=True)

@@ -206,9 +206,9 @@ def given(network: nn.Module) -> Network:
 @pytest.mark.parametrize(
     ("kind", "said"),
     [
-        (Assigned, "model: own responds to the same image with other numbers every time"),
-        (Dropped, "model: own responds to the same image with other numbers every time"),
-        (BatchStatistics, "model: own responds to an image by what else is in its batch"),
+        (Assigned, "model: own gives different responses to the same image"),
+        (Dropped, "model: own gives different responses to the same image"),
+        (BatchStatistics, "the response of own to an image depends on the other images"),
     ],
 )
 def test_responses_that_are_not_of_the_image_alone_are_refused(kind, said: str):
@@ -218,7 +218,7 @@ def test_responses_that_are_not_of_the_image_alone_are_refused(kind, said: str):
 
 def test_weights_that_are_not_there_yet_are_refused():
     lazy = nn.Sequential(nn.LazyConv2d(6, 3), nn.ReLU())
-    with pytest.raises(NetworkError, match=r"'0' of own \(LazyConv2d\) has no weights before"):
+    with pytest.raises(NetworkError, match=r"'0' of own \(LazyConv2d\) is not initialized"):
         prepared(given(lazy))
 
 
@@ -233,7 +233,7 @@ def test_tracing_leaves_nothing_in_the_network():
 
 def test_a_layer_whose_units_have_no_place_is_refused_with_the_reason():
     shuffled = nn.Sequential(nn.Conv2d(3, 8, 3), nn.PixelShuffle(2)).eval().requires_grad_(False)
-    with pytest.raises(ConfigError, match="moves positions in a way that is not known"):
+    with pytest.raises(ConfigError, match="cannot be traced back to the image, because of"):
         find_layers(Graph(shuffled, (SIZE, SIZE)), ["1"], "own")
 
 
@@ -241,7 +241,7 @@ def test_a_file_with_a_network_without_its_head_and_an_older_one_is_refused():
     tensors = Own().state_dict()
     older = {name: tensor + 1 for name, tensor in tensors.items()}
     body = {name: tensor for name, tensor in tensors.items() if not name.startswith("b.")}
-    with pytest.raises(NetworkError, match=r"holds several networks that fit .*not wholly"):
+    with pytest.raises(NetworkError, match=r"holds several networks that fit .*only in part"):
         load_weights(Own(), {"model": body, "old": older}, "w.pth")
     load_weights(Own(), {"model": body, "ema": older}, "w.pth")
 

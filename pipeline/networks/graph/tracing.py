@@ -143,7 +143,7 @@ def _symbolically_traced(module: nn.Module) -> fx.GraphModule:
 
 @contextmanager
 def _unchanged(module: nn.Module) -> Generator[None]:
-    """Undo what a forward pass assigns to its modules: under tracing these are no tensors."""
+    """Undo what a forward pass assigns to its modules: while it is traced, these are proxies."""
     tables = [
         table
         for part in module.modules()
@@ -168,13 +168,14 @@ def _refuse_another(traced: fx.GraphModule, module: nn.Module, image: Tensor) ->
     with torch.no_grad(), redirect_stderr(io.StringIO()):  # fx prints a traceback and raises
         # What nobody reads is left out, as it is where the network is cut off at a layer.
         outputs = traced.graph.output_node().all_input_nodes
-        found, expected = truncated(traced, outputs)(pixels), module(pixels)
+        used = truncated(traced, outputs)
+        found, expected = used(pixels), module(pixels)
     pairs = zip(tree_leaves(found), tree_leaves(expected), strict=True)
     for one, other in pairs:
         if isinstance(one, Tensor) and not torch.allclose(one, other, 1e-4, 1e-4, equal_nan=True):
             raise UntraceableError("the traced network computes something else")
     if any(_is_own(part) for part in module.modules()):
-        _refuse_another_gradient(truncated(traced, outputs), module, pixels)
+        _refuse_another_gradient(used, module, pixels)
 
 
 def _is_own(module: nn.Module) -> bool:

@@ -110,7 +110,7 @@ def choose(found: Mapping[str, StateDict], own: Mapping[str, Tensor], source: st
             names = f"'{first.place}' and '{other.place}'"
             raise NetworkError(
                 f"model.weights: '{source}' holds several networks that fit ({names}), one of them"
-                " not wholly; save the tensors of one alone"
+                " only in part; save the tensors of one alone"
             )
     _check(first, own, source)
     elsewhere = [

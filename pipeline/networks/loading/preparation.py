@@ -47,7 +47,7 @@ def prepared(network: Network) -> Network:
         )
     module.eval().requires_grad_(False)
     _make_single(network.name, module)
-    _refuse_company(network.name, module, network.preprocessing.input_size)
+    _refuse_batch_dependence(network.name, module, network.preprocessing.input_size)
     missing = network.missing & module.state_dict().keys()
     return replace(network, module=module, digest=digest_weights(module, missing))
 
@@ -77,8 +77,8 @@ def _refuse_packed(name: str, module: nn.Module) -> None:
         tensors = [*part.parameters(recurse=False), *part.buffers(recurse=False)]
         if any(is_lazy(tensor) for tensor in tensors):
             raise NetworkError(
-                f"model: {where} ({type(part).__name__}) has no weights before its first image; run"
-                " the network on one image before it is returned"
+                f"model: {where} ({type(part).__name__}) is not initialized; run the network on one"
+                " image before returning it"
             )
         if isinstance(part, torch.jit.ScriptModule):
             raise NetworkError(
@@ -92,28 +92,27 @@ def _refuse_packed(name: str, module: nn.Module) -> None:
             )
 
 
-def _refuse_company(name: str, module: nn.Module, size: tuple[int, int]) -> None:
-    """Refuse a network whose response to an image is another every time, or in other company."""
+def _refuse_batch_dependence(name: str, module: nn.Module, size: tuple[int, int]) -> None:
+    """Refuse a network whose response to an image is not determined by that image alone."""
     pixels = torch.randn(2, 3, *size, generator=torch.Generator().manual_seed(0))
     pixels = pixels.to(next(module.parameters(), pixels).device)
     try:
         with torch.no_grad():
             together, again = _numbers(module(pixels)), _numbers(module(pixels))
             alone = [_numbers(module(pixels[n : n + 1])) for n in range(2)]
-    except Exception:  # noqa: BLE001 - whatever it is, tracing says it
+    except Exception:  # noqa: BLE001 - tracing reports it, at the size that is used
         return
     if not _close(together, again):
         raise NetworkError(
-            f"model: {name} responds to the same image with other numbers every time, though it is"
-            " in eval mode (random numbers or a state of its own in its forward pass?); its units"
-            " cannot be asked"
+            f"model: {name} gives different responses to the same image, even in eval mode; its"
+            " forward pass must neither draw random numbers nor update a state"
         )
     for number, own in enumerate(alone):
         if not _close([output[number : number + 1] for output in together], own):
             raise NetworkError(
-                f"model: {name} responds to an image by what else is in its batch, as batch"
-                " normalization without running statistics does; let it compute every image by"
-                " itself"
+                f"model: the response of {name} to an image depends on the other images in the"
+                " batch, as it does with batch normalization without running statistics; its"
+                " forward pass must treat every image independently"
             )
 
 
