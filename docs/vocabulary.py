@@ -22,7 +22,7 @@ from jaxtyping import Float
 from PIL import Image
 
 if TYPE_CHECKING:
-    from pipeline.session.session import Session
+    from pipeline.run.active_run import ActiveRun
 
 DOCS = Path(__file__).parent
 FOLDER = "vocabulary"
@@ -528,7 +528,7 @@ def all_strips() -> dict[str, Strip]:
 
 
 @cache
-def finished(overrides: str) -> Session:
+def finished(overrides: str) -> ActiveRun:
     """Return the finished session of one small run."""
     from hydra import compose, initialize_config_dir
 
@@ -566,7 +566,7 @@ def images_of(strip: Strip) -> list[Float[np.ndarray, "height width 3"]]:
 
 
 def seen(
-    session: Session, images: Float[np.ndarray, "batch 3 height width"]
+    session: ActiveRun, images: Float[np.ndarray, "batch 3 height width"]
 ) -> Float[np.ndarray, "batch 3 rows columns"]:
     """Return what the network sees of images at one step."""
     import torch

@@ -6,22 +6,37 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pipeline.store.runs import Run as Run
-    from pipeline.store.runs import open_run as open_run
-    from pipeline.store.sweeps import Sweep as Sweep
-    from pipeline.store.sweeps import collect as collect
+    from pipeline.library.ascent import Options as Options
+    from pipeline.library.ascent import ascend as ascend
+    from pipeline.library.dream import dream as dream
+    from pipeline.library.export import export as export
+    from pipeline.library.networks import network as network
+    from pipeline.library.networks import receptive_field as receptive_field
+    from pipeline.library.patches import top_patches as top_patches
+    from pipeline.library.responses import responses as responses
+    from pipeline.library.runs import open_run as open_run
+    from pipeline.stages.collect.results import collect as collect
 
-# Loaded when asked for: the command line must answer before pandas is imported.
-_HOMES = {
-    "Run": "pipeline.store.runs",
-    "Sweep": "pipeline.store.sweeps",
-    "collect": "pipeline.store.sweeps",
-    "open_run": "pipeline.store.runs",
+# Loaded when asked for: the command line must answer before torch and pandas are imported.
+_ROOMS = {
+    "Options": "pipeline.library.ascent",
+    "ascend": "pipeline.library.ascent",
+    "collect": "pipeline.stages.collect.results",
+    "dream": "pipeline.library.dream",
+    "export": "pipeline.library.export",
+    "network": "pipeline.library.networks",
+    "open_run": "pipeline.library.runs",
+    "receptive_field": "pipeline.library.networks",
+    "responses": "pipeline.library.responses",
+    "top_patches": "pipeline.library.patches",
 }
-__all__ = ["Run", "Sweep", "collect", "open_run"]
+__all__ = [
+    "Options", "ascend", "collect", "dream", "export", "network", "open_run", "receptive_field",
+    "responses", "top_patches",
+]  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        return getattr(import_module(_HOMES[name]), name)
+    if name in _ROOMS:
+        return getattr(import_module(_ROOMS[name]), name)
     raise AttributeError(f"module 'pipeline' has no attribute '{name}'")

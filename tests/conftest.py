@@ -15,14 +15,15 @@ from pipeline.cli.run import run_anew
 from pipeline.config.build import typed
 from pipeline.config.schema import Config, register
 from pipeline.config.search_path import conf_dir
+from pipeline.run.active_run import ActiveRun
 from pipeline.runner.processes import Processes
 from pipeline.runner.runner import Runner
-from pipeline.session.session import Session
+from pipeline.stages.catalog import all_stages
 
 share_cores()  # before any test imports torch
 
 Compose = Callable[..., Config]
-RunPipeline = Callable[..., Session]
+RunPipeline = Callable[..., ActiveRun]
 
 
 @pytest.fixture(autouse=True)
@@ -64,8 +65,14 @@ def composed() -> Compose:
 def run_pipeline() -> RunPipeline:
     """Run the pipeline in this process, on the CPU and without tracking."""
 
-    def run_overrides(*overrides: str) -> Session:
+    def run_overrides(*overrides: str) -> ActiveRun:
         # The caller's overrides come last, so that they win.
         return run_anew(compose_config("tracking=none", "runner.accelerator=cpu", *overrides))
 
     return run_overrides
+
+
+def table_columns() -> dict[str, tuple[str, ...]]:
+    """Return the columns of every table that a stage writes, by its name."""
+    tables = [table for stage in all_stages().values() for table in stage.tables]
+    return {table.name: tuple(table.columns) for table in tables}

@@ -7,10 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.config.schema import STAGES
 from pipeline.config.search_path import conf_dir
-from pipeline.store.tables import COLUMNS
-from tests.conftest import Compose
+from pipeline.stages.catalog import all_stages
+from tests.conftest import Compose, table_columns
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -30,9 +29,9 @@ def test_every_option_of_a_group_is_named(group: str):
 
 
 def test_every_stage_and_every_table_with_its_columns_is_named():
-    for stage in STAGES:
+    for stage in all_stages():
         assert f"`{stage}`" in README
-    for name, columns in COLUMNS.items():
+    for name, columns in table_columns().items():
         (row,) = re.findall(rf"^\| `{name}` \|.*\| (.*) \|$", README, re.MULTILINE)
         assert tuple(row.split()) == columns
 

@@ -7,32 +7,33 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import datetime
-from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from omegaconf import OmegaConf
 
 from pipeline.cli.jobs import ALONE, Job
 from pipeline.cli.output import Console
-from pipeline.config.build import asks_network, build
-from pipeline.config.parts import Parts
-from pipeline.config.schema import CHECK, STAGES, Config
+from pipeline.config.build import build
+from pipeline.config.schema import CHECK, DEFAULT_STAGES, Config
 from pipeline.runner.outside import leads_outside, processes_outside
 from pipeline.runner.stopping import Stopped, check_stopped
-
-if TYPE_CHECKING:
-    from pipeline.runner.runner import Runner
-    from pipeline.session.session import Session
-    from pipeline.store.layout import Layout, RunPaths
-
+from pipeline.stages.catalog import all_stages, asks_network, chosen_stages
+from pipeline.stages.stage import Stage
 from pipeline.store.secrets import without_queries
 
+if TYPE_CHECKING:
+    from pipeline.run.active_run import ActiveRun
+    from pipeline.run.parts import Parts
+    from pipeline.runner.runner import Runner
+    from pipeline.store.layout import Layout, RunPaths
+
 log = logging.getLogger("pipeline")
+Stages = Sequence[Stage[Any]]
 
 
 def run(config: Config, job: Job = ALONE) -> None:
@@ -45,17 +46,19 @@ def run(config: Config, job: Job = ALONE) -> None:
     from pipeline.config.checks import check_values
 
     if CHECK in config.stages:
-        from pipeline.stages.check import check
+        from pipeline.cli.check import check
 
         config = check(config)
         if not config.stages:
             return
+    stages = chosen_stages(config.stages)
     check_values(config)
 
-    from pipeline.session.repeated import find_finished, fingerprint
+    from pipeline.run.repeats import find_finished, fingerprint
     from pipeline.store.layout import Layout
 
-    layout, key = Layout(config.out), fingerprint(config)
+    layout = Layout(config.out)
+    key = fingerprint(config, named=any(stage.shows_name for stage in stages))
     # Of several processes each would answer; they find all work in the store soon enough.
     former = find_finished(layout, key) if processes_outside() == 1 else None
     if former is not None and _repeat(config, job, layout, former):
@@ -66,20 +69,19 @@ def run(config: Config, job: Job = ALONE) -> None:
 
 def _in_process(runner: Runner, config: Config, job: Job, key: str) -> int:
     """Run the stages in one of the processes of a run."""
-    from pipeline.session.repeated import remember
+    from pipeline.run.repeats import remember
 
     log_to_console(runner.ranks.leads)
-    session = run_anew(config, runner, job)
-    # What is collected may be more the next time.
-    if session.leads and asks_network(config) and "collect" not in config.stages:
-        remember(session.layout, key, session.paths)
+    finished = run_anew(config, runner, job)
+    if finished.leads and all(stage.repeats for stage in chosen_stages(config.stages)):
+        remember(finished.layout, key, finished.paths)
     return 0
 
 
 def _repeat(config: Config, job: Job, layout: Layout, former: RunPaths) -> bool:
     """Answer from the folder of a finished run, if it is whole; torch is not even loaded."""
     from pipeline.errors import StoreError
-    from pipeline.session.repeated import repeat
+    from pipeline.run.repeats import repeat
     from pipeline.store.files import write_bytes
     from pipeline.store.provenance import provenance
     from pipeline.store.records import write_record
@@ -107,7 +109,7 @@ def _repeat(config: Config, job: Job, layout: Layout, former: RunPaths) -> bool:
     return True
 
 
-def run_anew(config: Config, runner: Runner | None = None, job: Job = ALONE) -> Session:
+def run_anew(config: Config, runner: Runner | None = None, job: Job = ALONE) -> ActiveRun:
     """Check a configuration and run its stages; what the store holds is not computed again.
 
     Args:
@@ -116,69 +118,84 @@ def run_anew(config: Config, runner: Runner | None = None, job: Job = ALONE) -> 
         job: where the run belongs.
 
     Returns:
-        The finished session.
+        The finished run.
 
     Raises:
         ArtiphysError: bad input; nothing has been written if it was found before work started.
     """
     log_to_console()
-    from pipeline.config.checks import check_parts, check_values
-    from pipeline.session.session import Session
+    from pipeline.config.checks import check_values
+    from pipeline.run.active_run import ActiveRun
+    from pipeline.run.parts import Parts
     from pipeline.store.format import check_format, mark_format
     from pipeline.store.layout import Layout, RunPaths
 
+    stages = chosen_stages(config.stages)
     check_values(config)
     if runner is None:
         runner = cast("Runner", build(config.runner, "runner").here())
     parts, layout = Parts(config, runner), Layout(config.out)
     check_format(layout)
     with runner.ranks.leader_first():  # what it downloads, the others find
-        check_parts(parts)
-    session = Session.planned(parts, layout)
-    if asks_network(config):
+        _check_parts(parts, asks_network(config.stages))
+    active = ActiveRun.planned(parts, layout)
+    if asks_network(config.stages):
         # By all processes at once: one that asked later, alone, would wait for the others forever.
-        _ = session.images
-        _check_room(session)
+        _ = active.images
+    _check_stages(active, stages)
     leads = runner.ranks.leads
     made = layout.new_run(config.name, datetime.now()).folder if leads else Path()
-    session.paths = paths = RunPaths(Path(runner.ranks.tell(str(made))))
+    active.paths = paths = RunPaths(Path(runner.ranks.tell(str(made))))
     with _log_to_file(paths.log if leads else paths.folder / f"log.{runner.ranks.rank}"):
         if leads:
-            _start_tracking(session, job)
-            mark_format(layout)
+            _start_tracking(active, stages, job)
+            mark_format(layout, _versions())
             job.ran(paths.folder)
-        session.facts |= job.facts(config)
-        _run_stages(session)
-    return session
+        active.facts |= job.facts(config)
+        _run_stages(active, stages)
+    return active
 
 
-def _check_room(session: Session) -> None:
-    """Refuse a run that would fill the disk, or could not dream, before it leaves anything."""
-    from pipeline.config.checks import check_disk
-    from pipeline.session.climbed import missing_bytes
-
-    if "dream" in session.parts.config.stages:
-        from pipeline.session.dreaming import check_dreams
-
-        check_dreams(session)
-    if "animate" in session.parts.config.stages:
-        from pipeline.session.animating import check_animations
-
-        check_animations(session)
-    if "ascent" in session.parts.config.stages:
-        from pipeline.session.trial import check_ascents
-
-        check_ascents(session)
-        check_disk(session.layout.out, missing_bytes(session), "the ascents")
+def _versions() -> dict[str, int]:
+    return {name: stage.version for name, stage in all_stages().items()}
 
 
-def _start_tracking(session: Session, job: Job) -> None:
+def _check_parts(parts: Parts, network: bool) -> None:
+    """Build everything that the stages need, so that bad input is found before work starts."""
+    from pipeline.run.faults import Faults
+    from pipeline.run.inspection import inspect, precision_faults
+
+    faults = Faults()
+    found = inspect(parts, faults, network=network)
+    faults.add(precision_faults(parts.config.precision, parts.runner.device.type))
+    faults.raise_first()
+    for note in found.notes:
+        log.warning("%s", note)
+
+
+def _check_stages(active: ActiveRun, stages: Stages) -> None:
+    """Plan the stages, and refuse what they cannot do or the disk cannot hold."""
+    from pipeline.run.faults import Faults
+    from pipeline.run.room import check_disk
+
+    faults, missing = Faults(), 0
+    for stage in stages:
+        plan = active.plan(stage)
+        faults.add(stage.check(active, plan))
+        faults.raise_first()
+        missing += stage.cost(active, plan, None).missing
+        active.enlist(plan.results)
+    check_disk(active.layout.out, missing)
+
+
+def _start_tracking(active: ActiveRun, stages: Stages, job: Job) -> None:
     from pipeline.errors import ArtiphysError
     from pipeline.store.files import watch, write_bytes
 
-    parts, config, paths = session.parts, session.parts.config, session.paths
-    collected = parts.collected.group if "collect" in config.stages else None
-    values, group = without_queries(asdict(config)), job.group(config) or collected
+    parts, config, paths = active.parts, active.parts.config, active.paths
+    groups = [job.group(config), *(stage.group(active.plan(stage)) for stage in stages)]
+    group = next((group for group in groups if group is not None), None)
+    values = without_queries(asdict(config))
     watch(paths.folder)
     write_bytes(paths.config, OmegaConf.to_yaml(values).encode())
     try:
@@ -186,44 +203,94 @@ def _start_tracking(session: Session, job: Job) -> None:
     except ArtiphysError:
         shutil.rmtree(paths.folder, ignore_errors=True)
         raise
-    session.tracker = started
+    active.tracker = started
 
 
-def _run_stages(session: Session) -> None:
-    from pipeline.session.report import findings, write_remaining_tables, write_run_record
-
-    start, state, ranks = time.monotonic(), "failed", session.parts.runner.ranks
-    write_run_record(session, "running", 0.0)
+def _run_stages(active: ActiveRun, stages: Stages) -> None:
+    start, state, ranks = time.monotonic(), "failed", active.parts.runner.ranks
+    _write_record(active, "running", 0.0)
     try:
-        for stage in STAGES:
-            if stage in session.parts.config.stages:
-                _run_stage(session, stage)
-        if session.leads:
-            if asks_network(session.parts.config):
-                write_remaining_tables(session)
-                session.mend()
-            session.facts["findings"] = findings(session)
-            session.check_files()
+        for stage in stages:
+            _run_stage(active, stage)
+        if active.leads:
+            _write_remaining_tables(active, stages)
+            active.mend()
+            active.facts["findings"] = _findings(active, stages)
+            active.check_files()
         ranks.meet()
         state = "finished"
     except (KeyboardInterrupt, Stopped):
         state = "stopped"
-        session.facts["stopped_at"] = session.parts.runner.at
-        log.info("stopped at %s", session.parts.runner.at or "the start")
+        active.facts["stopped_at"] = active.parts.runner.at
+        log.info("stopped at %s", active.parts.runner.at or "the start")
         raise
     except BaseException as error:
-        session.facts["error"] = str(error)
+        active.facts["error"] = str(error)
         raise
     finally:
         seconds = time.monotonic() - start
-        _close(session, state, lambda: write_run_record(session, state, seconds))
-    if session.leads:
-        nothing = ": everything was in the store already" if session.found_everything else ""
+        _close(active, state, lambda: _write_record(active, state, seconds))
+    if active.leads:
+        nothing = ": everything was in the store already" if _found_everything(active) else ""
         log.info("done in %.1f s%s", seconds, nothing)
-        _tell(session.paths, session.facts["findings"])
+        _tell(active.paths, active.facts["findings"])
 
 
-def _close(session: Session, state: str, write_record: Callable[[], None]) -> None:
+def _run_stage(active: ActiveRun, stage: Stage[Any]) -> None:
+    """Do the work of a stage in all processes, and what comes of it in the one that leads."""
+    check_stopped()
+    plan = active.plan(stage)
+    for todo in stage.work(active, plan):
+        active.make(todo.results, todo.items, todo.work, todo.label, tf32=todo.tf32)
+    if active.leads:
+        stage.write(active, plan)
+        _write_tables(active, stage)
+
+
+def _write_tables(active: ActiveRun, stage: Stage[Any]) -> None:
+    plan = active.plan(stage)
+    for table in stage.tables:
+        active.table(table.name, list(table.columns), table.read(active, plan), table.csv)
+
+
+def _write_remaining_tables(active: ActiveRun, stages: Stages) -> None:
+    """Write the tables of stages that this run left out, where the store holds all they need."""
+    if not {stage.name for stage in stages} & set(DEFAULT_STAGES):
+        return  # a dream has tables of its own
+    for name, stage in all_stages().items():
+        if name not in DEFAULT_STAGES or stage in stages or not stage.tables:
+            continue
+        results = active.plan(stage).results
+        if results and not any(result.missing() for result in results):
+            active.enlist(results)
+            _write_tables(active, stage)
+
+
+def _findings(active: ActiveRun, stages: Stages) -> list[str]:
+    """Return what a run found in a few lines."""
+    lines: list[str] = []
+    if active.unreadable:
+        lines.append(f"images set aside: {len(active.unreadable)} (see record.json)")
+    for stage in stages:
+        lines += stage.summary(active, active.plan(stage))
+    return lines
+
+
+def _found_everything(active: ActiveRun) -> bool:
+    """Say whether all that the run asked for, or would have shown, was there before it."""
+    shown = [result for name in DEFAULT_STAGES for result in active.planned_results(name)]
+    results = [*active.enlisted.values(), *shown]
+    return not active.done and not any(result.missing() for result in results)
+
+
+def _write_record(active: ActiveRun, state: str, seconds: float) -> None:
+    from pipeline.run.record import write_run_record
+
+    network = asks_network(active.parts.config.stages)
+    write_run_record(active, state, seconds, _versions(), network=network)
+
+
+def _close(active: ActiveRun, state: str, write_record: Callable[[], None]) -> None:
     """Write the record of a run and end its tracking."""
     from pipeline.errors import StoreError
 
@@ -231,17 +298,7 @@ def _close(session: Session, state: str, write_record: Callable[[], None]) -> No
         write_record()
     except StoreError as error:  # a full disk, say: what stopped the run is the thing to tell
         log.warning("the record of the run is not up to date: %s", error)
-    session.tracker.finish(failed=state != "finished")
-
-
-def _run_stage(session: Session, name: str) -> None:
-    """Do the work of a stage in all processes, and what comes of it in the one that leads."""
-    check_stopped()
-    stage = import_module(f"pipeline.stages.{name}")
-    if hasattr(stage, "work"):
-        stage.work(session)
-    if session.leads:
-        stage.run(session)
+    active.tracker.finish(failed=state != "finished")
 
 
 def _tell(paths: RunPaths, lines: list[str]) -> None:

@@ -216,8 +216,8 @@ def _refuse_queued(sweep: Sweep) -> None:
 
 def _check(jobs: Sequence[tuple[list[str], Config]]) -> None:
     """Show what every job would cost; refuse all if any has a fault."""
-    from pipeline.checking.job import check_job
-    from pipeline.checking.table import overview
+    from pipeline.cli.check import check_job
+    from pipeline.cli.check_table import overview
 
     checked = [check_job(config, elsewhere=True) for _, config in jobs]
     say(overview(own_settings([overrides for overrides, _ in jobs]), checked))
@@ -234,10 +234,13 @@ def _count(number: int, word: str) -> str:
 
 def _finished(job: tuple[list[str], Config]) -> RunPaths | None:
     """Return a finished run of a job, if one is known."""
-    from pipeline.session.repeated import find_finished, fingerprint
+    from pipeline.run.repeats import find_finished, fingerprint
+    from pipeline.stages.catalog import chosen_stages
 
     layout = Layout(job[1].out)
-    return find_finished(layout, fingerprint(replace(job[1], out=str(layout.out))))
+    config = replace(job[1], out=str(layout.out))
+    named = any(stage.shows_name for stage in chosen_stages(config.stages))
+    return find_finished(layout, fingerprint(config, named=named))
 
 
 def _note_finished(sweep: Sweep, number: int, run: RunPaths) -> None:

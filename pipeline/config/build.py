@@ -130,8 +130,3 @@ def _fits(value: Any, hint: Any) -> bool:
     if hint in (str, bool, type(None)):
         return isinstance(value, hint)
     return True
-
-
-def asks_network(config: Config) -> bool:
-    """Say whether any stage asks the network; training makes one, collecting needs none."""
-    return not set(config.stages) <= {"train", "collect"}

@@ -27,7 +27,7 @@ OF_VIDEOS = {
 
 
 def to_display(
-    image: Float[np.ndarray, "channels height width"], mode: Mode = "range"
+    image: Float[np.ndarray, "c height width"], mode: Mode = "range"
 ) -> Float[np.ndarray, "height width channels"]:
     """Return a copy for display, float32 in 0..1.
 
@@ -59,7 +59,7 @@ def all_to_display(
 
 
 def to_pixels(
-    image: Float[np.ndarray, "channels height width"],
+    image: Float[np.ndarray, "c height width"],
     mean: Sequence[float],
     std: Sequence[float],
 ) -> Float[np.ndarray, "height width channels"]:

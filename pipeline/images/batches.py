@@ -11,6 +11,7 @@ from torch import Tensor
 
 from pipeline.errors import ImageError, TransientError
 from pipeline.images.image_sets import ImageSet
+from pipeline.images.patches import centered
 
 
 class Batch(NamedTuple):
@@ -20,7 +21,7 @@ class Batch(NamedTuple):
     """
 
     indices: Int[Tensor, " batch"]
-    images: Float[Tensor, "batch 3 height width"]
+    images: Float[Tensor, "batch c height width"]
     digests: Int[Tensor, " asked"]
     unreadable: dict[str, str]
 
@@ -57,3 +58,22 @@ def load_batch(images: ImageSet, indices: Sequence[int]) -> Batch:
     loaded = torch.stack([*good.values()]) if good else torch.empty(0, 3, *images.size)
     read, all_digests = (torch.tensor(x, dtype=torch.int64) for x in ([*good], digests))
     return Batch(read, loaded, all_digests, unreadable)
+
+
+def sample(
+    images: ImageSet, size: tuple[int, int], count: int
+) -> Float[Tensor, "pictures c height width"]:
+    """Return some of an image set, evenly spread, as network input cut to a size.
+
+    Images that cannot be read are left out.
+
+    Raises:
+        ImageError: none can be read.
+    """
+    loaded = load_batch(images, spread(len(images), count))
+    if not len(loaded.images):
+        name, reason = next(iter(loaded.unreadable.items()))
+        raise ImageError(
+            f"images: none of {count} can be used; the first is '{name}', which {reason}"
+        )
+    return torch.stack([centered(image, size) for image in loaded.images])

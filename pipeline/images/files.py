@@ -53,7 +53,7 @@ _WAITS = (0.05, 0.3, 1.0)  # seconds before what may have passed is tried again
 class Loaded(NamedTuple):
     """An image in network-input space, and the digest of the file that it was read from."""
 
-    image: Float[Tensor, "3 height width"]
+    image: Float[Tensor, "c height width"]
     digest: int
 
 
@@ -68,7 +68,7 @@ class ImageFiles:
     """
 
     paths: Sequence[Path]
-    decode: Callable[[bytes], Float[Tensor, "3 height width"]]
+    decode: Callable[[bytes], Float[Tensor, "c height width"]]
 
     def load(self, index: int) -> Loaded:
         """Return one image, and the digest of the bytes that it was decoded from.
@@ -151,7 +151,7 @@ def decode_picture(content: bytes, *, upright: bool = False) -> Tensor:
     return torch.from_numpy(pixels).permute(2, 0, 1)
 
 
-def decode_array(content: bytes, size: tuple[int, int]) -> Float[Tensor, "3 height width"]:
+def decode_array(content: bytes, size: tuple[int, int]) -> Float[Tensor, "c height width"]:
     """Return an array as float32, which is network input as it is, from the bytes of its file.
 
     Args:

@@ -32,7 +32,7 @@ from pipeline.images.files import (
     digest_list,
     read_content,
 )
-from pipeline.networks.preprocessing import Preprocessing
+from pipeline.images.preprocessing import Preprocessing
 
 log = logging.getLogger(__name__)
 
@@ -74,7 +74,7 @@ class ImageSet:
     def __len__(self) -> int:
         return len(self.names)
 
-    def read(self, index: int, digest: int | None = None) -> Float[Tensor, "3 height width"]:
+    def read(self, index: int, digest: int | None = None) -> Float[Tensor, "c height width"]:
         """Return one image in network-input space.
 
         Args:
@@ -116,7 +116,7 @@ def photographs(
         limit: keep the first so many crops.
     """
     preprocessing = preprocessing.sized(crop=crop)
-    side = preprocessing.crop
+    side = _side(preprocessing)
     if stride is not None and stride < 1:
         raise ConfigError(f"images.stride: {stride} is not null or a positive number of pixels")
     if not scales or not all(0 < scale <= 10 for scale in scales):
@@ -163,10 +163,10 @@ def folder(
         ConfigError: the folder is missing or holds no picture.
     """
     preprocessing = preprocessing.sized(resize, crop)
-    if preprocessing.resize is not None and preprocessing.resize < preprocessing.crop:
+    if preprocessing.resize is not None and preprocessing.resize < min(preprocessing.input_size):
         raise ConfigError(
             f"images.resize: {preprocessing.resize} is smaller than the crop of"
-            f" {preprocessing.crop}; raise images.resize or lower images.crop"
+            f" {min(preprocessing.input_size)}; raise images.resize or lower images.crop"
         )
     top = _existing(root)
     paths = sorted(path for path in _files(top) if path.suffix.lower() in PICTURES)
@@ -221,7 +221,7 @@ class _Crop:
 
     def __call__(self, index: int) -> Loaded:
         name, scale, top, left = self.places[index]
-        side = self.preprocessing.crop
+        side = _side(self.preprocessing)
         crop = _scaled_photograph(name, scale)[:, top : top + side, left : left + side]
         return Loaded(self.preprocessing.normalize(crop.to(torch.float32) / 255), 0)
 
@@ -231,6 +231,17 @@ def _scaled_photograph(name: str, scale: float) -> Tensor:
     picture = torch.tensor(bundled_photographs()[name]).permute(2, 0, 1)
     size = [round(n * scale) for n in picture.shape[1:]]
     return transforms.resize(picture, size, antialias=True)
+
+
+def _side(preprocessing: Preprocessing) -> int:
+    """Return the side of square crops."""
+    height, width = preprocessing.input_size
+    if height != width:
+        raise ConfigError(
+            f"images: crops of the bundled photographs are square, and the network takes {height} x"
+            f" {width} pixels; set images.crop, or choose images=folder"
+        )
+    return height
 
 
 def _existing(root: str) -> Path:

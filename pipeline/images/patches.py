@@ -7,8 +7,8 @@ from torch import Tensor
 
 
 def cut_patch(
-    image: Float[Tensor, "3 height width"], box: tuple[int, int, int, int]
-) -> Float[Tensor, "3 rows columns"]:
+    image: Float[Tensor, "c height width"], box: tuple[int, int, int, int]
+) -> Float[Tensor, "c rows columns"]:
     """Return a copy of the pixels in a box (top, left, bottom, right), zeros outside the image.
 
     Zeros stand for padding: at the image's border a unit sees the zeros that the network pads its
@@ -26,8 +26,8 @@ def cut_patch(
 
 
 def centered(
-    image: Float[Tensor, "3 height width"], size: tuple[int, int]
-) -> Float[Tensor, "3 rows columns"]:
+    image: Float[Tensor, "c height width"], size: tuple[int, int]
+) -> Float[Tensor, "c rows columns"]:
     """Return the middle of an image at some size, surrounded by zeros where it is smaller."""
     (height, width), (rows, columns) = image.shape[1:], size
     top, left = (height - rows) // 2, (width - columns) // 2

@@ -15,7 +15,7 @@ from pipeline.images.bundled import bundled_photographs
 from pipeline.images.files import read_picture
 
 
-def chosen_picture(key: str, path: str | None) -> tuple[UInt8[Tensor, "3 height width"], str]:
+def chosen_picture(key: str, path: str | None) -> tuple[UInt8[Tensor, "c height width"], str]:
     """Return a picture as uint8 RGB, and the digest of its pixels.
 
     Args:
@@ -38,8 +38,8 @@ def chosen_picture(key: str, path: str | None) -> tuple[UInt8[Tensor, "3 height 
 
 
 def cover(
-    picture: Num[Tensor, "3 height width"], size: tuple[int, int]
-) -> Num[Tensor, "3 rows columns"]:
+    picture: Num[Tensor, "c height width"], size: tuple[int, int]
+) -> Num[Tensor, "c rows columns"]:
     """Return a picture resized so that it just covers a size, and cut to it about its middle.
 
     Bilinear and without aliasing; bytes stay bytes, and a picture of that size stays as it is.

@@ -12,7 +12,7 @@ from torch import Tensor
 from pipeline.errors import ConfigError, first_line
 
 
-def read_video(key: str, path: str, most: int) -> list[UInt8[Tensor, "3 height width"]]:
+def read_video(key: str, path: str, most: int) -> list[UInt8[Tensor, "c height width"]]:
     """Return the first frames of a video or an animation, RGB.
 
     Args:

@@ -15,8 +15,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from pipeline.images.preprocessing import Preprocessing
 from pipeline.networks.loading.network import Network, build_network
-from pipeline.networks.preprocessing import Preprocessing
 
 INPUT_SIZE = 96  # pixels along each side
 # Per channel, for pixels in 0..1: the network's input is (pixels - MEAN) / STD.

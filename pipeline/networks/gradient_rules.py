@@ -200,8 +200,8 @@ class SmoothMaxPool(nn.Module):
         self.pool = pool
 
     def forward(
-        self, maps: Float[Tensor, "batch channels height width"]
-    ) -> Float[Tensor, "batch channels rows columns"]:
+        self, maps: Float[Tensor, "batch c height width"]
+    ) -> Float[Tensor, "batch c rows columns"]:
         """Return the maximum of every window."""
         maximum = self.pool(maps.detach())
         if not maps.requires_grad:

@@ -126,7 +126,7 @@ class NarrowConvolution(nn.Module):
         self.columns = nn.Buffer(_last(columns))
         self.back = nn.Buffer(_last(columns.transpose(0, 1)))
 
-    def forward(self, maps: Float[Tensor, "batch channels height width"]) -> Tensor:
+    def forward(self, maps: Float[Tensor, "batch c height width"]) -> Tensor:
         """Return the convolution's output."""
         windows = zip(maps.shape[2:], self.kernel, self.stride, self.dilation, strict=True)
         size = tuple((n - d * (k - 1) - 1) // s + 1 for n, k, s, d in windows)
@@ -199,7 +199,7 @@ class ImageConvolution(nn.Module):
         self.weight, self.bias = nn.Buffer(weight), conv.bias
         self.blocks = nn.Buffer(_block_weights(weight, self.stride, self.repeat))
 
-    def forward(self, images: Float[Tensor, "batch channels height width"]) -> Tensor:
+    def forward(self, images: Float[Tensor, "batch c height width"]) -> Tensor:
         """Return the convolution's output."""
         arguments = (images, self.weight, self.bias, self.blocks, self.stride, self.repeat)
         return cast("Tensor", _BlockedGradient.apply(*arguments))
@@ -264,7 +264,7 @@ def _repeat(stride: int, channels: int) -> int:
 
 
 def _block_weights(
-    weight: Float[Tensor, "outputs channels height width"], stride: int, repeat: int
+    weight: Float[Tensor, "outputs c height width"], stride: int, repeat: int
 ) -> Float[Tensor, "pixels outputs rows columns"]:
     """Return the weights from the output's gradient to blocks of ``stride * repeat`` pixels a side.
 

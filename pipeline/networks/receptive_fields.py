@@ -102,6 +102,18 @@ def _bounds(
     return start, stop
 
 
+def strides(graph: Graph, node: fx.Node) -> tuple[int | None, int | None]:
+    """Return the pixels from one unit of a layer to the next, down and across.
+
+    ``None`` where its units do not all see the same field, only shifted.
+    """
+    down, across = (
+        _first_field(graph, node, axis)[1] if is_shift_invariant(graph, node, axis) else None
+        for axis in (0, 1)
+    )
+    return down, across
+
+
 def is_shift_invariant(graph: Graph, node: fx.Node, axis: int) -> bool:
     """Say whether all units of a layer see the same field, only shifted, along ``axis``."""
     lengths = graph.sizes(graph.input_size[axis], axis)

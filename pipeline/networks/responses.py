@@ -9,6 +9,7 @@ from typing import Any, cast
 from jaxtyping import Float
 from torch import Tensor, fx
 
+from pipeline.errors import ConfigError, nearest
 from pipeline.networks.graph.graph import Graph
 from pipeline.networks.layers import Layer
 
@@ -32,7 +33,7 @@ class LayerResponses(fx.Interpreter):
 
     def visit(
         self,
-        images: Float[Tensor, "batch 3 height width"],
+        images: Float[Tensor, "batch c height width"],
         take: Callable[[Layer, Tensor], None],
     ) -> None:
         """Call ``take(layer, responses)`` for every layer.
@@ -55,3 +56,30 @@ class LayerResponses(fx.Interpreter):
             responses = result if result.ndim == 4 else result[:, :, None, None]
             self._take(layer, layer.looked_at(responses))
         return result
+
+
+REDUCTIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "max": lambda maps: maps.amax((2, 3)),
+    "mean": lambda maps: maps.mean((2, 3)),
+    "center": lambda maps: maps[:, :, maps.shape[2] // 2, maps.shape[3] // 2],
+    "all": lambda maps: maps.clone(),
+}
+
+
+def read_map(
+    maps: Float[Tensor, "batch units rows columns"], at: str
+) -> Float[Tensor, "batch units *map"]:
+    """Return one number of every map, or all of them.
+
+    Args:
+        maps: of the units of a layer.
+        at: ``max``, ``mean``, ``center`` (row n // 2 and column m // 2), or ``all``.
+
+    Raises:
+        ConfigError: it is none of these.
+    """
+    if at not in REDUCTIONS:
+        raise ConfigError(
+            f"responses.at: '{at}' is not one of {', '.join(REDUCTIONS)}{nearest(at, REDUCTIONS)}"
+        )
+    return REDUCTIONS[at](maps)

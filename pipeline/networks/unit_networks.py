@@ -62,7 +62,7 @@ class UnitNetwork(nn.Module):
         self.own = own or OwnChannel(seen.position)
 
     def forward(
-        self, images: Float[Tensor, "batch 3 height width"], units: Int[Tensor, " batch"]
+        self, images: Float[Tensor, "batch c height width"], units: Int[Tensor, " batch"]
     ) -> Float[Tensor, " batch"]:
         """Return the response of ``units[i]`` to ``images[i]``, as the layer gives it.
 
@@ -95,7 +95,7 @@ class LayerNetwork(nn.Module):
         self.network, self.margins, self.position = seen.network, seen.margins, seen.position
 
     def forward(
-        self, images: Float[Tensor, "batch 3 height width"]
+        self, images: Float[Tensor, "batch c height width"]
     ) -> Float[Tensor, "batch units"]:
         """Return the responses, as the layer gives them."""
         if any(self.margins):

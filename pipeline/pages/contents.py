@@ -14,8 +14,6 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float, UInt8
 
-WHOLE_LAYER = -1  # stands for a unit where the layer was climbed as a whole
-
 
 @dataclass(frozen=True)
 class Preprocessing:

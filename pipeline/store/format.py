@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from typing import Any
 
 from pipeline.errors import StoreError
 from pipeline.store.layout import Layout
-from pipeline.store.results import STORE_FORMAT, versions
+from pipeline.store.results import STORE_FORMAT
 from pipeline.store.sealed import DamagedError, read_document, write_document
 
 log = logging.getLogger(__name__)
@@ -28,25 +29,32 @@ def check_format(layout: Layout) -> None:
         )
 
 
-def mark_format(layout: Layout) -> None:
-    """Note in a store who lays it out, and say what becomes of results from before."""
+def mark_format(layout: Layout, versions: Mapping[str, int]) -> None:
+    """Note in a store who lays it out, and say what becomes of results from before.
+
+    Args:
+        layout: the paths.
+        versions: of every stage's numbers, by its name.
+    """
     written = _written(layout)
-    if written == versions():
+    now = {**versions, "store_format": STORE_FORMAT}
+    if written == now:
         return
-    if written:
+    if any(now.get(name) != version for name, version in written.items()):
         log.info(
             "store: '%s' holds results of another version of artiphys, which stay as they are and"
             " are not used: what this run needs is computed anew, under keys of its own",
             layout.store,
         )
-    write_document(layout.format, versions(), layout.place(layout.format))
+    write_document(layout.format, now, layout.place(layout.format))
 
 
 def _written(layout: Layout) -> dict[str, int]:
     """Return the versions that a store was written by; none where there is no store."""
     try:
         found: dict[str, Any] = read_document(layout.format)
-        return {name: int(found.get(name, 0)) for name in versions()}
+        kept = {name: v for name, v in found.items() if isinstance(v, int)}
+        return {"store_format": 0} | kept
     except FileNotFoundError:
         return {}
     except NotADirectoryError as error:

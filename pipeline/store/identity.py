@@ -65,12 +65,9 @@ KEYS = {
     "search": Key(Effect.NUMBERS),
     "ascent": Key(Effect.NUMBERS),
     "dream": Key(Effect.NUMBERS),
-    "figures": Key(Effect.FILES),
-    "animate": Key(Effect.FILES),
-    "pages": Key(Effect.FILES),
-    "training": Key(Effect.FILES),
-    "collect": Key(Effect.FILES),
 }
+# Settings of stages: they are in the keys of the results that they change, if there are any.
+STAGE_SETTINGS = Key(Effect.FILES)
 # The groups whose options can change numbers.
 ONE = tuple(n for n, key in KEYS.items() if key == Key(Effect.NUMBERS, "one"))
 SEVERAL = tuple(name for name, key in KEYS.items() if key.options == "several")
@@ -78,7 +75,11 @@ SEVERAL = tuple(name for name, key in KEYS.items() if key.options == "several")
 
 def with_effect(settings: Mapping[str, Any], *effects: Effect) -> dict[str, Any]:
     """Return the settings that can change one of some things."""
-    return {name: value for name, value in settings.items() if KEYS[name].effect in effects}
+    return {
+        name: value
+        for name, value in settings.items()
+        if KEYS.get(name, STAGE_SETTINGS).effect in effects
+    }
 
 
 def chosen(options: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:

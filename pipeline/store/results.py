@@ -35,7 +35,7 @@ from pipeline.store.sealed import (
 
 log = logging.getLogger(__name__)
 
-RESULT_VERSION = 3  # raised whenever the code changes numbers
+WHOLE_LAYER = -1  # stands for a unit where a result is of a layer as a whole
 STORE_FORMAT = 3  # raised whenever files are laid out or written in another way
 
 # Files whose checksum this process has seen to fit, by what tells that they are still the same.
@@ -43,21 +43,19 @@ _Stamp = tuple[str, tuple[int, ...]]
 _checked: set[_Stamp] = set()
 
 
-def versions() -> dict[str, int]:
-    """Return the version of the code's numbers and of its files, which are in every key."""
-    return {"result_version": RESULT_VERSION, "store_format": STORE_FORMAT}
+def versions(stage_version: int) -> dict[str, int]:
+    """Return the version of a stage's numbers and that of files, which are in every key."""
+    return {"result_version": stage_version, "store_format": STORE_FORMAT}
 
 
-def digest_settings(settings: Mapping[str, Any], by: Mapping[str, int] | None = None) -> str:
+def digest_settings(settings: Mapping[str, Any], by: Mapping[str, Any]) -> str:
     """Return sixteen hexadecimal digits that stand for settings and the version of the code.
 
     Args:
         settings: plain data.
-        by: the versions of the code that it is, this one's by default.
+        by: the versions of the code, as in ``versions``.
     """
-    canonical = json.dumps(
-        {**settings, **(by or versions())}, sort_keys=True, separators=(",", ":")
-    )
+    canonical = json.dumps({**settings, **by}, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()[:16]
 
 
@@ -68,12 +66,14 @@ class Manifest:
     Attributes:
         settings: everything that determines the result.
         items: the names of its work items.
-        current: whether this version of the code has written it.
+        version: of its stage's numbers, when it was written.
+        store_format: when it was written.
     """
 
     settings: Mapping[str, Any]
     items: Sequence[str]
-    current: bool = True
+    version: int | None = None
+    store_format: int | None = None
 
 
 def read_manifest(paths: ResultPaths) -> Manifest:
@@ -89,10 +89,11 @@ def read_manifest(paths: ResultPaths) -> Manifest:
         raise DamagedError("it does not say what determines the result, and of what it consists")
     if not all(isinstance(item, str) for item in cast("list[Any]", items)):
         raise DamagedError("it names items that are no text")
-    by = {name: found.get(name) for name in versions()}
-    if digest_settings(cast("Any", settings), cast("Any", by)) != paths.folder.name:
+    by = {name: found.get(name) for name in versions(0)}
+    if digest_settings(cast("Any", settings), by) != paths.folder.name:
         raise DamagedError("its settings are not those that the folder is named by")
-    return Manifest(cast("Any", settings), cast("Any", items), by == versions())
+    version, written_as = by.values()
+    return Manifest(cast("Any", settings), cast("Any", items), version, written_as)
 
 
 @dataclass(frozen=True)
@@ -103,6 +104,8 @@ class Result:
         folder: where it lies.
         settings: everything that determines it, as plain data.
         items: the names of its work items.
+        name: what tells it apart in a run.
+        version: of its stage's numbers.
         from_before: whether files of earlier versions are read too, which do not say where they
             belong.
     """
@@ -110,12 +113,19 @@ class Result:
     folder: Path
     settings: Mapping[str, Any]
     items: Sequence[str]
+    name: str = ""
+    version: int = 0
     from_before: bool = False
 
     @property
     def key(self) -> str:
         """The digest of the settings."""
         return self.folder.name
+
+    @property
+    def stage(self) -> str:
+        """The folder of the store that it lies in."""
+        return self.folder.parents[2].name
 
     @property
     def paths(self) -> ResultPaths:
@@ -173,7 +183,11 @@ class Result:
         try:
             there = read_manifest(paths)
         except (FileNotFoundError, DamagedError):
-            content = {**versions(), "items": list(self.items), "settings": self.settings}
+            content = {
+                **versions(self.version),
+                "items": list(self.items),
+                "settings": self.settings,
+            }
             write_document(paths.manifest, content, paths.place(paths.manifest))
         except OSError as error:
             raise StoreError(_unreadable(paths.manifest, error)) from error
@@ -222,7 +236,12 @@ class Result:
 
 
 def find_result(
-    layout: Layout, place: tuple[str, str, str], settings: Mapping[str, Any], items: Sequence[str]
+    layout: Layout,
+    place: tuple[str, str, str],
+    settings: Mapping[str, Any],
+    items: Sequence[str],
+    version: int,
+    name: str = "",
 ) -> Result:
     """Return the result that settings determine, whether it is there already or not.
 
@@ -231,10 +250,12 @@ def find_result(
         place: stage, network and layer.
         settings: everything that determines the result, as plain data.
         items: the names of its work items.
+        version: of the stage's numbers.
+        name: what tells the result apart in a run.
     """
     stage, network, layer = place
-    folder = layout.result(stage, network, layer, digest_settings(settings))
-    return Result(folder, settings, items)
+    key = digest_settings(settings, versions(version))
+    return Result(layout.result(stage, network, layer, key), settings, items, name, version)
 
 
 def _read_some(path: Path, names: Sequence[str]) -> tuple[Arrays, dict[str, Any]]:

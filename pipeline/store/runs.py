@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -24,7 +24,7 @@ from pipeline.errors import StoreError, nearest
 from pipeline.store.layout import STAMP, RunPaths
 from pipeline.store.records import read_record
 from pipeline.store.results import Result
-from pipeline.store.tables import COLUMNS, read_table
+from pipeline.store.tables import read_table, table_names
 
 
 @dataclass(frozen=True)
@@ -129,8 +129,8 @@ def read_animation(result: Result) -> Animation:
 class Run:
     """A run on disk: its configuration, its tables as DataFrames and its images.
 
-    Tables are attributes: ``top_patches``, ``ascents``, ``trajectories``, ``correlations`` and
-    ``correlation_summary``.
+    Tables are attributes, such as ``top_patches``, ``ascents``, ``trajectories``, ``correlations``
+    and ``correlation_summary``; ``tables`` lists those that there are.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -146,11 +146,16 @@ class Run:
     @property
     def tables(self) -> list[str]:
         """The names of the tables that the run has."""
-        return [name for name in COLUMNS if (self.paths.tables / f"{name}.parquet").is_file()]
+        return table_names(self.paths.tables)
 
     def __getattr__(self, name: str) -> pd.DataFrame:
-        if name not in COLUMNS:
-            raise AttributeError(f"a run has no '{name}'{nearest(name, COLUMNS)}")
+        if name.startswith("_") or name == "paths":  # asked for before there is a folder
+            raise AttributeError(f"a run has no '{name}'")
+        if name not in self.tables:
+            known = ", ".join(self.tables) or "none"
+            raise AttributeError(
+                f"{self!r} has no table '{name}'; it has {known}{nearest(name, self.tables)}"
+            )
         return read_table(self.paths.tables, name)
 
     def images(self, layer: str, init: str) -> Images:
@@ -159,7 +164,7 @@ class Run:
         Raises:
             StoreError: the run did not climb that layer from that init, or the store has moved.
         """
-        return read_images(self._result("ascent", f"{layer}/{init}"))
+        return read_images(self.result("ascent", f"{layer}/{init}"))
 
     def frames(
         self, layer: str, init: str, unit: int | None = None
@@ -175,7 +180,7 @@ class Run:
             StoreError: the run did not dream that, or the store has moved.
         """
         name = f"{layer}/{init}" + ("" if unit is None else f"/{unit}")
-        result = self._result("dream", name)
+        result = self.result("dream", name)
         return np.concatenate(
             [result.read(item, ("images",))[0]["images"] for item in result.items]
         )
@@ -208,9 +213,14 @@ class Run:
                     " one as optimizer"
                 )
             name = name + found[0] if found else name.rstrip("/")
-        return read_animation(self._result("animate", name))
+        return read_animation(self.result("animate", name))
 
-    def _result(self, stage: str, name: str) -> Result:
+    def result(self, stage: str, name: str) -> Result:
+        """Return a result of the run, by its stage and name.
+
+        Raises:
+            StoreError: the run has none of that name.
+        """
         found = self.record["results"].get(stage, {})
         if name not in found:
             raise StoreError(
@@ -221,8 +231,11 @@ class Run:
         return Result(self.paths.out / place["folder"], {}, place["items"], from_before=True)
 
 
-def open_run(path: str | Path) -> Run:
-    """Open a run: its folder, or the folder of all runs of one name.
+Opened = TypeVar("Opened", bound=Run)
+
+
+def find_run(path: str | Path, kind: type[Opened]) -> Opened:
+    """Return a run: that of a folder, or the newest in the folder of all runs of one name.
 
     Of several runs the newest finished one is opened, or the newest if none has finished; runs that
     only collect others do not count.
@@ -238,7 +251,7 @@ def open_run(path: str | Path) -> Run:
         finished = [run for run in runs if _is_finished(_record(run))]
         folder = (finished or runs)[-1]
     try:
-        return Run(folder.absolute())
+        return kind(folder.absolute())
     except (OSError, ValueError) as error:
         raise StoreError(f"'{folder / 'record.json'}' cannot be read ({error})") from error
 

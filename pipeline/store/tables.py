@@ -1,7 +1,8 @@
-"""Tables: tidy DataFrames whose column names are a public contract."""
+"""Tables: tidy DataFrames, whose column names are a contract of the stage that writes them."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -10,43 +11,28 @@ from pyarrow import ArrowException
 from pipeline.errors import StoreError
 from pipeline.store.files import write_whole
 
-_COLUMNS = {
-    "top_patches": "model layer unit sign rank image row column response top left bottom right"
-    " inside",
-    "ascents": "model layer unit copy init objective parameterization constraint optimizer steps"
-    " start_response final_response start_norm final_norm start_contrast final_contrast budget"
-    " status",
-    "trajectories": "model layer unit copy init step transformed response",
-    "correlations": "model layer unit copy init_a init_b r null_r status",
-    "correlation_summary": "model layer init_a init_b units undefined median mean q25 q75"
-    " ci_low ci_high null_median floor",
-    "animations": "model layer unit copy init objective optimizer step transformed response",
-    "dreams": "model layer init unit objective frame octave height width steps start_score"
-    " final_score status",
-    "dream_features": "model layer init unit objective frame octave step feature_layer feature"
-    " mean_response",
-    # Of several runs; a job is named by the settings in which they differ.
-    "sweep_correlations": "job model weights objective optimizer seed precision layer unit copy"
-    " init_a init_b r null_r status",
-    "sweep_summary": "job model weights objective optimizer seed precision layer init_a init_b"
-    " units undefined median mean q25 q75 ci_low ci_high null_median floor",
-}
-COLUMNS = {name: tuple(columns.split()) for name, columns in _COLUMNS.items()}
-# Written as CSV too: short enough to be opened in a spreadsheet.
 FORMULA = tuple("=+-@\t\r")  # what a spreadsheet calculates begins with one of them
-SHORT = ("ascents", "dreams", "correlations", "correlation_summary", "sweep_summary")
 
 
-def write_table(folder: Path, name: str, table: pd.DataFrame) -> None:
+def write_table(
+    folder: Path, name: str, columns: Sequence[str], table: pd.DataFrame, csv: bool = False
+) -> None:
     """Write a table as Parquet, and as CSV where it is short.
+
+    Args:
+        folder: the tables of a run.
+        name: of the table.
+        columns: of the contract.
+        table: what is written.
+        csv: whether it is written as CSV too.
 
     Raises:
         StoreError: the columns are not those of the contract, or the disk refuses.
     """
-    if tuple(table.columns) != COLUMNS[name]:
-        raise StoreError(f"table '{name}' has columns {list(table.columns)}, not {COLUMNS[name]}")
+    if list(table.columns) != list(columns):
+        raise StoreError(f"table '{name}' has columns {list(table.columns)}, not {list(columns)}")
     write_whole(folder / f"{name}.parquet", lambda path: table.to_parquet(path, index=False))
-    if name in SHORT:
+    if csv:
         write_whole(folder / f"{name}.csv", lambda path: _plain(table).to_csv(path, index=False))
 
 
@@ -83,3 +69,8 @@ def read_table(folder: Path, name: str) -> pd.DataFrame:
         raise StoreError(
             f"'{path}' is damaged ({reason}); run the stage that makes it again"
         ) from error
+
+
+def table_names(folder: Path) -> list[str]:
+    """Return the names of the tables that a run has."""
+    return sorted(path.stem for path in folder.glob("*.parquet"))

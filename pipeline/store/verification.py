@@ -12,7 +12,7 @@ from typing import Any
 from pipeline.errors import StoreError
 from pipeline.store.files import is_temporary
 from pipeline.store.layout import ITEM, Layout, ResultPaths
-from pipeline.store.results import read_manifest
+from pipeline.store.results import STORE_FORMAT, read_manifest
 from pipeline.store.sealed import DamagedError, UnplacedError, read_arrays, read_document
 
 
@@ -56,15 +56,20 @@ class Progress:
     settings: Mapping[str, Any]
 
 
-def verify(layout: Layout) -> Verified:
+def verify(layout: Layout, versions: Mapping[str, int]) -> Verified:
     """Read every file of a store and check it.
+
+    Args:
+        layout: the paths.
+        versions: of every stage's numbers, by its folder in the store; results of others are
+            foreign.
 
     Raises:
         StoreError: there is no store.
     """
     found = Verified()
     for folder in _results(layout):
-        _verify_result(layout, ResultPaths(folder), found)
+        _verify_result(layout, ResultPaths(folder), versions, found)
     for path in _beside(layout):
         _verify_file(layout, path, found)
     _note_unlisted(layout, found)
@@ -108,11 +113,16 @@ def _results(layout: Layout) -> Iterator[Path]:
     return layout.results()
 
 
-def _verify_result(layout: Layout, paths: ResultPaths, found: Verified) -> None:
+def _verify_result(
+    layout: Layout, paths: ResultPaths, versions: Mapping[str, int], found: Verified
+) -> None:
     items, current = (), True
     try:
         manifest = read_manifest(paths)
-        items, current = manifest.items, manifest.current
+        stage = paths.folder.parents[2].name
+        current = manifest.version == versions.get(stage, manifest.version)
+        current = current and manifest.store_format == STORE_FORMAT
+        items = manifest.items
         found.whole += 1
     except (FileNotFoundError, UnplacedError):
         current = False  # earlier versions had other files

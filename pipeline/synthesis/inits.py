@@ -19,7 +19,7 @@ from torch import Tensor
 from pipeline.errors import ConfigError, StoreError
 from pipeline.images.patches import centered
 from pipeline.images.pictures import chosen_picture, cover
-from pipeline.networks.preprocessing import Preprocessing
+from pipeline.images.preprocessing import Preprocessing
 from pipeline.store.earlier import Earlier, read_earlier
 
 
@@ -55,6 +55,11 @@ class Request:
     copies: Sequence[int] = field(default=())
     whole: bool = False
 
+    @property
+    def channels(self) -> int:
+        """Of an image."""
+        return len(self.preprocessing.mean)
+
 
 @dataclass(frozen=True)
 class Init:
@@ -82,7 +87,9 @@ class Init:
 
 def zeros() -> Init:
     """Start from zeros: the mean color of the training images."""
-    return Init(lambda request: torch.zeros(len(request.units), 3, *request.input_size))
+    return Init(
+        lambda request: torch.zeros(len(request.units), request.channels, *request.input_size)
+    )
 
 
 def constant(value: float | Sequence[float] = 0.5) -> Init:
@@ -95,7 +102,7 @@ def constant(value: float | Sequence[float] = 0.5) -> Init:
     if len(values) != 3 or not all(0 <= number <= 1 for number in values):
         raise ConfigError(f"init.constant.value: {value} is not one or three numbers from 0 to 1")
 
-    def start(request: Request) -> Float[Tensor, "units 3 height width"]:
+    def start(request: Request) -> Float[Tensor, "units c height width"]:
         pixels = torch.tensor(values)[:, None, None].expand(3, *request.input_size)
         return request.preprocessing.normalize(pixels).repeat(len(request.units), 1, 1, 1)
 
@@ -109,8 +116,8 @@ def noise(std: float = 0.3) -> Init:
         std: standard deviation in network-input space, where photographs have about 1.
     """
 
-    def start(request: Request) -> Float[Tensor, "units 3 height width"]:
-        shape = (3, *request.input_size)
+    def start(request: Request) -> Float[Tensor, "units c height width"]:
+        shape = (request.channels, *request.input_size)
         drawn = [torch.randn(shape, generator=source) for source in request.generators]
         return torch.stack(drawn) * std
 
@@ -132,8 +139,8 @@ def uniform(low: float = 0.5, high: float = 0.6) -> Init:
     if not 0 <= low < high <= 1:
         raise ConfigError(f"init.uniform: {low} and {high} are not rising numbers from 0 to 1")
 
-    def start(request: Request) -> Float[Tensor, "units 3 height width"]:
-        shape = (3, *request.input_size)
+    def start(request: Request) -> Float[Tensor, "units c height width"]:
+        shape = (request.channels, *request.input_size)
         drawn = [torch.rand(shape, generator=source) for source in request.generators]
         return request.preprocessing.normalize(low + (high - low) * torch.stack(drawn))
 
@@ -181,7 +188,7 @@ def mean_patch(count: int = 10, sign: int = 1) -> Init:
     if count < 1:
         raise ConfigError(f"init.mean_patch.count: {count} is not positive; use 1 or more")
 
-    def start(request: Request) -> Float[Tensor, "units 3 height width"]:
+    def start(request: Request) -> Float[Tensor, "units c height width"]:
         patches = [request.patches(request.units, rank, sign) for rank in range(count)]
         return torch.stack(patches).mean(0)
 
@@ -200,7 +207,7 @@ def image(path: str | None = None) -> Init:
     """
     picture, contents = chosen_picture("init.image.path", path)
 
-    def start(request: Request) -> Float[Tensor, "units 3 height width"]:
+    def start(request: Request) -> Float[Tensor, "units c height width"]:
         if request.whole:
             covering = cover(picture, request.input_size)
             patch = request.preprocessing.normalize(covering.to(torch.float32) / 255)
@@ -228,7 +235,7 @@ def result(path: str) -> Init:
     except StoreError as error:
         raise ConfigError(f"init.result.path: {error}") from error
 
-    def start(request: Request) -> Float[Tensor, "units 3 height width"]:
+    def start(request: Request) -> Float[Tensor, "units c height width"]:
         copies = request.copies or [0] * len(request.units)
         found = [
             torch.from_numpy(_earlier(earlier, unit, copy))
@@ -241,7 +248,7 @@ def result(path: str) -> Init:
     return Init(start, contents=earlier.digest, size=size)
 
 
-def _earlier(earlier: Earlier, unit: int, copy: int) -> Float[np.ndarray, "3 height width"]:
+def _earlier(earlier: Earlier, unit: int, copy: int) -> Float[np.ndarray, "c height width"]:
     found = earlier.find(unit, copy)
     if found is None:
         wanted = f"unit {unit}" if unit >= 0 else "the layer as a whole"
@@ -253,8 +260,10 @@ def _earlier(earlier: Earlier, unit: int, copy: int) -> Float[np.ndarray, "3 hei
 
 
 def _rescaled(
-    images: Float[Tensor, "units 3 height width"], earlier: Earlier, preprocessing: Preprocessing
-) -> Float[Tensor, "units 3 height width"]:
+    images: Float[Tensor, "units c height width"],
+    earlier: Earlier,
+    preprocessing: Preprocessing,
+) -> Float[Tensor, "units c height width"]:
     """Return earlier images in the network-input space of this network."""
     own = (tuple(preprocessing.mean), tuple(preprocessing.std))
     if earlier.mean is None or earlier.std is None or (earlier.mean, earlier.std) == own:

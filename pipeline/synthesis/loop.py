@@ -25,7 +25,7 @@ from pipeline.synthesis.treatment import PLAIN, Treatment
 
 log = logging.getLogger(__name__)
 
-Record = Callable[[int, Float[Tensor, "batch 3 height width"]], None]
+Record = Callable[[int, Float[Tensor, "batch c height width"]], None]
 Look = Callable[[int, Sequence[Tensor]], None]
 
 OK = "ok"
@@ -47,13 +47,13 @@ class Ascent:
             finite one, and its responses are NaN from there on).
     """
 
-    starts: Float[Tensor, "batch 3 height width"]
-    images: Float[Tensor, "batch 3 height width"]
+    starts: Float[Tensor, "batch c height width"]
+    images: Float[Tensor, "batch c height width"]
     responses: Float[Tensor, "batch steps_and_one"]
     status: list[str]
 
     @property
-    def added(self) -> Float[Tensor, "batch 3 height width"]:
+    def added(self) -> Float[Tensor, "batch c height width"]:
         """What the ascent added to its start."""
         return self.images - self.starts
 
@@ -61,7 +61,7 @@ class Ascent:
 def ascend(
     score: Score,
     units: Int[Tensor, " batch"],
-    starts: Float[Tensor, "batch 3 height width"] | Sequence[Tensor],
+    starts: Float[Tensor, "batch c height width"] | Sequence[Tensor],
     optimizer: Optimizer,
     treatment: Treatment = PLAIN,
     check: Callable[[], None] = lambda: None,

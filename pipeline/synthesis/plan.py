@@ -17,6 +17,10 @@ from pipeline.networks.cropping import Crop
 from pipeline.networks.graph.counting import forward_operations
 from pipeline.networks.graph.graph import Graph
 from pipeline.networks.graph.nodes import traced_shape
+from pipeline.networks.layers import Layer
+from pipeline.networks.loading.network import Network
+from pipeline.networks.receptive_fields import smallest_canvas
+from pipeline.synthesis.terms import Terms
 
 BLOCK_UNITS = 256
 BLOCK_OPERATIONS = 40e9  # per step: about a millisecond of a large GPU, 16 CPU seconds in 100 steps
@@ -40,6 +44,16 @@ def whole_costs(graph: Graph, nodes: Sequence[fx.Node]) -> WholeCosts:
     needed = {ancestor for node in nodes for ancestor in graph.ancestors(node)}
     held = sum(math.prod(traced_shape(node)) for node in graph.operations if node in needed)
     return WholeCosts(forward_operations(graph, nodes), max(1, held))
+
+
+def score_costs(network: Network, terms: Terms, layer: Layer) -> Costs:
+    """Return what one score of a layer takes, by which ascents are planned."""
+    if terms.of_fields:
+        canvas = smallest_canvas(network.graph, layer.node)
+        return Crop(network.graph, layer.node, canvas.size, canvas.position)
+    sized = network.sized(terms.size)
+    read = sized.find_layers(terms.layer_names(layer))
+    return whole_costs(sized.graph, [found.node for found in read])
 
 
 def batch_units(costs: Costs, copies: int = 1) -> int:

@@ -47,7 +47,8 @@ def total_variation(weight: float = 0.25) -> Regularizer:
     """
 
     def penalty(
-        images: Float[Tensor, "batch 3 height width"], starts: Float[Tensor, "batch 3 height width"]
+        images: Float[Tensor, "batch c height width"],
+        starts: Float[Tensor, "batch c height width"],
     ) -> Float[Tensor, " batch"]:
         del starts
         across, down = images.diff(dim=3), images.diff(dim=2)
@@ -111,7 +112,8 @@ def blur(weight: float = 1.0) -> Regularizer:
     """
 
     def penalty(
-        images: Float[Tensor, "batch 3 height width"], starts: Float[Tensor, "batch 3 height width"]
+        images: Float[Tensor, "batch c height width"],
+        starts: Float[Tensor, "batch c height width"],
     ) -> Float[Tensor, " batch"]:
         del starts
         return 0.5 * (images - _blurred(images.detach())).square().sum((1, 2, 3))
@@ -135,7 +137,8 @@ def high_frequency(weight: float = 0.05, cutoff: float = 0.25) -> Regularizer:
     """
 
     def penalty(
-        images: Float[Tensor, "batch 3 height width"], starts: Float[Tensor, "batch 3 height width"]
+        images: Float[Tensor, "batch c height width"],
+        starts: Float[Tensor, "batch c height width"],
     ) -> Float[Tensor, " batch"]:
         del starts
         spectrum = torch.fft.rfft2(images, norm="ortho")
@@ -158,7 +161,8 @@ def distance_to_start(weight: float = 0.05) -> Regularizer:
     """
 
     def penalty(
-        images: Float[Tensor, "batch 3 height width"], starts: Float[Tensor, "batch 3 height width"]
+        images: Float[Tensor, "batch c height width"],
+        starts: Float[Tensor, "batch c height width"],
     ) -> Float[Tensor, " batch"]:
         return torch.linalg.vector_norm((images - starts).flatten(1), dim=1)
 
@@ -166,8 +170,8 @@ def distance_to_start(weight: float = 0.05) -> Regularizer:
 
 
 def _blurred(
-    images: Float[Tensor, "batch 3 height width"],
-) -> Float[Tensor, "batch 3 height width"]:
+    images: Float[Tensor, "batch c height width"],
+) -> Float[Tensor, "batch c height width"]:
     def weighted(values: Tensor) -> Tensor:  # twice the kernel: 1 everywhere and 1 in the center
         return F.avg_pool2d(values, 3, stride=1, padding=1, divisor_override=1) + values
 
@@ -175,7 +179,7 @@ def _blurred(
 
 
 def _counts_above(
-    cutoff: float, images: Float[Tensor, "batch 3 height width"]
+    cutoff: float, images: Float[Tensor, "batch c height width"]
 ) -> Float[Tensor, "height columns"]:
     """Return how often each coefficient of ``rfft2`` counts: 0 up to the cutoff.
 

@@ -23,7 +23,7 @@ from pipeline.synthesis.objectives import Objective, Seen
 
 Watch = Callable[[Sequence[Tensor]], None]
 Score = Callable[
-    [Float[Tensor, "batch 3 height width"], Int[Tensor, " batch"]], Float[Tensor, " batch"]
+    [Float[Tensor, "batch c height width"], Int[Tensor, " batch"]], Float[Tensor, " batch"]
 ]
 
 
@@ -42,7 +42,7 @@ class Scorer(Protocol):
         ...
 
     def begin(
-        self, starts: Float[Tensor, "batch 3 height width"], units: Int[Tensor, " batch"]
+        self, starts: Float[Tensor, "batch c height width"], units: Int[Tensor, " batch"]
     ) -> Score:
         """Return the score of ascents from some starts: what is compared with these is known."""
         ...
@@ -62,14 +62,14 @@ class FieldScorer(nn.Module):
 
     def begin(
         self,
-        starts: Float[Tensor, "batch 3 height width"],  # noqa: ARG002
+        starts: Float[Tensor, "batch c height width"],  # noqa: ARG002
         units: Int[Tensor, " batch"],  # noqa: ARG002
     ) -> Score:
         """Return the score, which is the same for all starts."""
         return self.network if self.weight == 1 else self
 
     def forward(
-        self, images: Float[Tensor, "batch 3 height width"], units: Int[Tensor, " batch"]
+        self, images: Float[Tensor, "batch c height width"], units: Int[Tensor, " batch"]
     ) -> Float[Tensor, " batch"]:
         """Return one score per image."""
         return self.weight * self.network(images, units)
@@ -104,7 +104,7 @@ class TermScorer(nn.Module, ABC):
         self.terms, self.input_size, self.copies = terms, input_size, copies
 
     def begin(
-        self, starts: Float[Tensor, "batch 3 height width"], units: Int[Tensor, " batch"]
+        self, starts: Float[Tensor, "batch c height width"], units: Int[Tensor, " batch"]
     ) -> Weighted:
         """Return the score of ascents from some starts."""
         return Weighted(self, starts, units)
@@ -120,7 +120,7 @@ class TermScorer(nn.Module, ABC):
     @abstractmethod
     def scores(
         self,
-        images: Float[Tensor, "batch 3 height width"],
+        images: Float[Tensor, "batch c height width"],
         units: Int[Tensor, " batch"],
         references: Sequence[Sequence[Tensor | None]],
         watch: Watch | None = None,
@@ -167,7 +167,7 @@ class MapScorer(TermScorer):
         return True
 
     def maps(
-        self, images: Float[Tensor, "batch 3 height width"]
+        self, images: Float[Tensor, "batch c height width"]
     ) -> list[Float[Tensor, "batch units rows columns"]]:
         """Return the responses of every layer that is read."""
         return [z if z.ndim == 4 else z[:, :, None, None] for z in self.network(images)]
@@ -188,7 +188,7 @@ class MapScorer(TermScorer):
 
     def scores(
         self,
-        images: Float[Tensor, "batch 3 height width"],
+        images: Float[Tensor, "batch c height width"],
         units: Int[Tensor, " batch"],
         references: Sequence[Sequence[Tensor | None]],
         watch: Watch | None = None,
@@ -223,7 +223,7 @@ class Weighted:
     def __init__(
         self,
         scorer: TermScorer,
-        starts: Float[Tensor, "batch 3 height width"],
+        starts: Float[Tensor, "batch c height width"],
         units: Int[Tensor, " batch"],
     ) -> None:
         self.scorer, self.references = scorer, scorer.references(starts)
@@ -235,7 +235,7 @@ class Weighted:
             self.weights = [float(cast("float", weight)) for weight in given]
 
     def __call__(
-        self, images: Float[Tensor, "batch 3 height width"], units: Int[Tensor, " batch"]
+        self, images: Float[Tensor, "batch c height width"], units: Int[Tensor, " batch"]
     ) -> Float[Tensor, " batch"]:
         """Return one score per image."""
         scores = self.scorer.scores(images, units, self.references, self.watch)

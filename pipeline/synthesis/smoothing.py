@@ -47,8 +47,8 @@ def blur(sigma: Schedule = 0.8, kernel: int = 3, every: int = 1) -> Smoothing:
     """
 
     def smooth(
-        images: Float[Tensor, "batch 3 height width"], step: int, steps: int
-    ) -> Float[Tensor, "batch 3 height width"]:
+        images: Float[Tensor, "batch c height width"], step: int, steps: int
+    ) -> Float[Tensor, "batch c height width"]:
         width = value_at(sigma, step, steps)
         if width == 0 or (step + 1) % every != 0:
             return images
@@ -87,8 +87,8 @@ def cascade(
     """
 
     def smooth(
-        gradient: Float[Tensor, "batch 3 height width"], step: int, steps: int
-    ) -> Float[Tensor, "batch 3 height width"]:
+        gradient: Float[Tensor, "batch c height width"], step: int, steps: int
+    ) -> Float[Tensor, "batch c height width"]:
         sigma = start + rise * (step + 1) / steps
         blurred = [_gaussian_blur("cascade", gradient, kernel, sigma * each) for each in factors]
         return torch.stack(blurred).mean(0)
@@ -106,8 +106,8 @@ def cascade(
 
 
 def _gaussian_blur(
-    name: str, images: Float[Tensor, "batch 3 height width"], kernel: int, sigma: float
-) -> Float[Tensor, "batch 3 height width"]:
+    name: str, images: Float[Tensor, "batch c height width"], kernel: int, sigma: float
+) -> Float[Tensor, "batch c height width"]:
     height, width = images.shape[2:]
     if kernel // 2 >= min(height, width):
         raise ConfigError(

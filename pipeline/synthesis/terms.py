@@ -120,10 +120,10 @@ class Terms:
             raise ConfigError("gradient: tiles have plain gradients; set dream.tile to null")
 
     def _layer(self, network: Network, own: Layer, name: str, wanted: str | None) -> Layer:
-        (found,) = network.layers([wanted or own.name])
+        (found,) = network.find_layers([wanted or own.name])
         objective = self.objectives[name]
         if wanted == OUTPUT and objective.per_unit:
-            (own_node,) = network.layers([own.name])
+            (own_node,) = network.find_layers([own.name])
             if own_node.node is not found.node:
                 raise ConfigError(
                     f"objective.{name}.category: must be given unless layers=[{OUTPUT}], since"

@@ -51,7 +51,7 @@ class TiledScorer(TermScorer):
 
     def scores(
         self,
-        images: Float[Tensor, "batch 3 height width"],
+        images: Float[Tensor, "batch c height width"],
         units: Int[Tensor, " batch"],
         references: Sequence[Sequence[Tensor | None]],  # noqa: ARG002
         watch: Watch | None = None,

@@ -16,13 +16,13 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from pipeline.errors import ConfigError
-from pipeline.networks.preprocessing import Preprocessing
+from pipeline.images.preprocessing import Preprocessing
 from pipeline.synthesis.parameterizations import PIXELS, Chain
 from pipeline.synthesis.regularizers import Regularizer
 from pipeline.synthesis.smoothing import Smoothing
 from pipeline.synthesis.transforms import Transform, fit, rolled
 
-Images = Float[Tensor, "batch 3 height width"]
+Images = Float[Tensor, "batch c height width"]
 
 
 class Shown(NamedTuple):
@@ -33,7 +33,7 @@ class Shown(NamedTuple):
         shift: by how much each was rolled, down and to the right; ``None`` if none was.
     """
 
-    images: Float[Tensor, "batch 3 rows columns"]
+    images: Float[Tensor, "batch c rows columns"]
     shift: Int[Tensor, "batch 2"] | None
 
 

@@ -83,7 +83,7 @@ class Bench:
 def ascent(bench: Bench) -> None:
     """Climb units of every layer, plainly and with this package."""
     network = torchvision_network("alexnet", "random")
-    layers = network.layers("conv1" if bench.quick else "all")
+    layers = network.find_layers("conv1" if bench.quick else "all")
     totals = {"plain": 0.0, "ours": 0.0, "peak": 0.0}
     for layer in layers:
         found = compare_ascents(bench, network, layer)
@@ -100,7 +100,7 @@ def ascent(bench: Bench) -> None:
     )
     for name, modules in {} if bench.quick else OTHERS.items():
         other = torchvision_network(name, "random")
-        for layer in other.layers(modules):
+        for layer in other.find_layers(modules):
             compare_ascents(bench, other, layer)
 
 
@@ -179,7 +179,7 @@ def in_memory(bench: Bench) -> None:
     """Search images that are in memory, by a plain hook, with this package, and run them only."""
     count, per_hook = (32, 8) if bench.quick else (512, 64) if bench.device == "cpu" else (8192, 64)
     network = sized(torchvision_network("alexnet", "random"))
-    layers = network.layers("all")
+    layers = network.find_layers("all")
     images = torch.randn(count, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(2))
     images = images.to(bench.device)
     hooked, convolutions = hooked_network(bench)
@@ -234,7 +234,7 @@ def from_files(bench: Bench) -> None:
     with tempfile.TemporaryDirectory() as place:
         paths = write_photographs(Path(place), 16 if bench.quick else 192)
         network = sized(torchvision_network("alexnet", "random"))
-        layers = network.layers("all")
+        layers = network.find_layers("all")
         bench.runner.place(network.module)
         images = folder(network.preprocessing, root=place, resize=SIDE, crop=SIDE)
         responses = LayerResponses(network.graph, layers)

@@ -19,7 +19,7 @@ share_cores()  # before anything imports torch
 from pipeline.cli.run import run_anew  # noqa: E402
 from pipeline.config.search_path import conf_dir  # noqa: E402
 from pipeline.errors import ArtiphysError  # noqa: E402
-from pipeline.session.climbed import ascents  # noqa: E402
+from pipeline.stages.ascent.results import ascents  # noqa: E402
 from tests.conftest import compose_config  # noqa: E402
 
 Choices = Mapping[str, Sequence[str]]  # overrides by name

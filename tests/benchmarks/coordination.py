@@ -22,7 +22,7 @@ import torch
 from pipeline.errors import ConfigError
 from pipeline.images.files import Loaded
 from pipeline.images.image_sets import ImageSet
-from pipeline.networks.preprocessing import Preprocessing
+from pipeline.images.preprocessing import Preprocessing
 from pipeline.runner.processes import Processes
 from pipeline.runner.runner import Runner
 from pipeline.store.layout import Layout
@@ -106,7 +106,7 @@ def items(quick: bool) -> list[dict[str, str | float]]:
 def do_items(runner: Runner, out: str, count: int, seconds: str) -> int:
     """Do all items in one of the processes; the leader notes how long it took."""
     names = [str(number) for number in range(count)]
-    result = find_result(Layout(out), ("tiny", "none", "none"), {}, names)
+    result = find_result(Layout(out), ("tiny", "none", "none"), {}, names, 3)
     runner.ranks.meet()
     start = time.perf_counter()
     runner.do(names, Tiny(result), "tiny: items")

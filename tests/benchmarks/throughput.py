@@ -53,7 +53,7 @@ def compare(runner: Runner, rounds: int, steps: int) -> list[Row]:
     time of this package.
     """
     network = torchvision_network("alexnet", "random").sized((SIDE, SIDE))
-    (layer,) = network.layers(["conv3"])
+    (layer,) = network.find_layers(["conv3"])
     return [_compare(runner, network, layer, case, rounds, steps) for case in CASES]
 
 

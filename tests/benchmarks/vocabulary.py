@@ -27,8 +27,8 @@ from pipeline.config.schema import register
 from pipeline.config.search_path import conf_dir
 from pipeline.figures.contact_sheet import contact_sheet
 from pipeline.figures.scaling import to_display
-from pipeline.session.searched import read_patches
-from pipeline.session.session import Session
+from pipeline.run.active_run import ActiveRun
+from pipeline.stages.top_patches.results import read_patches
 from pipeline.synthesis.parameterizations.spectra import frequencies, spectrum_of
 
 Row = dict[str, str | float]
@@ -138,13 +138,13 @@ def _options(quick: bool) -> list[str]:
     return [*options, "model=alexnet", weights, *images, "images.crop=227"]
 
 
-def _run(overrides: Sequence[str]) -> Session:
+def _run(overrides: Sequence[str]) -> ActiveRun:
     register()
     with initialize_config_dir(config_dir=str(conf_dir()), version_base="1.3"):
         return run_anew(typed(compose(config_name="config", overrides=list(overrides))))
 
 
-def _top_patches(session: Session) -> tuple[Tensor, np.ndarray]:
+def _top_patches(session: ActiveRun) -> tuple[Tensor, np.ndarray]:
     """Return the units' top patches and the responses to them in their images.
 
     A patch at the border of its image is cut with zeros around it, which the unit never saw.

@@ -17,7 +17,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from pipeline.pages.contents import Ascent, Layer, Networks, Picture, Preprocessing, Site
 from pipeline.pages.site import build_site
-from pipeline.session.shown import CHOICES
+from pipeline.stages.pages.contents import CHOICES
 
 SIZE = (5, 4)
 UNITS = 12

@@ -16,9 +16,9 @@ from torch import Tensor
 from pipeline.images.pictures import chosen_picture, cover
 from pipeline.networks.layers import Layer
 from pipeline.networks.unit_networks import UnitNetwork, unit_network
-from pipeline.session.climbed import find_climb
-from pipeline.session.searched import read_patches
-from pipeline.session.session import Session
+from pipeline.run.active_run import ActiveRun
+from pipeline.stages.ascent.results import find_climb
+from pipeline.stages.top_patches.results import read_patches
 from pipeline.store.runs import read_images
 from tests.conftest import RunPipeline
 
@@ -43,7 +43,7 @@ const { playground } = artiphys;
 @pytest.fixture(scope="module")
 def session(
     run_pipeline: RunPipeline, reference_data: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Session:
+) -> ActiveRun:
     return run_pipeline(
         "stages=[top_patches,ascent,correlations,export,pages]",
         "model=alexnet",
@@ -57,12 +57,12 @@ def session(
 
 
 @pytest.fixture(params=LAYERS)
-def layer(request: pytest.FixtureRequest, session: Session) -> Layer:
+def layer(request: pytest.FixtureRequest, session: ActiveRun) -> Layer:
     return next(layer for layer in session.parts.layers if layer.name == request.param)
 
 
 @pytest.fixture
-def opened(page: Page, serve: Callable[[Path], str], session: Session, layer: Layer) -> Page:
+def opened(page: Page, serve: Callable[[Path], str], session: ActiveRun, layer: Layer) -> Page:
     page.goto(f"{serve(session.paths.site)}/playground.html#alexnet/{layer.name}/0")
     expect(page.locator("#response")).to_contain_text(".")
     return page
@@ -80,7 +80,7 @@ def unpacked(text: object) -> Float[np.ndarray, " values"]:
     return np.frombuffer(base64.b64decode(str(text)), np.float32)
 
 
-def inputs_of(session: Session, layer: Layer, page: Page, unit: int) -> dict[str, Tensor]:
+def inputs_of(session: ActiveRun, layer: Layer, page: Page, unit: int) -> dict[str, Tensor]:
     """Five images of the unit's own size, in network-input space."""
     height, width = session.parts.image_size(layer)
     picture, _ = chosen_picture("test", None)
@@ -104,7 +104,7 @@ def inputs_of(session: Session, layer: Layer, page: Page, unit: int) -> dict[str
     }
 
 
-def test_responses_and_a_gradient_agree(opened: Page, session: Session, layer: Layer):
+def test_responses_and_a_gradient_agree(opened: Page, session: ActiveRun, layer: Layer):
     network = unit_network(session.parts.graph, layer)
     units = torch.tensor(UNITS)
     for name, values in inputs_of(session, layer, opened, unit=7).items():
@@ -134,7 +134,7 @@ def test_responses_and_a_gradient_agree(opened: Page, session: Session, layer: L
 
 
 def test_fifty_steps_of_ascent_reach_what_pytorch_reaches(
-    opened: Page, session: Session, layer: Layer
+    opened: Page, session: ActiveRun, layer: Layer
 ):
     network = unit_network(session.parts.graph, layer)
     start = read_patches(session, layer, [3], 0, 1)[0]

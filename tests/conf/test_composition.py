@@ -10,9 +10,9 @@ from hydra.utils import get_object
 from omegaconf import OmegaConf
 
 from pipeline.config.build import check_signature
-from pipeline.config.parts import chosen
 from pipeline.config.schema import DEFAULT_STAGES
 from pipeline.config.search_path import conf_dir
+from pipeline.store.identity import chosen
 from tests.conftest import Compose
 
 CONF = conf_dir()

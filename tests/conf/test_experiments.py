@@ -15,9 +15,9 @@ import yaml
 import pipeline
 from pipeline.config.build import build
 from pipeline.config.checks import check_values
-from pipeline.config.parts import chosen
 from pipeline.config.schema import Config
 from pipeline.config.search_path import conf_dir
+from pipeline.store.identity import chosen
 from pipeline.synthesis.dream.octaves import Size
 from pipeline.synthesis.dream.plan import Octave, octave_sizes, plan_octaves
 from pipeline.synthesis.schedules import value_at

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from pipeline.config.build import build, check_signature
-from pipeline.config.parts import Parts
 from pipeline.errors import ConfigError
+from pipeline.run.parts import Parts
 from pipeline.synthesis.objectives import Seen
 from tests.conftest import Compose, compose_config, here
 

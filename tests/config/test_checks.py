@@ -7,25 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.config.checks import check_disk, check_values
+from pipeline.config.checks import check_values
 from pipeline.errors import ConfigError, StoreError
+from pipeline.run.room import check_disk
 from tests.conftest import Compose, RunPipeline
 
 
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        (
-            "stages=[ascent,corelations]",
-            "stages: 'corelations' is not a stage; the stages are check, train, top_patches,"
-            " ascent, correlations, figures, animate, dream, export, pages, collect; nearest:"
-            " correlations",
-        ),
-        (
-            "stages=[]",
-            "stages: the list is empty; choose from check, train, top_patches, ascent,"
-            " correlations, figures, animate, dream, export, pages, collect",
-        ),
         ("search.keep=0", "search.keep: 0 is not positive; use 1 or more"),
         ("search.batch_size=-1", "search.batch_size: -1 is not positive; use 1 or more"),
         ("search.max_unreadable=2", "search.max_unreadable: 2.0 is not a share from 0 to 1"),
@@ -61,10 +51,10 @@ def test_a_disk_too_small_is_found_before_work_starts(
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(100, 99, free))
     # Two inits: 24 units x 9 x 9 x 3 pixels x 4 bytes x start and image, and 4 units in float64.
     with nullcontext() if enough else pytest.raises(StoreError) as caught:
-        check_disk(tmp_path / "not" / "yet", 116_640, "the ascents")
+        check_disk(tmp_path / "not" / "yet", 116_640)
     if not enough:
         assert str(caught.value) == (
-            f"out: the ascents need 117 kB and '{tmp_path}' has {round(free / 1000)} kB free;"
+            f"out: the results need 117 kB and '{tmp_path}' has {round(free / 1000)} kB free;"
             " choose another out, fewer layers or fewer units"
         )
 
@@ -76,7 +66,7 @@ def test_only_what_is_missing_must_fit_on_the_disk(
     usage = namedtuple("usage", "total used free")
     with monkeypatch.context() as patch:
         patch.setattr(shutil, "disk_usage", lambda path: usage(100, 99, 116_639))
-        with pytest.raises(StoreError, match="the ascents need 117 kB"):
+        with pytest.raises(StoreError, match="the results need 117 kB"):
             run_pipeline(*job)
         assert not (tmp_path / "out").exists()
     run_pipeline(*job)

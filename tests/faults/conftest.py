@@ -34,7 +34,12 @@ SMALL = (
     "runner.threads=1",
 )
 # Imported once, so that every killed run is back at work at once.
-WARM = ["torch", "pipeline.cli.run", "pipeline.stages.ascent", "pipeline.stages.top_patches"]
+WARM = [
+    "torch",
+    "pipeline.cli.run",
+    "pipeline.stages.ascent.work",
+    "pipeline.stages.top_patches.work",
+]
 
 
 def small_items() -> None:
@@ -48,17 +53,16 @@ def small_items() -> None:
 
 def note_climbed(log: str) -> None:
     """Have every block of ascents noted as it begins to be computed; here it is one batch."""
-    from pipeline.stages.ascent import Ascent
+    from pipeline.stages.ascent.work import AscentWork
 
-    climb = Ascent.run
+    climb = AscentWork.run
 
-    def run(self: Ascent, batch: Any) -> Any:
+    def run(self: AscentWork, batch: Any) -> Any:
         with Path(log).open("a") as file:  # a short line is written whole, or not at all
-            where = batch.climb
-            file.write(f"{where.layer.name} {where.init} {where.precision} {batch.units}\n")
+            file.write(f"{batch.layer.name} {batch.init} {batch.precision} {batch.units}\n")
         return climb(self, batch)
 
-    Ascent.run = run
+    AscentWork.run = run
 
 
 def slow_disk(seconds: float) -> None:

@@ -17,7 +17,7 @@ from pipeline.images.batches import load_batch
 from pipeline.images.files import decode_array, decode_picture, read_content, read_picture
 from pipeline.images.image_sets import folder
 from pipeline.images.pictures import chosen_picture
-from pipeline.networks.preprocessing import Preprocessing
+from pipeline.images.preprocessing import Preprocessing
 
 PREPROCESSING = Preprocessing(None, 6, (0.5, 0.4, 0.3), (0.5, 0.25, 0.2))
 ORIENTATION = 0x0112  # of EXIF

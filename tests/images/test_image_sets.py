@@ -11,7 +11,7 @@ from pipeline.errors import ConfigError, ImageError
 from pipeline.images.bundled import bundled_photographs
 from pipeline.images.files import read_picture
 from pipeline.images.image_sets import arrays, folder, photographs
-from pipeline.networks.preprocessing import Preprocessing
+from pipeline.images.preprocessing import Preprocessing
 
 PREPROCESSING = Preprocessing(8, 6, (0.5, 0.4, 0.3), (0.5, 0.25, 0.2))
 

@@ -468,7 +468,7 @@ ALEXNET = {"conv2": (51, 11.2), "conv3": (99, 109.4), "conv4": (131, 261.9), "co
 def test_operations_of_alexnet_are_those_counted_by_hand(name):
     side, millions = ALEXNET[name]
     network = torchvision_network("alexnet", "random")
-    (layer,) = network.layers(name)
+    (layer,) = network.find_layers(name)
     plan = smallest_canvas(network.graph, layer.node)
     crop = Crop(network.graph, layer.node, plan.size, plan.position)
     inputs = {"conv2": 64 * 25, "conv3": 192 * 9, "conv4": 384 * 9, "conv5": 256 * 9}
@@ -511,7 +511,7 @@ def sizes_seen(module, image):
 
 def test_nothing_that_a_unit_does_not_see_is_computed():
     network = torchvision_network("alexnet", "random")
-    (layer,) = network.layers("conv3")
+    (layer,) = network.find_layers("conv3")
     plan = smallest_canvas(network.graph, layer.node)
     module = crop_network(Crop(network.graph, layer.node, plan.size, plan.position))
     assert sizes_seen(module, torch.zeros(1, 3, 99, 99)) == [

@@ -122,8 +122,8 @@ def test_a_block_responds_with_its_output(resnet18):
 
 def test_a_sequential_responds_with_its_last_module():
     network = torchvision_network("alexnet", "random")
-    (features,) = network.layers(["features"])
-    (last,) = network.layers(["features.12"])
+    (features,) = network.find_layers(["features"])
+    (last,) = network.find_layers(["features.12"])
     assert features.node == last.node
     assert (features.units, features.map_size) == (256, (6, 6))
 
@@ -280,7 +280,7 @@ def test_an_output_that_is_no_map_of_units_is_refused(graph):
 def test_channels_last_maps_are_refused():
     network = torchvision_network("convnext_tiny", "random")
     with pytest.raises(ConfigError) as caught:
-        network.layers("features.1.0.block.3")
+        network.find_layers("features.1.0.block.3")
     assert str(caught.value) == (
         "layers: the output of 'features.1.0.block.3' has shape (1, 56, 56, 384), not [1, units] or"
         " [1, units, rows, columns]; name another layer"

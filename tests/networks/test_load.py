@@ -9,6 +9,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from pipeline.errors import ConfigError, NetworkError
+from pipeline.images.preprocessing import Preprocessing
 from pipeline.miniature.network import miniature
 from pipeline.networks.loading.network import Network
 from pipeline.networks.loading.torchvision import (
@@ -16,7 +17,6 @@ from pipeline.networks.loading.torchvision import (
     torchvision_names,
     torchvision_network,
 )
-from pipeline.networks.preprocessing import Preprocessing
 
 
 def test_seeds_decide_random_weights_and_nothing_else():
@@ -102,12 +102,12 @@ def test_other_networks_have_no_transform_input():
 def test_published_weights_of_the_first_layers_load_and_the_others_are_refused(reference_data):
     source = str(reference_data / "weights" / "alexnet_conv1-3.safetensors")
     network = torchvision_network("alexnet", source)
-    assert [layer.name for layer in network.layers(["conv3", "conv1"])] == ["conv1", "conv3"]
+    assert [layer.name for layer in network.find_layers(["conv3", "conv1"])] == ["conv1", "conv3"]
     assert len(network.missing) == 10
     own = network.module.state_dict()
     assert all(torch.equal(own[name], tensor) for name, tensor in load_file(source).items())
     with pytest.raises(NetworkError) as caught:
-        network.layers(["conv2", "conv4", "classifier.6"])
+        network.find_layers(["conv2", "conv4", "classifier.6"])
     assert str(caught.value) == (
         "layers: conv4 (features.8), classifier.6 (classifier.6) of alexnet cannot be used, as"
         f" '{source}' does not hold all the weights they need; it covers conv1, conv2, conv3"
@@ -126,18 +126,18 @@ def partial(tmp_path, name, *left_out):
 
 def test_a_layer_behind_a_missing_one_is_refused(tmp_path):
     network = partial(tmp_path, "resnet18", "layer1.0.bn1.running_var")
-    assert [layer.name for layer in network.layers(["conv1", "conv2"])] == ["conv1", "conv2"]
+    assert [layer.name for layer in network.find_layers(["conv1", "conv2"])] == ["conv1", "conv2"]
     with pytest.raises(NetworkError, match=r"^layers: conv3 \(layer1\.0\.conv2\) of resnet18 "):
-        network.layers("conv3")
+        network.find_layers("conv3")
     # conv4 is reached over the shortcut and over the block.
     with pytest.raises(NetworkError, match=r"it covers conv1, conv2$"):
-        network.layers("all")
+        network.find_layers("all")
 
 
 def test_no_layer_is_left_where_the_first_is_missing(tmp_path):
     network = partial(tmp_path, "squeezenet1_1", "features.0.bias")
     with pytest.raises(NetworkError, match=r"it covers no convolution$"):
-        network.layers("conv1")
+        network.find_layers("conv1")
 
 
 def test_weights_inside_an_attention_are_needed_too():
@@ -157,25 +157,25 @@ def test_weights_inside_an_attention_are_needed_too():
     module = Attending().eval().requires_grad_(False)
     lacking = frozenset({"attention.out_proj.weight"})
     network = Network("attending", module, plain, "w.pth", "", lacking)
-    assert [layer.name for layer in network.layers("all")] == ["conv1"]
+    assert [layer.name for layer in network.find_layers("all")] == ["conv1"]
     with pytest.raises(NetworkError, match=r"^layers: head \(head\) of attending cannot be used"):
-        network.layers("head")
+        network.find_layers("head")
 
 
 def test_a_similar_name_that_is_missing_does_no_harm(tmp_path):
     network = partial(tmp_path, "squeezenet1_1", "features.12", "classifier.1")
-    assert network.layers(["features.10"])[0].units == 384
+    assert network.find_layers(["features.10"])[0].units == 384
 
 
 def test_a_missing_auxiliary_classifier_does_no_harm(tmp_path):
     network = partial(tmp_path, "googlenet", "aux1.", "aux2.")
-    assert len(network.layers("all")) == 57
+    assert len(network.find_layers("all")) == 57
 
 
 def test_an_auxiliary_classifier_is_never_called():
     network = torchvision_network("googlenet", "random")
     with pytest.raises(ConfigError) as caught:
-        network.layers("aux1.conv.conv")
+        network.find_layers("aux1.conv.conv")
     expected = "layers: 'aux1.conv.conv' of googlenet is never called on the image"
     assert str(caught.value) == expected
 
@@ -200,6 +200,6 @@ def test_the_embedded_network_comes_with_its_weights():
     network = miniature()
     assert network.digest == miniature().digest != miniature("random").digest
     assert network.missing == frozenset()
-    assert [layer.units for layer in network.layers("all")] == [24, 32, 48, 48, 48]
+    assert [layer.units for layer in network.find_layers("all")] == [24, 32, 48, 48, 48]
     pixels = torch.full((3, 96, 96), 0.75)
     assert torch.equal(network.preprocessing.normalize(pixels), torch.ones(3, 96, 96))

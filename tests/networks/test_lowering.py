@@ -328,7 +328,7 @@ def test_a_reflected_convolution_keeps_its_weights(filled):
 
 def test_alexnet_is_computed_in_the_fast_forms():
     network = torchvision_network("alexnet", "random")
-    (layer,) = network.layers("conv5")
+    (layer,) = network.find_layers("conv5")
     found = unit_network(network.graph, layer).network
     # Maps of 39, 19, 15, 7, 5 and 3 positions a side; the layer itself is taken off.
     assert kinds(found) == [

@@ -8,12 +8,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pipeline.errors import ConfigError, NetworkError
+from pipeline.images.preprocessing import Preprocessing
 from pipeline.networks.graph.graph import Graph
 from pipeline.networks.layers import find_layers
 from pipeline.networks.loading.network import Network
 from pipeline.networks.loading.preparation import prepared
 from pipeline.networks.loading.weights import load_weights, seeded
-from pipeline.networks.preprocessing import Preprocessing
 from pipeline.networks.receptive_fields import smallest_canvas
 from pipeline.networks.responses import LayerResponses
 from pipeline.networks.unit_networks import unit_network

@@ -10,10 +10,10 @@ from torch import nn
 from torch.optim.swa_utils import AveragedModel
 
 from pipeline.errors import NetworkError
+from pipeline.images.preprocessing import Preprocessing
 from pipeline.networks.loading.network import Network
 from pipeline.networks.loading.preparation import prepared
 from pipeline.networks.loading.weights import digest_weights, seeded
-from pipeline.networks.preprocessing import Preprocessing
 
 PREPROCESSING = Preprocessing(8, 8, (0.5,) * 3, (0.25,) * 3)
 

@@ -35,7 +35,7 @@ def test_fields_canvases_and_units_are_the_published_ones(model, reference_data)
     expected = [tuple(row[1:]) for row in rows if row[0] == model]
     found = []
     calls = [node for node in network.graph.traced.graph.nodes if node.op == "call_module"]
-    for layer in network.layers("all"):
+    for layer in network.find_layers("all"):
         plan = canvas(network.graph, layer.node)
         assert plan.box.height == plan.box.width
         assert plan.size[0] == plan.size[1]
@@ -195,5 +195,5 @@ def test_a_field_that_is_only_a_bound_is_told():
         " is not known which pixels reach through flip (flip)"
     )
     network = torchvision_network("alexnet", "random")
-    (head,) = network.layers(["output"])  # sees the whole image, behind adaptive pooling
+    (head,) = network.find_layers(["output"])  # sees the whole image, behind adaptive pooling
     assert bound_note(network.graph, head.node, "output") is None

@@ -43,7 +43,7 @@ def visited(graph, layers, images):
 @pytest.mark.parametrize("name", ["alexnet", "resnet18", "squeezenet1_1"])
 def test_all_layers_at_once_respond_as_their_modules_do(name):
     network = torchvision_network(name, "random")
-    layers = network.layers("all")
+    layers = network.find_layers("all")
     images = random_images(2, 96)
     found = visited(network.graph, layers, images)
     expected = hooked(network.module, layers, images)
@@ -56,7 +56,7 @@ def test_all_layers_at_once_respond_as_their_modules_do(name):
 
 def test_a_layer_in_front_of_an_in_place_sum_is_read_before_it():
     network = torchvision_network("resnet18", "random")
-    layers = network.layers(["layer1.0.bn2", "layer1.0"])
+    layers = network.find_layers(["layer1.0.bn2", "layer1.0"])
     images = random_images(1, 64)
     found = visited(network.graph, layers, images)
     expected = hooked(network.module, layers, images)
@@ -89,7 +89,7 @@ def test_nothing_behind_the_last_layer_is_run(filled):
 
 def test_a_vector_has_one_row_and_one_column():
     network = torchvision_network("alexnet", "random")
-    layers = network.layers(["classifier.6"])
+    layers = network.find_layers(["classifier.6"])
     images = random_images(2, 80)
     (responses,) = visited(network.graph, layers, images).values()
     assert responses.shape == (2, 1000, 1, 1)

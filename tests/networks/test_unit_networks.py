@@ -102,7 +102,7 @@ def test_known_networks_respond_alone_as_in_the_whole(name, filled):
     side, layers = NETWORKS[name]
     network = replace(torchvision_network(name, "random"), input_size=(side, side - 1))
     stir(network.module)
-    for layer in network.layers(layers):
+    for layer in network.find_layers(layers):
         assert compare(network.graph, layer, network.input_size, 1e-5) > 0, layer.name
 
 
@@ -117,7 +117,7 @@ def stir(module):
 def test_gradients_are_those_of_the_whole_network():
     network = replace(torchvision_network("alexnet", "random"), input_size=(127, 127))
     stir(network.module)
-    (layer,) = network.layers("conv3")
+    (layer,) = network.find_layers("conv3")
     (place, *_) = inside_places(network.graph, layer, (127, 127))
     box = receptive_field(network.graph, layer.node, place)
     image = random_images(1, (127, 127)).requires_grad_()
@@ -150,7 +150,7 @@ def test_squeeze_and_excitation_takes_the_whole_input():
     network = replace(torchvision_network("efficientnet_b0", "random"), input_size=(64, 48))
     stir(network.module)
     # The second block's expansion lies behind the first block's squeeze-and-excitation.
-    (early, late) = network.layers(["conv2", "features.2.0.block.0.0"])
+    (early, late) = network.find_layers(["conv2", "features.2.0.block.0.0"])
     assert unit_network(network.graph, early).input_size < (64, 48)
     asked = unit_network(network.graph, late)
     assert asked.input_size == asked.canvas.size == (64, 48)
@@ -164,7 +164,7 @@ def test_squeeze_and_excitation_takes_the_whole_input():
 
 def test_a_linear_layer_takes_the_whole_input():
     network = replace(torchvision_network("alexnet", "random"), input_size=(96, 80))
-    (layer,) = network.layers("classifier.6")
+    (layer,) = network.find_layers("classifier.6")
     assert layer.map_size == (1, 1)
     asked = unit_network(network.graph, layer)
     assert asked.input_size == (96, 80)
@@ -177,7 +177,7 @@ def test_a_linear_layer_takes_the_whole_input():
 
 def test_a_patch_embedding_is_a_plain_convolution():
     network = torchvision_network("vit_b_16", "random")
-    (layer,) = network.layers("all")
+    (layer,) = network.find_layers("all")
     assert (layer.module, layer.units, layer.map_size) == ("conv_proj", 768, (14, 14))
     assert unit_network(network.graph, layer).input_size == (16, 16)
     assert compare(network.graph, layer, (224, 224), 1e-5) == 3
@@ -299,7 +299,7 @@ SLOW = ("densenet121", "vgg16", "resnet50", "inception_v3")
 )
 def test_units_of_known_networks_have_the_gradients_of_the_whole(name, asking):
     network = small(name)
-    layers = network.layers("all")
+    layers = network.find_layers("all")
     some = [layers[n * (len(layers) - 1) // 2] for n in range(3)]
     assert check_known(network, some, asking, 72) > len(some)
 
@@ -309,7 +309,7 @@ def test_units_of_known_networks_have_the_gradients_of_the_whole(name, asking):
 @pytest.mark.parametrize("name", KNOWN)
 def test_all_units_of_known_networks_have_the_gradients_of_the_whole(name, asking):
     network = small(name)
-    layers = network.layers("all")
+    layers = network.find_layers("all")
     assert check_known(network, layers, asking, 240) > len(layers)
 
 
@@ -350,7 +350,7 @@ def climbed_together(asked, starts, units, rate, steps=20):
 @pytest.mark.parametrize(("name", "side", "units"), [("conv2", 51, 192), ("conv3", 99, 384)])
 def test_ascents_are_those_of_the_seed(name, side, units):
     network = torchvision_network("alexnet", "random")
-    (layer,) = network.layers(name)
+    (layer,) = network.find_layers(name)
     starts = random_images(6, (side, side))
     some = torch.linspace(0, units - 1, 6).long()
     # Which kernels compute a batch is up to the machine: equal bits are a matter of one plan, and
@@ -410,7 +410,7 @@ def test_a_map_behind_something_global_is_asked_in_its_middle(name, layer, askin
     size = (224, 224) if name == "maxvit_t" else (64, 48)
     network = replace(torchvision_network(name, "random"), input_size=size)
     stir(network.module)
-    (found,) = network.layers(layer)
+    (found,) = network.find_layers(layer)
     plan = smallest_canvas(network.graph, found.node)
     assert plan == Canvas(size, tuple(n // 2 for n in found.map_size), Box(0, 0, *size))
     asked = asking(network.graph, found.node, plan, torch.tensor([0, found.units - 1]))

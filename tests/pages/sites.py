@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline.pages.contents import WHOLE_LAYER, Ascent, Layer, Picture, Preprocessing, Site
-from pipeline.store.tables import COLUMNS
+from tests.conftest import table_columns
 
 HTML = "<img src=x onerror=alert(1)>&amp;"
 HTML_LAYER = "block/1 <b>%2e</b>.'conv'"
@@ -115,7 +115,7 @@ def layer(
 ) -> Layer:
     """Return a layer; tables that are not given are empty."""
     empty = {
-        table: pd.DataFrame(columns=list(COLUMNS[table]))
+        table: pd.DataFrame(columns=list(table_columns()[table]))
         for table in ("top_patches", "ascents", "correlations", "correlation_summary")
     }
     return Layer(
@@ -156,9 +156,9 @@ def patches(name: str, units: Sequence[int], ranks: int = 3) -> pd.DataFrame:
                     {"layer": name, "unit": unit, "sign": sign, "rank": rank, "row": 1, "column": 2,
                      "image": NAMES[number], "response": response, "inside": rank != 1, **box}
                 )  # fmt: skip
-    return pd.DataFrame(found, columns=list(COLUMNS["top_patches"]))
+    return pd.DataFrame(found, columns=list(table_columns()["top_patches"]))
 
 
 def rows(table: str, **values: object) -> pd.DataFrame:
     """Return rows of a table, with what is given."""
-    return pd.DataFrame(values).reindex(columns=list(COLUMNS[table]))
+    return pd.DataFrame(values).reindex(columns=list(table_columns()[table]))

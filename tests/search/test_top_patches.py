@@ -177,7 +177,7 @@ def test_the_published_search_of_alexnet(reference_data):
     )
     reference = np.load(reference_data / "alexnet_reference.npz")
     assert [*images.names] == [str(name) for name in reference["files"][:60]]
-    asked = network.layers(["conv1", "conv2", "conv3"])
+    asked = network.find_layers(["conv1", "conv2", "conv3"])
     runs = LayerResponses(network.graph, asked)
     result = Found(asked, 60)
     for n in (0, 20, 40):

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline.session.session import Session
+from pipeline.run.active_run import ActiveRun
 from tests.conftest import RunPipeline
 
 SMALL = (
@@ -15,7 +15,7 @@ SMALL = (
 
 
 @pytest.fixture(scope="session")
-def small_run(run_pipeline: RunPipeline, tmp_path_factory: pytest.TempPathFactory) -> Session:
+def small_run(run_pipeline: RunPipeline, tmp_path_factory: pytest.TempPathFactory) -> ActiveRun:
     """The main job on a few units and images of the embedded network."""
     out = tmp_path_factory.mktemp("small")
     return run_pipeline(*SMALL, f"out={out}", "figures.contact_units=2", "figures.formats=[png]")

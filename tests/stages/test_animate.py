@@ -14,11 +14,10 @@ from torch import Tensor
 import pipeline
 from pipeline.errors import ArtiphysError, StoreError
 from pipeline.networks.receptive_fields import receptive_fields
-from pipeline.session.animated import recorded_steps
-from pipeline.session.session import Session
+from pipeline.run.active_run import ActiveRun
+from pipeline.stages.animate.results import recorded_steps
 from pipeline.store.runs import Run
-from pipeline.store.tables import COLUMNS
-from tests.conftest import RunPipeline
+from tests.conftest import RunPipeline, table_columns
 
 STEPS = 5
 SMALL = (
@@ -38,19 +37,19 @@ COMPARED = (
 
 
 @pytest.fixture(scope="module")
-def shown(run_pipeline: RunPipeline, tmp_path_factory: pytest.TempPathFactory) -> Session:
+def shown(run_pipeline: RunPipeline, tmp_path_factory: pytest.TempPathFactory) -> ActiveRun:
     """Four units of a layer, by the run's own optimizer, after their ascents."""
     stages = "stages=[top_patches,ascent,animate]"
     return run_pipeline(*SMALL, stages, f"out={tmp_path_factory.mktemp('shown')}")
 
 
 @pytest.fixture(scope="module")
-def compared(run_pipeline: RunPipeline, tmp_path_factory: pytest.TempPathFactory) -> Session:
+def compared(run_pipeline: RunPipeline, tmp_path_factory: pytest.TempPathFactory) -> ActiveRun:
     """The comparison of three optimizers, on the embedded network."""
     return run_pipeline(*COMPARED, f"out={tmp_path_factory.mktemp('compared')}")
 
 
-def opened(session: Session) -> Run:
+def opened(session: ActiveRun) -> Run:
     return pipeline.open_run(session.paths.folder)
 
 
@@ -58,7 +57,7 @@ def opened(session: Session) -> Run:
 
 
 @pytest.mark.parametrize("init", ["zeros", "top_patch"])
-def test_an_animation_begins_and_ends_with_the_bits_of_the_ascent(shown: Session, init: str):
+def test_an_animation_begins_and_ends_with_the_bits_of_the_ascent(shown: ActiveRun, init: str):
     run = opened(shown)
     images = run.images("conv2", init)
     for unit in range(4):
@@ -70,9 +69,9 @@ def test_an_animation_begins_and_ends_with_the_bits_of_the_ascent(shown: Session
         assert found.status == [images.status[at]]
 
 
-def test_its_curve_is_that_of_the_table(shown: Session):
+def test_its_curve_is_that_of_the_table(shown: ActiveRun):
     run = opened(shown)
-    assert tuple(run.animations.columns) == COLUMNS["animations"]
+    assert tuple(run.animations.columns) == table_columns()["animations"]
     assert set(run.animations["optimizer"]) == {"sgd"}
     known = ["layer", "unit", "copy", "init", "step"]
     both = run.animations.merge(run.trajectories, on=known, suffixes=("", "_of_ascent"))
@@ -83,7 +82,7 @@ def test_its_curve_is_that_of_the_table(shown: Session):
     np.testing.assert_array_equal(found, rows["response"])
 
 
-def test_only_the_units_that_are_shown_are_recorded(shown: Session):
+def test_only_the_units_that_are_shown_are_recorded(shown: ActiveRun):
     # The fifth was climbed in the same batch.
     expected = [f"conv2/{init}/{unit}/sgd" for init in ("zeros", "top_patch") for unit in range(4)]
     assert list(shown.results["animate"]) == expected
@@ -103,7 +102,7 @@ def test_steps_in_between_are_left_out_but_never_the_last():
 
 # imageio leaves it to the garbage collector to close what it talks to ffmpeg through.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-def test_videos_of_every_unit_and_of_all_together_can_be_read(shown: Session):
+def test_videos_of_every_unit_and_of_all_together_can_be_read(shown: ActiveRun):
     folder = shown.paths.figures
     names = [
         f"animation_conv2_{init}{unit}"
@@ -124,7 +123,7 @@ def test_videos_of_every_unit_and_of_all_together_can_be_read(shown: Session):
         assert (video.shape[1] - shape[0], video.shape[2] - shape[1]) in np.ndindex(2, 2)
 
 
-def test_zeros_are_shown_as_mid_gray(shown: Session):
+def test_zeros_are_shown_as_mid_gray(shown: ActiveRun):
     with Image.open(shown.paths.figures / "animation_conv2_zeros_unit2.gif") as animation:
         first = np.asarray(animation.convert("RGB")).astype(int)
     gray = (np.abs(first - 128) <= 1).all(2)
@@ -135,7 +134,7 @@ def test_zeros_are_shown_as_mid_gray(shown: Session):
 
 
 def test_what_is_lost_is_climbed_again_to_the_same_bits_and_nothing_else(
-    shown: Session, run_pipeline: RunPipeline
+    shown: ActiveRun, run_pipeline: RunPipeline
 ):
     before = opened(shown).animation("conv2", "top_patch", 1)
     place = shown.layout.out / shown.results["animate"]["conv2/top_patch/1/sgd"]["folder"]
@@ -151,7 +150,7 @@ def test_what_is_lost_is_climbed_again_to_the_same_bits_and_nothing_else(
 
 
 def test_how_they_are_shown_does_not_change_what_is_recorded(
-    shown: Session, run_pipeline: RunPipeline
+    shown: ActiveRun, run_pipeline: RunPipeline
 ):
     again = run_pipeline(
         *SMALL, "stages=[animate]", f"out={shown.layout.out}", "animate.formats=[gif]",
@@ -167,7 +166,7 @@ def test_how_they_are_shown_does_not_change_what_is_recorded(
 
 
 def test_sgd_of_the_comparison_is_the_plain_ascent(
-    compared: Session, run_pipeline: RunPipeline, tmp_path: Path
+    compared: ActiveRun, run_pipeline: RunPipeline, tmp_path: Path
 ):
     plain = run_pipeline(
         "stages=[ascent]", "layers=[conv2]", "units=[2]", "init=[zeros]",
@@ -181,7 +180,7 @@ def test_sgd_of_the_comparison_is_the_plain_ascent(
 
 
 @pytest.mark.parametrize("name", ["sgd", "momentum", "adam"])
-def test_each_optimizer_takes_the_steps_of_torch_optim(compared: Session, name: str):
+def test_each_optimizer_takes_the_steps_of_torch_optim(compared: ActiveRun, name: str):
     found = opened(compared).animation("conv2", "zeros", 2, name)
     make = {
         "sgd": lambda x: torch.optim.SGD([x], lr=0.1),
@@ -199,7 +198,7 @@ def test_each_optimizer_takes_the_steps_of_torch_optim(compared: Session, name: 
         optimizer.step()
 
 
-def whole_response(session: Session, field: Tensor) -> Tensor:
+def whole_response(session: ActiveRun, field: Tensor) -> Tensor:
     """Return the response of conv2's unit 2 to what its field shows, by the whole network."""
     parts = session.parts
     (layer,) = parts.layers
@@ -215,7 +214,7 @@ def whole_response(session: Session, field: Tensor) -> Tensor:
     return kept[0][0, 2, 10, 10]
 
 
-def test_optimizers_have_one_video_with_a_panel_each_and_rows_of_their_own(compared: Session):
+def test_optimizers_have_one_video_with_a_panel_each_and_rows_of_their_own(compared: ActiveRun):
     assert [path.name for path in compared.paths.figures.iterdir()] == [
         "animation_conv2_zeros_unit2.gif"
     ]
@@ -228,7 +227,7 @@ def test_optimizers_have_one_video_with_a_panel_each_and_rows_of_their_own(compa
     assert line.startswith("  conv2 from zeros, unit 2: sgd ")
 
 
-def test_which_of_several_optimizers_must_be_said(compared: Session):
+def test_which_of_several_optimizers_must_be_said(compared: ActiveRun):
     run = opened(compared)
     with pytest.raises(StoreError, match=r"of 'conv2/zeros/2' by sgd, momentum, adam; choose one"):
         run.animation("conv2", "zeros", 2)
@@ -239,10 +238,10 @@ def test_which_of_several_optimizers_must_be_said(compared: Session):
 
 
 def test_an_ascent_that_ends_elsewhere_than_the_stored_one_is_told(
-    compared: Session, run_pipeline: RunPipeline, capsys: pytest.CaptureFixture[str]
+    compared: ActiveRun, run_pipeline: RunPipeline, capsys: pytest.CaptureFixture[str]
 ):
     # As if another kind of device had climbed it.
-    from pipeline.session.climbed import find_climb
+    from pipeline.stages.ascent.results import find_climb
 
     (layer,) = compared.parts.layers
     result = find_climb(compared, layer, "zeros").result

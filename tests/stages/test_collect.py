@@ -10,9 +10,8 @@ import pytest
 
 import pipeline
 from pipeline.errors import StoreError
-from pipeline.store.tables import COLUMNS
-from tests.conftest import Compose, RunPipeline
-from tests.store.sweep_runs import make_run
+from tests.conftest import Compose, RunPipeline, table_columns
+from tests.stages.sweep_runs import make_run
 
 TINY = (
     "stages=[ascent,correlations]",
@@ -49,7 +48,7 @@ def test_runs_of_the_pipeline_are_collected_as_they_are(run_pipeline: RunPipelin
         ("sweep_summary", "correlation_summary"),
     ):
         table = getattr(run, name)
-        assert tuple(table.columns) == COLUMNS[name]
+        assert tuple(table.columns) == table_columns()[name]
         parts = [getattr(pipeline.open_run(s.paths.folder), source) for s in sources.values()]
         expected = pd.concat(parts, ignore_index=True)
         pd.testing.assert_frame_equal(table[expected.columns], expected)

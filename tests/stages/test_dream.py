@@ -17,15 +17,14 @@ import pipeline
 from pipeline.errors import ArtiphysError, ConfigError, StoreError
 from pipeline.images.pictures import chosen_picture, cover
 from pipeline.images.videos import read_video
-from pipeline.session.dreaming import check_dreams
-from pipeline.session.dreamt import Frame, all_dreams, dream_terms, read_frame
-from pipeline.session.session import Session
-from pipeline.store.layout import Layout
-from pipeline.store.tables import COLUMNS
+from pipeline.run.active_run import ActiveRun
+from pipeline.stages.dream import STAGE as DREAM
+from pipeline.stages.dream import faults
+from pipeline.stages.dream.results import Frame, dream_terms, read_frame
 from pipeline.synthesis.dream.feedback import blend, combined, rotate, zoom
 from pipeline.synthesis.dream.octaves import details, resized, whole
 from pipeline.synthesis.objectives import Objective, channel_sum, constant_minus_channel, layer_sum
-from tests.conftest import RunPipeline
+from tests.conftest import RunPipeline, table_columns
 
 SMALL = (
     "stages=[dream]",
@@ -37,8 +36,8 @@ SMALL = (
 OF_LAYER = (*SMALL, "layers=[conv2]", "objective=[layer_mean]", "optimizer.lr=10.0")
 
 
-def frames(session: Session) -> list[Frame]:
-    (dream,) = all_dreams(session)
+def frames(session: ActiveRun) -> list[Frame]:
+    (dream,) = session.plan(DREAM)
     return [read_frame(dream, number) for number in range(len(dream.result.items))]
 
 
@@ -46,7 +45,7 @@ def as_images(array: np.ndarray) -> torch.Tensor:
     return torch.from_numpy(array)[None]
 
 
-def responses(session: Session, image: np.ndarray, name: str = "features.3") -> torch.Tensor:
+def responses(session: ActiveRun, image: np.ndarray, name: str = "features.3") -> torch.Tensor:
     """Return a layer's responses to an image, from the module itself."""
     kept: list[torch.Tensor] = []
     module = session.parts.network.module
@@ -58,7 +57,7 @@ def responses(session: Session, image: np.ndarray, name: str = "features.3") -> 
 
 
 @pytest.fixture(scope="module")
-def dreamt(run_pipeline: RunPipeline, tmp_path_factory: pytest.TempPathFactory) -> Session:
+def dreamt(run_pipeline: RunPipeline, tmp_path_factory: pytest.TempPathFactory) -> ActiveRun:
     """Three octaves of odd, oblong sizes, of a layer, with steps of their own."""
     return run_pipeline(
         *OF_LAYER,
@@ -73,10 +72,10 @@ def dreamt(run_pipeline: RunPipeline, tmp_path_factory: pytest.TempPathFactory) 
 # What is left.
 
 
-def test_tables_have_the_columns_of_the_contract_and_a_row_for_every_octave(dreamt: Session):
+def test_tables_have_the_columns_of_the_contract_and_a_row_for_every_octave(dreamt: ActiveRun):
     run = pipeline.open_run(dreamt.paths.folder)
     for name in ("dreams", "dream_features"):
-        assert tuple(getattr(run, name).columns) == COLUMNS[name]
+        assert tuple(getattr(run, name).columns) == table_columns()[name]
     table = run.dreams
     # The longer side is rounded down: 21 * 54 / 37 = 30.6, 30 * 54 / 37 = 43.8.
     assert list(zip(table["height"], table["width"], strict=True)) == [(21, 30), (30, 43), (37, 54)]
@@ -89,7 +88,7 @@ def test_tables_have_the_columns_of_the_contract_and_a_row_for_every_octave(drea
     assert (dreamt.paths.tables / "dreams.csv").is_file()
 
 
-def test_the_last_score_and_means_are_those_of_the_image_that_is_left(dreamt: Session):
+def test_the_last_score_and_means_are_those_of_the_image_that_is_left(dreamt: ActiveRun):
     (frame,) = frames(dreamt)
     assert frame.image.shape == (3, 37, 54)
     z = responses(dreamt, frame.image)[0]
@@ -101,7 +100,7 @@ def test_the_last_score_and_means_are_those_of_the_image_that_is_left(dreamt: Se
     np.testing.assert_allclose(last["mean_response"], z.mean((1, 2)).numpy(), rtol=1e-3, atol=1e-5)
 
 
-def test_feature_means_of_every_step_average_to_the_layer_mean(dreamt: Session):
+def test_feature_means_of_every_step_average_to_the_layer_mean(dreamt: ActiveRun):
     (frame,) = frames(dreamt)
     features = pipeline.open_run(dreamt.paths.folder).dream_features
     means = features.groupby(["octave", "step"])["mean_response"].mean()
@@ -113,7 +112,7 @@ def test_feature_means_of_every_step_average_to_the_layer_mean(dreamt: Session):
     assert list(frame.steps) == list(means.index.get_level_values(1))
 
 
-def test_one_frame_is_a_picture_and_a_figure_and_no_video(dreamt: Session):
+def test_one_frame_is_a_picture_and_a_figure_and_no_video(dreamt: ActiveRun):
     names = {path.name for path in dreamt.paths.figures.iterdir()}
     assert names == {"dream_conv2_image.png", "dream_features_conv2_image.png"}
     (frame,) = frames(dreamt)
@@ -125,7 +124,7 @@ def test_one_frame_is_a_picture_and_a_figure_and_no_video(dreamt: Session):
 
 
 def test_dreaming_again_does_nothing_and_gives_the_same_tables(
-    dreamt: Session, run_pipeline: RunPipeline
+    dreamt: ActiveRun, run_pipeline: RunPipeline
 ):
     again = run_pipeline(
         *OF_LAYER,
@@ -145,7 +144,7 @@ def test_dreaming_again_does_nothing_and_gives_the_same_tables(
 # What is climbed.
 
 
-def test_the_gradient_of_a_layer_is_the_sum_of_those_of_its_features(dreamt: Session):
+def test_the_gradient_of_a_layer_is_the_sum_of_those_of_its_features(dreamt: ActiveRun):
     terms, network = dream_terms(dreamt, (21, 30)), dreamt.parts.sized_network
     (layer,) = dreamt.parts.layers
 
@@ -226,13 +225,13 @@ LOOP = ("dream.size=[25,30]", "dream.levels=1", "dream.frames=3", "dream.zoom=1.
 
 
 @pytest.fixture(scope="module")
-def loop(run_pipeline: RunPipeline, tmp_path_factory: pytest.TempPathFactory) -> Session:
+def loop(run_pipeline: RunPipeline, tmp_path_factory: pytest.TempPathFactory) -> ActiveRun:
     """Three frames, each dreamt from the one before, turned and enlarged."""
     out = tmp_path_factory.mktemp("loop")
     return run_pipeline(*OF_LAYER, *LOOP, "dream.rotate=2.0", f"out={out}")
 
 
-def test_a_frame_starts_from_the_one_before_turned_and_enlarged(loop: Session):
+def test_a_frame_starts_from_the_one_before_turned_and_enlarged(loop: ActiveRun):
     found = frames(loop)
     motion = combined(rotate(2.0), zoom(1.1))
     for before, after in pairwise(found):
@@ -243,7 +242,7 @@ def test_a_frame_starts_from_the_one_before_turned_and_enlarged(loop: Session):
 
 # imageio leaves it to the garbage collector to close what it talks to ffmpeg through.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-def test_frames_become_videos_that_can_be_read(loop: Session):
+def test_frames_become_videos_that_can_be_read(loop: ActiveRun):
     folder = loop.paths.figures
     assert {path.suffix for path in folder.iterdir()} == {".png", ".gif", ".mp4"}
     assert iio.imread(folder / "dream_conv2_image.gif", index=None).shape == (3, 25, 30, 3)
@@ -257,8 +256,8 @@ def test_frames_become_videos_that_can_be_read(loop: Session):
         np.testing.assert_allclose(own, means, rtol=1e-3, atol=1e-5)
 
 
-def test_a_lost_frame_is_dreamt_again_to_the_same_bits(loop: Session, run_pipeline: RunPipeline):
-    (dream,) = all_dreams(loop)
+def test_a_lost_frame_is_dreamt_again_to_the_same_bits(loop: ActiveRun, run_pipeline: RunPipeline):
+    (dream,) = loop.plan(DREAM)
     before = frames(loop)
     (lost,) = dream.result.folder.glob("frame-0001*")
     lost.unlink()
@@ -359,27 +358,21 @@ def test_octaves_too_small_for_the_network_are_refused(run_pipeline: RunPipeline
 
 
 def test_dreams_that_would_fill_the_disk_are_refused(
-    dreamt: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    run_pipeline: RunPipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    from pipeline.session import dreaming
-
-    def full(out: Path, needed: int, what: str) -> None:
-        # One layer, one frame: image and start, three colors, 4 bytes each.
-        assert needed == 2 * 3 * 37 * 54 * 4
-        raise StoreError(f"{out} has no room for {what}")
-
-    monkeypatch.setattr(dreaming, "check_disk", full)
-    with pytest.raises(StoreError, match="no room for the dreams"):
-        check_dreams(replace(dreamt, layout=Layout(tmp_path)))
+    usage = namedtuple("usage", "total used free")
+    # One layer, one frame: image and start, three colors, 4 bytes each.
+    needed = 2 * 3 * 37 * 54 * 4
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(100, 99, needed - 1))
+    with pytest.raises(StoreError, match=r"^out: the results need 48 kB and"):
+        run_pipeline(*OF_LAYER, f"out={tmp_path}")
+    assert list(tmp_path.iterdir()) == []
 
 
-def test_dreams_that_are_all_there_need_no_trial_and_no_room(
-    dreamt: Session, monkeypatch: pytest.MonkeyPatch
+def test_dreams_that_are_all_there_need_no_dry_run_and_no_room(
+    dreamt: ActiveRun, monkeypatch: pytest.MonkeyPatch
 ):
-    from pipeline.session import dreaming
-
-    rooms: list[int] = []
-    monkeypatch.setattr(dreaming, "attempt", lambda *_: pytest.fail("tried"))
-    monkeypatch.setattr(dreaming, "check_disk", lambda _, needed, __: rooms.append(needed))
-    check_dreams(dreamt)
-    assert rooms == [0]
+    monkeypatch.setattr(faults, "try_images", lambda *_: pytest.fail("tried"))
+    plan = dreamt.plan(DREAM)
+    assert list(DREAM.check(dreamt, plan)) == []
+    assert DREAM.cost(dreamt, plan, None).missing == 0

@@ -13,18 +13,19 @@ from torch import Tensor
 from torchvision.transforms.v2.functional import gaussian_blur
 
 from pipeline.images.pictures import chosen_picture, cover
-from pipeline.session.dreaming import Dreaming
-from pipeline.session.dreamt import all_dreams, read_frame
-from pipeline.session.session import Session
-from pipeline.session.treated import TRANSFORMS
+from pipeline.run.active_run import ActiveRun
+from pipeline.stages.dream import STAGE as DREAM
+from pipeline.stages.dream.results import read_frame
+from pipeline.stages.dream.work import DreamWork
 from pipeline.synthesis.dream.octaves import resized
+from pipeline.synthesis.starts import TRANSFORMS
 from tests.conftest import RunPipeline
 
 SMALL = ("model=miniature", "images.limit=3", "figures.formats=[png]")
 
 
-def dreamt(session: Session) -> Tensor:
-    (dream,) = all_dreams(session)
+def dreamt(session: ActiveRun) -> Tensor:
+    (dream,) = session.plan(DREAM)
     return torch.from_numpy(read_frame(dream, 0).image)[None]
 
 
@@ -33,7 +34,7 @@ def start_of(path: Path, size: tuple[int, int]) -> Tensor:
     return cover(chosen_picture("init.image.path", str(path))[0], size)[None] / 255
 
 
-def responses(session: Session, name: str) -> Callable[[Tensor], Tensor]:
+def responses(session: ActiveRun, name: str) -> Callable[[Tensor], Tensor]:
     """Return the responses of a module to pixels, by a hook on the network itself."""
     module, normalize = session.parts.network.module, session.parts.network.preprocessing.normalize
     kept: list[Tensor] = []
@@ -107,10 +108,10 @@ def test_gordic_s_pyramid(run_pipeline: RunPipeline, tmp_path: Path):
     torch.testing.assert_close(dreamt(session), image, rtol=0, atol=2e-3)
 
 
-def transform_source(session: Session, octave: int) -> torch.Generator:
+def transform_source(session: ActiveRun, octave: int) -> torch.Generator:
     """Return the random numbers of an octave's transforms."""
-    (dream,) = all_dreams(session)
-    seed = Dreaming(session)._seed(dream, f"0/{octave}")
+    (dream,) = session.plan(DREAM)
+    seed = DreamWork(session)._seed(dream, f"0/{octave}")
     return torch.Generator().manual_seed(seed ^ TRANSFORMS)
 
 
@@ -131,7 +132,7 @@ def test_noise_is_drawn_as_it_is_said_whatever_the_octaves(
         "optimizer.steps=1", "dream.size=[96,96]", "dream.levels=4", "dream.ratio=1.4",
         f"dream.carry={carry}", f"out={tmp_path}",
     )  # fmt: skip
-    (dream,) = all_dreams(session)
+    (dream,) = session.plan(DREAM)
     start = read_frame(dream, 0).start.astype(np.float64) * 0.25 + 0.5
     assert start.shape == (3, 35, 35)
     np.testing.assert_allclose(start.mean(), mean, atol=4 * std / start.size**0.5)

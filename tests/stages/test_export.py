@@ -12,7 +12,7 @@ import torch
 from pipeline.errors import NetworkError
 from pipeline.networks.onnx.export import ask_onnx, open_onnx
 from pipeline.networks.unit_networks import unit_network
-from pipeline.session.session import Session
+from pipeline.run.active_run import ActiveRun
 from pipeline.stages import export
 from tests.conftest import RunPipeline
 
@@ -20,11 +20,11 @@ QUICK = ("stages=[export]", "layers=[conv1,conv2]", "images.limit=3")
 
 
 @pytest.fixture(scope="module")
-def exported(run_pipeline: RunPipeline, tmp_path_factory: pytest.TempPathFactory) -> Session:
+def exported(run_pipeline: RunPipeline, tmp_path_factory: pytest.TempPathFactory) -> ActiveRun:
     return run_pipeline(*QUICK, f"out={tmp_path_factory.mktemp('export')}")
 
 
-def test_files_respond_as_the_units_do(exported: Session):
+def test_files_respond_as_the_units_do(exported: ActiveRun):
     layer = exported.parts.layers[1]
     folder = exported.paths.networks / "conv2"
     meaning = json.loads((folder / "meaning.json").read_text())
@@ -44,7 +44,7 @@ def test_files_respond_as_the_units_do(exported: Session):
     assert gradient.shape == images.shape
 
 
-def test_files_say_what_they_mean(exported: Session):
+def test_files_say_what_they_mean(exported: ActiveRun):
     meaning = json.loads((exported.paths.networks / "conv2" / "meaning.json").read_text())
     preprocessing = exported.parts.network.preprocessing
     assert meaning["layer"] == "conv2"
@@ -56,7 +56,7 @@ def test_files_say_what_they_mean(exported: Session):
 
 
 def test_what_is_in_the_store_is_not_written_again(
-    exported: Session, run_pipeline: RunPipeline, monkeypatch: pytest.MonkeyPatch
+    exported: ActiveRun, run_pipeline: RunPipeline, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(export, "export_onnx", lambda *_: pytest.fail("written again"))
     again = run_pipeline(*QUICK, f"out={exported.layout.out}", "name=again")

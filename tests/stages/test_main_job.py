@@ -15,27 +15,26 @@ from PIL import Image
 import pipeline
 from pipeline.analysis.similarity import pearson
 from pipeline.errors import ConfigError, ImageError, NetworkError, StoreError
-from pipeline.session.session import Session
+from pipeline.run.active_run import ActiveRun
 from pipeline.stages import top_patches
 from pipeline.store.records import recorded_files
-from pipeline.store.tables import COLUMNS
-from tests.conftest import RunPipeline
+from tests.conftest import RunPipeline, table_columns
 from tests.stages.conftest import SMALL
 
 ASCENT_ONLY = ("stages=[ascent]", "layers=conv1", "images.limit=5", "optimizer.steps=2")
 
 # Others are of the stages dream and collect.
-TABLES = [name for name in COLUMNS if not name.startswith(("anim", "dream", "sweep_"))]
+TABLES = [name for name in table_columns() if not name.startswith(("anim", "dream", "sweep_"))]
 
 
-def test_every_table_has_the_columns_of_the_contract(small_run: Session):
+def test_every_table_has_the_columns_of_the_contract(small_run: ActiveRun):
     run = pipeline.open_run(small_run.paths.folder)
     assert run.tables == TABLES
     for name in run.tables:
-        assert tuple(getattr(run, name).columns) == COLUMNS[name]
+        assert tuple(getattr(run, name).columns) == table_columns()[name]
 
 
-def test_rows_are_complete(small_run: Session):
+def test_rows_are_complete(small_run: ActiveRun):
     run = pipeline.open_run(small_run.paths.folder)
     layers, units, inits, signs, ranks, steps = 3, 5, 2, 2, 6, 4
     assert len(run.top_patches) == layers * units * signs * ranks
@@ -45,7 +44,7 @@ def test_rows_are_complete(small_run: Session):
     assert list(run.correlation_summary["layer"]) == ["conv1", "conv2", "conv3"]
 
 
-def test_top_patches_are_ordered_and_one_per_image(small_run: Session):
+def test_top_patches_are_ordered_and_one_per_image(small_run: ActiveRun):
     table = pipeline.open_run(small_run.paths.folder).top_patches
     for (_, _, sign), rows in table.groupby(["layer", "unit", "sign"]):
         assert list(rows["rank"]) == list(range(6))
@@ -53,7 +52,7 @@ def test_top_patches_are_ordered_and_one_per_image(small_run: Session):
         assert (np.diff(rows["response"]) * sign <= 0).all()
 
 
-def test_box_of_a_patch_is_the_receptive_field(small_run: Session):
+def test_box_of_a_patch_is_the_receptive_field(small_run: ActiveRun):
     table = pipeline.open_run(small_run.paths.folder).top_patches
     sides = {"conv1": 9, "conv2": 29, "conv3": 53}
     strides = {"conv1": 2, "conv2": 4, "conv3": 8}
@@ -68,7 +67,7 @@ def test_box_of_a_patch_is_the_receptive_field(small_run: Session):
         assert row.inside == inside
 
 
-def test_patch_inside_its_image_drives_the_unit_network_as_recorded(small_run: Session):
+def test_patch_inside_its_image_drives_the_unit_network_as_recorded(small_run: ActiveRun):
     run = pipeline.open_run(small_run.paths.folder)
     top = run.top_patches.query("sign == 1 and rank == 0")
     starts = run.ascents.query("init == 'top_patch'")
@@ -77,7 +76,7 @@ def test_patch_inside_its_image_drives_the_unit_network_as_recorded(small_run: S
     np.testing.assert_allclose(both["start_response"], both["response"], rtol=1e-4)
 
 
-def test_first_layer_adds_steps_times_lr_times_its_kernel(small_run: Session):
+def test_first_layer_adds_steps_times_lr_times_its_kernel(small_run: ActiveRun):
     run = pipeline.open_run(small_run.paths.folder)
     kernels = small_run.parts.network.module.state_dict()["features.0.weight"][:5].numpy()
     for init in ("zeros", "top_patch"):
@@ -85,7 +84,7 @@ def test_first_layer_adds_steps_times_lr_times_its_kernel(small_run: Session):
         np.testing.assert_allclose(added, 4 * 0.1 * kernels, atol=2e-6)
 
 
-def test_correlations_are_of_what_was_added(small_run: Session):
+def test_correlations_are_of_what_was_added(small_run: ActiveRun):
     run = pipeline.open_run(small_run.paths.folder)
     for layer, rows in run.correlations.groupby("layer"):
         added = [run.images(str(layer), init).added for init in ("zeros", "top_patch")]
@@ -94,7 +93,7 @@ def test_correlations_are_of_what_was_added(small_run: Session):
     assert (run.correlations.query("layer == 'conv1'")["r"] > 1 - 1e-6).all()
 
 
-def test_trajectories_begin_and_end_where_the_ascents_say(small_run: Session):
+def test_trajectories_begin_and_end_where_the_ascents_say(small_run: ActiveRun):
     run = pipeline.open_run(small_run.paths.folder)
     keys = ["layer", "unit", "init"]
     both = run.trajectories.merge(run.ascents, on=keys)
@@ -103,7 +102,7 @@ def test_trajectories_begin_and_end_where_the_ascents_say(small_run: Session):
     np.testing.assert_array_equal(last["response"], last["final_response"])
 
 
-def test_record_says_what_was_done_with_what(small_run: Session):
+def test_record_says_what_was_done_with_what(small_run: ActiveRun):
     record = json.loads(small_run.paths.record.read_text())
     assert record["state"] == "finished"
     assert record["model"]["digest"] == small_run.parts.network.digest
@@ -113,7 +112,7 @@ def test_record_says_what_was_done_with_what(small_run: Session):
     assert small_run.paths.config.read_text().startswith("model:\n")
 
 
-def test_figures_are_whole_pictures(small_run: Session):
+def test_figures_are_whole_pictures(small_run: ActiveRun):
     names = {path.stem for path in small_run.paths.figures.glob("*.png")}
     expected = {"correlations_zeros_top_patch", "histograms_zeros_top_patch", "ascent_curves"}
     for layer in ("conv1", "conv2", "conv3"):
@@ -132,7 +131,7 @@ def test_the_record_of_a_run_at_work_names_what_will_be_searched_and_climbed(
     early: list[Path] = []
     searching = top_patches.work
 
-    def work(session: Session) -> None:
+    def work(session: ActiveRun) -> None:
         early.extend(recorded_files(session.paths))
         searching(session)
 
@@ -143,7 +142,7 @@ def test_the_record_of_a_run_at_work_names_what_will_be_searched_and_climbed(
 
 
 def test_same_command_again_computes_nothing_and_gives_the_same_tables(
-    small_run: Session, run_pipeline: RunPipeline
+    small_run: ActiveRun, run_pipeline: RunPipeline
 ):
     again = run_pipeline(*SMALL, f"out={small_run.layout.out}", "stages=[top_patches,ascent]")
     assert again.done == 0
@@ -153,7 +152,7 @@ def test_same_command_again_computes_nothing_and_gives_the_same_tables(
 
 
 def test_run_of_one_stage_has_every_table_that_the_store_can_give(
-    small_run: Session, run_pipeline: RunPipeline
+    small_run: ActiveRun, run_pipeline: RunPipeline
 ):
     again = run_pipeline(*SMALL, f"out={small_run.layout.out}", "stages=[correlations]")
     first, second = (pipeline.open_run(s.paths.folder) for s in (small_run, again))
@@ -163,7 +162,7 @@ def test_run_of_one_stage_has_every_table_that_the_store_can_give(
 
 
 def test_other_process_settings_give_the_same_bits(
-    small_run: Session, run_pipeline: RunPipeline, tmp_path: Path
+    small_run: ActiveRun, run_pipeline: RunPipeline, tmp_path: Path
 ):
     stages = "stages=[top_patches,ascent,correlations]"
     other = run_pipeline(*SMALL, f"out={tmp_path}", stages, "runner.threads=1")
@@ -174,7 +173,7 @@ def test_other_process_settings_give_the_same_bits(
 
 
 def test_top_patches_do_not_depend_on_the_batch_size(
-    small_run: Session, run_pipeline: RunPipeline, tmp_path: Path
+    small_run: ActiveRun, run_pipeline: RunPipeline, tmp_path: Path
 ):
     stages = "stages=[top_patches]"
     other = run_pipeline(*SMALL, f"out={tmp_path}", stages, "search.batch_size=7")

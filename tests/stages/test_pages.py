@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 import pipeline
-from pipeline.session.session import Session
+from pipeline.run.active_run import ActiveRun
 from tests.conftest import RunPipeline
 
 LAYER = "conv2"
@@ -25,7 +25,7 @@ def read(path: Path) -> Any:
     return json.loads("[" + text.removeprefix("artiphys.put(").removesuffix(");\n") + "]")[1]
 
 
-def unit_data(session: Session, unit: int, layer: str = LAYER) -> Any:
+def unit_data(session: ActiveRun, unit: int, layer: str = LAYER) -> Any:
     return read(session.paths.site / "assets" / "data" / layer / f"{unit}.js")
 
 
@@ -36,7 +36,7 @@ def pixels(panel: dict[str, Any]) -> np.ndarray:
     return panel["low"] + stored * (panel["high"] - panel["low"])
 
 
-def test_numbers_are_those_of_the_tables(small_run: Session):
+def test_numbers_are_those_of_the_tables(small_run: ActiveRun):
     run = pipeline.open_run(small_run.paths.folder)
     data = read(small_run.paths.site / "assets" / "data" / LAYER / "layer.js")
     ascents = run.ascents.query("layer == @LAYER and init == 'zeros'")
@@ -49,7 +49,7 @@ def test_numbers_are_those_of_the_tables(small_run: Session):
     np.testing.assert_allclose(data["pairs"][0]["null_r"], r["null_r"], rtol=1e-5)
 
 
-def test_panels_are_the_climbed_images_in_pixels(small_run: Session):
+def test_panels_are_the_climbed_images_in_pixels(small_run: ActiveRun):
     images = pipeline.open_run(small_run.paths.folder).images(LAYER, "top_patch")
     preprocessing = small_run.parts.network.preprocessing
     mean, std = np.array(preprocessing.mean), np.array(preprocessing.std)
@@ -62,7 +62,7 @@ def test_panels_are_the_climbed_images_in_pixels(small_run: Session):
         assert error <= (panel["high"] - panel["low"]) / 510 + 1e-6
 
 
-def test_top_patch_is_what_its_ascent_started_from(small_run: Session):
+def test_top_patch_is_what_its_ascent_started_from(small_run: ActiveRun):
     images = pipeline.open_run(small_run.paths.folder).images(LAYER, "top_patch")
     preprocessing = small_run.parts.network.preprocessing
     for unit in range(5):
@@ -71,7 +71,7 @@ def test_top_patch_is_what_its_ascent_started_from(small_run: Session):
         assert np.abs(pixels(panel) - start).max() <= 1 / 510 + 1e-6
 
 
-def test_source_images_are_the_searched_ones(small_run: Session):
+def test_source_images_are_the_searched_ones(small_run: ActiveRun):
     patch = unit_data(small_run, 0)["patches"][0]
     assert small_run.images.names[patch["number"]] == patch["image"]
     path = small_run.paths.site / "assets" / "images" / f"{patch['number']}.jpg"
@@ -83,7 +83,7 @@ def test_source_images_are_the_searched_ones(small_run: Session):
 
 
 def test_as_many_patches_are_shown_as_were_kept_or_asked_for(
-    small_run: Session, run_pipeline: RunPipeline
+    small_run: ActiveRun, run_pipeline: RunPipeline
 ):
     assert len(unit_data(small_run, 0)["patches"]) == 2 * 6
     config = small_run.parts.config

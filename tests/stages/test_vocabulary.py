@@ -12,20 +12,20 @@ import numpy as np
 import pytest
 import torch
 from omegaconf import OmegaConf
+from pipeline.config.combinations import combination_faults, combination_notes
 
 import pipeline
-from pipeline.config.combinations import combination_faults, combination_notes
-from pipeline.config.parts import Parts
 from pipeline.config.schema import Config
 from pipeline.config.search_path import conf_dir
 from pipeline.errors import ConfigError
 from pipeline.networks.layers import Layer
-from pipeline.session.searched import read_patches
-from pipeline.session.session import Session
-from pipeline.session.treated import Beginnings
+from pipeline.run.active_run import ActiveRun
+from pipeline.run.parts import Parts
+from pipeline.stages.top_patches.results import StoredSources, read_patches
 from pipeline.store.runs import Run
 from pipeline.synthesis.loop import Ascent, ascend
 from pipeline.synthesis.scoring import Scorer
+from pipeline.synthesis.starts import Starts
 from tests.conftest import Compose, RunPipeline, here
 
 CONF = conf_dir()
@@ -66,7 +66,7 @@ def listed(group: str, *chosen: str) -> dict[str, Any]:
 class Bench:
     """Ascents without files, on one network, one image set and one search."""
 
-    def __init__(self, config: Config, searched: Session, earlier: Path) -> None:
+    def __init__(self, config: Config, searched: ActiveRun, earlier: Path) -> None:
         self.config, self.searched, self.earlier = config, searched, str(earlier)
         self.optimizer = option("optimizer", "adam", steps=2, lr=0.01)
         self.scorers: dict[str, Scorer] = {}
@@ -98,7 +98,8 @@ class Bench:
         (layer,), (init,) = parts.layers, parts.inits
         scorer = self.scorer(parts, layer)
         units = parts.climbed_units(layer)
-        start = Beginnings(session)(layer, init, units, scorer, torch.device("cpu"), torch.float32)
+        starts = Starts(parts.recipe, StoredSources(session))
+        start = starts(layer, init, units, scorer, torch.device("cpu"), torch.float32)
         numbers = torch.tensor(start.units)
         score = scorer.begin(start.images, numbers)
         return ascend(score, numbers, start.parameters, parts.optimizer, start.treatment)
@@ -299,7 +300,7 @@ def pearson_r(first: np.ndarray, second: np.ndarray) -> float:
 FEW = ("layers=[conv1]", "units=[2,5]", "images.limit=6", "search.keep=4", "optimizer.steps=2")
 
 
-def opened(session: Session) -> Run:
+def opened(session: ActiveRun) -> Run:
     return pipeline.open_run(session.paths.folder)
 
 

@@ -10,12 +10,16 @@ import pytest
 from pipeline.errors import StoreError
 from pipeline.store.format import check_format, mark_format
 from pipeline.store.layout import Layout
-from pipeline.store.results import versions
+from pipeline.store.results import STORE_FORMAT
 from pipeline.store.sealed import read_document, write_document
+
+VERSIONS = {"ascent": 2, "dream": 1}
+NOW = {**VERSIONS, "store_format": STORE_FORMAT}
 
 
 @pytest.mark.parametrize(
-    "before", [{"store_format": 2}, versions() | {"result_version": 1}, versions()]
+    "before",
+    [{"store_format": 2}, NOW | {"ascent": 1}, NOW | {"result_version": 3}, NOW, {**NOW, "x": 2}],
 )
 def test_results_from_before_are_told_of_once(tmp_path: Path, caplog, before):
     layout = Layout(tmp_path)
@@ -23,16 +27,16 @@ def test_results_from_before_are_told_of_once(tmp_path: Path, caplog, before):
     for _ in range(2):
         with caplog.at_level(logging.INFO):
             check_format(layout)
-            mark_format(layout)
+            mark_format(layout, VERSIONS)
     told = [r.getMessage() for r in caplog.records if "results of another version" in r.message]
-    assert len(told) == (before != versions())
+    assert len(told) == (before != NOW)
     if told:
-        assert read_document(layout.format, "format.json") == versions()
+        assert read_document(layout.format, "format.json") == NOW
 
 
 def test_a_new_store_is_marked_without_a_word(tmp_path: Path, caplog):
-    mark_format(Layout(tmp_path))
-    assert read_document(Layout(tmp_path).format, "format.json") == versions()
+    mark_format(Layout(tmp_path), VERSIONS)
+    assert read_document(Layout(tmp_path).format, "format.json") == NOW
     assert caplog.records == []
 
 

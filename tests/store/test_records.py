@@ -24,7 +24,7 @@ from pipeline.store.results import find_result
 def test_a_record_names_the_files_of_its_results_where_they_are(tmp_path: Path):
     layout = Layout(tmp_path)
     paths = layout.new_run("main", datetime(2030, 1, 1))
-    result = find_result(layout, ("ascent", "net", "conv1"), {}, ["block-0000", "block-0001"])
+    result = find_result(layout, ("ascent", "net", "conv1"), {}, ["block-0000", "block-0001"], 3)
     place = {"folder": result.folder.relative_to(tmp_path).as_posix(), "items": [*result.items]}
     write_record(paths, {"results": {"ascent": {"conv1/zeros": place}, "correlations": {}}})
     result.write("block-0001", {})

@@ -11,6 +11,7 @@ import pytest
 from pipeline.errors import StoreError
 from pipeline.store.layout import Layout
 from pipeline.store.results import (
+    STORE_FORMAT,
     Manifest,
     Result,
     digest_settings,
@@ -25,16 +26,16 @@ SETTINGS = {"weights": "abc", "units": [1, 2], "lr": 0.1}
 
 @pytest.fixture
 def result(tmp_path: Path) -> Result:
-    found = find_result(Layout(tmp_path), ("ascent", "net-1234", "conv1"), SETTINGS, ["a", "b"])
+    found = find_result(Layout(tmp_path), ("ascent", "net-1234", "conv1"), SETTINGS, ["a", "b"], 3)
     found.begin("run", {"device": "cpu"})
     return found
 
 
 def test_key_of_one_configuration_is_fixed():
-    # A change here makes every stored result unreachable: raise RESULT_VERSION on purpose only.
+    # A change here makes every stored result unreachable: raise versions on purpose only.
     canonical = '{"lr":0.1,"result_version":3,"store_format":3,"units":[1,2],"weights":"abc"}'
     assert hashlib.sha256(canonical.encode()).hexdigest()[:16] == "5eb1046c8846f503"
-    assert digest_settings(SETTINGS) == "5eb1046c8846f503"
+    assert digest_settings(SETTINGS, versions(3)) == "5eb1046c8846f503"
 
 
 @pytest.mark.parametrize(
@@ -42,11 +43,15 @@ def test_key_of_one_configuration_is_fixed():
     [{"weights": "abd"}, {"units": [2, 1]}, {"units": [1]}, {"lr": 0.2}, {"new": None}],
 )
 def test_key_follows_every_setting(changed: dict):
-    assert digest_settings(SETTINGS | changed) != digest_settings(SETTINGS)
+    assert digest_settings(SETTINGS | changed, versions(3)) != digest_settings(
+        SETTINGS, versions(3)
+    )
 
 
 def test_key_does_not_depend_on_the_order_of_settings():
-    assert digest_settings(dict(reversed(SETTINGS.items()))) == digest_settings(SETTINGS)
+    assert digest_settings(dict(reversed(SETTINGS.items())), versions(3)) == digest_settings(
+        SETTINGS, versions(3)
+    )
 
 
 def test_what_is_written_is_read_bit_for_bit(result: Result):
@@ -143,7 +148,7 @@ def test_failed_write_leaves_nothing(result: Result):
 def test_the_manifest_says_what_there_should_be_and_the_provenance_who_made_it(result: Result):
     result.begin("other", {"device": "cuda", "state": "begun"})
     result.begin("other", {"device": "cuda", "state": "finished"})
-    assert read_manifest(result.paths) == Manifest(SETTINGS, ["a", "b"])
+    assert read_manifest(result.paths) == Manifest(SETTINGS, ["a", "b"], 3, STORE_FORMAT)
     place = f"ascent/net-1234/conv1/{result.key}/provenance/run.json"
     assert read_document(result.paths.provenance("run"), place) == {"device": "cpu"}
     assert read_document(result.paths.provenance("other"))["state"] == "finished"
@@ -163,7 +168,7 @@ def test_a_damaged_manifest_is_written_again(result: Result):
         {"settings": SETTINGS, "items": "ab"},
         {"settings": [], "items": ["a", "b"]},
         {"settings": SETTINGS, "items": ["a", 1]},
-        {"settings": SETTINGS | {"lr": 0.2}, "items": ["a", "b"], **versions()},
+        {"settings": SETTINGS | {"lr": 0.2}, "items": ["a", "b"], **versions(3)},
     ],
 )
 def test_a_sealed_manifest_of_another_kind_is_damaged_and_written_again(result: Result, content):
@@ -189,8 +194,8 @@ def test_a_file_that_belongs_elsewhere_is_never_used(result: Result, tmp_path: P
     """Any file of a store, whole as it is, in the place of any other."""
     layout, arrays = Layout(tmp_path), {"x": np.arange(3.0)}
     places = [("ascent", "net-1234", "conv2"), ("correlations", "net-1234", "conv1")]
-    others = [find_result(layout, place, SETTINGS, ["a"]) for place in places]
-    others.append(find_result(layout, ("ascent", "net-1234", "conv1"), {"lr": 2}, ["a"]))
+    others = [find_result(layout, place, SETTINGS, ["a"], 3) for place in places]
+    others.append(find_result(layout, ("ascent", "net-1234", "conv1"), {"lr": 2}, ["a"], 3))
     for each in (result, *others):
         each.begin("run", {})
         each.write("a", arrays)

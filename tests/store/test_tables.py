@@ -6,30 +6,33 @@ import pandas as pd
 import pytest
 
 from pipeline.errors import StoreError
-from pipeline.store.tables import COLUMNS, read_table, write_table
+from pipeline.store.tables import read_table, write_table
+from tests.conftest import table_columns
 
 
 def trajectories() -> pd.DataFrame:
     row = ("m", "conv1", 0, 0, "zeros", 0, False, 1.5)
-    return pd.DataFrame([row], columns=list(COLUMNS["trajectories"]))
+    return pd.DataFrame([row], columns=list(table_columns()["trajectories"]))
 
 
 def test_columns_are_the_public_contract():
-    assert COLUMNS["trajectories"] == (
+    assert table_columns()["trajectories"] == (
         "model", "layer", "unit", "copy", "init", "step", "transformed", "response",
     )  # fmt: skip
-    assert COLUMNS["correlation_summary"][:4] == ("model", "layer", "init_a", "init_b")
+    assert table_columns()["correlation_summary"][:4] == ("model", "layer", "init_a", "init_b")
 
 
 def test_table_is_read_as_written(tmp_path: Path):
-    write_table(tmp_path, "trajectories", trajectories())
+    write_table(tmp_path, "trajectories", table_columns()["trajectories"], trajectories())
     pd.testing.assert_frame_equal(read_table(tmp_path, "trajectories"), trajectories())
     assert not (tmp_path / "trajectories.csv").exists()  # long tables are Parquet alone
 
 
 def test_wrong_columns_are_refused(tmp_path: Path):
     with pytest.raises(StoreError, match=r"^table 'trajectories' has columns \['model'\], not"):
-        write_table(tmp_path, "trajectories", trajectories()[["model"]])
+        write_table(
+            tmp_path, "trajectories", table_columns()["trajectories"], trajectories()[["model"]]
+        )
     assert list(tmp_path.iterdir()) == []
 
 
@@ -42,10 +45,10 @@ def test_missing_table_is_refused(tmp_path: Path):
 
 
 def test_no_text_of_a_csv_is_taken_for_a_formula_and_numbers_stay_numbers(tmp_path: Path):
-    row = dict.fromkeys(COLUMNS["correlations"], "@x") | {"unit": 0, "copy": 1, "r": -0.5}
+    row = dict.fromkeys(table_columns()["correlations"], "@x") | {"unit": 0, "copy": 1, "r": -0.5}
     row |= {"layer": "=cmd|' /C calc'!A0", "status": "ok", "null_r": None}
     table = pd.DataFrame([row]).astype({"null_r": float})
-    write_table(tmp_path, "correlations", table)
+    write_table(tmp_path, "correlations", table_columns()["correlations"], table, csv=True)
     pd.testing.assert_frame_equal(read_table(tmp_path, "correlations"), table)
     read = pd.read_csv(tmp_path / "correlations.csv")
     assert read["layer"][0] == "'=cmd|' /C calc'!A0"

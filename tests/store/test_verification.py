@@ -24,7 +24,7 @@ def results(tmp_path: Path) -> list[Result]:
     """Two results of two items each."""
     layout, made = Layout(tmp_path), []
     for layer in ("conv1", "conv2"):
-        result = find_result(layout, ("ascent", "net-1", layer), {"x": layer}, ["a", "b"])
+        result = find_result(layout, ("ascent", "net-1", layer), {"x": layer}, ["a", "b"], 3)
         result.begin("run", {"device": "cpu"})
         for item in result.items:
             result.write(item, {"x": np.arange(4.0)}, {"status": ["ok"]})
@@ -54,16 +54,16 @@ def test_every_file_in_the_place_of_every_other_is_found(results, tmp_path: Path
         for other in files:
             if other != place:
                 place.write_bytes(other.read_bytes())
-                assert list(verify(Layout(tmp_path)).damaged) == [place], (place, other)
+                assert list(verify(Layout(tmp_path), {}).damaged) == [place], (place, other)
         place.write_bytes(whole)
-    assert verify(Layout(tmp_path)).damaged == {}
+    assert verify(Layout(tmp_path), {}).damaged == {}
 
 
 def test_a_result_under_the_key_of_another_is_found(results, tmp_path: Path):
     first, second = results
     shutil.rmtree(first.folder)
     shutil.copytree(second.folder, first.folder)
-    found = verify(Layout(tmp_path))
+    found = verify(Layout(tmp_path), {})
     assert len(found.damaged) == 4
     assert {path.parents[-len(first.folder.parts)] for path in found.damaged} == {first.folder}
 
@@ -128,7 +128,7 @@ def test_what_earlier_versions_have_written_is_left_alone(results, tmp_path: Pat
 
 def test_a_store_that_is_not_there_is_told(tmp_path: Path):
     with pytest.raises(StoreError, match="there is no store in"):
-        verify(Layout(tmp_path))
+        verify(Layout(tmp_path), {})
 
 
 def test_an_output_that_is_full_is_told(results, tmp_path: Path):

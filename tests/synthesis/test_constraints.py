@@ -12,7 +12,7 @@ from scipy import optimize
 from torch import Tensor
 
 from pipeline.errors import ConfigError
-from pipeline.networks.preprocessing import Preprocessing
+from pipeline.images.preprocessing import Preprocessing
 from pipeline.synthesis import constraints
 from pipeline.synthesis.constraints import (
     Bound,

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from pipeline.errors import ConfigError
-from pipeline.networks.preprocessing import Preprocessing
+from pipeline.images.preprocessing import Preprocessing
 from pipeline.store.results import Result
 from pipeline.synthesis.inits import Request, image, noise, result, top_patch, zeros
 

@@ -4,9 +4,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from pipeline.images.preprocessing import Preprocessing
 from pipeline.networks.graph.graph import Graph
 from pipeline.networks.layers import find_layers
-from pipeline.networks.preprocessing import Preprocessing
 from pipeline.networks.unit_networks import unit_network
 from pipeline.synthesis.constraints import Circumstances, norm
 from pipeline.synthesis.loop import Descent, ascend

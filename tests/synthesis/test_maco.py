@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from pipeline.networks.preprocessing import Preprocessing
+from pipeline.images.preprocessing import Preprocessing
 from pipeline.synthesis.loop import ascend
 from pipeline.synthesis.optimizers import named
 from pipeline.synthesis.parameterizations import Setting, compose, decorrelated, maco, sigmoid

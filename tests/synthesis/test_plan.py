@@ -14,7 +14,7 @@ def crop_of(name, layer, size):
     from dataclasses import replace
 
     network = replace(torchvision_network(name, "random"), input_size=(size, size))
-    (found,) = network.layers(layer)
+    (found,) = network.find_layers(layer)
     plan = smallest_canvas(network.graph, found.node)
     return Crop(network.graph, found.node, plan.size, plan.position)
 

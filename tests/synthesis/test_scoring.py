@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from pipeline.errors import ConfigError
+from pipeline.images.preprocessing import Preprocessing
 from pipeline.networks.gradient_rules import (
     PLAIN,
     GradientRule,
@@ -18,7 +19,6 @@ from pipeline.networks.gradient_rules import (
 )
 from pipeline.networks.loading.network import Network
 from pipeline.networks.loading.weights import seeded
-from pipeline.networks.preprocessing import Preprocessing
 from pipeline.synthesis import objectives
 from pipeline.synthesis.objectives import Objective, Seen
 from pipeline.synthesis.scoring import FieldScorer, MapScorer
@@ -77,7 +77,7 @@ def scorer(
     rule: GradientRule = PLAIN,
     **chosen: Objective,
 ) -> MapScorer | FieldScorer:
-    (found,) = network.layers([layer])
+    (found,) = network.find_layers([layer])
     made = Terms(chosen, copies, (20, 20), rule).scorer(network, found)
     assert isinstance(made, MapScorer | FieldScorer)
     return made
@@ -233,7 +233,7 @@ def test_copies_lie_side_by_side(network: Network):
 
 def test_layer_called_output_is_the_network_itself(network: Network):
     images, units = drawn(), torch.tensor([3, 0, 2])
-    (layer,) = network.layers(["output"])
+    (layer,) = network.find_layers(["output"])
     assert layer.units == 4
     made = Terms({"class_logit": objectives.class_logit()}, 1, (20, 20)).scorer(network, layer)
     assert isinstance(made, MapScorer)
@@ -255,7 +255,7 @@ def test_images_of_other_sizes_are_scored_where_the_network_takes_them(network: 
 
 def test_gradient_rule_holds_on_whole_images_too(network: Network):
     images = drawn().requires_grad_()
-    (layer,) = network.layers(["conv2"])
+    (layer,) = network.find_layers(["conv2"])
     terms = {"channel_mean": objectives.channel_mean()}
     ruled = Terms(terms, 1, (20, 20), guided()).scorer(network, layer)
     assert isinstance(ruled, MapScorer)
@@ -299,7 +299,7 @@ def test_terms_that_make_no_sense_are_refused(network: Network, chosen: dict, me
 
 
 def test_picture_is_compared_on_square_images_alone(network: Network):
-    (layer,) = network.layers(["conv1"])
+    (layer,) = network.find_layers(["conv1"])
     terms = Terms({"inversion": objectives.inversion()}, 1, (20, 24))
     with pytest.raises(ConfigError) as caught:
         terms.scorer(network, layer)

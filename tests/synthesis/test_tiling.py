@@ -7,9 +7,9 @@ import torch
 from torch import nn
 
 from pipeline.errors import ConfigError
+from pipeline.images.preprocessing import Preprocessing
 from pipeline.networks.gradient_rules import guided
 from pipeline.networks.loading.network import Network
-from pipeline.networks.preprocessing import Preprocessing
 from pipeline.synthesis.objectives import (
     Objective,
     channel_mean,
@@ -62,7 +62,7 @@ def network() -> Network:
 def scorer(
     network: Network, objectives: dict[str, Objective], tile: int | None
 ) -> MapScorer | TiledScorer:
-    (layer,) = network.layers(["5"])
+    (layer,) = network.find_layers(["5"])
     terms = Terms(objectives, 1, SIZE, whole=True, tile=tile)
     terms.check()
     return terms.whole_scorer(network, layer).double()

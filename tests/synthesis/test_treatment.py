@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from pipeline.networks.preprocessing import Preprocessing
+from pipeline.images.preprocessing import Preprocessing
 from pipeline.synthesis import constraints, parameterizations, regularizers, smoothing, transforms
 from pipeline.synthesis.constraints import Circumstances
 from pipeline.synthesis.loop import Ascent, ascend

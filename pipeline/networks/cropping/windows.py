@@ -85,8 +85,8 @@ class AdaptivePool(nn.Module):
         self.maximum, self.rows, self.columns = maximum, rows, columns
 
     def forward(
-        self, maps: Float[Tensor, "batch channels height width"]
-    ) -> Float[Tensor, "batch channels rows columns"]:
+        self, maps: Float[Tensor, "batch c height width"]
+    ) -> Float[Tensor, "batch c rows columns"]:
         """Return the mean or maximum of every window."""
         return self._along(self._along(maps, 2, self.rows), 3, self.columns)
 

@@ -54,17 +54,18 @@ class Graph:
     """The operations of a network in call order, with their geometry.
 
     Args:
-        module: the network, in eval mode, from images ``[batch, 3, height, width]``.
+        module: the network, in eval mode, from images ``[batch, channels, height, width]``.
         input_size: height and width at which shapes are traced.
+        channels: of an image.
 
     Raises:
         NetworkError: the network does not run at this size.
     """
 
-    def __init__(self, module: nn.Module, input_size: tuple[int, int]) -> None:
+    def __init__(self, module: nn.Module, input_size: tuple[int, int], channels: int = 3) -> None:
         self.module = module
         self.input_size = input_size
-        self.traced = trace(module, input_size)
+        self.traced = trace(module, input_size, channels)
         self.modules = dict(self.traced.named_modules(remove_duplicate=False))
         self.operations: dict[fx.Node, Operation] = {}
         for node in self.traced.graph.nodes:

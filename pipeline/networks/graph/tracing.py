@@ -30,21 +30,22 @@ log = logging.getLogger(__name__)
 _TRACING = threading.Lock()  # held while torch.fx has modules' calls in its hands
 
 
-def trace(module: nn.Module, input_size: tuple[int, int]) -> fx.GraphModule:
+def trace(module: nn.Module, input_size: tuple[int, int], channels: int = 3) -> fx.GraphModule:
     """Return the graph of a network, with the shape of every tensor in it.
 
     Operations that overwrite their input are followed: whatever reads the input later reads the
     result.
 
     Args:
-        module: the network, in eval mode, from images ``[batch, 3, height, width]``.
+        module: the network, in eval mode, from images ``[batch, channels, height, width]``.
         input_size: height and width at which shapes are traced.
+        channels: of an image.
 
     Raises:
         NetworkError: the network does not run at this size.
     """
     parameter = next(module.parameters(), torch.empty(0))
-    image = torch.zeros(1, 3, *input_size, dtype=parameter.dtype, device=parameter.device)
+    image = torch.zeros(1, channels, *input_size, dtype=parameter.dtype, device=parameter.device)
     try:
         traced = _traced(module, image)
         # On failure ShapeProp prints a traceback besides raising.

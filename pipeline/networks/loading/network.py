@@ -5,15 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import TYPE_CHECKING
 
+import torch
 from torch import fx, nn
 
 from pipeline.errors import NetworkError
+from pipeline.images.preprocessing import Preprocessing
 from pipeline.networks.graph.graph import Graph
 from pipeline.networks.layers import Layer, find_layers
 from pipeline.networks.loading.weights import digest_weights, load_weights, read_weights, seeded
-from pipeline.networks.preprocessing import Preprocessing
+from pipeline.networks.receptive_fields import smallest_canvas, strides
+from pipeline.networks.unit_networks import UnitNetwork, unit_network
 from pipeline.store.secrets import without_query
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True)
@@ -58,9 +65,10 @@ class Network:
     @cached_property
     def graph(self) -> Graph:
         """The traced computation."""
-        return Graph(self.module, self.input_size or self.preprocessing.input_size)
+        size = self.input_size or self.preprocessing.input_size
+        return Graph(self.module, size, len(self.preprocessing.mean))
 
-    def layers(self, names: str | Sequence[str]) -> list[Layer]:
+    def find_layers(self, names: str | Sequence[str]) -> list[Layer]:
         """Return layers by name (``find_layers``), all of whose weights are there.
 
         Raises:
@@ -77,6 +85,43 @@ class Network:
                 f" they need; it covers {', '.join(covered) or 'no convolution'}"
             )
         return found
+
+    @property
+    def device(self) -> torch.device:
+        """Where its weights are: moved by ``net.module.to(device)``."""
+        return next(self.module.parameters(), torch.empty(0)).device
+
+    def layer(self, name: str) -> Layer:
+        """Return one layer by its name; raises as ``find_layers``."""
+        (found,) = self.find_layers([name])
+        return found
+
+    @cached_property
+    def layers(self) -> pd.DataFrame:
+        """The convolutions, one row each, in call order.
+
+        Columns are ``name``, ``module`` (torch's name of the call), ``units``, ``field`` (height
+        and width of the receptive field in pixels), ``map`` (rows and columns of units) and
+        ``stride`` (pixels from one unit to the next, down and across). Other layers have torch's
+        dotted names; the last is ``output``.
+        """
+        import pandas as pd  # half a second, which runs that only search need not wait for
+
+        rows = []
+        for layer in self._convolutions():
+            box = smallest_canvas(self.graph, layer.node).box
+            field, apart = (box.height, box.width), strides(self.graph, layer.node)
+            rows.append((layer.name, layer.call, layer.units, field, layer.map_size, apart))
+        columns = ["name", "module", "units", "field", "map", "stride"]
+        return pd.DataFrame(rows, columns=columns)
+
+    def unit_network(self, layer: str) -> UnitNetwork:
+        """Return the responses of units of a layer to images of exactly their receptive field.
+
+        Raises:
+            ConfigError: there is no such layer.
+        """
+        return unit_network(self.graph, self.layer(layer))
 
     def _convolutions(self) -> list[Layer]:
         layers = find_layers(self.graph, "all", self.name)

@@ -47,7 +47,9 @@ def prepared(network: Network) -> Network:
         )
     module.eval().requires_grad_(False)
     _make_single(network.name, module)
-    _refuse_batch_dependence(network.name, module, network.preprocessing.input_size)
+    preprocessing = network.preprocessing
+    shape = (len(preprocessing.mean), *preprocessing.input_size)
+    _refuse_batch_dependence(network.name, module, shape)
     missing = network.missing & module.state_dict().keys()
     return replace(network, module=module, digest=digest_weights(module, missing))
 
@@ -92,9 +94,9 @@ def _refuse_packed(name: str, module: nn.Module) -> None:
             )
 
 
-def _refuse_batch_dependence(name: str, module: nn.Module, size: tuple[int, int]) -> None:
+def _refuse_batch_dependence(name: str, module: nn.Module, shape: tuple[int, ...]) -> None:
     """Refuse a network whose response to an image is not determined by that image alone."""
-    pixels = torch.randn(2, 3, *size, generator=torch.Generator().manual_seed(0))
+    pixels = torch.randn(2, *shape, generator=torch.Generator().manual_seed(0))
     pixels = pixels.to(next(module.parameters(), pixels).device)
     try:
         with torch.no_grad():

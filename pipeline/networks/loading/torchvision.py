@@ -10,8 +10,8 @@ from typing import Any
 import torchvision
 
 from pipeline.errors import ConfigError, nearest
+from pipeline.images.preprocessing import Preprocessing
 from pipeline.networks.loading.network import Network, build_network
-from pipeline.networks.preprocessing import Preprocessing
 
 # torchvision's own weights of these expect pixels normalized in another way; with transform_input
 # the module transforms its input to that by itself.

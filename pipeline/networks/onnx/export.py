@@ -50,8 +50,8 @@ class ResponseAndGradient(nn.Module):
         self.network = network
 
     def forward(
-        self, images: Float[Tensor, "1 3 height width"], unit: Int[Tensor, "1"]
-    ) -> tuple[Float[Tensor, "1 units"], Float[Tensor, "1"], Float[Tensor, "1 3 height width"]]:
+        self, images: Float[Tensor, "1 c height width"], unit: Int[Tensor, "1"]
+    ) -> tuple[Float[Tensor, "1 units"], Float[Tensor, "1"], Float[Tensor, "1 c height width"]]:
         """Return responses, response and gradient."""
         with torch.enable_grad():
             images = images.detach().requires_grad_()

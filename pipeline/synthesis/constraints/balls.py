@@ -49,8 +49,8 @@ def ball(p: float = 2.0, radius: float | str = NATURAL, center: str = "zero") ->
         budget = budget_of(radius, given, lambda patches: p_norms(patches.double(), p))
 
         def project(
-            images: Float[Tensor, "batch 3 height width"],
-        ) -> Float[Tensor, "batch 3 height width"]:
+            images: Float[Tensor, "batch c height width"],
+        ) -> Float[Tensor, "batch c height width"]:
             deviations = images.double() - middle.double()
             limit = over_pixels(budget)
             if p == math.inf:
@@ -66,7 +66,9 @@ def ball(p: float = 2.0, radius: float | str = NATURAL, center: str = "zero") ->
             projected = torch.where(near, images + (projected - images).detach(), projected)
             return torch.where(size <= limit, images, projected)
 
-        def measure(images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, " batch"]:
+        def measure(
+            images: Float[Tensor, "batch c height width"],
+        ) -> Float[Tensor, " batch"]:
             return p_norms(images.double() - middle.double(), p)
 
         return Bound(project, measure, budget)
@@ -80,20 +82,20 @@ def ball(p: float = 2.0, radius: float | str = NATURAL, center: str = "zero") ->
 
 
 def _onto_l2_sphere(
-    deviations: Float[Tensor, "batch 3 height width"],
+    deviations: Float[Tensor, "batch c height width"],
     size: Float[Tensor, " batch"],
     radius: Float[Tensor, " batch"],
-) -> Float[Tensor, "batch 3 height width"]:
+) -> Float[Tensor, "batch c height width"]:
     """Return the nearest points of a sphere; to points inside, the points themselves."""
     allowed = clamp_inward(size, torch.zeros_like(radius), radius)
     return deviations * over_pixels(ratio(allowed, size, size > 0))
 
 
 def _onto_l1_sphere(
-    deviations: Float[Tensor, "batch 3 height width"],
+    deviations: Float[Tensor, "batch c height width"],
     size: Float[Tensor, " batch"],
     radius: Float[Tensor, " batch"],
-) -> Float[Tensor, "batch 3 height width"]:
+) -> Float[Tensor, "batch c height width"]:
     """Return the nearest points of an L1 sphere, for points outside: magnitudes lose a threshold.
 
     The threshold is such that the magnitudes above it keep the radius as their sum.

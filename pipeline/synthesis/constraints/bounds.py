@@ -53,7 +53,7 @@ def clip(
 def _between(low: Tensor, high: Tensor, given: Circumstances) -> Bound:
     """Clip to per-channel bounds; what is measured is by how much an image exceeds them at most."""
 
-    def measure(images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, " batch"]:
+    def measure(images: Float[Tensor, "batch c height width"]) -> Float[Tensor, " batch"]:
         excess = torch.maximum(low - images, images - high).amax((1, 2, 3))
         return excess.clamp(min=0).double()
 

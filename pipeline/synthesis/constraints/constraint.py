@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from pipeline.errors import ConfigError
-from pipeline.networks.preprocessing import Preprocessing
+from pipeline.images.preprocessing import Preprocessing
 
 NATURAL = "natural"  # in place of a number: that of the strongest natural patch of the same unit
 
@@ -26,7 +26,7 @@ class Circumstances:
         patches: returns the strongest natural patch of every sample's unit, of the images' shape.
     """
 
-    starts: Float[Tensor, "batch 3 height width"]
+    starts: Float[Tensor, "batch c height width"]
     preprocessing: Preprocessing
     patches: Callable[[], Tensor]
 
@@ -63,7 +63,9 @@ def none() -> Constraint:
     """Let the images be what they are; budget and measure are NaN."""
 
     def bind(given: Circumstances) -> Bound:
-        def measure(images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, " batch"]:
+        def measure(
+            images: Float[Tensor, "batch c height width"],
+        ) -> Float[Tensor, " batch"]:
             return images.new_full((len(images),), math.nan, dtype=torch.float64)
 
         return Bound(lambda images: images, measure, measure(given.starts))
@@ -81,7 +83,7 @@ def budget_of(
     return starts.new_full((len(starts),), float(value), dtype=torch.float64)
 
 
-def p_norms(values: Float[Tensor, "batch 3 height width"], p: float) -> Float[Tensor, " batch"]:
+def p_norms(values: Float[Tensor, "batch c height width"], p: float) -> Float[Tensor, " batch"]:
     """Return p-norms; unlike a root of squares, they have the gradient 0 at 0."""
     return torch.linalg.vector_norm(values.flatten(1), p, dim=1)
 

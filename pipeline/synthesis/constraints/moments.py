@@ -39,8 +39,8 @@ def norm(value: float | str = NATURAL) -> Constraint:
         budget = budget_of(value, given, _l2_norm)
 
         def project(
-            images: Float[Tensor, "batch 3 height width"],
-        ) -> Float[Tensor, "batch 3 height width"]:
+            images: Float[Tensor, "batch c height width"],
+        ) -> Float[Tensor, "batch c height width"]:
             size = _l2_norm(images)
             scaled = images.double() * over_pixels(ratio(budget, size, size > 0))
             return scaled.to(images.dtype)
@@ -65,8 +65,8 @@ def mean(value: float | str = 0.0) -> Constraint:
         budget = budget_of(value, given, _mean)
 
         def project(
-            images: Float[Tensor, "batch 3 height width"],
-        ) -> Float[Tensor, "batch 3 height width"]:
+            images: Float[Tensor, "batch c height width"],
+        ) -> Float[Tensor, "batch c height width"]:
             return (images.double() + over_pixels(budget - _mean(images))).to(images.dtype)
 
         return Bound(project, _mean, budget)
@@ -94,8 +94,8 @@ def contrast(value: float | str = NATURAL, mean: float | None = None) -> Constra
         budget = budget_of(value, given, _contrast)
 
         def project(
-            images: Float[Tensor, "batch 3 height width"],
-        ) -> Float[Tensor, "batch 3 height width"]:
+            images: Float[Tensor, "batch c height width"],
+        ) -> Float[Tensor, "batch c height width"]:
             center = _mean(images)
             size = _contrast(images)
             # What is left of the deviations from a mean that rounding has moved is no direction.
@@ -115,14 +115,14 @@ def contrast(value: float | str = NATURAL, mean: float | None = None) -> Constra
     return Constraint(bind, needs_patches=value == NATURAL)
 
 
-def _mean(images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, " batch"]:
+def _mean(images: Float[Tensor, "batch c height width"]) -> Float[Tensor, " batch"]:
     return images.double().mean((1, 2, 3))
 
 
-def _l2_norm(images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, " batch"]:
+def _l2_norm(images: Float[Tensor, "batch c height width"]) -> Float[Tensor, " batch"]:
     return p_norms(images.double(), 2.0)
 
 
-def _contrast(images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, " batch"]:
+def _contrast(images: Float[Tensor, "batch c height width"]) -> Float[Tensor, " batch"]:
     deviations = images.double() - over_pixels(_mean(images))
     return p_norms(deviations, 2.0) / math.sqrt(images[0].numel())

@@ -40,7 +40,7 @@ class Motion:
     matrix: tuple[tuple[float, float, float], tuple[float, float, float]]
     fill: Fill = "reflect"
 
-    def __call__(self, images: Float[Tensor, "*batch 3 height width"]) -> Tensor:
+    def __call__(self, images: Float[Tensor, "*batch c height width"]) -> Tensor:
         """Return moved images of the same size; one without a batch is as good."""
         if images.ndim == 3:
             return self(images[None])[0]
@@ -125,10 +125,10 @@ def combined(*motions: Motion) -> Motion:
 
 
 def blend(
-    previous: Float[Tensor, "*batch 3 height width"],
-    current: Float[Tensor, "*batch 3 height width"],
+    previous: Float[Tensor, "*batch c height width"],
+    current: Float[Tensor, "*batch c height width"],
     share: float = 0.85,
-) -> Float[Tensor, "*batch 3 height width"]:
+) -> Float[Tensor, "*batch c height width"]:
     """Return the frame to show: share * current + (1 - share) * previous (seed document 004).
 
     Raises:

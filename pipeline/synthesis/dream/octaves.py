@@ -76,7 +76,7 @@ def listed(size: Size, sides: Sequence[int], smallest: int = 1) -> list[Size]:
 
 
 def resized(
-    images: Float[Tensor, "batch 3 height width"], size: Size
+    images: Float[Tensor, "batch c height width"], size: Size
 ) -> Float[Tensor, "batch 3 new_height new_width"]:
     """Return images at another size, bilinear and without aliasing, as torchvision's Resize."""
     if tuple(images.shape[2:]) == tuple(size):
@@ -85,7 +85,7 @@ def resized(
 
 
 def whole(
-    dreamt: Float[Tensor, "batch 3 height width"],
+    dreamt: Float[Tensor, "batch c height width"],
     start: Float[Tensor, "batch 3 start_height start_width"],  # noqa: ARG001 - one signature
     size: Size,
 ) -> Float[Tensor, "batch 3 new_height new_width"]:
@@ -100,7 +100,7 @@ def whole(
 
 
 def details(
-    dreamt: Float[Tensor, "batch 3 height width"],
+    dreamt: Float[Tensor, "batch c height width"],
     start: Float[Tensor, "batch 3 start_height start_width"],
     size: Size,
 ) -> Float[Tensor, "batch 3 new_height new_width"]:
@@ -117,3 +117,6 @@ def details(
     """
     height, width = dreamt.shape[2:]
     return resized(start, size) + resized(dreamt - resized(start, (height, width)), size)
+
+
+CARRY = {"whole": whole, "details": details}  # what is taken to the next octave

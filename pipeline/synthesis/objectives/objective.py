@@ -35,7 +35,7 @@ class Seen:
     responses: Float[Tensor, "batch units rows columns"]
     units: Int[Tensor, " batch"]
     copies: int
-    images: Float[Tensor, "batch 3 height width"]
+    images: Float[Tensor, "batch c height width"]
     reference: Float[Tensor, "references units rows columns"] | None = None
 
     @property
@@ -89,7 +89,7 @@ class Objective:
     of_field: bool = False
     copies: int = 1
     reference: Literal["picture", "start"] | None = None
-    picture: UInt8[Tensor, "3 height width"] | None = field(default=None, repr=False)
+    picture: UInt8[Tensor, "c height width"] | None = field(default=None, repr=False)
     additive: Literal["sum", "mean"] | None = None
     contents: str | None = None
 

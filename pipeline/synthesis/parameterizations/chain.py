@@ -54,7 +54,7 @@ class Chain:
         """Whether the parameters are one tensor that is an image, of whatever size and colors."""
         return self.space.is_image
 
-    def encode(self, images: Float[Tensor, "batch 3 height width"]) -> list[Tensor]:
+    def encode(self, images: Float[Tensor, "batch c height width"]) -> list[Tensor]:
         """Return the parameters of network input.
 
         Raises:
@@ -62,7 +62,7 @@ class Chain:
         """
         return self.space.encode(_encoded(self.maps, images))
 
-    def decode(self, parameters: Sequence[Tensor]) -> Float[Tensor, "batch 3 height width"]:
+    def decode(self, parameters: Sequence[Tensor]) -> Float[Tensor, "batch c height width"]:
         """Return network input from parameters."""
         images = self.space.decode(parameters)
         for step in self.maps:

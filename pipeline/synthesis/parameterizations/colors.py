@@ -53,7 +53,9 @@ def decorrelated(matrix: str = "imagenet", images: int = 200) -> Parameterizatio
     return Parameterization("color", build, images=images if matrix == "images" else 0)
 
 
-def covariance_root(pixels: Float[Tensor, "pictures 3 height width"]) -> Float[Tensor, "3 3"]:
+def covariance_root(
+    pixels: Float[Tensor, "pictures c height width"],
+) -> Float[Tensor, "3 3"]:
     """Return a matrix R with R R^T the covariance of colors: its scaled principal directions.
 
     They come in falling order of variance, and the sign of each is such that red grows.
@@ -76,8 +78,8 @@ def _mix(matrix: Float[Tensor, "3 3"]):
     constant = Constant(matrix)
 
     def apply(
-        images: Float[Tensor, "batch 3 height width"],
-    ) -> Float[Tensor, "batch 3 height width"]:
+        images: Float[Tensor, "batch c height width"],
+    ) -> Float[Tensor, "batch c height width"]:
         mixed = constant.like(images) @ images.flatten(2)
         return mixed.unflatten(2, images.shape[2:])
 

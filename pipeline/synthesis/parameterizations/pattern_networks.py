@@ -46,7 +46,7 @@ class PatternNetworks:
         sides = [torch.linspace(-(3**0.5), 3**0.5, n, dtype=torch.float64) for n in self.size]
         return Constant(torch.stack(torch.meshgrid(*sides, indexing="ij")).flatten(1))
 
-    def encode(self, images: Float[Tensor, "batch 3 height width"]) -> list[Tensor]:
+    def encode(self, images: Float[Tensor, "batch c height width"]) -> list[Tensor]:
         """Refuse: no weights are known that give these images.
 
         Raises:
@@ -58,7 +58,7 @@ class PatternNetworks:
             " init=[parameters]"
         )
 
-    def decode(self, parameters: Sequence[Tensor]) -> Float[Tensor, "batch 3 height width"]:
+    def decode(self, parameters: Sequence[Tensor]) -> Float[Tensor, "batch c height width"]:
         """Return the colors that the networks give to all places."""
         weights, biases = parameters[::2], parameters[1::2]
         places = self.coordinates.like(weights[0]).expand(len(weights[0]), -1, -1)

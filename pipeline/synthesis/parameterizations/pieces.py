@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from pipeline.networks.preprocessing import Preprocessing
+from pipeline.images.preprocessing import Preprocessing
 
 Kind = Literal["space", "resolution", "color", "range"]
 
@@ -31,7 +31,7 @@ class Setting:
 
     size: tuple[int, int]
     preprocessing: Preprocessing
-    pictures: Callable[[], Float[Tensor, "pictures 3 height width"]]
+    pictures: Callable[[], Float[Tensor, "pictures c height width"]]
 
 
 @runtime_checkable
@@ -48,11 +48,11 @@ class Space(Protocol):
         """Whether the parameters are one tensor that is an image: its gradient can be blurred."""
         ...
 
-    def encode(self, images: Float[Tensor, "batch 3 height width"]) -> list[Tensor]:
+    def encode(self, images: Float[Tensor, "batch c height width"]) -> list[Tensor]:
         """Return the parameters of images; they may share the images' memory."""
         ...
 
-    def decode(self, parameters: Sequence[Tensor]) -> Float[Tensor, "batch 3 height width"]:
+    def decode(self, parameters: Sequence[Tensor]) -> Float[Tensor, "batch c height width"]:
         """Return the images of parameters, in their type, on their device, differentiably."""
         ...
 

@@ -14,38 +14,42 @@ from pipeline.synthesis.parameterizations.pieces import Parameterization
 
 @dataclass(frozen=True)
 class Pixels:
-    """The space of images as they are: one parameter tensor [batch, 3, height, width].
+    """The space of images as they are: one parameter tensor [batch, channels, height, width].
 
     Attributes:
         size: height and width in pixels.
+        channels: of an image.
     """
 
     size: tuple[int, int]
+    channels: int = 3
     invertible: bool = True
     is_image: bool = True
 
     def encode(
-        self, images: Float[Tensor, "batch 3 height width"]
-    ) -> list[Float[Tensor, "batch 3 height width"]]:
+        self, images: Float[Tensor, "batch c height width"]
+    ) -> list[Float[Tensor, "batch c height width"]]:
         """Return the very images."""
         return [images]
 
     def decode(
-        self, parameters: Sequence[Float[Tensor, "batch 3 height width"]]
-    ) -> Float[Tensor, "batch 3 height width"]:
+        self, parameters: Sequence[Float[Tensor, "batch c height width"]]
+    ) -> Float[Tensor, "batch c height width"]:
         """Return the very parameters."""
         return parameters[0]
 
     def draw(
         self, generators: Sequence[torch.Generator], std: float
-    ) -> list[Float[Tensor, "batch 3 height width"]]:
+    ) -> list[Float[Tensor, "batch c height width"]]:
         """Return independent normal noise."""
-        return [std * normal(generators, (3, *self.size))]
+        return [std * normal(generators, (self.channels, *self.size))]
 
 
 def pixel() -> Parameterization:
     """Climb pixels: the chain of this piece alone is the identity, in network-input space."""
-    return Parameterization("space", lambda setting: Pixels(setting.size))
+    return Parameterization(
+        "space", lambda setting: Pixels(setting.size, len(setting.preprocessing.mean))
+    )
 
 
 def normal(

@@ -47,8 +47,8 @@ def clamp() -> Parameterization:
         mean, std = _channels(setting)
 
         def decode(
-            values: Float[Tensor, "batch 3 height width"],
-        ) -> Float[Tensor, "batch 3 height width"]:
+            values: Float[Tensor, "batch c height width"],
+        ) -> Float[Tensor, "batch c height width"]:
             pixels = clamp_inward(values + mean.like(values), 0.0, 1.0)
             return (pixels - mean.like(values)) / std.like(values)
 
@@ -78,13 +78,13 @@ def _squashed(
         mean, std = _channels(setting)
 
         def decode(
-            values: Float[Tensor, "batch 3 height width"],
-        ) -> Float[Tensor, "batch 3 height width"]:
+            values: Float[Tensor, "batch c height width"],
+        ) -> Float[Tensor, "batch c height width"]:
             return (to_pixels(values) - mean.like(values)) / std.like(values)
 
         def encode(
-            images: Float[Tensor, "batch 3 height width"],
-        ) -> Float[Tensor, "batch 3 height width"]:
+            images: Float[Tensor, "batch c height width"],
+        ) -> Float[Tensor, "batch c height width"]:
             pixels = images * std.like(images) + mean.like(images)
             return to_values(pixels.clamp(DARKEST, BRIGHTEST))
 

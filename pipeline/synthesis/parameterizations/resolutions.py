@@ -59,8 +59,8 @@ def _separable(rows: Tensor, columns: Tensor):
     left, right = Constant(rows), Constant(columns.T.contiguous())
 
     def apply(
-        images: Float[Tensor, "batch 3 rows columns"],
-    ) -> Float[Tensor, "batch 3 height width"]:
+        images: Float[Tensor, "batch c rows columns"],
+    ) -> Float[Tensor, "batch c height width"]:
         return left.like(images) @ images @ right.like(images)
 
     return apply

@@ -46,7 +46,7 @@ class Coefficients:
         return Constant(1 / frequencies(self.size).clamp(min=lowest) ** self.decay)
 
     def encode(
-        self, images: Float[Tensor, "batch 3 height width"]
+        self, images: Float[Tensor, "batch c height width"]
     ) -> list[Float[Tensor, "batch 3 height columns 2"]]:
         """Return the coefficients of images: the exact inverse of ``decode``."""
         spectrum = spectrum_of(images * CONTRAST) / self.scale.like(images)
@@ -54,7 +54,7 @@ class Coefficients:
 
     def decode(
         self, parameters: Sequence[Float[Tensor, "batch 3 height columns 2"]]
-    ) -> Float[Tensor, "batch 3 height width"]:
+    ) -> Float[Tensor, "batch c height width"]:
         """Return the images of coefficients.
 
         Where a coefficient is its own conjugate, its imaginary part has no effect.
@@ -93,7 +93,7 @@ class Phases:
         return not self.standardize
 
     def encode(
-        self, images: Float[Tensor, "batch 3 height width"]
+        self, images: Float[Tensor, "batch c height width"]
     ) -> list[Float[Tensor, "batch 3 height columns"]]:
         """Return the phases of images in radians; the magnitudes of the images are lost.
 
@@ -109,7 +109,7 @@ class Phases:
 
     def decode(
         self, parameters: Sequence[Float[Tensor, "batch 3 height columns"]]
-    ) -> Float[Tensor, "batch 3 height width"]:
+    ) -> Float[Tensor, "batch c height width"]:
         """Return the images of phases, whose magnitudes are the fixed ones whatever the phases.
 
         So that the images are real, coefficients that are their own conjugates keep no more of
@@ -202,7 +202,7 @@ def frequencies(size: tuple[int, int]) -> Float[Tensor, "height columns"]:
 
 
 def mean_magnitudes(
-    pictures: Float[Tensor, "pictures 3 height width"],
+    pictures: Float[Tensor, "pictures c height width"],
 ) -> Float[Tensor, "3 height columns"]:
     """Return the mean over pictures of the coefficients' absolute values, float64 on the CPU."""
     one_by_one = (spectrum_of(picture.double()).abs() for picture in pictures)

@@ -48,7 +48,7 @@ def boxes(
         mean = ends[0] + (ends[1] - ends[0]) * step / max(1, steps - 1)
 
         def apply(
-            images: Float[Tensor, "batch 3 height width"], generators: Generators
+            images: Float[Tensor, "batch c height width"], generators: Generators
         ) -> Float[Tensor, "batch 3 pixels pixels"]:
             drawn = torch.stack([torch.randn(3, generator=source) for source in generators])
             sides = (mean + spread * drawn[:, 0]).clamp(SMALLEST, LARGEST)
@@ -72,7 +72,7 @@ def boxes(
 
 
 def _sampled(
-    images: Float[Tensor, "batch 3 height width"],
+    images: Float[Tensor, "batch c height width"],
     centers: Float[Tensor, "batch 2"],
     sides: Float[Tensor, " batch"],
     pixels: int,

@@ -27,8 +27,8 @@ def pad(pixels: int = 12, fill: float = 0.0) -> Transform:
     """
 
     def apply(
-        images: Float[Tensor, "batch 3 height width"], generators: Generators
-    ) -> Float[Tensor, "batch 3 rows columns"]:
+        images: Float[Tensor, "batch c height width"], generators: Generators
+    ) -> Float[Tensor, "batch c rows columns"]:
         del generators
         return F.pad(images, [pixels] * 4, value=fill)
 
@@ -53,8 +53,8 @@ def jitter(pixels: int = 8, keeps_size: bool = False) -> Transform:
     """
 
     def apply(
-        images: Float[Tensor, "batch 3 height width"], generators: Generators
-    ) -> Float[Tensor, "batch 3 rows columns"]:
+        images: Float[Tensor, "batch c height width"], generators: Generators
+    ) -> Float[Tensor, "batch c rows columns"]:
         height, width = images.shape[2:]
         if pixels >= min(height, width):
             raise ConfigError(
@@ -90,8 +90,8 @@ def roll(pixels: int = 32) -> Transform:
 
 
 def rolled(
-    images: Float[Tensor, "batch channels height width"], shifts: Int[Tensor, "batch 2"]
-) -> Float[Tensor, "batch channels height width"]:
+    images: Float[Tensor, "batch c height width"], shifts: Int[Tensor, "batch 2"]
+) -> Float[Tensor, "batch c height width"]:
     """Shift every image down and to the right, around the edges."""
     return _cut(images, -shifts, (images.shape[2], images.shape[3]))
 
@@ -109,7 +109,7 @@ def crop(size: int) -> Transform:
     """
 
     def apply(
-        images: Float[Tensor, "batch 3 height width"], generators: Generators
+        images: Float[Tensor, "batch c height width"], generators: Generators
     ) -> Float[Tensor, "batch 3 size size"]:
         height, width = images.shape[2:]
         if size > min(height, width):
@@ -132,8 +132,8 @@ def flip(probability: float = 0.5) -> Transform:
     """
 
     def apply(
-        images: Float[Tensor, "batch 3 height width"], generators: Generators
-    ) -> Float[Tensor, "batch 3 height width"]:
+        images: Float[Tensor, "batch c height width"], generators: Generators
+    ) -> Float[Tensor, "batch c height width"]:
         drawn = torch.cat([torch.rand(1, generator=source) for source in generators])
         mirrored = (drawn < probability).to(images.device)
         return torch.where(mirrored[:, None, None, None], images.flip(3), images)
@@ -144,8 +144,8 @@ def flip(probability: float = 0.5) -> Transform:
 
 
 def fit(
-    images: Float[Tensor, "batch 3 height width"], size: tuple[int, int]
-) -> Float[Tensor, "batch 3 rows columns"]:
+    images: Float[Tensor, "batch c height width"], size: tuple[int, int]
+) -> Float[Tensor, "batch c rows columns"]:
     """Cut the center out of images, or surround them with zeros, in each axis.
 
     Args:
@@ -158,10 +158,10 @@ def fit(
 
 
 def _cut(
-    images: Float[Tensor, "batch 3 height width"],
+    images: Float[Tensor, "batch c height width"],
     corners: Int[Tensor, "batch 2"],
     size: tuple[int, int],
-) -> Float[Tensor, "batch 3 rows columns"]:
+) -> Float[Tensor, "batch c rows columns"]:
     """Cut one part of every image, around the edges where it leaves the image.
 
     Args:

@@ -23,8 +23,8 @@ def noise(std: float = 0.1) -> Transform:
     """
 
     def apply(
-        images: Float[Tensor, "batch 3 height width"], generators: Generators
-    ) -> Float[Tensor, "batch 3 height width"]:
+        images: Float[Tensor, "batch c height width"], generators: Generators
+    ) -> Float[Tensor, "batch c height width"]:
         # Drawn as float32 whatever the images are, so that both precisions see the same noise.
         shape = images.shape[1:]
         drawn = [torch.randn(shape, generator=source, dtype=torch.float32) for source in generators]

@@ -26,8 +26,8 @@ def scale(lowest: float = 0.9, highest: float = 1.1, step: float = 0.02) -> Tran
     """
 
     def apply(
-        images: Float[Tensor, "batch 3 height width"], generators: Generators
-    ) -> Float[Tensor, "batch 3 height width"]:
+        images: Float[Tensor, "batch c height width"], generators: Generators
+    ) -> Float[Tensor, "batch c height width"]:
         drawn = choices[integers(generators, len(choices))[:, 0]]
         return _warp(images, torch.eye(2, dtype=torch.float64) / drawn[:, None, None])
 
@@ -68,8 +68,8 @@ def rotate(degrees: float = 10.0, step: float = 1.0, upright: int = 5) -> Transf
     """
 
     def apply(
-        images: Float[Tensor, "batch 3 height width"], generators: Generators
-    ) -> Float[Tensor, "batch 3 height width"]:
+        images: Float[Tensor, "batch c height width"], generators: Generators
+    ) -> Float[Tensor, "batch c height width"]:
         drawn = choices[integers(generators, len(choices))[:, 0]]
         cosine, sine = drawn.cos(), drawn.sin()
         rows = torch.stack((cosine, -sine, sine, cosine), dim=1)
@@ -113,7 +113,7 @@ def resize(size: int) -> Transform:
     """
 
     def apply(
-        images: Float[Tensor, "batch 3 height width"], generators: Generators
+        images: Float[Tensor, "batch c height width"], generators: Generators
     ) -> Float[Tensor, "batch 3 size size"]:
         del generators
         return F.interpolate(images, (size, size), mode="bilinear", align_corners=True)
@@ -123,8 +123,8 @@ def resize(size: int) -> Transform:
 
 
 def _warp(
-    images: Float[Tensor, "batch 3 height width"], matrices: Float[Tensor, "batch 2 2"]
-) -> Float[Tensor, "batch 3 height width"]:
+    images: Float[Tensor, "batch c height width"], matrices: Float[Tensor, "batch 2 2"]
+) -> Float[Tensor, "batch c height width"]:
     """Sample every image bilinearly where its matrix says, with 0 outside.
 
     Args:

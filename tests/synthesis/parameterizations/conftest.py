@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from pipeline.images.bundled import bundled_photographs
-from pipeline.networks.preprocessing import Preprocessing
+from pipeline.images.preprocessing import Preprocessing
 from pipeline.synthesis.parameterizations import Setting
 
 IMAGENET = Preprocessing(

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch.nn import functional
 
 from pipeline.errors import ConfigError
-from pipeline.networks.preprocessing import Preprocessing
+from pipeline.images.preprocessing import Preprocessing
 from pipeline.synthesis.parameterizations import Setting, compose, low_resolution
 
 PLAIN = Preprocessing(resize=None, crop=8, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))

@@ -1,1 +1,0 @@
-"""Before anything is queued: what a job would do and cost, and everything that is wrong with it."""

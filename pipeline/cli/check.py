@@ -1,0 +1,253 @@
+"""The check of a job: what it would do and cost, layer by layer, and all that is wrong with it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from pipeline.config.checks import value_faults
+from pipeline.config.schema import CHECK, DEFAULT_STAGES, Config
+from pipeline.errors import ArtiphysError, ConfigError
+from pipeline.networks.graph.counting import forward_operations
+from pipeline.networks.receptive_fields import smallest_canvas
+from pipeline.run.active_run import ActiveRun
+from pipeline.run.faults import Faults
+from pipeline.run.inspection import Inspection, inspect, inspect_sample, precision_faults
+from pipeline.run.machine import Machine, this_machine
+from pipeline.run.parts import Parts
+from pipeline.run.room import check_disk, folder_faults
+from pipeline.runner.processes import Processes
+from pipeline.stages.catalog import chosen_stages, stage_faults
+from pipeline.stages.stage import Cost
+from pipeline.store.layout import Layout
+
+log = logging.getLogger(__name__)
+
+IMPORTED = 1.1e9  # bytes of a process that has loaded its libraries, and draws figures
+IMPORTED_CUDA = 3e9  # the same with CUDA's
+
+
+@dataclass(frozen=True)
+class Row:
+    """What one layer would cost.
+
+    Attributes:
+        layer: its name.
+        units: how many are asked for.
+        of: how many it has.
+        field: height and width of the receptive field, in pixels.
+        operations: by the column of the table.
+        seconds: that its work takes here; ``None`` where nothing was timed.
+    """
+
+    layer: str
+    units: int
+    of: int
+    field: tuple[int, int]
+    operations: Mapping[str, int]
+    seconds: float | None = None
+
+
+@dataclass(frozen=True)
+class Totals:
+    """What a whole job would cost if the store held none of it.
+
+    Attributes:
+        operations: of everything, by what they are for.
+        seconds: that these take on this machine, where they were timed.
+        memory: peak bytes of one process; ``None`` where there is no telling.
+        device_memory: peak bytes on the device of one process, where it has memory of its own.
+        disk: bytes that the results take; ``None`` where there is no telling.
+        free: bytes that are free where they will lie.
+    """
+
+    operations: Mapping[str, int] = field(default_factory=dict[str, int])
+    seconds: Mapping[str, float] = field(default_factory=dict[str, float])
+    memory: int | None = None
+    device_memory: int = 0
+    disk: int | None = None
+    free: int | None = None
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What is known of a job before it runs.
+
+    Attributes:
+        name: of the job.
+        model: of the network, and what is known of its weights.
+        stages: that would run.
+        facts: what else is asked for, by name, in words.
+        rows: one per layer.
+        totals: of the whole job.
+        device: what it would run on here.
+        notes: what is worth knowing and no fault.
+        faults: everything that is wrong, a sentence each.
+    """
+
+    name: str
+    stages: Sequence[str]
+    facts: Mapping[str, str]
+    rows: Sequence[Row]
+    totals: Totals
+    device: str
+    notes: Sequence[str] = ()
+    faults: list[str] = field(default_factory=list[str])
+
+
+def check(config: Config) -> Config:
+    """Print the check of a job, and return what of it remains to be run.
+
+    Returns:
+        The configuration without the check; its stages may be none.
+
+    Raises:
+        ConfigError: something is wrong; the faults have been printed.
+    """
+    from pipeline.cli.check_table import table
+
+    checked = check_job(config)
+    log.info("%s", table(checked))
+    if checked.faults:
+        count = len(checked.faults)
+        raise ConfigError(f"check: {count} fault{'s' if count > 1 else ''} found, as listed above")
+    return replace(config, stages=remaining(config))
+
+
+def remaining(config: Config) -> list[str]:
+    """Return the stages that are asked for besides the check."""
+    return [stage for stage in config.stages if stage != CHECK]
+
+
+def check_job(config: Config, *, elsewhere: bool = False) -> Checked:
+    """Find out what a job would do and cost, and everything that is wrong with it.
+
+    Nothing is written and nothing is downloaded. A few batches are timed, for about two seconds.
+
+    Args:
+        config: of the job.
+        elsewhere: the job will run on another machine: that this one has not the device that is
+            asked for is no fault.
+    """
+    config = replace(config, stages=remaining(config) or list(DEFAULT_STAGES))
+    faults = Faults()
+    faults.add(stage_faults(config.stages))
+    config = replace(config, stages=_known(config.stages))
+    faults.add(value_faults(config))
+    machine = _machine(config, faults, elsewhere)
+    faults.add(folder_faults("out", config.out))
+    if machine is None:  # what is wrong with the rest shows on a CPU, too
+        machine = this_machine(Processes("cpu"))
+        device = ""
+    else:
+        device = str(machine)
+    parts = Parts(config, machine.runner)
+    network = any(stage.network for stage in chosen_stages(config.stages))
+    found = inspect(parts, faults, network=network, download=False)
+    inspect_sample(parts, found, faults)
+    if elsewhere:
+        found.notes.insert(0, f"times and memory are those of this machine ({machine})")
+    active = ActiveRun.planned(parts, Layout(config.out))
+    costs = _costs(active, found, faults, machine) if found.whole or not network else {}
+    missing = sum(cost.missing if found.own_weights else cost.disk for cost in costs.values())
+    free = faults.attempt(lambda: check_disk(Path(config.out), missing))
+    return Checked(
+        config.name,
+        config.stages,
+        _facts(parts, found, costs.values()),
+        _rows(parts, found, costs.values()),
+        replace(_totals(parts, costs, machine), free=free),
+        device,
+        found.notes,
+        faults.found,
+    )
+
+
+def _known(names: Sequence[str]) -> list[str]:
+    return [name for name in names if not list(stage_faults([name]))]
+
+
+def _machine(config: Config, faults: Faults, elsewhere: bool) -> Machine | None:
+    processes = faults.option(config.runner, "runner")
+    if processes is None:
+        return None
+    machine = (Faults() if elsewhere else faults).attempt(lambda: this_machine(processes))
+    if elsewhere:
+        return machine or this_machine(Processes("cpu"))
+    if machine is not None:
+        faults.add(precision_faults(config.precision, machine.device.type))
+    return machine
+
+
+def _costs(
+    active: ActiveRun, found: Inspection, faults: Faults, machine: Machine
+) -> dict[str, Cost]:
+    """Plan every stage, note what is wrong with it, and return what each costs, by name."""
+    if found.whole:
+        active.images = active.parts.images  # as they are, without comparing them with others
+    costs: dict[str, Cost] = {}
+    for stage in chosen_stages(active.parts.config.stages):
+        plan = faults.attempt(lambda stage=stage: active.plan(stage))
+        if plan is None:
+            continue
+        before = len(faults.found)
+        if found.own_weights:
+            faults.add(stage.check(active, plan))
+        timed = machine if len(faults.found) == before else None
+        try:
+            costs[stage.name] = stage.cost(active, plan, timed)
+        except ArtiphysError as error:
+            faults.add([str(error)])
+    return costs
+
+
+def _rows(parts: Parts, inspected: Inspection, costs: Iterable[Cost]) -> list[Row]:
+    if "layers" not in inspected.has:
+        return []
+    rows: list[Row] = []
+    for layer in parts.layers:
+        box = smallest_canvas(parts.graph, layer.node).box
+        columns = {"forward": forward_operations(parts.graph, [layer.node])}
+        seconds: list[float] = []
+        for cost in costs:
+            columns |= {name: found.get(layer.name, 0) for name, found in cost.columns.items()}
+            seconds += [s for name, s in cost.layer_seconds.items() if name == layer.name]
+        units = len(parts.units[layer.name])
+        timed = sum(seconds) if seconds else None
+        rows.append(Row(layer.name, units, layer.units, (box.height, box.width), columns, timed))
+    return rows
+
+
+def _totals(parts: Parts, costs: Mapping[str, Cost], machine: Machine) -> Totals:
+    if not costs:
+        return Totals()
+    operations: dict[str, int] = {}
+    seconds: dict[str, float] = {}
+    for cost in costs.values():
+        operations |= cost.operations
+        seconds |= cost.seconds
+    working = max(cost.memory for cost in costs.values())
+    reading = max(cost.reading for cost in costs.values())
+    disk = sum(cost.disk for cost in costs.values())
+    weights = 0
+    if any(stage.network for stage in chosen_stages(parts.config.stages)):
+        weights = sum(tensor.nbytes for tensor in parts.network.module.state_dict().values())
+    if machine.device.type == "cpu":
+        memory = int(IMPORTED + weights + max(working, reading))
+        return Totals(operations, seconds, memory, 0, disk)
+    memory = int(IMPORTED_CUDA + weights + reading)
+    return Totals(operations, seconds, memory, int(weights + working), disk)
+
+
+def _facts(parts: Parts, found: Inspection, costs: Iterable[Cost]) -> dict[str, str]:
+    facts: dict[str, str] = {}
+    if "network" in found.has:
+        facts = {"model": parts.network.name, "weights": found.weights}
+        if "images" in found.has:  # the network says how large they are
+            height, width = parts.images.size
+            facts["images"] = f"{len(parts.images)} of {height} x {width} pixels"
+    for cost in costs:
+        facts |= cost.facts
+    return facts

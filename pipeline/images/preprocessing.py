@@ -1,0 +1,109 @@
+"""From pixels to network input and back.
+
+Pixel space is RGB in 0..1; network-input space is what the network was trained on, each channel
+shifted by a mean and divided by a standard deviation.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import torch
+from jaxtyping import Float, UInt8
+from torch import Tensor
+from torchvision.transforms import InterpolationMode
+from torchvision.transforms.v2 import functional as transforms
+
+from pipeline.errors import ConfigError, ImageError
+
+LARGEST = 4096  # pixels: beyond, one image would not fit the memory of a deep network
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """What a network's weights expect of an image.
+
+    Attributes:
+        resize: length of the short side in pixels before cropping; ``None`` leaves the size alone.
+        crop: side in pixels of the center crop, or its height and width.
+        mean: per channel, in pixel space; there are as many channels.
+        std: per channel, in pixel space.
+        interpolation: name of the resampling filter (``bilinear`` or ``bicubic``), antialiased.
+    """
+
+    resize: int | None
+    crop: int | tuple[int, int]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    interpolation: str = "bilinear"
+
+    @property
+    def input_size(self) -> tuple[int, int]:
+        """Height and width of the network input."""
+        return (self.crop, self.crop) if isinstance(self.crop, int) else self.crop
+
+    def sized(
+        self, resize: int | str | None = "default", crop: int | str = "default"
+    ) -> Preprocessing:
+        """Return the preprocessing with another size; ``default`` keeps what is declared.
+
+        Raises:
+            ConfigError: a size is neither ``default`` nor a positive number of pixels.
+        """
+        changed = self
+        if resize != "default":
+            changed = replace(changed, resize=None if resize is None else _side("resize", resize))
+        if crop != "default":
+            changed = replace(changed, crop=_side("crop", crop))
+        return changed
+
+    def settings(self) -> dict[str, Any]:
+        """Return the fields as plain data, for records and keys."""
+        return asdict(self)
+
+    def normalize(
+        self, pixels: Float[Tensor, "*batch c height width"]
+    ) -> Float[Tensor, "*batch c height width"]:
+        """Return network input from pixels in 0..1."""
+        mean, std = (pixels.new_tensor(value) for value in (self.mean, self.std))
+        return (pixels - mean[:, None, None]) / std[:, None, None]
+
+    def pixels(
+        self, images: Float[Tensor, "*batch c height width"]
+    ) -> Float[Tensor, "*batch c height width"]:
+        """Return pixels from network input, of which those of photographs are in 0..1."""
+        mean, std = (images.new_tensor(value) for value in (self.mean, self.std))
+        return images * std[:, None, None] + mean[:, None, None]
+
+    def __call__(self, picture: UInt8[Tensor, "c height width"]) -> Float[Tensor, "c rows columns"]:
+        """Return network input from an RGB picture: resized, center-cropped, normalized.
+
+        Raises:
+            ImageError: the picture is smaller than the crop.
+        """
+        if self.resize is not None:
+            mode = InterpolationMode(self.interpolation)
+            picture = transforms.resize(picture, [self.resize], mode, antialias=True)
+        height, width = picture.shape[-2:]
+        rows, columns = self.input_size
+        if height < rows or width < columns:
+            raise ImageError(
+                f"is {width} x {height} pixels, smaller than the crop of {_words(self.crop)}; lower"
+                " images.crop or set images.resize"
+            )
+        picture = transforms.center_crop(picture, [rows, columns])
+        return self.normalize(picture.to(torch.float32) / 255)
+
+
+def _words(crop: int | tuple[int, int]) -> str:
+    return str(crop) if isinstance(crop, int) else f"{crop[1]} x {crop[0]}"
+
+
+def _side(key: str, value: int | str) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        allowed = "'default', null or a number" if key == "resize" else "'default' or a number"
+        raise ConfigError(f"images.{key}: {value!r} is not {allowed} of pixels")
+    if value > LARGEST:
+        raise ConfigError(f"images.{key}: {value} is beyond the {LARGEST} pixels that are allowed")
+    return value

@@ -1,0 +1,31 @@
+"""A layer's network as ONNX, for other programs."""
+
+from __future__ import annotations
+
+from pipeline.networks.loading.network import Network
+from pipeline.networks.onnx.export import export_onnx
+from pipeline.networks.onnx.network import OnnxNetwork
+from pipeline.networks.unit_networks import layer_network
+
+
+def export(net: Network, layer: str) -> OnnxNetwork:
+    """Return the network of all units of a layer, from an image of their receptive field.
+
+    Args:
+        net: the network.
+        layer: name of the layer.
+
+    Returns:
+        ``forward`` and ``gradient`` as bytes of ONNX models; what was written has been compared
+        with PyTorch.
+
+    Raises:
+        ConfigError: there is no such layer.
+        NetworkError: it cannot be written as ONNX.
+
+    >>> import pipeline
+    >>> pipeline.export(pipeline.network("miniature"), "conv1").size
+    (9, 9)
+    """
+    net.module.cpu()  # where ONNX is traced
+    return export_onnx(layer_network(net.graph, net.layer(layer)))

@@ -1,0 +1,132 @@
+"""Networks by name, or any module of one's own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from pipeline.errors import NetworkError
+from pipeline.images.preprocessing import Preprocessing
+from pipeline.networks.loading.network import Network
+from pipeline.networks.loading.preparation import prepared
+from pipeline.networks.loading.weights import digest_weights, load_weights, read_weights
+from pipeline.networks.receptive_fields import Box, smallest_canvas
+from pipeline.networks.receptive_fields import receptive_field as field_at
+
+MINIATURE = "miniature"
+
+
+def network(
+    model: str | nn.Module,
+    *,
+    weights: str | Path | None = None,
+    input_size: Sequence[int] | int | None = None,
+    mean: Sequence[float] | None = None,
+    std: Sequence[float] | None = None,
+    name: str | None = None,
+) -> Network:
+    """Return a network ready to be asked: in eval mode, in float32, traced when first needed.
+
+    Args:
+        model: ``miniature`` (the embedded network), the name of one of torchvision's
+            classification networks, such as ``alexnet``, or a ``torch.nn.Module`` from
+            ``[batch, channels, height, width]``.
+        weights: of a network by name: ``default`` (its own, downloaded when needed), ``random``, or
+            the path or URL of a file; of a module, a file to load into it, or ``None`` for those
+            that it has.
+        input_size: of a module: height and width in pixels, a side, or channels, height and width.
+        mean: of a module: what was subtracted from pixels in 0..1, one number a channel; zeros by
+            default.
+        std: of a module: what they were divided by; ones by default.
+        name: of a module, in tables; its class by default.
+
+    Raises:
+        ConfigError: there is no network of that name.
+        NetworkError: the module has no input size, or cannot be asked.
+
+    >>> net = network("miniature")
+    >>> net.layers.loc[0, ["name", "units", "field"]].tolist()
+    ['conv1', 24, (9, 9)]
+    >>> own = nn.Sequential(nn.Conv2d(1, 4, 5), nn.ReLU(), nn.Conv2d(4, 8, 3))
+    >>> network(own, input_size=(1, 20, 30)).layers.field.tolist()
+    [(5, 5), (7, 7)]
+    """
+    if isinstance(model, str):
+        return _by_name(model, "default" if weights is None else str(weights))
+    if input_size is None:
+        raise NetworkError("input_size: must be given for a module, as in input_size=(3, 224, 224)")
+    channels, size = _input(input_size)
+    # Pictures are resized so that their short side covers the input, and cropped.
+    preprocessing = Preprocessing(
+        max(size),
+        size[0] if size[0] == size[1] else size,
+        _per_channel("mean", mean, 0.0, channels),
+        _per_channel("std", std, 1.0, channels),
+    )
+    called = name or type(model).__name__
+    missing, source = frozenset[str](), "its own"
+    if weights is not None:
+        source = str(weights)
+        missing = load_weights(model, read_weights(source), source)
+    digest = digest_weights(model, missing)
+    return prepared(Network(called, model, preprocessing, source, digest, missing))
+
+
+def receptive_field(net: Network, layer: str, position: tuple[int, int] | None = None) -> Box:
+    """Return the box of input pixels that a unit sees: exact, from its index maps.
+
+    Args:
+        net: the network.
+        layer: name of the layer.
+        position: row and column of the unit on the layer's map; by default the unit whose field is
+            shown everywhere, at the place where it lies wholly in the smallest input.
+
+    Returns:
+        Top, left, bottom and right in pixels; the last two are exclusive. It may reach beyond the
+        input, where the network pads.
+
+    Raises:
+        ConfigError: there is no such layer.
+
+    >>> receptive_field(network("miniature"), "conv2", (0, 0))[:2]
+    (-14, -14)
+    """
+    found = net.layer(layer)
+    if position is None:
+        return smallest_canvas(net.graph, found.node).box
+    return field_at(net.graph, found.node, position)
+
+
+def _by_name(name: str, weights: str) -> Network:
+    if name == MINIATURE:
+        from pipeline.miniature.network import miniature
+
+        return miniature(weights)
+    # torchvision takes a second to import, which nobody needs for a module of their own.
+    from pipeline.networks.loading.torchvision import torchvision_network
+
+    return torchvision_network(name, weights)
+
+
+def _input(size: Sequence[int] | int) -> tuple[int, tuple[int, int]]:
+    """Return the channels, and height and width."""
+    sides: Any = [size, size] if isinstance(size, int) else list(size)
+    channels = sides.pop(0) if len(sides) == 3 else 3
+    if len(sides) != 2 or not all(isinstance(n, int) and n > 0 for n in (channels, *sides)):
+        raise NetworkError(
+            f"input_size: {size!r} is no side, height and width, or channels, height and width"
+        )
+    return channels, (sides[0], sides[1])
+
+
+def _per_channel(
+    key: str, values: Sequence[float] | None, default: float, channels: int
+) -> tuple[float, ...]:
+    if values is None:
+        return (default,) * channels
+    if len(values) != channels:
+        raise NetworkError(f"{key}: {list(values)} are not {channels} numbers, one a channel")
+    return tuple(map(float, values))

@@ -1,0 +1,125 @@
+"""Top and bottom patches of units, found in images."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+from jaxtyping import Float
+from torch import Tensor
+
+from pipeline.errors import ImageError
+from pipeline.images.any_images import as_image_set
+from pipeline.images.batches import load_batch, split
+from pipeline.images.image_sets import ImageSet
+from pipeline.networks.layers import Layer
+from pipeline.networks.loading.network import Network
+from pipeline.networks.responses import LayerResponses
+from pipeline.networks.units.selection import select_units
+from pipeline.search.extremes import Kept
+from pipeline.search.patches import cut_patches, patch_table
+from pipeline.search.top_patches import Found, find_peaks
+
+
+@dataclass(frozen=True)
+class TopPatches:
+    """What drives units most, and least, in some images.
+
+    Attributes:
+        table: one row per layer, unit, sign (1 or -1) and rank, with image, position, response and
+            the box of the receptive field in pixels.
+        network: that was asked, at the size of the images.
+        images: that were searched.
+        unreadable: images that could not be read, with reasons.
+    """
+
+    table: pd.DataFrame
+    network: Network
+    images: ImageSet
+    unreadable: dict[str, str]
+    kept: dict[str, tuple[Layer, dict[int, Kept]]]
+
+    def patches(
+        self, layer: str, units: Sequence[int], *, rank: int = 0, sign: int = 1
+    ) -> Float[Tensor, "units c height width"]:
+        """Return patches as network input; what lies outside of an image is zero.
+
+        Args:
+            layer: name of the layer.
+            units: whose patches.
+            rank: 0 is the most extreme.
+            sign: 1 for the top, -1 for the bottom.
+
+        Raises:
+            ImageError: so many were not kept, or an image cannot be read any more.
+        """
+        found, by_sign = self.kept[layer]
+        if rank >= by_sign[sign].images.shape[1]:
+            raise ImageError(f"rank: {rank} is beyond the {by_sign[sign].images.shape[1]} kept")
+        graph = self.network.graph
+        return cut_patches(self.images.read, graph, found, by_sign[sign], list(units), rank)
+
+    def pixels(
+        self, layer: str, units: Sequence[int], *, rank: int = 0, sign: int = 1
+    ) -> Float[Tensor, "units c height width"]:
+        """Return patches as pixels in 0..1; raises as ``patches``."""
+        return self.network.preprocessing.pixels(self.patches(layer, units, rank=rank, sign=sign))
+
+
+def top_patches(
+    net: Network,
+    images: Any,
+    layers: str | Sequence[str],
+    *,
+    keep: int = 9,
+    units: Any = "all",
+    batch_size: int = 16,
+) -> TopPatches:
+    """Search images for the patches that drive units most and least.
+
+    Args:
+        net: the network.
+        images: anything that ``pipeline.images.any_images.as_image_set`` takes.
+        layers: names of layers, or ``all`` for all convolutions.
+        keep: patches of each sign for every unit; each is from another image.
+        units: ``all``, a number, a list of numbers, or a range such as ``0:64``.
+        batch_size: images that are run at once, on the device of the network.
+
+    Raises:
+        ConfigError: there is no such layer or unit.
+        ImageError: no image can be read.
+
+    >>> import pipeline
+    >>> photographs = torch.rand(3, 3, 96, 96, generator=torch.Generator().manual_seed(0))
+    >>> found = pipeline.top_patches(pipeline.network("miniature"), photographs, "conv1", keep=2)
+    >>> len(found.table), tuple(found.patches("conv1", [5, 7]).shape)
+    (96, (2, 3, 9, 9))
+    """
+    image_set = as_image_set(images, net.preprocessing)
+    sized = net.sized(image_set.size)
+    asked = [layers] if isinstance(layers, str) and layers != "all" else layers
+    wanted = sized.find_layers(asked)
+    chosen = {layer.name: select_units(units, layer) for layer in wanted}
+    found = Found(wanted, keep, net.device)
+    network = LayerResponses(sized.graph, wanted)
+    for indices in split(len(image_set), batch_size):
+        found.add(find_peaks(network, load_batch(image_set, indices), net.device))
+    if len(found.unreadable) == len(image_set):
+        name, reason = next(iter(found.unreadable.items()))
+        raise ImageError(f"images: none can be used; the first is '{name}', which {reason}")
+    kept: dict[str, tuple[Layer, dict[int, Kept]]] = {}
+    for layer in wanted:
+        by_sign = found.extremes[layer.name]
+        kept[layer.name] = (layer, {sign: _on_cpu(by_sign[sign].kept()) for sign in by_sign})
+    tables = [
+        patch_table(net.name, sized.graph, layer, chosen[layer.name], by_sign, image_set)
+        for layer, by_sign in kept.values()
+    ]
+    table = pd.concat(tables, ignore_index=True)
+    return TopPatches(table, sized, image_set, found.unreadable, kept)
+
+
+def _on_cpu(kept: Kept) -> Kept:
+    return Kept(*(field.cpu() for field in kept))

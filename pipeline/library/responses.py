@@ -1,0 +1,85 @@
+"""Responses of units to images, as arrays."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from pipeline.images.any_images import as_image_set
+from pipeline.images.batches import load_batch, split
+from pipeline.networks.layers import Layer
+from pipeline.networks.loading.network import Network
+from pipeline.networks.responses import LayerResponses, read_map
+from pipeline.networks.units.selection import select_units
+
+log = logging.getLogger(__name__)
+
+
+def responses(
+    net: Network,
+    images: Any,
+    layers: str | Sequence[str],
+    *,
+    at: str = "max",
+    units: Any = "all",
+    batch_size: int = 16,
+) -> dict[str, Float[np.ndarray, "images units *map"]]:
+    """Return the responses of units of some layers to images.
+
+    The response of a unit is the output of its layer, before any nonlinearity that follows it.
+
+    Args:
+        net: the network.
+        images: anything that ``pipeline.images.any_images.as_image_set`` takes.
+        layers: names of layers, or ``all`` for all convolutions.
+        at: of a unit's map: its ``max``, its ``mean``, its ``center``, or ``all`` positions.
+        units: ``all``, a number, a list of numbers, or a range such as ``0:64``.
+        batch_size: images that are run at once, on the device of the network.
+
+    Returns:
+        Float32 arrays by layer, ``[images, units]``, or ``[images, units, rows, columns]`` of all
+        positions. Rows of images that cannot be read are NaN, which is logged.
+
+    Raises:
+        ConfigError: there is no such layer, unit or place.
+
+    >>> import pipeline
+    >>> black = torch.zeros(2, 3, 96, 96)
+    >>> pipeline.responses(pipeline.network("miniature"), black, "conv1")["conv1"].shape
+    (2, 24)
+    """
+    image_set = as_image_set(images, net.preprocessing)
+    sized = net.sized(image_set.size)
+    asked = [layers] if isinstance(layers, str) and layers != "all" else layers
+    found = sized.find_layers(asked)
+    chosen = {layer.name: select_units(units, layer) for layer in found}
+    network = LayerResponses(sized.graph, found)
+    taken: dict[str, list[Tensor]] = {layer.name: [] for layer in found}
+
+    def take(layer: Layer, responses: Tensor) -> None:
+        taken[layer.name].append(read_map(responses[:, chosen[layer.name]], at).cpu())
+
+    rows: list[int] = []
+    for indices in split(len(image_set), batch_size):
+        batch = load_batch(image_set, indices)
+        for name, reason in batch.unreadable.items():
+            log.warning("images: '%s' %s", name, reason)
+        if len(batch.indices):
+            rows += batch.indices.tolist()
+            with torch.inference_mode():
+                network.visit(batch.images.to(net.device), take)
+    return {name: _whole(parts, rows, len(image_set)) for name, parts in taken.items()}
+
+
+def _whole(parts: Sequence[Tensor], rows: Sequence[int], count: int) -> np.ndarray:
+    """Return all rows; those of images that could not be read are NaN."""
+    read = torch.cat([*parts]).numpy() if parts else np.empty((0, 0), np.float32)
+    whole = np.full((count, *read.shape[1:]), np.nan, np.float32)
+    whole[list(rows)] = read
+    return whole

@@ -1,0 +1,128 @@
+"""Finished runs: their tables, images, patches and responses."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from pipeline.errors import StoreError
+from pipeline.images import image_sets
+from pipeline.images.image_sets import ImageSet
+from pipeline.images.patches import cut_patch
+from pipeline.images.preprocessing import Preprocessing
+from pipeline.store.records import read_config
+from pipeline.store.runs import Run, find_run
+from pipeline.store.stacked import StackedArray
+
+KINDS = {
+    f"{image_sets.__name__}.{kind.__name__}": kind
+    for kind in (image_sets.photographs, image_sets.folder, image_sets.arrays)
+}
+
+
+@dataclass(frozen=True)
+class Responses:
+    """The responses of units of one layer to all images of a run.
+
+    Attributes:
+        array: ``[images, units]``, or ``[images, units, rows, columns]``, mapped into memory:
+            slices read no more than their rows, and ``numpy.asarray`` reads everything.
+        images: names of the rows.
+        units: numbers of the columns.
+    """
+
+    array: StackedArray
+    images: list[str]
+    units: Int[np.ndarray, " units"]
+
+
+class OpenedRun(Run):
+    """A run on disk: its configuration, its tables as DataFrames, and its arrays."""
+
+    def responses(self, layer: str) -> Responses:
+        """Return the responses of a layer's units to all images.
+
+        Raises:
+            StoreError: the run has not stored them, or the store has moved.
+        """
+        result = self.result("responses", layer)
+        paths = [result.paths.item(item) for item in result.items]
+        if lacking := [path for path in paths if not path.is_file()]:
+            raise StoreError(f"out: '{lacking[0]}' is missing; run its stage again")
+        units = self.response_units
+        own = units.loc[units["layer"] == layer, "unit"].to_numpy()
+        return Responses(
+            StackedArray(paths, "responses"), self.response_images["image"].tolist(), own
+        )
+
+    def patches(
+        self,
+        layer: str,
+        unit: int,
+        rank: int = 0,
+        sign: int = 1,
+        *,
+        images: ImageSet | None = None,
+    ) -> Float[np.ndarray, "height width channels"]:
+        """Return one patch as pixels; those of photographs are in 0..1.
+
+        Args:
+            layer: name of the layer.
+            unit: whose patch.
+            rank: 0 is the most extreme.
+            sign: 1 for the top, -1 for the bottom.
+            images: that the run has searched; needed where they are a set of one's own, whose code
+                is never run from the files of a run.
+
+        Raises:
+            StoreError: the run has no such patch, or its images are not there any more.
+        """
+        table = self.top_patches
+        wanted = {"layer": layer, "unit": unit, "sign": sign, "rank": rank}
+        rows = table[(table[list(wanted)] == list(wanted.values())).all(axis=1)]
+        if rows.empty:
+            raise StoreError(
+                f"{self!r} has no patch of {layer}/{unit} with rank {rank}, sign {sign}"
+            )
+        row = rows.iloc[0]
+        images = images or self._images()
+        if row["image"] not in images.names:
+            raise StoreError(f"images: '{row['image']}' is not in the images of {self!r} any more")
+        image = images.read(list(images.names).index(row["image"]))
+        box = tuple(int(row[side]) for side in ("top", "left", "bottom", "right"))
+        patch = cut_patch(image, (box[0], box[1], box[2], box[3])).numpy()
+        mean, std = images.pixel_scale or ((0.0,), (1.0,))
+        pixels = np.moveaxis(patch, 0, -1)
+        return pixels * np.asarray(std, np.float32) + np.asarray(mean, np.float32)
+
+    def _images(self) -> ImageSet:
+        group: Mapping[str, Any] = read_config(self.paths).get("images", {})
+        kind = KINDS.get(str(group.get("_target_")))
+        settings = self.record.get("images", {})
+        if kind is None:
+            raise StoreError(
+                f"{self!r} has searched images of one's own; give them, as in patches(...,"
+                " images=pipeline.images.any_images.as_image_set(...))"
+            )
+        known = settings.get("preprocessing")
+        unused = Preprocessing(None, 1, mean=(0.0,) * 3, std=(1.0,) * 3)
+        preprocessing = Preprocessing(**known) if known else unused
+        arguments = {name: v for name, v in group.items() if not name.startswith("_")}
+        return kind(preprocessing, **arguments)
+
+
+def open_run(path: str | Path) -> OpenedRun:
+    """Open a run: its folder, or the folder of all runs of one name.
+
+    Of several runs the newest finished one is opened, or the newest if none has finished; runs that
+    only collect others do not count.
+
+    Raises:
+        StoreError: there is no run, or its record is damaged.
+    """
+    return find_run(path, OpenedRun)

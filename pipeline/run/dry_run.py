@@ -1,0 +1,24 @@
+"""A dry run of scores, so that what cannot be computed is refused before any work starts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from pipeline.errors import ArtiphysError
+from pipeline.networks.layers import Layer
+from pipeline.run.parts import Parts
+from pipeline.synthesis.dry_run import try_images
+
+
+def score_faults(parts: Parts, layers: Sequence[Layer]) -> Iterator[str]:
+    """Yield why the scores of blank images cannot be computed, on the outer of some layers."""
+    smoothings = list(parts.smoothings.values())
+    for layer in {layer.name: layer for layer in (*layers[:1], *layers[-1:])}.values():
+        # A network for a field takes long to build; what can go wrong with it shows in transforms.
+        scorer = None if parts.scoring.of_fields else parts.scorer(layer)
+        own = parts.climbed_units(layer)[-1], parts.copies
+        size, device = parts.image_size(layer), parts.runner.device
+        try:
+            try_images(parts.recipe, size, own, smoothings, device, scorer, layer.name)
+        except ArtiphysError as error:
+            yield str(error)

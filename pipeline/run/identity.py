@@ -1,0 +1,11 @@
+"""What determines the network of a run, as plain data for keys."""
+
+from __future__ import annotations
+
+from pipeline.run.active_run import ActiveRun
+
+
+def network_settings(run: ActiveRun) -> dict[str, str]:
+    """Return what determines the network: its weights, and what it does with them."""
+    parts = run.parts
+    return {"weights": parts.network.digest, "network": parts.graph.digest}

@@ -1,0 +1,235 @@
+"""Building every part of a run, noting all that is wrong, and going on with what can be used."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from pipeline.config.build import Group, complete
+from pipeline.images.batches import load_batch, spread
+from pipeline.images.image_sets import ImageSet
+from pipeline.images.preprocessing import Preprocessing
+from pipeline.networks.layers import find_layers
+from pipeline.networks.loading.downloads import SCHEMES, cached
+from pipeline.networks.loading.network import Network
+from pipeline.networks.loading.torchvision import declared_weights, torchvision_network
+from pipeline.networks.units.selection import select_units
+from pipeline.run.combinations import combination_faults, combination_notes
+from pipeline.run.faults import Faults
+from pipeline.run.pace import SAMPLE
+from pipeline.run.parts import Parts, copies
+from pipeline.store.identity import chosen
+
+UNSIZED = Preprocessing(None, 1, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
+LISTS = ("objective", "parameterization", "regularizer", "smoothing", "transform")
+
+
+@dataclass
+class Inspection:
+    """What was found of the parts of a run.
+
+    Attributes:
+        weights: what is known of the network's weights, in words.
+        own_weights: whether the network has those that are asked for.
+        has: which of ``network``, ``images`` and ``layers`` could be built, perhaps with random
+            weights, at another size, or without those that there are not.
+        whole: whether everything could be built.
+        notes: what is worth knowing and no fault.
+    """
+
+    weights: str = ""
+    own_weights: bool = True
+    has: set[str] = field(default_factory=set[str])
+    whole: bool = False
+    notes: list[str] = field(default_factory=list[str])
+
+
+def inspect(
+    parts: Parts, faults: Faults, *, network: bool = True, download: bool = True
+) -> Inspection:
+    """Build every part of a run, note all that is wrong, and replace what cannot be used.
+
+    Args:
+        parts: of the run; those that are wrong are replaced where something else can be used.
+        faults: takes in what is wrong.
+        network: whether the run asks for the network and the images.
+        download: whether weights may be downloaded; random ones stand for them if not.
+    """
+    found, before = Inspection(), len(faults.found)
+    faults.option(parts.config.tracking, "tracking")
+    if not network:
+        return found
+    _inspect_network(parts, found, faults, download)
+    _inspect_images(parts, found, faults)
+    _inspect_layers(parts, found, faults)
+    _inspect_options(parts, faults)
+    if len(faults.found) == before and found.has == {"network", "images", "layers"}:
+        faults.attempt(lambda: parts.recipe)
+        faults.add(combination_faults(parts) if len(faults.found) == before else ())
+        found.notes.extend(combination_notes(parts) if len(faults.found) == before else ())
+        found.whole = len(faults.found) == before
+    return found
+
+
+def precision_faults(precision: str, device: str) -> Iterator[str]:
+    """Yield why a kind of device cannot compute in a precision."""
+    if precision == "tf32" and device != "cuda":
+        yield (
+            f"precision: tf32 needs a CUDA device, and this run is on {device};"
+            " use float32 or bfloat16"
+        )
+
+
+# The network.
+
+
+def _inspect_network(parts: Parts, found: Inspection, faults: Faults, download: bool) -> None:
+    group = parts.config.model
+    pending = "" if download else _pending_download(group)
+    taken = faults.taken(group, "model")
+    if taken is None:
+        return
+    substitute = {**taken, "weights": "random"}
+    if pending:
+        network = faults.attempt(lambda: parts.build_network(substitute))
+    elif taken == group:
+        network = faults.attempt(lambda: parts.network)
+    else:
+        network = faults.attempt(lambda: parts.build_network(taken))
+    if network is None:  # perhaps only the weights are wrong
+        network = Faults().attempt(lambda: parts.build_network(substitute))
+        found.weights, found.own_weights = "not used: see the faults", False
+    else:
+        found.weights, found.own_weights = pending or _described(network), not pending
+    if network is not None:
+        parts.network = network
+        found.has.add("network")
+
+
+def _described(network: Network) -> str:
+    if network.weights == "random":
+        return "random"
+    part = f", {len(network.missing)} tensors missing" if network.missing else ""
+    return f"{Path(network.weights).name} ({network.digest[:8]}{part})"
+
+
+def _pending_download(group: Group) -> str:
+    """Return what building the network would download, in words; nothing if it would not."""
+    source, megabytes = str(group.get("weights", "default")), None
+    if source == "default":
+        if group.get("_target_") != f"{torchvision_network.__module__}.torchvision_network":
+            return ""
+        source, megabytes = declared_weights(str(group.get("name"))) or ("", None)
+    if not source.startswith(SCHEMES) or Faults().attempt(lambda: cached(source)) is not None:
+        return ""
+    if megabytes is None:
+        return "not downloaded yet"
+    return f"will be downloaded ({megabytes:.0f} MB from {urlsplit(source).hostname})"
+
+
+# Images.
+
+
+def _inspect_images(parts: Parts, found: Inspection, faults: Faults) -> None:
+    group = parts.config.images
+    if "network" in found.has:
+        preprocessing = parts.network.preprocessing
+    else:  # at no size of its own
+        preprocessing = UNSIZED
+        group = {name: value for name, value in group.items() if name not in ("resize", "crop")}
+    images = faults.option(
+        group, "images", lambda partial: complete(partial, "images", preprocessing)
+    )
+    if images is not None:
+        parts.images = images
+        found.has.add("images")
+
+
+def inspect_sample(parts: Parts, found: Inspection, faults: Faults) -> None:
+    """Read some images; as many may be unreadable as the search allows."""
+    if "images" not in found.has:
+        return
+    images: ImageSet = parts.images
+    sample = spread(len(images), SAMPLE)
+    unreadable = load_batch(images, sample).unreadable
+    if not unreadable:
+        return
+    name, reason = next(iter(unreadable.items()))
+    some = f"images: {len(unreadable)} of {len(sample)} images looked at"
+    first = f"the first is '{name}', which {reason}"
+    allowed = max(1.0, parts.config.search.max_unreadable * len(sample))
+    if len(unreadable) > allowed or len(unreadable) == len(sample):
+        remedy = "mend or remove them, or raise search.max_unreadable"
+        faults.add([f"{some} cannot be used, {first}; {remedy}"])
+    else:
+        found.notes.append(f"{some} would be set aside, {first}")
+
+
+# Layers and units.
+
+
+def _inspect_layers(parts: Parts, found: Inspection, faults: Faults) -> None:
+    if "network" not in found.has:
+        return
+    network = parts.network
+    size = parts.images.size if "images" in found.has else _wanted_size(parts)
+    parts.sized_network = replace(network, input_size=size)
+    if faults.attempt(lambda: parts.graph) is None:  # the layers can still be looked at
+        parts.sized_network = replace(network, input_size=network.preprocessing.input_size)
+        if Faults().attempt(lambda: parts.graph) is None:
+            return
+    names = _known_names(parts, faults)
+    if not names:
+        return
+    layers = faults.attempt(lambda: parts.find_layers(names))
+    # Those whose weights are not there can still be looked at.
+    parts.layers = layers or find_layers(parts.graph, names, network.name)
+    units = {
+        layer.name: faults.attempt(lambda layer=layer: select_units(parts.config.units, layer))
+        for layer in parts.layers
+    }
+    parts.units = {name: chosen or [] for name, chosen in units.items()}
+    found.has.add("layers")
+
+
+def _wanted_size(parts: Parts) -> tuple[int, int]:
+    own = parts.network.preprocessing
+    crop = parts.config.images.get("crop", "default")
+    sized = Faults().attempt(lambda: own.sized(crop=crop))
+    return (sized or own).input_size
+
+
+def _known_names(parts: Parts, faults: Faults) -> str | list[str]:
+    """Return the names that are layers of the network."""
+    names, graph, network = parts.config.layers, parts.graph, parts.network.name
+    if isinstance(names, str):
+        known = faults.attempt(lambda: find_layers(graph, names, network))
+        return names if known is not None else []
+    wanted: list[Any] = names if isinstance(names, list) else []
+    if not wanted:
+        faults.attempt(lambda: find_layers(graph, [], network))
+    return [
+        name
+        for name in wanted
+        if isinstance(name, str)
+        and faults.attempt(lambda name=name: find_layers(graph, [name], network)) is not None
+    ]
+
+
+# What images are made with.
+
+
+def _inspect_options(parts: Parts, faults: Faults) -> None:
+    config = parts.config
+    faults.option(config.optimizer, "optimizer")
+    faults.attempt(lambda: copies(config))
+    if not chosen(config.init):
+        faults.add(["init: the list is empty; choose one or more, as in init=[zeros,noise]"])
+    for group in ("init", *LISTS):
+        for name, option in chosen(getattr(config, group)).items():
+            faults.option(option, f"{group}.{name}")
+    for group in ("constraint", "gradient"):
+        faults.option(getattr(config, group), group)

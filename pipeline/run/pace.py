@@ -1,0 +1,162 @@
+"""How fast this machine computes: a few batches of a job, timed for about two seconds in all.
+
+Every lane computes the same batch at the same time, as lanes share caches and memory. What has not
+been timed is scaled by its operations.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from statistics import median
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from pipeline.images.batches import load_batch, spread
+from pipeline.images.image_sets import ImageSet
+from pipeline.networks.graph.counting import forward_operations
+from pipeline.networks.layers import Layer
+from pipeline.networks.responses import LayerResponses
+from pipeline.run.machine import Machine
+from pipeline.run.parts import Parts
+from pipeline.search.top_patches import find_peaks
+from pipeline.synthesis.loop import Descent
+from pipeline.synthesis.optimizers import Optimizer
+from pipeline.synthesis.scoring import Scorer
+
+BRIEF = 0.15  # seconds that one thing is timed for
+AFFORDABLE = {"cpu": 5e9, "other": 5e11}  # operations of a batch that is timed
+REPEATS = 20  # at most
+SAMPLE = 16  # images that are read
+
+
+class Pace:
+    """Seconds that one lane takes for one step of a batch, by the operations of that step.
+
+    Args:
+        timed: seconds by operations, of the batches that were timed.
+    """
+
+    def __init__(self, timed: Mapping[int, float]) -> None:
+        self.operations = sorted(max(1, operations) for operations in timed)
+        self.seconds = [
+            timed.get(operations, min(timed.values())) for operations in self.operations
+        ]
+
+    def __call__(self, operations: int) -> float:
+        """Return seconds, between timed batches by their logarithms.
+
+        Smaller batches take as long as the smallest, in which Python is what takes the time; larger
+        ones run at the rate of the largest.
+        """
+        if operations > self.operations[-1]:
+            return self.seconds[-1] * operations / self.operations[-1]
+        wanted, known = np.log(max(1, operations)), np.log(self.operations)
+        return float(np.exp(np.interp(wanted, known, np.log(self.seconds))))
+
+
+def affordable(operations: int, wanted: int, device: str) -> int:
+    """Return how many samples of a batch are timed: as many as take a fraction of a second.
+
+    Args:
+        operations: of one sample.
+        wanted: samples of the whole batch.
+        device: kind of device.
+    """
+    some = AFFORDABLE["cpu" if device == "cpu" else "other"] // max(1, operations)
+    return int(max(1, min(wanted, some)))
+
+
+def step_seconds(
+    machine: Machine,
+    scorer: Scorer,
+    optimizer: Optimizer,
+    units: Sequence[int],
+    kind: torch.dtype = torch.float32,
+) -> float:
+    """Return the seconds of one step of an ascent of some units, in every lane at once."""
+    random = torch.Generator().manual_seed(0)
+    starts = 0.3 * torch.randn(len(units), 3, *scorer.input_size, generator=random)
+    starts = starts.to(machine.device, kind)
+    numbers = torch.tensor(units, device=machine.device)
+
+    def lane() -> Callable[[], None]:
+        descent = Descent(scorer.begin(starts, numbers), numbers, [starts])
+        step_down = optimizer.build(descent.parameters)
+
+        def step() -> None:
+            step_down(descent()[1])
+
+        return step
+
+    return _timed(machine, lane)
+
+
+class Visit(NamedTuple):
+    """A batch of the search that was timed: images, operations, and the seconds of a worker."""
+
+    images: int
+    operations: int
+    seconds: float
+
+
+def time_visit(parts: Parts, machine: Machine, layers: Sequence[Layer]) -> Visit:
+    """Time the search of one batch of images for some layers."""
+    machine.runner.place(parts.network.module)
+    forward = forward_operations(parts.graph, [layer.node for layer in layers])
+    whole = min(parts.config.search.batch_size, len(parts.images))
+    count = affordable(forward, whole, machine.device.type)
+    network = LayerResponses(parts.graph, layers)
+    return Visit(count, forward * count, _visit_seconds(machine, network, parts.images, count))
+
+
+def image_seconds(machine: Machine, visit: Visit, loading: float) -> float:
+    """Return the seconds of searching one image."""
+    seeing = visit.seconds / visit.images / machine.lanes
+    # A worker of a CPU reads what it computes; other devices compute while threads read.
+    cpu = machine.device.type == "cpu"
+    return (seeing + loading if cpu else max(seeing, loading)) / machine.processes
+
+
+def loading_seconds(images: ImageSet, machine: Machine) -> float:
+    """Return the seconds of reading one image, all threads together."""
+    # Neighbors of those that have been read: what is read twice may come from memory.
+    neighbors = [(index + 1) % len(images) for index in spread(len(images), SAMPLE)]
+    begin = time.perf_counter()
+    load_batch(images, neighbors)
+    return (time.perf_counter() - begin) / len(neighbors) / machine.threads
+
+
+def _visit_seconds(
+    machine: Machine, network: LayerResponses, images: ImageSet, count: int
+) -> float:
+    """Return the seconds of searching one batch of images, in every lane at once."""
+    batch = load_batch(images, range(min(count, len(images))))
+
+    def visit() -> None:
+        find_peaks(network, batch, machine.device)
+
+    return _timed(machine, lambda: visit)
+
+
+def _timed(machine: Machine, lane: Callable[[], Callable[[], None]]) -> float:
+    """Return how long a lane takes for what it does, once warm; less exactly where that is long."""
+
+    def work(_: int) -> float:
+        do = lane()
+        first = _seconds(do, machine.device)
+        repeats = int(min(REPEATS, BRIEF // first))
+        # The median, as others may be at work on the same cores now and then.
+        return median([_seconds(do, machine.device) for _ in range(repeats)] or [first])
+
+    return max(machine.runner.lanes.map(range(machine.lanes), work, machine.lanes))
+
+
+def _seconds(do: Callable[[], None], device: torch.device) -> float:
+    begin = time.perf_counter()
+    do()
+    if device.type != "cpu":
+        torch.accelerator.synchronize()
+    return time.perf_counter() - begin

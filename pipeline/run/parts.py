@@ -1,0 +1,289 @@
+"""What stages work with, each part built from the configuration once, and only when asked for."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, cast
+
+from pipeline.config.build import Group, build, complete
+from pipeline.config.schema import Config
+from pipeline.errors import ConfigError
+from pipeline.store.code import own_targets
+from pipeline.store.identity import COPIES, chosen, group_name
+from pipeline.store.results import WHOLE_LAYER
+
+if TYPE_CHECKING:
+    from torch import fx
+
+    from pipeline.images.image_sets import ImageSet
+    from pipeline.networks.graph.graph import Graph
+    from pipeline.networks.layers import Layer
+    from pipeline.networks.loading.network import Network
+    from pipeline.networks.receptive_fields import Canvas
+    from pipeline.runner.runner import Runner
+    from pipeline.synthesis.constraints import Constraint
+    from pipeline.synthesis.inits import Init
+    from pipeline.synthesis.optimizers import Optimizer
+    from pipeline.synthesis.parameterizations import Parameterization
+    from pipeline.synthesis.plan import Costs
+    from pipeline.synthesis.recipe import Recipe
+    from pipeline.synthesis.regularizers import Regularizer
+    from pipeline.synthesis.scoring import Scorer
+    from pipeline.synthesis.smoothing import Smoothing
+    from pipeline.synthesis.terms import Terms
+    from pipeline.synthesis.transforms import Transform
+    from pipeline.tracking import Start
+
+
+log = logging.getLogger(__name__)
+
+LARGEST = 32_768  # pixels of a side
+
+
+class Parts:
+    """Everything that a stage may ask for, built from one configuration when asked for.
+
+    Attributes:
+        config: the composed configuration.
+        runner: what the work runs on.
+    """
+
+    def __init__(self, config: Config, runner: Runner) -> None:
+        self.config = config
+        self.runner = runner
+        self._canvases: dict[fx.Node, Canvas] = {}
+        self._costs: dict[fx.Node, Costs] = {}
+
+    @cached_property
+    def network(self) -> Network:
+        """The network with its weights.
+
+        Raises:
+            ConfigError: the model is no ``Network``.
+        """
+        return self.build_network(self.config.model)
+
+    def build_network(self, group: Group) -> Network:
+        """Return the network that a configuration group describes.
+
+        Raises:
+            ConfigError: the model is no ``Network``.
+        """
+        from pipeline.networks.loading.network import Network
+        from pipeline.networks.loading.preparation import prepared
+
+        network = build(group, "model")
+        if not isinstance(network, Network):
+            raise ConfigError(
+                f"model: {group['_target_']} returns a {type(network).__name__}, not a"
+                " pipeline.networks.loading.network.Network, as build_network there makes one"
+            )
+        return prepared(network) if own_targets(group) else network
+
+    @cached_property
+    def images(self) -> ImageSet:
+        """The image set, preprocessed for the network."""
+        return complete(build(self.config.images, "images"), "images", self.network.preprocessing)
+
+    @cached_property
+    def graph(self) -> Graph:
+        """The network traced at the size of the images."""
+        return self.sized_network.graph
+
+    @cached_property
+    def sized_network(self) -> Network:
+        """The network, to be traced at the size of the images."""
+        return replace(self.network, input_size=self.images.size)
+
+    @cached_property
+    def layers(self) -> list[Layer]:
+        """The layers asked for, in call order."""
+        return self.find_layers(self.config.layers)
+
+    def find_layers(self, names: str | list[str]) -> list[Layer]:
+        """Return layers by name, all of whose weights are there; say where fields are bounds.
+
+        Raises:
+            ArtiphysError: a layer is unknown, or its weights are not there.
+        """
+        from pipeline.networks.receptive_fields import bound_note
+
+        layers = self.sized_network.find_layers(names)
+        for layer in layers:
+            if note := bound_note(self.graph, layer.node, layer.name):
+                log.warning("%s", note)
+        return layers
+
+    @cached_property
+    def units(self) -> dict[str, list[int]]:
+        """The units asked for, by layer name."""
+        from pipeline.networks.units.selection import select_units
+
+        return {layer.name: select_units(self.config.units, layer) for layer in self.layers}
+
+    @cached_property
+    def inits(self) -> dict[str, Init]:
+        """The inits by name.
+
+        Raises:
+            ConfigError: there is none.
+        """
+        if not chosen(self.config.init):
+            raise ConfigError(
+                "init: the list is empty; choose one or more, as in init=[zeros,noise]"
+            )
+        return self._built("init")
+
+    @property
+    def copies(self) -> int:
+        """How many images of each unit are climbed from every init."""
+        return copies(self.config)
+
+    def _built(self, group: str) -> dict[str, Any]:
+        """Return the options chosen in a group that is a list, by name."""
+        options = chosen(getattr(self.config, group))
+        return {name: build(option, f"{group}.{name}") for name, option in options.items()}
+
+    @cached_property
+    def scoring(self) -> Terms:
+        """What is climbed: objectives, size of whole images, gradient rule."""
+        from pipeline.synthesis.terms import Terms
+
+        size = whole_size(self.config.ascent.size, self.images.size)
+        rule = build(self.config.gradient, "gradient")
+        terms = Terms(self._built("objective"), self.copies, size, rule)
+        terms.check()
+        return terms
+
+    @cached_property
+    def parameterization(self) -> dict[str, Parameterization]:
+        """The pieces of the parameterization, by name.
+
+        Raises:
+            ConfigError: two are of one kind.
+        """
+        from pipeline.synthesis.parameterizations.chain import pieces_by_kind
+
+        pieces = self._built("parameterization")
+        pieces_by_kind(pieces)
+        return pieces
+
+    @cached_property
+    def constraint(self) -> Constraint:
+        """The constraint."""
+        return build(self.config.constraint, "constraint")
+
+    @cached_property
+    def regularizers(self) -> dict[str, Regularizer]:
+        """The regularizers by name."""
+        return self._built("regularizer")
+
+    @cached_property
+    def smoothings(self) -> dict[str, Smoothing]:
+        """What smooths between steps, by name."""
+        return self._built("smoothing")
+
+    @cached_property
+    def transforms(self) -> dict[str, Transform]:
+        """The transforms by name, in the order in which they are applied."""
+        return self._built("transform")
+
+    @cached_property
+    def optimizer(self) -> Optimizer:
+        """The optimizer."""
+        return build(self.config.optimizer, "optimizer")
+
+    @cached_property
+    def start_tracking(self) -> Start:
+        """The function that starts tracking."""
+        return build(self.config.tracking, "tracking")
+
+    @cached_property
+    def recipe(self) -> Recipe:
+        """How images are made, apart from the optimizer."""
+        from pipeline.synthesis.recipe import Recipe
+
+        return Recipe(
+            self.sized_network,
+            self.scoring,
+            self.inits,
+            self.parameterization,
+            None if self.option("constraint") == "none" else self.constraint,
+            self.regularizers,
+            self.smoothings,
+            self.transforms,
+            self.config.seed,
+        )
+
+    def canvas(self, layer: Layer) -> Canvas:
+        """Return the smallest canvas of one layer, worked out once."""
+        from pipeline.networks.receptive_fields import smallest_canvas
+
+        if layer.node not in self._canvases:
+            self._canvases[layer.node] = smallest_canvas(self.graph, layer.node)
+        return self._canvases[layer.node]
+
+    def costs(self, layer: Layer) -> Costs:
+        """Return what one score of a layer takes, by which ascents are planned, counted once."""
+        from pipeline.synthesis.plan import score_costs
+
+        if layer.node not in self._costs:
+            self._costs[layer.node] = score_costs(self.sized_network, self.scoring, layer)
+        return self._costs[layer.node]
+
+    def image_size(self, layer: Layer) -> tuple[int, int]:
+        """Return height and width of the images that are climbed for a layer."""
+        box = self.canvas(layer).box
+        return (box.height, box.width) if self.scoring.of_fields else self.scoring.size
+
+    def climbed_units(self, layer: Layer) -> list[int]:
+        """Return the units whose images are climbed: those asked for, or the layer as a whole."""
+        return self.units[layer.name] if self.scoring.per_unit else [WHOLE_LAYER]
+
+    def scorer(self, layer: Layer) -> Scorer:
+        """Return what scores images for a layer, on the runner's device."""
+        self.runner.place(self.network.module)
+        scorer: Any = self.scoring.scorer(self.sized_network, layer)
+        return cast("Scorer", self.runner.place(scorer.eval()))
+
+    def option(self, group: str) -> str:
+        """Return the name of what is chosen in a group; several are joined by a plus."""
+        return group_name(group, getattr(self.config, group))
+
+
+def copies(config: Config) -> int:
+    """Return how many images of each unit are climbed from every init.
+
+    Raises:
+        ConfigError: it is no positive number.
+    """
+    count = config.init.get(COPIES, 1)
+    if not isinstance(count, int) or isinstance(count, bool) or count < 1:
+        raise ConfigError(f"init.copies: {count!r} is not a positive number; use 1 or more")
+    return count
+
+
+def whole_size(size: Any, default: tuple[int, int], key: str = "ascent.size") -> tuple[int, int]:
+    """Return height and width of whole images.
+
+    Args:
+        size: a side in pixels, height and width, or ``None``.
+        default: height and width where none are given.
+        key: of the setting, for messages.
+
+    Raises:
+        ConfigError: it is none of these.
+    """
+    if size is None:
+        return default
+    sides = size if isinstance(size, list) else [size, size]
+    if len(sides) != 2 or not all(
+        isinstance(n, int) and not isinstance(n, bool) and 0 < n <= LARGEST for n in sides
+    ):
+        raise ConfigError(
+            f"{key}: {size!r} is not a side of up to {LARGEST} pixels, height and width such as"
+            " [240,320], or null"
+        )
+    return (sides[0], sides[1])

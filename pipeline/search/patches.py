@@ -1,0 +1,111 @@
+"""Patches of an image set at the extremes of units: their table, and the pixels themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from pipeline.images.image_sets import ImageSet
+from pipeline.images.patches import cut_patch
+from pipeline.networks.graph.graph import Graph
+from pipeline.networks.layers import Layer
+from pipeline.networks.receptive_fields import receptive_fields
+from pipeline.search.extremes import Kept
+
+PATCH_COLUMNS = (
+    "model", "layer", "unit", "sign", "rank", "image", "row", "column", "response", "top", "left",
+    "bottom", "right", "inside",
+)  # fmt: skip
+
+
+def patch_table(
+    model: str,
+    graph: Graph,
+    layer: Layer,
+    units: Sequence[int],
+    by_sign: Mapping[int, Kept],
+    images: ImageSet,
+) -> pd.DataFrame:
+    """Return the patches of some units of a layer: one row per unit, sign and rank.
+
+    Args:
+        model: name of the network.
+        graph: traced at the size of the images.
+        layer: the layer.
+        units: of the layer, in order.
+        by_sign: what was kept of all of its units: top (+1) and bottom (-1).
+        images: that were searched.
+    """
+    numbers, names = np.array(units), np.array(images.names, dtype=object)
+    height, width = images.size
+    frames: list[pd.DataFrame] = []
+    for sign, kept_of_all in by_sign.items():
+        responses, found, positions = (field[numbers].numpy() for field in kept_of_all)
+        rows, columns = layer.place(positions)
+        top, left, bottom, right = receptive_fields(graph, layer.node, rows, columns)
+        kept = found.shape[1]
+        table = {
+            "model": model,
+            "layer": layer.name,
+            "unit": numbers.repeat(kept),
+            "sign": sign,
+            "rank": np.tile(np.arange(kept), len(numbers)),
+            "image": names[found].ravel(),
+            "row": rows.ravel(),
+            "column": columns.ravel(),
+            "response": responses.ravel(),
+            "top": top.ravel(),
+            "left": left.ravel(),
+            "bottom": bottom.ravel(),
+            "right": right.ravel(),
+            "inside": ((top >= 0) & (left >= 0) & (bottom <= height) & (right <= width)).ravel(),
+        }
+        frames.append(pd.DataFrame(table, columns=list(PATCH_COLUMNS)))
+    whole = pd.concat(frames, ignore_index=True)
+    order = ["unit", "sign", "rank"]
+    return whole.sort_values(order, ascending=[True, False, True], ignore_index=True)
+
+
+def cut_patches(
+    read: Callable[[int], Tensor],
+    graph: Graph,
+    layer: Layer,
+    kept: Kept,
+    units: Sequence[int],
+    rank: int,
+    size: tuple[int, int] | None = None,
+) -> Float[Tensor, "units c height width"]:
+    """Return the patches of some units at one rank.
+
+    Args:
+        read: returns an image by its index.
+        graph: traced at the size of the images.
+        layer: the layer.
+        kept: what was kept of all of its units.
+        units: whose patches are cut.
+        rank: which of those that were kept.
+        size: height and width, about the middle of the receptive field; the field's by default.
+    """
+    images = kept.images[units, rank].numpy()
+    rows, columns = layer.place(kept.positions[units, rank].numpy())
+    boxes = receptive_fields(graph, layer.node, rows, columns).T
+    pixels = {index: read(int(index)) for index in np.unique(images)}
+    return torch.stack(
+        [
+            cut_patch(pixels[index], _resized(tuple(map(int, box)), size))
+            for index, box in zip(images, boxes, strict=True)
+        ]
+    )
+
+
+def _resized(box: tuple[int, ...], size: tuple[int, int] | None) -> tuple[int, int, int, int]:
+    """Return a box of another size about the same middle."""
+    top, left, bottom, right = box
+    height, width = size or (bottom - top, right - left)
+    top, left = top + (bottom - top - height) // 2, left + (right - left - width) // 2
+    return top, left, top + height, left + width

@@ -1,0 +1,103 @@
+"""Which stages there are, and the order in which they run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import cache
+from graphlib import TopologicalSorter
+from importlib import import_module
+from pkgutil import iter_modules
+from typing import Any
+
+import pipeline.stages
+from pipeline.config.schema import CHECK
+from pipeline.errors import ArtiphysError, ConfigError, first_line, nearest
+from pipeline.stages.stage import Stage
+
+
+@cache
+def all_stages() -> dict[str, Stage[Any]]:
+    """Return the stages of this package by name, in the order in which they run."""
+    found: dict[str, Stage[Any]] = {}
+    for module in iter_modules(pipeline.stages.__path__, f"{pipeline.stages.__name__}."):
+        if module.ispkg:
+            stage = import_module(module.name).STAGE
+            found[stage.name] = stage
+    return _in_order(found)
+
+
+def find_stage(name: str) -> Stage[Any]:
+    """Return a stage of this package by its name, or one of a user's own by its module's.
+
+    Raises:
+        ConfigError: there is none, or one's own has the name of another.
+    """
+    known = all_stages()
+    if name in known:
+        return known[name]
+    if "." not in name:
+        raise ConfigError(
+            f"stages: '{name}' is not a stage; the stages are {', '.join([CHECK, *known])}"
+            f"{nearest(name, [CHECK, *known])}"
+        )
+    return _own_stage(name)
+
+
+def chosen_stages(names: Sequence[str]) -> list[Stage[Any]]:
+    """Return the stages that are asked for, each once, in the order in which they run.
+
+    Raises:
+        ConfigError: there is no such stage.
+    """
+    stages = [find_stage(name) for name in dict.fromkeys(names) if name != CHECK]
+    found: dict[str, Stage[Any]] = {}
+    for stage in stages:
+        if found.setdefault(stage.name, stage) is not stage:
+            raise ConfigError(f"stages: two of them are called '{stage.name}'; rename one's own")
+    return [stage for name, stage in _in_order(all_stages() | found).items() if name in found]
+
+
+def stage_faults(names: Sequence[str]) -> Iterator[str]:
+    """Yield what is wrong with the names of stages."""
+    if not names:
+        yield f"stages: the list is empty; choose from {', '.join([CHECK, *all_stages()])}"
+    for name in names:
+        try:
+            _ = find_stage(name) if name != CHECK else None
+        except ArtiphysError as error:
+            yield str(error)
+
+
+def asks_network(names: Sequence[str]) -> bool:
+    """Say whether any of some stages asks for the network and the images."""
+    return any(stage.network for stage in chosen_stages(names))
+
+
+def _own_stage(name: str) -> Stage[Any]:
+    try:
+        stage = import_module(name).STAGE
+    except AttributeError as error:
+        raise ConfigError(f"stages: module '{name}' has no STAGE") from error
+    except Exception as error:  # importing it may run any code
+        raise ConfigError(f"stages: '{name}' cannot be imported ({first_line(error)})") from error
+    if not isinstance(stage, Stage):
+        raise ConfigError(f"stages: STAGE of '{name}' is not a pipeline.stages.stage.Stage")
+    if stage.name in all_stages():
+        raise ConfigError(
+            f"stages: '{name}' is called '{stage.name}', as one of artiphys; rename it"
+        )
+    return stage
+
+
+def _in_order(stages: dict[str, Stage[Any]]) -> dict[str, Stage[Any]]:
+    """Return stages so that each comes after those that it needs, and otherwise by name."""
+    sorter: TopologicalSorter[str] = TopologicalSorter(
+        {stage.name: [need for need in stage.needs if need in stages] for stage in stages.values()}
+    )
+    sorter.prepare()
+    order: list[str] = []
+    while sorter.is_active():
+        ready = sorted(sorter.get_ready())
+        order += ready
+        sorter.done(*ready)
+    return {name: stages[name] for name in order}

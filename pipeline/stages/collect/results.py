@@ -1,0 +1,265 @@
+"""Sweeps: any set of finished runs as one pair of tidy tables.
+
+>>> import pipeline
+>>> sweep = pipeline.collect("outputs/runs/mysweep")
+>>> sweep.summary.pivot_table(index="layer", columns=["model", "optimizer"], values="median")
+>>> sweep.runs["optimizer=adam"].images("conv2", "zeros")
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from glob import glob
+from pathlib import Path, PurePath
+
+import pandas as pd
+from pyarrow import ArrowException
+from pyarrow.parquet import read_metadata
+
+from pipeline.config.schema import Config
+from pipeline.errors import StoreError
+from pipeline.run.active_run import ActiveRun
+from pipeline.stages.collect import SWEEP_CORRELATIONS, SWEEP_SUMMARY
+from pipeline.stages.correlations import CORRELATIONS, SUMMARY
+from pipeline.stages.correlations import STAGE as CORRELATIONS_STAGE
+from pipeline.stages.stage import Table
+from pipeline.store.jobs import Settings, identity, job_names, job_settings, natural_order
+from pipeline.store.layout import Layout
+from pipeline.store.records import is_as_recorded, read_config, read_sealed_record
+from pipeline.store.runs import Run, by_time, is_stamp
+from pipeline.store.tables import read_table
+
+Place = str | Path
+
+SOURCES = ((SWEEP_CORRELATIONS, CORRELATIONS), (SWEEP_SUMMARY, SUMMARY))
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """Finished runs together.
+
+    Attributes:
+        correlations: the table ``sweep_correlations``.
+        summary: the table ``sweep_summary``.
+        runs: the run of every job, in the order of the tables.
+        left_out: the folders of runs that are not in the tables, and why.
+    """
+
+    correlations: pd.DataFrame
+    summary: pd.DataFrame
+    runs: dict[str, Run]
+    left_out: dict[Path, str]
+
+    def __repr__(self) -> str:
+        return f"Sweep({len(self.runs)} runs: {', '.join(job or 'one job' for job in self.runs)})"
+
+
+@dataclass(frozen=True)
+class Finished:
+    """The finished runs with correlations at some places, and why others are left out."""
+
+    runs: list[tuple[Run, Settings]]
+    left_out: dict[Path, str]
+
+    @property
+    def group(self) -> str | None:
+        """The W&B group of the runs, if their records agree on one."""
+        groups = [run.record.get("group") for run, _ in self.runs]
+        return groups[0] if groups.count(groups[0]) == len(groups) else None
+
+
+class _Unfit(Exception):
+    """A run cannot be collected; the message says why."""
+
+
+def collect(*places: Place) -> Sweep:
+    """Return the finished runs at some places as two tables.
+
+    Rows are in the order of the jobs, and within a job in the order of the run. Of several runs of
+    the same configuration the newest is taken. Nothing depends on when or where the runs were made.
+
+    Args:
+        places: run folders, folders that hold runs at any depth, or patterns of these.
+
+    Raises:
+        StoreError: a place holds no run, or none has finished with correlations.
+    """
+    return joined(find_finished_runs(places))
+
+
+def joined(found: Finished) -> Sweep:
+    """Return finished runs as ``collect`` does."""
+    left_out = dict(found.left_out)
+    newest: dict[str, tuple[Run, Settings]] = {}
+    for run, settings in sorted(found.runs, key=lambda pair: _age(pair[0])):
+        older = newest.get(identity(settings))
+        if older is not None:
+            left_out[older[0].paths.folder] = "a newer run has the same configuration"
+        newest[identity(settings)] = (run, settings)
+    names = job_names([settings for _, settings in newest.values()])
+    jobs = dict(zip(names, newest.values(), strict=True))
+    jobs = {name: jobs[name] for name in sorted(jobs, key=natural_order)}
+    correlations, summary = (
+        pd.concat([_labelled(table, source, job, *jobs[job]) for job in jobs], ignore_index=True)
+        for table, source in SOURCES
+    )
+    runs = {job: run for job, (run, _) in jobs.items()}
+    return Sweep(correlations, summary, runs, left_out)
+
+
+def find_finished_runs(places: Sequence[Place]) -> Finished:
+    """Return what ``collect`` chooses from; runs that hold nothing but a collection do not count.
+
+    Raises:
+        StoreError: as ``collect``.
+    """
+    runs: list[tuple[Run, Settings]] = []
+    left_out: dict[Path, str] = {}
+    for folder in dict.fromkeys(folder for place in places for folder in _run_folders(place)):
+        try:
+            run = Run(folder)
+            if set(run.tables) != {table.name for table, _ in SOURCES}:
+                runs.append((run, _check(run)))
+        except _Unfit as reason:
+            left_out[folder] = str(reason)
+        except FileNotFoundError as error:
+            left_out[folder] = f"without its {Path(str(error.filename)).name}"
+        except (OSError, ValueError, TypeError, AttributeError, ArrowException) as error:
+            own = type(error) is ValueError  # of which other kinds of error are subclasses
+            left_out[folder] = f"damaged ({error if own else type(error).__name__})"
+    if not runs:
+        raise StoreError(_none_finished(places, left_out))
+    return Finished(runs, left_out)
+
+
+def _run_folders(place: Place) -> Iterator[Path]:
+    path = Path(place).expanduser()
+    # Path.glob would raise an error for some patterns.
+    matches = [] if path.exists() else sorted(glob(str(path), recursive=True))  # noqa: PTH207
+    tops = [Path(match) for match in matches] or [path]
+    nothing = True
+    for top in tops:
+        for folder, inner, files in os.walk(top):
+            if "record.json" in files or ("config.yaml" in files and is_stamp(Path(folder).name)):
+                nothing = False
+                yield Path(folder).absolute()
+                inner.clear()
+            if "runs" in inner and "store" in inner:
+                inner.remove("store")  # beside runs it holds thousands of folders, and no run
+            inner.sort()
+    if nothing:
+        raise StoreError(
+            f"collect: '{place}' is not a run and holds none; give run folders, folders that hold"
+            " runs, or patterns, as in collect.runs=[outputs/runs/mysweep]"
+        )
+
+
+def _check(run: Run) -> Settings:
+    """Return the settings of a run that can be collected, or raise ``_Unfit``."""
+    state = run.record.get("state")
+    if state != "finished":
+        raise _Unfit(str(state or "not finished"))
+    # The columns may be the same and yet hold numbers of another meaning.
+    stage = CORRELATIONS_STAGE
+    if run.record.get("versions", {}).get(stage.name) != stage.version:
+        raise _Unfit("made by another version")
+    tables = [run.paths.tables / f"{source.name}.parquet" for _, source in SOURCES]
+    if not all(path.is_file() for path in tables):
+        raise _Unfit("no correlations")
+    _check_files(run, [run.paths.config, *tables])
+    for (_, source), path in zip(SOURCES, tables, strict=True):
+        table = read_metadata(path)
+        if not table.num_rows:
+            raise _Unfit("no correlations")
+        if list(table.schema.names) != list(source.columns):
+            raise _Unfit("made by another version")
+    settings = job_settings(read_config(run.paths))
+    if not {"seed", "precision"} <= settings.keys():
+        raise _Unfit("made by another version")
+    return settings
+
+
+def _check_files(run: Run, files: Sequence[Path]) -> None:
+    """Check that files of a run are what its record says, which is sealed."""
+    if "files" not in run.record:
+        raise _Unfit("made by an earlier version, which noted no digests of its files")
+    record = read_sealed_record(run.paths)
+    for path in files:
+        if not path.is_file():
+            raise _Unfit(f"{path.name} is not there")
+        if not is_as_recorded(run.paths, record, path):
+            raise _Unfit(f"{path.name} is not as the run has written it")
+
+
+def _none_finished(places: Sequence[Place], left_out: dict[Path, str]) -> str:
+    some = [f"{f.parent.name}/{f.name}: {reason}" for f, reason in list(left_out.items())[:3]]
+    more = [f"and {len(left_out) - 3} more"] if len(left_out) > 3 else []
+    reasons = f" ({', '.join([*some, *more])})" if left_out else ""
+    where = ", ".join(f"'{place}'" for place in places)
+    return (
+        f"collect: no run in {where} has finished with correlations{reasons}; finish one first, or"
+        " give other folders in collect.runs"
+    )
+
+
+def _age(run: Run) -> tuple[tuple[float, int], str]:
+    """Return what sorts runs from the oldest to the newest, across machines and folders."""
+    return by_time(run.paths.folder), str(run.paths.folder)
+
+
+def _labelled(wanted: Table, source: Table, job: str, run: Run, settings: Settings) -> pd.DataFrame:
+    labels = {
+        "job": job,
+        "weights": PurePath(str(settings.get("model.weights", ""))).name,
+        **{key: settings[key] for key in ("objective", "optimizer", "seed", "precision")},
+    }
+    table = read_table(run.paths.tables, source.name)
+    return pd.DataFrame(table.assign(**labels), columns=list(wanted.columns))
+
+
+# As a stage.
+
+
+@dataclass(frozen=True)
+class Collection:
+    """What a run collects: the runs that had finished before it began; it leaves no result."""
+
+    finished: Finished
+    results: tuple[()] = ()
+
+    @cached_property
+    def sweep(self) -> Sweep:
+        """The runs together."""
+        return joined(self.finished)
+
+
+def plan_collection(run: ActiveRun) -> Collection:
+    """Return what a run collects.
+
+    Raises:
+        StoreError: a place holds no run, or none has finished with correlations.
+    """
+    return Collection(find_finished_runs(collected_places(run.parts.config, run.layout)))
+
+
+def collected_places(config: Config, layout: Layout) -> list[str]:
+    """Return where the runs lie that are collected: those of the same name, if none are given."""
+    return config.collect.runs or [str(layout.runs(config.name))]
+
+
+def tracking_group(collection: Collection) -> str | None:
+    """Return the W&B group that the runs agree on."""
+    return collection.finished.group
+
+
+def sweep_correlations(_run: ActiveRun, collection: Collection) -> pd.DataFrame:
+    """Return the correlations of every job."""
+    return collection.sweep.correlations
+
+
+def sweep_summary(_run: ActiveRun, collection: Collection) -> pd.DataFrame:
+    """Return the summary of every job."""
+    return collection.sweep.summary

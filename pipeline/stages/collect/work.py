@@ -1,0 +1,43 @@
+"""Collecting: the figure of the finished runs of a sweep, and what was left out."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+from pipeline.figures.sweep import sweep_figure
+from pipeline.run.active_run import ActiveRun
+from pipeline.stages.collect.results import Collection, Sweep
+
+log = logging.getLogger(__name__)
+FIGURE = "sweep"
+
+
+def collect_runs(run: ActiveRun, collection: Collection) -> None:
+    """Draw the figure of all runs that had finished before this one began."""
+    sweep = collection.sweep
+    log.info("collect: %d runs", len(sweep.runs))
+    _tell_left_out(sweep)
+    run.figure(FIGURE, sweep_figure(sweep.summary))
+    run.done += len(sweep.runs)
+    run.facts["collected"] = {
+        job: _place(run, opened.paths.folder) for job, opened in sweep.runs.items()
+    }
+    run.facts["left_out"] = {
+        _place(run, folder): reason for folder, reason in sweep.left_out.items()
+    }
+
+
+def _tell_left_out(sweep: Sweep) -> None:
+    for reason in dict.fromkeys(sweep.left_out.values()):
+        folders = [folder for folder, why in sweep.left_out.items() if why == reason]
+        some = [f"{folder.parent.name}/{folder.name}" for folder in folders[:3]]
+        more = [f"and {len(folders) - 3} more"] if len(folders) > 3 else []
+        names = ", ".join(some + more)
+        log.info("collect: left out, %s: %s", reason, names)
+
+
+def _place(run: ActiveRun, folder: Path) -> str:
+    """Return a folder relative to ``out``, if it lies there."""
+    out = run.layout.out
+    return folder.relative_to(out).as_posix() if folder.is_relative_to(out) else str(folder)

@@ -1,0 +1,52 @@
+"""Stage: dream images, octave by octave and frame by frame."""
+
+from pipeline.stages.stage import Stage, Table, later
+
+DREAMT = {
+    "model": "name of the network",
+    "layer": "name of the layer",
+    "init": "name of what the dream started from",
+    "unit": "number of the unit; -1 for the layer as a whole",
+    "objective": "what was climbed",
+    "frame": "number of the frame, from 0",
+    "octave": "number of the octave, from 0",
+}
+DREAMS = Table(
+    "dreams",
+    "one row per layer, init, unit, frame and octave",
+    DREAMT
+    | {
+        "height": "of the octave, in pixels",
+        "width": "in pixels",
+        "steps": "of the optimizer",
+        "start_score": "score at the start of the octave",
+        "final_score": "score after its last step",
+        "status": "ok, zero_gradient or not_finite",
+    },
+    later("pipeline.stages.dream.results.dreams"),
+    csv=True,
+)
+FEATURES = Table(
+    "dream_features",
+    "one row per layer, init, unit, frame, octave, step and feature of a layer that is read",
+    DREAMT
+    | {
+        "step": "from 0, before the first",
+        "feature_layer": "layer that is read",
+        "feature": "number of its channel",
+        "mean_response": "of the channel to the image itself, over all positions",
+    },
+    later("pipeline.stages.dream.results.dream_features"),
+)
+STAGE = Stage(
+    name="dream",
+    about="dream images, octave by octave and frame by frame",
+    plan=later("pipeline.stages.dream.results.plan_dreams"),
+    needs=("top_patches",),
+    tables=(DREAMS, FEATURES),
+    check=later("pipeline.stages.dream.faults.dream_faults"),
+    cost=later("pipeline.stages.dream.results.dream_cost"),
+    work=later("pipeline.stages.dream.work.dream"),
+    write=later("pipeline.stages.dream.pictures.write_pictures"),
+    summary=later("pipeline.stages.dream.results.findings"),
+)

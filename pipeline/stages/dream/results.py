@@ -1,0 +1,298 @@
+"""What dreams leave: the images of their frames, the path of their scores, and the tables."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float
+
+from pipeline.config.settings import DreamConfig
+from pipeline.networks.layers import Layer
+from pipeline.run.active_run import ActiveRun
+from pipeline.run.machine import Machine
+from pipeline.run.parts import whole_size
+from pipeline.stages.ascent.results import (
+    settings_of_images,
+    settings_of_init,
+    settings_of_treatment,
+)
+from pipeline.stages.dream import DREAMS, FEATURES, STAGE
+from pipeline.stages.stage import Cost, Plan
+from pipeline.store.identity import described
+from pipeline.store.results import Arrays, Result
+from pipeline.store.tables import read_table
+from pipeline.synthesis.dream.octaves import Size
+from pipeline.synthesis.dream.plan import Octave, octave_sizes, plan_octaves
+from pipeline.synthesis.terms import Terms
+
+
+@dataclass(frozen=True)
+class Dream:
+    """One dream: of a layer, or of one of its units, from one init.
+
+    Attributes:
+        layer: the layer.
+        init: name of the init.
+        unit: the unit, ``WHOLE_LAYER`` where the layer as a whole is dreamt.
+        octaves: in order.
+        result: whose items are the frames.
+    """
+
+    layer: Layer
+    init: str
+    unit: int
+    octaves: Sequence[Octave]
+    result: Result
+
+    @property
+    def largest(self) -> Size:
+        """Height and width of the largest octave."""
+        return max(octave.size for octave in self.octaves)
+
+    @property
+    def frame_bytes(self) -> int:
+        """What a frame takes in the store: image and start, in float32."""
+        return 2 * 3 * max(octave.size[0] * octave.size[1] for octave in self.octaves) * 4
+
+    @property
+    def name(self) -> str:
+        """What tells the dream apart in a run."""
+        unit = "" if self.unit < 0 else f"_unit{self.unit}"
+        return f"{self.layer.name}_{self.init}{unit}"
+
+
+def dream_terms(run: ActiveRun, size: Size) -> Terms:
+    """Return what is climbed in an octave of some size."""
+    parts = run.parts
+    return replace(parts.scoring, size=size, whole=True, copies=1, tile=parts.config.dream.tile)
+
+
+def plan_dreams(run: ActiveRun) -> Plan[Dream]:
+    """Return every dream of the run: layers, inits and, for objectives of units, units."""
+    return Plan(
+        _dream(run, layer, init, unit)
+        for layer in run.parts.layers
+        for init in run.parts.inits
+        for unit in run.parts.climbed_units(layer)
+    )
+
+
+def dream_cost(
+    run: ActiveRun,
+    planned: Sequence[Dream],
+    machine: Machine | None = None,  # noqa: ARG001 - it is not timed
+) -> Cost:
+    """Return what dreams store; their operations are not counted."""
+    frames = run.parts.config.dream.frames
+    words = f"from {', '.join(run.parts.inits)}, {frames} frame{'s'[: frames > 1]}"
+    return Cost(
+        disk=sum(len(dream.result.items) * dream.frame_bytes for dream in planned),
+        missing=sum(len(dream.result.missing()) * dream.frame_bytes for dream in planned),
+        facts={"dreams": words},
+    )
+
+
+def dream_octaves(run: ActiveRun, init: str) -> list[Octave]:
+    """Return the octaves of the dreams from one init."""
+    parts, config = run.parts, run.parts.config.dream
+    size = _shaped(config.size, parts.inits[init].size or parts.images.size)
+    found = octave_sizes(size, config.sides, config.ratio, config.levels)
+    return plan_octaves(found, parts.optimizer, config.steps, config.lr, config.sigma)
+
+
+def _shaped(size: Any, default: Size) -> Size:
+    """Return height and width; of a single side, in the shape of the default."""
+    height, width = default
+    if not isinstance(size, int) or isinstance(size, bool):
+        return whole_size(size, default, "dream.size")
+    whole_size(size, default, "dream.size")
+    share = size / min(default)
+    return max(size, round(height * share)), max(size, round(width * share))
+
+
+def _dream(run: ActiveRun, layer: Layer, init: str, unit: int) -> Dream:
+    config = run.parts.config
+    octaves = dream_octaves(run, init)
+    determined_by: dict[str, Any] = {
+        "layer": layer.call,
+        "unit": unit,
+        "precision": config.precision,
+        **settings_of_images(run, layer),
+        **settings_of_init(run, layer, init),
+        **settings_of_treatment(run, layer),
+        "whole": [[*octave.size] for octave in octaves],
+        "steps": [[octave.optimizer.steps, octave.optimizer.lr] for octave in octaves],
+        "optimizer": described(config.optimizer),
+        "dream": _settings_of_dream(config.dream, len(octaves)),
+    }
+    determined_by.pop("canvas", None)
+    items = [f"frame-{number:04d}" for number in range(config.dream.frames)]
+    name = f"{layer.name}/{init}" + ("" if unit < 0 else f"/{unit}")
+    result = run.result(STAGE, layer.name, name, determined_by, items)
+    return Dream(layer, init, unit, octaves, result)
+
+
+# Settings that are in the plan of the octaves, and one that only counts when frames are shown.
+_PLANNED = ("size", "sides", "ratio", "levels", "steps", "lr", "fps")
+_MOTION = {"zoom": 1, "rotate": 0, "translate": [0, 0]}
+
+
+def _settings_of_dream(config: DreamConfig, octaves: int) -> dict[str, Any]:
+    """Return what determines frames besides the plan of their octaves, without idle settings."""
+    settings = {name: v for name, v in asdict(config).items() if name not in _PLANNED}
+    moves = config.frames > 1 and config.video is None
+    idle = [
+        *(["carry"] if octaves == 1 else []),
+        *(["blend", "video"] if config.video is None else []),
+        *(_MOTION if not moves else []),
+        *(["fill"] if not moves or all(settings[k] == v for k, v in _MOTION.items()) else []),
+    ]
+    if config.video is not None:
+        contents = Path(config.video).expanduser().read_bytes()
+        settings["video"] = hashlib.sha256(contents).hexdigest()
+    return {name: value for name, value in settings.items() if name not in idle}
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One frame of a dream.
+
+    Attributes:
+        image: what was dreamt, in network-input space.
+        start: what it was dreamt from, at the size of the first octave.
+        scores: before every step and after the last, octave after octave. With transforms the
+            first and the last of an octave are those of the images themselves, those between of
+            what the network saw.
+        octaves: number of the octave of each score.
+        steps: number of the step of each score.
+        means: mean response of every feature to the image itself, by layer that was read; a row for
+            every score or, of a dream of several frames, for the last of every octave.
+        status: of every octave, as in the table of ascents.
+    """
+
+    image: Float[np.ndarray, "3 height width"]
+    start: Float[np.ndarray, "3 start_height start_width"]
+    scores: Float[np.ndarray, " scores"]
+    octaves: np.ndarray
+    steps: np.ndarray
+    means: dict[str, Float[np.ndarray, "rows features"]]
+    status: list[str]
+
+    def arrays(self, unit: int, number: int) -> Arrays:
+        """Return the frame as named arrays; as an earlier result it is one image of a unit."""
+        means = {f"means/{layer}": rows for layer, rows in self.means.items()}
+        return {
+            "units": np.array([unit]),
+            "copies": np.array([number]),
+            "images": self.image[None],
+            "starts": self.start[None],
+            "scores": self.scores,
+            "octaves": self.octaves,
+            "steps": self.steps,
+            **means,
+        }
+
+
+def read_frame(dream: Dream, number: int) -> Frame:
+    """Return one frame of a dream.
+
+    Raises:
+        StoreError: it is missing or damaged.
+    """
+    arrays, notes = dream.result.read(dream.result.items[number])
+    means = {
+        name.removeprefix("means/"): rows
+        for name, rows in arrays.items()
+        if name.startswith("means/")
+    }
+    return Frame(
+        arrays["images"][0],
+        arrays["starts"][0],
+        arrays["scores"],
+        arrays["octaves"],
+        arrays["steps"],
+        means,
+        notes["status"],
+    )
+
+
+# Tables.
+
+
+def dreams(run: ActiveRun, planned: Sequence[Dream]) -> pd.DataFrame:
+    """Return the table of dreams: one row per layer, init, unit, frame and octave."""
+    rows: list[dict[str, Any]] = []
+    for dream in planned:
+        for number in range(len(dream.result.items)):
+            frame = read_frame(dream, number)
+            for index, octave in enumerate(dream.octaves):
+                scores = frame.scores[frame.octaves == index]
+                rows.append(
+                    _identity(run, dream)
+                    | {
+                        "frame": number,
+                        "octave": index,
+                        "height": octave.size[0],
+                        "width": octave.size[1],
+                        "steps": octave.optimizer.steps,
+                        "start_score": scores[0],
+                        "final_score": scores[-1],
+                        "status": frame.status[index],
+                    }
+                )
+    return pd.DataFrame(rows, columns=list(DREAMS.columns))
+
+
+def dream_features(run: ActiveRun, planned: Sequence[Dream]) -> pd.DataFrame:
+    """Return the mean response of every feature to the images themselves, through the dreams.
+
+    Of a single frame it holds every step; of each of several frames the last.
+    """
+    columns = list(FEATURES.columns)
+    frames = [pd.DataFrame(columns=columns)]
+    for dream in planned:
+        count = len(dream.result.items)
+        for number in range(count):
+            frame = read_frame(dream, number)
+            at = slice(None) if count == 1 else slice(-1, None)
+            for layer, means in frame.means.items():
+                rows, features = means[at].shape
+                table = _identity(run, dream) | {
+                    "frame": number,
+                    "octave": frame.octaves[at].repeat(features),
+                    "step": frame.steps[at].repeat(features),
+                    "feature_layer": layer,
+                    "feature": np.tile(np.arange(features), rows),
+                    "mean_response": means[at].ravel(),
+                }
+                frames.append(pd.DataFrame(table, columns=columns))
+    return pd.concat(frames[1:] or frames, ignore_index=True)
+
+
+def _identity(run: ActiveRun, dream: Dream) -> dict[str, Any]:
+    return {
+        "model": run.parts.network.name,
+        "layer": dream.layer.name,
+        "init": dream.init,
+        "unit": dream.unit,
+        "objective": run.parts.option("objective"),
+    }
+
+
+def findings(run: ActiveRun, _dreams: Sequence[Dream]) -> list[str]:
+    """Return the scores of every dream, a line each."""
+    table = read_table(run.paths.tables, DREAMS.name)
+    last = table[table["frame"] == table["frame"].max()]
+    lines = ["score before and after each octave of the dream:"]
+    for (layer, init, unit), rows in last.groupby(["layer", "init", "unit"], sort=False):  # type: ignore[misc]
+        name = f"{layer} from {init}" + ("" if unit < 0 else f", unit {unit}")
+        pairs = zip(rows["start_score"], rows["final_score"], strict=True)
+        octaves = ", ".join(f"{start:.4g} to {final:.4g}" for start, final in pairs)
+        lines.append(f"  {name}: {octaves}")
+    return lines

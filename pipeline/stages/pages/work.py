@@ -1,0 +1,38 @@
+"""Building the site: everything that the results in the store allow."""
+
+from __future__ import annotations
+
+import logging
+
+from pipeline.networks.layers import Layer
+from pipeline.pages.contents import Networks
+from pipeline.pages.site import build_site
+from pipeline.run.active_run import ActiveRun
+from pipeline.stages.export.results import exported_network
+from pipeline.stages.pages.contents import site_contents
+
+log = logging.getLogger(__name__)
+
+
+def build(run: ActiveRun, _plan: object) -> None:
+    """Build the site."""
+    log.info("pages: building")
+    site = site_contents(run)
+    for layer in site.layers:
+        lacking = [init for init, climbed in layer.climbed.items() if not climbed]
+        if lacking:
+            log.info("pages: %s has not been climbed from %s", layer.name, ", ".join(lacking))
+    networks = {layer.name: _networks(run, layer) for layer in run.parts.layers}
+    closed = [name for name, network in networks.items() if network is None]
+    if closed:
+        log.info(
+            "pages: no networks of %s, so none in the playground; add export to stages",
+            ", ".join(closed),
+        )
+    build_site(site, networks, run.paths.site)
+
+
+def _networks(run: ActiveRun, layer: Layer) -> Networks | None:
+    """Return what runs in the browser of one layer, if it has been exported."""
+    found = exported_network(run, layer)
+    return found and Networks(found.forward, found.gradient, found.units, found.size)

@@ -1,0 +1,34 @@
+"""Stage: search the image set for every unit's top and bottom patches."""
+
+from pipeline.stages.stage import Stage, Table, later
+
+TOP_PATCHES = Table(
+    "top_patches",
+    "one row per layer, unit, sign and rank",
+    {
+        "model": "name of the network",
+        "layer": "name of the layer",
+        "unit": "number of the unit, its channel",
+        "sign": "1 for the largest responses, -1 for the smallest",
+        "rank": "from 0, the most extreme",
+        "image": "name of the image in its set",
+        "row": "of the layer's map, at which the unit responds so",
+        "column": "of the layer's map",
+        "response": "of the unit there",
+        "top": "edge of its receptive field in the image, in pixels",
+        "left": "in pixels",
+        "bottom": "in pixels, exclusive",
+        "right": "in pixels, exclusive",
+        "inside": "whether the receptive field lies wholly in the image",
+    },
+    later("pipeline.stages.top_patches.results.top_patches"),
+)
+STAGE = Stage(
+    name="top_patches",
+    about="search the image set for every unit's top and bottom patches",
+    plan=later("pipeline.stages.top_patches.results.plan_searches"),
+    tables=(TOP_PATCHES,),
+    cost=later("pipeline.stages.top_patches.cost.search_cost"),
+    work=later("pipeline.stages.top_patches.work.search"),
+    write=later("pipeline.stages.top_patches.work.remember"),
+)

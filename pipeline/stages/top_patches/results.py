@@ -1,0 +1,201 @@
+"""What a search leaves: extremes of every unit, patches cut at them, and their table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property, partial
+
+import numpy as np
+import pandas as pd
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from pipeline.errors import ImageError, StoreError
+from pipeline.images.batches import sample, split
+from pipeline.networks.layers import Layer
+from pipeline.run.active_run import ActiveRun
+from pipeline.run.identity import network_settings
+from pipeline.search.extremes import Kept, merged
+from pipeline.search.patches import PATCH_COLUMNS, cut_patches, patch_table
+from pipeline.search.top_patches import block_images
+from pipeline.stages.stage import Plan
+from pipeline.stages.top_patches import STAGE
+from pipeline.store.results import Result
+
+SIGNS = {1: "top", -1: "bottom"}
+
+
+class Extremes:
+    """The extremes of one layer: the merged blocks of its result.
+
+    Attributes:
+        by_sign: top (+1) and bottom (-1) patches of every unit.
+        digests: of the images that were searched, by index.
+    """
+
+    def __init__(self, blocks: Sequence[dict[str, np.ndarray]], keep: int) -> None:
+        self.by_sign = {sign: merged(_kept(blocks, sign), keep, sign) for sign in SIGNS}
+        self.digests: Int[np.ndarray, " images"] = np.concatenate([b["digests"] for b in blocks])
+
+
+@dataclass(frozen=True)
+class Search:
+    """The search for all units of one layer.
+
+    Attributes:
+        layer: the layer.
+        keep: patches of each sign kept per unit.
+        result: of which each item is a block of images.
+    """
+
+    layer: Layer
+    keep: int
+    result: Result
+
+    @cached_property
+    def extremes(self) -> Extremes:
+        """What was found; merged once in a run.
+
+        Raises:
+            StoreError: the layer has not been searched, or a block is damaged.
+        """
+        return Extremes([self.result.read(item)[0] for item in self.result.items], self.keep)
+
+
+def plan_searches(run: ActiveRun) -> Plan[Search]:
+    """Return the searches of a run, one for each of its layers."""
+    config, blocks = run.parts.config.search, image_blocks(run)
+
+    def search(layer: Layer) -> Search:
+        settings = {
+            **network_settings(run),
+            "module": layer.call,
+            "images": dict(run.images.settings),
+            "keep": config.keep,
+            "batch_size": config.batch_size,
+            "block": len(blocks["block-0000"]),
+        }
+        result = run.result(STAGE, layer.name, layer.name, settings, list(blocks))
+        return Search(layer, config.keep, result)
+
+    return Plan(map(search, run.parts.layers))
+
+
+def find_search(run: ActiveRun, layer: Layer) -> Search:
+    """Return the search of one layer of a run."""
+    return next(search for search in run.plan(STAGE) if search.layer.name == layer.name)
+
+
+def image_blocks(run: ActiveRun) -> dict[str, range]:
+    """Return the blocks of images that are the work items of a search, by name."""
+    total = len(run.images)
+    size = block_images(total, run.parts.config.search.batch_size)
+    return {f"block-{n:04d}": indices for n, indices in enumerate(split(total, size))}
+
+
+def read_unreadable(run: ActiveRun) -> dict[str, str]:
+    """Return the images that the searches could not read, with reasons.
+
+    Raises:
+        ImageError: they are more than ``search.max_unreadable`` allows.
+    """
+    unreadable: dict[str, str] = {}
+    for search in run.plan(STAGE):
+        for item in search.result.items:
+            unreadable.update(search.result.read(item, ())[1]["unreadable"])
+    check_unreadable(run, unreadable)
+    return unreadable
+
+
+def check_unreadable(run: ActiveRun, unreadable: dict[str, str]) -> None:
+    """Refuse an image set of which too much cannot be read.
+
+    Raises:
+        ImageError: more than ``search.max_unreadable`` (and more than one image), or all.
+    """
+    total, count = len(run.images), len(unreadable)
+    if count > max(1.0, run.parts.config.search.max_unreadable * total) or count == total:
+        name, reason = next(iter(unreadable.items()))
+        raise ImageError(
+            f"images: {count} of {total} images cannot be used, the first is '{name}', which"
+            f" {reason}; mend or remove them, or raise search.max_unreadable"
+        )
+
+
+def read_patches(
+    run: ActiveRun,
+    layer: Layer,
+    units: Sequence[int],
+    rank: int,
+    sign: int,
+    size: tuple[int, int] | None = None,
+) -> Float[Tensor, "units 3 height width"]:
+    """Return the patches of some units at one rank.
+
+    They have the size of the receptive field, or another, about the same middle.
+
+    Raises:
+        StoreError: the layer has not been searched, or not so many patches were kept.
+        ImageError: an image has changed since it was searched, or cannot be read any more.
+    """
+    search = find_search(run, layer)
+    if search.result.missing():
+        raise StoreError(
+            f"ascent: the store holds no top patches of {layer.name} for these weights and images;"
+            " add top_patches to stages"
+        )
+    kept, digests = search.extremes.by_sign[sign], search.extremes.digests
+    if rank >= kept.images.shape[1]:
+        raise StoreError(
+            f"init: rank {rank} is beyond the {kept.images.shape[1]} patches kept per"
+            " unit; ranks count from 0 (search.keep sets how many are kept)"
+        )
+    read = partial(_read, run, digests)
+    return cut_patches(read, run.parts.graph, layer, kept, units, rank, size)
+
+
+def _read(run: ActiveRun, digests: Int[np.ndarray, " images"], index: int) -> Tensor:
+    return run.images.read(index, int(digests[index]))
+
+
+class StoredSources:
+    """What ascents of a run start from or are compared with (``synthesis.recipe.Sources``)."""
+
+    def __init__(self, run: ActiveRun) -> None:
+        self.active = run
+
+    def patches(
+        self, layer: Layer, units: Sequence[int], rank: int, sign: int, size: tuple[int, int]
+    ) -> Float[Tensor, "units 3 height width"]:
+        """Return the patches of some units at one rank; raises as ``read_patches``."""
+        return read_patches(self.active, layer, units, rank, sign, size)
+
+    def pictures(
+        self, size: tuple[int, int], count: int
+    ) -> Float[Tensor, "pictures 3 height width"]:
+        """Return some of the image set; raises as ``images.batches.sample``."""
+        return sample(self.active.images, size, count)
+
+
+def top_patches(run: ActiveRun, searches: Sequence[Search]) -> pd.DataFrame:
+    """Return the table of patches of some searches: one row per layer, unit, sign and rank."""
+    parts, images = run.parts, run.images
+    tables = [
+        patch_table(
+            parts.network.name,
+            parts.graph,
+            search.layer,
+            parts.units[search.layer.name],
+            search.extremes.by_sign,
+            images,
+        )
+        for search in searches
+    ]
+    return pd.concat(tables or [pd.DataFrame(columns=list(PATCH_COLUMNS))], ignore_index=True)
+
+
+def _kept(blocks: Sequence[dict[str, np.ndarray]], sign: int) -> list[Kept]:
+    fields = [[b[f"{SIGNS[sign]}_{field}"] for field in Kept._fields] for b in blocks]
+    return [Kept(*map(torch.from_numpy, block)) for block in fields]

@@ -1,0 +1,119 @@
+"""Searching: the image set, block by block, for the layers that have not been searched."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from pipeline.images.batches import Batch, load_batch, split
+from pipeline.networks.responses import LayerResponses
+from pipeline.run.active_run import ActiveRun
+from pipeline.run.image_lists import remember_images
+from pipeline.search.top_patches import Found, Peaks, find_peaks
+from pipeline.stages.stage import WorkItems
+from pipeline.stages.top_patches.results import (
+    SIGNS,
+    Search,
+    check_unreadable,
+    image_blocks,
+    read_unreadable,
+)
+from pipeline.store.results import Result
+
+log = logging.getLogger(__name__)
+
+
+def search(run: ActiveRun, searches: Sequence[Search]) -> Iterator[WorkItems[str]]:
+    """Yield the search for the layers that have not been searched."""
+    missing = run.missing(searches)
+    if missing:
+        names = ", ".join(search.layer.name for search in missing)
+        log.info("top_patches: searching %d images for %s", len(run.images), names)
+        work = SearchWork(run, missing)
+        results = [search.result for search in missing]
+        yield WorkItems(results, [*work.blocks], work, "top_patches: images")
+
+
+def remember(run: ActiveRun, searches: Sequence[Search]) -> None:
+    """Note which images could not be read, and the contents of the image set."""
+    run.unreadable.update(read_unreadable(run))
+    for name, reason in run.unreadable.items():
+        log.warning("images: '%s' is set aside, as it %s", name, reason)
+    remember_images(run.layout, run.parts.images, searches[0].extremes.digests)
+
+
+class SearchWork:
+    """Blocks of images as work for the runner (``runner.Work``)."""
+
+    def __init__(self, run: ActiveRun, searches: Sequence[Search]) -> None:
+        self.active = run
+        self.layers = [search.layer for search in searches]
+        self.blocks = image_blocks(run)
+        self.results = {search.layer.name: search.result for search in searches}
+        run.parts.runner.place(run.parts.network.module)
+        self.network = LayerResponses(run.parts.graph, self.layers)
+        self.unreadable: dict[str, str] = {}
+
+    def needed(self, block: str) -> bool:
+        """Say whether a layer lacks a block."""
+        return any(not result.holds(block) for result in self.results.values())
+
+    def size(self, block: str) -> int:
+        """Return how many images there are in a block."""
+        return len(self.blocks[block])
+
+    def parts(self, block: str) -> list[range]:
+        """Return the batches of a block."""
+        indices = self.blocks[block]
+        batch_size = self.active.parts.config.search.batch_size
+        return [indices[part.start : part.stop] for part in split(len(indices), batch_size)]
+
+    def load(self, indices: range) -> Batch:
+        """Read a batch of images."""
+        return load_batch(self.active.images, indices)
+
+    def run(self, batch: Batch) -> Peaks:
+        """Run the network on a batch."""
+        runner = self.active.parts.runner
+        return find_peaks(self.network, batch, runner.device, runner.check)
+
+    def begin(self, block: str) -> Block:
+        """Return what gathers a block."""
+        config, device = self.active.parts.config.search, self.active.parts.runner.device
+        return Block(self, block, Found(self.layers, config.keep, device))
+
+
+@dataclass(frozen=True)
+class Block:
+    """What was found in one block of images."""
+
+    work: SearchWork
+    name: str
+    found: Found
+
+    def add(self, peaks: Peaks) -> None:
+        """Take in a batch; stop if too much of the image set cannot be read."""
+        self.found.add(peaks)
+        if peaks.unreadable:
+            self.work.unreadable.update(peaks.unreadable)
+            check_unreadable(self.work.active, self.work.unreadable)
+
+    def write(self) -> None:
+        """Write the block of every layer that lacks it."""
+        for layer, result in self.work.results.items():
+            if not result.holds(self.name):
+                self._write(layer, result)
+
+    def _write(self, layer: str, result: Result) -> None:
+        arrays = {"digests": np.array(self.found.digests, dtype=np.int64)}
+        for sign, extremes in self.found.extremes[layer].items():
+            kept = extremes.kept()
+            arrays |= {
+                f"{SIGNS[sign]}_responses": kept.responses.cpu().numpy(),
+                f"{SIGNS[sign]}_images": kept.images.int().cpu().numpy(),
+                f"{SIGNS[sign]}_positions": kept.positions.int().cpu().numpy(),
+            }
+        result.write(self.name, arrays, {"unreadable": self.found.unreadable})
