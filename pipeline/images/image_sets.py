@@ -20,7 +20,6 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torchvision.transforms.v2 import functional as transforms
 
 from pipeline.errors import ConfigError, ImageError, TransientError
 from pipeline.images.bundled import bundled_photographs
@@ -33,6 +32,7 @@ from pipeline.images.files import (
     read_content,
 )
 from pipeline.images.preprocessing import Preprocessing
+from pipeline.images.resize import resize
 
 log = logging.getLogger(__name__)
 
@@ -229,8 +229,8 @@ class _Crop:
 @cache
 def _scaled_photograph(name: str, scale: float) -> Tensor:
     picture = torch.tensor(bundled_photographs()[name]).permute(2, 0, 1)
-    size = [round(n * scale) for n in picture.shape[1:]]
-    return transforms.resize(picture, size, antialias=True)
+    height, width = (round(n * scale) for n in picture.shape[1:])
+    return resize(picture, (height, width))
 
 
 def _side(preprocessing: Preprocessing) -> int:

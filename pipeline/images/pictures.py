@@ -8,11 +8,11 @@ from pathlib import Path
 import torch
 from jaxtyping import Num, UInt8
 from torch import Tensor
-from torchvision.transforms.v2 import functional as transforms
 
 from pipeline.errors import ConfigError, ImageError, TransientError
 from pipeline.images.bundled import bundled_photographs
 from pipeline.images.files import read_picture
+from pipeline.images.resize import center_crop, resize
 
 
 def chosen_picture(key: str, path: str | None) -> tuple[UInt8[Tensor, "c height width"], str]:
@@ -46,5 +46,5 @@ def cover(
     """
     (height, width), (rows, columns) = picture.shape[1:], size
     share = max(rows / height, columns / width)
-    resized = [max(rows, round(height * share)), max(columns, round(width * share))]
-    return transforms.center_crop(transforms.resize(picture, resized, antialias=True), [*size])
+    resized = (max(rows, round(height * share)), max(columns, round(width * share)))
+    return center_crop(resize(picture, resized), size)

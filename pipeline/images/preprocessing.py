@@ -12,10 +12,9 @@ from typing import Any
 import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
-from torchvision.transforms import InterpolationMode
-from torchvision.transforms.v2 import functional as transforms
 
 from pipeline.errors import ConfigError, ImageError
+from pipeline.images.resize import center_crop, resize, with_short_side
 
 LARGEST = 4096  # pixels: beyond, one image would not fit the memory of a deep network
 
@@ -83,16 +82,16 @@ class Preprocessing:
             ImageError: the picture is smaller than the crop.
         """
         if self.resize is not None:
-            mode = InterpolationMode(self.interpolation)
-            picture = transforms.resize(picture, [self.resize], mode, antialias=True)
-        height, width = picture.shape[-2:]
+            size = with_short_side((picture.shape[1], picture.shape[2]), self.resize)
+            picture = resize(picture, size, self.interpolation)
+        height, width = picture.shape[1:]
         rows, columns = self.input_size
         if height < rows or width < columns:
             raise ImageError(
                 f"is {width} x {height} pixels, smaller than the crop of {_words(self.crop)}; lower"
                 " images.crop or set images.resize"
             )
-        picture = transforms.center_crop(picture, [rows, columns])
+        picture = center_crop(picture, self.input_size)
         return self.normalize(picture.to(torch.float32) / 255)
 
 

@@ -1,54 +1,27 @@
-"""Starting the processes of a run, through Lightning Fabric.
+"""The processes of a run: one works where it is; several are started through Lightning Fabric.
 
-One process runs where it is. Several on one machine are started here. Under ``srun`` or
-``torchrun`` every process has been started already and finds the others.
+Fabric takes longer to load than torch, so it is loaded only where there are several, or where it
+alone knows of a device.
 """
-
-# Lightning and torch do not mark what they export.
-# pyright: reportPrivateImportUsage=false
 
 from __future__ import annotations
 
-import logging
-import multiprocessing
 import os
-import pickle
-import re
-import signal
-import tempfile
-import warnings
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import torch
-from lightning_fabric import Fabric
-from lightning_fabric.plugins.environments import (
-    ClusterEnvironment,
-    LightningEnvironment,
-    SLURMEnvironment,
-    TorchElasticEnvironment,
-)
-from lightning_fabric.strategies import DDPStrategy
-from torch.multiprocessing import ProcessExitedException, ProcessRaisedException
 
-from pipeline.errors import ArtiphysError, ConfigError, first_line
-from pipeline.runner.exhausted import in_words
-from pipeline.runner.meeting import Board, FarBoard, Host, OwnBoard, meet
-from pipeline.runner.outside import launch_id, machines_outside, processes_outside
-from pipeline.runner.ranks import RankError, Ranks
-from pipeline.runner.runner import Runner
-from pipeline.runner.stopping import STOPPED, Stopped, listen
+from pipeline.errors import ConfigError
+from pipeline.runner.outside import processes_outside
+from pipeline.runner.ranks import Ranks
+from pipeline.runner.runner import Runner, work_as
 
-# It tells of every process that joins.
-logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
-
-PATIENCE = 600.0  # seconds for all processes to have been started
 # Lightning would take them for those of a launcher that has started other processes.
 _LEFT_OVER = ("LOCAL_RANK", "NODE_RANK", "GROUP_RANK")
-FAREWELL = 30.0  # seconds that stopped processes have to end by themselves
 
 
 @dataclass(frozen=True)
@@ -86,16 +59,18 @@ class Processes:
             ConfigError: the device is not there, or Slurm's tasks cannot be used.
             RankError: a process has failed; what it said itself is on its standard error.
         """
-        outside = processes_outside()
-        if outside == 1:
+        outside = processes_outside() > 1
+        if not outside:
             for name in _LEFT_OVER:
                 os.environ.pop(name, None)
-        fabric = self._fabric(outside > 1)
-        if outside == 1 and fabric.world_size > 1:
-            return _supervised(fabric, self.threads, work, arguments)
-        fabric.launch()
-        board = _met(fabric, place) if outside > 1 else None
-        return _work(fabric, board, self.threads, work, arguments)
+        devices = 1 if (self.accelerator, self.devices) == ("cpu", "auto") else self.devices
+        device = None if outside or devices != 1 else _own_device(self.accelerator)
+        if device is not None:
+            return work_as(Ranks(), device, self.threads, work, arguments)
+        from pipeline.runner.launching import chosen, launch  # slow to load
+
+        fabric = chosen(self.accelerator, devices, outside)
+        return launch(fabric, self.threads, work, arguments, place)
 
     def here(self) -> Runner:
         """Return the runner of this one process alone.
@@ -103,52 +78,12 @@ class Processes:
         Raises:
             ConfigError: the device is not there.
         """
-        fabric = Processes(self.accelerator, 1, self.threads)._fabric(False)
-        return Runner(Ranks(), fabric.device, self.threads or torch.get_num_threads())
+        device = _own_device(self.accelerator)
+        if device is None:
+            from pipeline.runner.launching import chosen  # slow to load
 
-    def _fabric(self, outside: bool) -> Fabric:
-        """Return Fabric for the processes that there are, or are to be."""
-        devices: int | str = self.devices
-        nodes = 1
-        environment: ClusterEnvironment = LightningEnvironment()
-        if outside:
-            environment, devices, nodes = _environment_outside()
-        elif devices == "auto" and self.accelerator == "cpu":
-            devices = 1
-        start = "popen" if outside else "spawn"
-        strategy: Any = _Unconnected(start_method=start, cluster_environment=environment)
-        alone = not outside and devices == 1
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # of GPUs or an srun that are not used
-                fabric = Fabric(
-                    accelerator=self.accelerator,
-                    devices=devices,
-                    num_nodes=nodes,
-                    strategy="auto" if alone else strategy,
-                    plugins=[environment] if alone else None,
-                )
-            if alone:
-                torch.zeros(1, device=fabric.device).item()
-        except Exception as error:  # Lightning raises many kinds for a device that is not there
-            reason = first_line(error, 160)
-            raise ConfigError(
-                f"runner.accelerator: '{self.accelerator}' cannot be used for {devices} process"
-                f"{'' if devices == 1 else 'es'} ({reason}); use auto or cpu, and no more devices"
-                " than there are"
-            ) from error
-        return fabric
-
-
-class _Unconnected(DDPStrategy):
-    """Processes with numbers and devices, but no process group of torch's.
-
-    That would listen on all interfaces and believe whoever connects. Only item numbers and
-    sentences pass between the processes of a run, and those over a board of its own.
-    """
-
-    def _setup_distributed(self) -> None:
-        self._set_world_ranks()
+            device = chosen(self.accelerator, 1, False).device
+        return Runner(Ranks(), device, self.threads or torch.get_num_threads())
 
 
 def fabric(
@@ -158,120 +93,18 @@ def fabric(
     return Processes(accelerator, devices, threads)
 
 
-def _environment_outside() -> tuple[ClusterEnvironment, int, int]:
-    """Return Lightning's view of srun or torchrun, processes on each machine, and machines."""
-    if "TORCHELASTIC_RUN_ID" in os.environ:
-        return TorchElasticEnvironment(), int(os.environ["LOCAL_WORLD_SIZE"]), machines_outside()
-    tasks, nodes = processes_outside(), machines_outside()
-    if tasks % nodes:
-        raise ConfigError(
-            f"runner: Slurm started {tasks} tasks on {nodes} nodes; start as many on each, with"
-            " --ntasks-per-node"
-        )
-    # As --ntasks alone leaves it unset, which Lightning refuses.
-    os.environ.setdefault("SLURM_NTASKS_PER_NODE", str(tasks // nodes))
-    return SLURMEnvironment(auto_requeue=False), tasks // nodes, nodes
+def _own_device(accelerator: str) -> torch.device | None:
+    """Return what a single process computes on, as Lightning chooses it.
 
-
-def _met(fabric: Fabric, place: Path) -> Board:
-    """Return the board of processes that a launcher has started."""
-    environment = cast("DDPStrategy", fabric.strategy).cluster_environment
-    name = None
-    if environment is not None and machines_outside() > 1:
-        name = environment.main_address
-    file = place / f".meeting-{launch_id()}"
-    return meet(fabric.global_rank, fabric.world_size, file, name, PATIENCE)
-
-
-def _work(
-    fabric: Fabric,
-    board: Board | None,
-    threads: int | None,
-    work: Callable[..., int],
-    arguments: Any,
-) -> int:
-    """Do the work of one process."""
-    ranks = Ranks(fabric.global_rank, fabric.world_size, board)
-    own = int(os.environ.get("SLURM_CPUS_PER_TASK", "0")) if ranks.size > 1 else 0
-    runner = Runner(ranks, fabric.device, threads or own or torch.get_num_threads())
-    try:
-        with in_words():
-            code = work(runner, *arguments)
-        ranks.leave()
-    except BaseException as error:
-        ranks.fail(error)
-        raise
-    return code
-
-
-def _started(
-    fabric: Fabric, threads: int | None, work: Callable[..., int], packed: bytes, parent: int
-) -> int:
-    """Do the work of a process that was started here, by ``parent``."""
-    listen()
-    if os.getppid() != parent:  # killed while this process was still loading
-        raise SystemExit(STOPPED)
-    try:
-        invitation, arguments = pickle.loads(packed)
-        return _work(fabric, FarBoard(invitation), threads, work, arguments)
-    except (Stopped, KeyboardInterrupt):
-        raise SystemExit(STOPPED) from None
-
-
-def _supervised(
-    fabric: Fabric, threads: int | None, work: Callable[..., int], arguments: Any
-) -> int:
-    """Start processes on this machine and wait for them."""
-    host = _host()
-    try:
-        # Packed, as Fabric would take plain data apart to look for modules in it.
-        packed = pickle.dumps((host.invitation, arguments))
-        return fabric.launch(cast("Any", _started), threads, work, packed, os.getpid())
-    except ProcessRaisedException as error:
-        raise _raised(str(error)) from None
-    except ProcessExitedException as error:
-        if error.exit_code == STOPPED or error.signal_name in ("SIGTERM", "SIGUSR1"):
-            raise Stopped("SIGTERM") from None
-        ended = (
-            f"was killed ({error.signal_name}), perhaps for want of memory"
-            if error.signal_name
-            else f"has ended with exit code {error.exit_code}"
-        )
-        raise RankError(
-            f"runner: process {error.error_index} of {fabric.world_size} {ended}; finished work is"
-            " kept"
-        ) from None
-    except BaseException:
-        _stop_children()
-        raise
-    finally:
-        host.close()
-
-
-def _host() -> Host:
-    try:
-        return Host(OwnBoard())
-    except OSError as error:
-        reason = error.strerror or error
-        raise ConfigError(
-            f"runner: the processes cannot meet in '{tempfile.gettempdir()}' ({reason}); set TMPDIR"
-            " to another folder with a short name"
-        ) from error
-
-
-def _raised(text: str) -> ArtiphysError:
-    """Return what a process raised, of which its traceback alone arrives here."""
-    found = re.search(r"^pipeline\.[\w.]+Error: (.*)", text, re.MULTILINE | re.DOTALL)
-    if found:
-        return ArtiphysError(found[1].strip())
-    return RankError(f"runner: a process has failed; finished work is kept:\n{text.strip()}")
-
-
-def _stop_children() -> None:
-    """Have the processes of this run end, each as it would by itself when it is told to stop."""
-    children = multiprocessing.active_children()
-    for child in children:
-        with suppress(OSError, TypeError):
-            os.kill(child.pid or 0, signal.SIGTERM)
-    for child in children:
-        child.join(FAREWELL)
+    ``None`` where Lightning is to be asked: of other devices, and why one cannot be used.
+    """
+    if accelerator == "auto" and not (find_spec("torch_xla") or torch.backends.mps.is_available()):
+        accelerator = "cuda" if torch.cuda.device_count() else "cpu"
+    if accelerator == "cpu":
+        return torch.device("cpu")
+    if accelerator == "cuda" and torch.cuda.device_count():
+        try:
+            return torch.zeros(1, device="cuda:0").device
+        except RuntimeError:  # Lightning asks again, and says what it hears
+            return None
+    return None

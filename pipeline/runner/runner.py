@@ -19,6 +19,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import nn
 
+from pipeline.runner.exhausted import in_words
 from pipeline.runner.lanes import Lanes, writing
 from pipeline.runner.ranks import Ranks
 from pipeline.runner.stopping import check_stopped
@@ -239,6 +240,33 @@ class Runner:
                 logged(done, self.at)
 
             yield show
+
+
+def work_as(
+    ranks: Ranks,
+    device: torch.device,
+    threads: int | None,
+    work: Callable[..., int],
+    arguments: Sequence[Any],
+) -> int:
+    """Do the work of one process of a run: return what ``work(runner, *arguments)`` returns.
+
+    Args:
+        ranks: the processes, as this one sees them; they are told if it fails.
+        device: what it computes on.
+        threads: CPU threads; as many as torch would use by default.
+        work: what it does.
+        arguments: of the work.
+    """
+    runner = Runner(ranks, device, threads or torch.get_num_threads())
+    try:
+        with in_words():
+            code = work(runner, *arguments)
+        ranks.leave()
+    except BaseException as error:
+        ranks.fail(error)
+        raise
+    return code
 
 
 def _keep_freed_memory() -> None:

@@ -255,7 +255,9 @@ class Descent:
         scores = self.score(shown, self.units)
         penalty = self.treatment.penalty(images, self.starts)
         climbed = scores if penalty is None else scores - penalty
-        gradients = torch.autograd.grad(climbed, self.parameters, self.downhill)
+        # The same gradients as with ``downhill`` given as those of the scores, for which PyTorch
+        # loads SymPy, to compare shapes.
+        gradients = torch.autograd.grad((climbed * self.downhill).sum(), self.parameters)
         if gradients[0].shape[2:] != images.shape[2:]:
             shift = None  # a gradient of fewer pixels cannot be rolled by as many
         return scores.detach(), self.treatment.smoothed(gradients, shift, step, steps)

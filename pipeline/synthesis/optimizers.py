@@ -1,6 +1,9 @@
 """Optimizers: how parameters follow their gradient. Each is torch's own, with the number of steps.
 
 Gradients can be normalized before they are followed; the learning rate can change over the steps.
+
+The classes of torch.optim load torch's compiler at their first step, which takes longer than torch
+itself. So the usual two hand their tensors to the functions by which those classes step.
 """
 
 from __future__ import annotations
@@ -8,16 +11,30 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.optim.adam import adam as step_adam
+from torch.optim.sgd import sgd as step_sgd
 
 from pipeline.errors import ConfigError, first_line, nearest
 from pipeline.synthesis.schedules import Schedule, check_schedule, value_at
 
-Build = Callable[[list[Tensor], float], torch.optim.Optimizer]
+
+@runtime_checkable
+class Stepping(Protocol):
+    """Steps tensors down their gradients, as those of ``torch.optim`` do."""
+
+    param_groups: list[dict[str, Any]]
+
+    def step(self, closure: Any) -> Any:
+        """Take a step."""
+        ...
+
+
+Build = Callable[[list[Tensor], float], Stepping]
 
 # By what the gradient of each image is divided, or made.
 NORMALIZATIONS: dict[str, Callable[[Tensor], Tensor]] = {
@@ -41,7 +58,7 @@ class Optimizer:
     Attributes:
         steps: number of updates.
         lr: learning rate, or its values at the start and the end.
-        make: from parameters and a learning rate to a torch optimizer, which minimizes.
+        make: from parameters and a learning rate to what steps them, as torch.optim, downwards.
         normalize: how the gradient of each image is normalized, over all of its parameters: divided
             by its largest size (``max``), mean size (``mean``), length (``norm``) or standard
             deviation (``std``; ``standardize`` subtracts its mean before).
@@ -104,8 +121,68 @@ class Steps:
                 for group in made.param_groups:
                     group["lr"] = lr
             # LBFGS asks for the loss, which it only looks at in line searches.
-            made.step(lambda: 0.0)  # type: ignore[arg-type]
+            made.step(lambda: 0.0)
         self.taken += 1
+
+
+class _Sgd:
+    """Steps as torch.optim.SGD does."""
+
+    def __init__(self, tensors: list[Tensor], lr: float, momentum: float = 0.0) -> None:
+        self.param_groups: list[dict[str, Any]] = [{"lr": lr}]
+        self.tensors, self.momentum = tensors, momentum
+        self.velocities: list[Tensor | None] = [None] * len(tensors) if momentum else []
+
+    @torch.no_grad()
+    def step(self, closure: Any) -> None:
+        """Take a step; the loss is not asked for."""
+        del closure
+        step_sgd(
+            self.tensors,
+            _gradients(self.tensors),
+            self.velocities,
+            lr=self.param_groups[0]["lr"],
+            momentum=self.momentum,
+            weight_decay=0,
+            dampening=0,
+            nesterov=False,
+            maximize=False,
+        )
+
+
+class _Adam:
+    """Steps as torch.optim.Adam does."""
+
+    def __init__(self, tensors: list[Tensor], lr: float, beta1: float, beta2: float) -> None:
+        self.param_groups: list[dict[str, Any]] = [{"lr": lr}]
+        self.tensors, self.betas = tensors, (beta1, beta2)
+        self.means = [torch.zeros_like(tensor) for tensor in tensors]
+        self.squares = [torch.zeros_like(tensor) for tensor in tensors]
+        self.taken = [torch.tensor(0.0) for _ in tensors]
+
+    @torch.no_grad()
+    def step(self, closure: Any) -> None:
+        """Take a step; the loss is not asked for."""
+        del closure
+        step_adam(
+            self.tensors,
+            _gradients(self.tensors),
+            self.means,
+            self.squares,
+            [],
+            self.taken,
+            lr=self.param_groups[0]["lr"],
+            beta1=self.betas[0],
+            beta2=self.betas[1],
+            eps=1e-8,
+            weight_decay=0,
+            amsgrad=False,
+            maximize=False,
+        )
+
+
+def _gradients(tensors: Sequence[Tensor]) -> list[Tensor]:
+    return [tensor.grad for tensor in tensors if tensor.grad is not None]
 
 
 def normalized(
@@ -127,7 +204,7 @@ def sgd(steps: int = 100, lr: Schedule = 0.1, normalize: str | None = None) -> O
     Raises:
         ConfigError: ``steps`` or ``lr`` is not positive.
     """
-    return Optimizer(steps, lr, lambda tensors, rate: torch.optim.SGD(tensors, lr=rate), normalize)
+    return Optimizer(steps, lr, _Sgd, normalize)
 
 
 def momentum(
@@ -140,8 +217,8 @@ def momentum(
     """
     _check_share("momentum", momentum)
 
-    def make(tensors: list[Tensor], rate: float) -> torch.optim.Optimizer:
-        return torch.optim.SGD(tensors, lr=rate, momentum=momentum)
+    def make(tensors: list[Tensor], rate: float) -> Stepping:
+        return _Sgd(tensors, rate, momentum)
 
     return Optimizer(steps, lr, make, normalize)
 
@@ -161,8 +238,8 @@ def adam(
     _check_share("beta1", beta1)
     _check_share("beta2", beta2)
 
-    def make(tensors: list[Tensor], rate: float) -> torch.optim.Optimizer:
-        return torch.optim.Adam(tensors, lr=rate, betas=(beta1, beta2))
+    def make(tensors: list[Tensor], rate: float) -> Stepping:
+        return _Adam(tensors, rate, beta1, beta2)
 
     return Optimizer(steps, lr, make, normalize)
 
@@ -204,7 +281,7 @@ def named(
     if name == "LBFGS":
         given |= {"max_iter": 1, "max_eval": 1, "line_search_fn": None}
 
-    def make(tensors: list[Tensor], rate: float) -> torch.optim.Optimizer:
+    def make(tensors: list[Tensor], rate: float) -> Stepping:
         return kinds[name](tensors, lr=rate, **given)  # type: ignore[call-arg]
 
     optimizer = Optimizer(steps, lr, make, normalize, separate=name in ("Adafactor", "LBFGS"))

@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from pipeline.runner import processes
+from pipeline.runner import launching
 from pipeline.store.layout import ITEM, Layout
 
 PHOTOGRAPHS = 60
@@ -78,7 +78,7 @@ def slow_disk(seconds: float) -> None:
     Result.write = slowly
 
 
-start_rank = processes._started
+start_rank = launching._started
 
 
 def started(*arguments: Any) -> int:
@@ -92,7 +92,7 @@ def work(overrides: list[str], log: str, climbed: str, write_seconds: float) -> 
     small_items()
     note_climbed(climbed)
     slow_disk(write_seconds)
-    processes._supervised.__globals__["_started"] = started
+    launching._supervised.__globals__["_started"] = started
     descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(descriptor, 1)
     os.dup2(descriptor, 2)

@@ -6,8 +6,9 @@ import pytest
 import torch
 
 from pipeline.errors import ConfigError
+from pipeline.runner.launching import _raised
 from pipeline.runner.outside import leads_outside, processes_outside
-from pipeline.runner.processes import Processes, _raised
+from pipeline.runner.processes import Processes
 from pipeline.runner.runner import Runner
 
 
@@ -46,6 +47,23 @@ def test_a_device_that_is_not_there_is_refused_in_one_sentence(devices):
         f"runner.accelerator: 'tpu9' cannot be used for {devices} {many} ("
     )
     assert str(caught.value).endswith("use auto or cpu, and no more devices than there are")
+
+
+def test_one_process_computes_where_lightning_would():
+    from pipeline.runner.launching import chosen
+
+    for accelerator in ("auto", "cpu"):
+        expected = chosen(accelerator, 1, False).device
+        assert Processes(accelerator).here().device == expected
+
+
+@pytest.mark.skipif(torch.cuda.device_count() > 0, reason="there is a GPU")
+def test_what_lightning_says_of_a_gpu_that_is_not_there_is_told():
+    with pytest.raises(ConfigError) as caught:
+        Processes("cuda").here()
+    assert str(caught.value).startswith(
+        "runner.accelerator: 'cuda' cannot be used for 1 process (`CUDAAccelerator` can not run on"
+    )
 
 
 @pytest.mark.parametrize(

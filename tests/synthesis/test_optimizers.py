@@ -136,16 +136,22 @@ def test_optimizer_of_torch_treats_each_image_alone_or_is_refused(name: str):
 
 
 @pytest.mark.parametrize(("name", "own"), [("Adam", adam), ("SGD", sgd)])
-def test_named_optimizer_is_the_one_of_that_name(name: str, own):
-    starts, targets = drawn(2, 3, 4, 4), drawn(2, 3, 4, 4, seed=1)
-    first = climbed(named(name, steps=5, lr=0.1), starts, targets)
-    assert torch.equal(first, climbed(own(steps=5, lr=0.1), starts, targets))
+@pytest.mark.parametrize("lr", [0.1, [0.3, 0.01]], ids=["steady", "falling"])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16], ids=str)
+def test_named_optimizer_is_the_one_of_that_name(name: str, own, lr, dtype):
+    starts, targets = drawn(2, 3, 4, 4).to(dtype), drawn(2, 3, 4, 4, seed=1).to(dtype)
+    first = climbed(named(name, steps=25, lr=lr), starts, targets)
+    assert torch.equal(first, climbed(own(steps=25, lr=lr), starts, targets))
 
 
 def test_settings_reach_the_optimizer():
     starts, targets = drawn(2, 3, 4, 4), drawn(2, 3, 4, 4, seed=1)
-    first = climbed(named("SGD", steps=5, lr=0.1, settings={"momentum": 0.9}), starts, targets)
-    assert torch.equal(first, climbed(momentum(steps=5, lr=0.1), starts, targets))
+    first = climbed(named("SGD", steps=25, lr=0.1, settings={"momentum": 0.9}), starts, targets)
+    assert torch.equal(first, climbed(momentum(steps=25, lr=0.1), starts, targets))
+    betas = {"betas": (0.5, 0.75)}
+    first = climbed(named("Adam", steps=25, lr=0.1, settings=betas), starts, targets)
+    own = adam(steps=25, lr=0.1, beta1=0.5, beta2=0.75)
+    assert torch.equal(first, climbed(own, starts, targets))
 
 
 def test_lbfgs_finds_the_top_of_a_parabola_in_a_few_steps():

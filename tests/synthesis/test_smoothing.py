@@ -3,6 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy import ndimage
 from torch import Tensor
 from torchvision.transforms.v2 import functional as torchvision
@@ -30,6 +32,19 @@ def test_blur_is_torchvisions_and_scipys():
     found = smooth(images, 0, 10)
     assert torch.equal(found, torchvision.gaussian_blur(images, [5, 5], [0.7, 0.7]))
     np.testing.assert_allclose(found.numpy(), numpy_blur(images.numpy(), 5, 0.7), rtol=1e-10)
+
+
+@given(
+    st.integers(0, 5),
+    st.floats(0.05, 8),
+    st.sampled_from([torch.float32, torch.float64, torch.bfloat16]),
+)
+def test_every_bit_of_a_blur_is_torchvisions(half, sigma, dtype):
+    images, kernel = drawn(2, 3, 9, 7).to(dtype), 2 * half + 1
+    smooth = blur(sigma=sigma, kernel=kernel).image
+    assert smooth is not None
+    expected = torchvision.gaussian_blur(images, [kernel, kernel], [sigma, sigma])
+    assert torch.equal(smooth(images, 0, 1), expected)
 
 
 def test_blur_narrows_along_its_schedule_and_ends_before_its_end():

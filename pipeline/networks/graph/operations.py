@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 from torch import fx, nn
 from torch.nn.modules.batchnorm import _BatchNorm  # pyright: ignore[reportPrivateUsage]
-from torchvision.ops import Permute, StochasticDepth
 
 from pipeline.networks.graph.geometry import ANCHORED, POINTWISE, Global
 from pipeline.networks.graph.nodes import operation_name, traced_shape
@@ -48,7 +47,6 @@ POINTWISE_MODULES = (
     nn.Tanh,
     nn.Tanhshrink,
     nn.Threshold,
-    StochasticDepth,
 )
 # Functions and tensor methods that act on every position by itself, by their names without a
 # trailing underscore (the in-place forms) or a leading i (the operators +=, *= ...).
@@ -115,8 +113,8 @@ def _permuted(axes: Axes, order: Sequence[int]) -> Placed:
 
 
 def _module_rules(module: nn.Module, axes: Axes, shape: Sequence[int]) -> Placed | None:
-    if isinstance(module, Permute):
-        return _permuted(axes, module.dims)
+    if _is_torchvisions(module, "Permute"):
+        return _permuted(axes, cast("Any", module).dims)
     last = len(shape) - 1 if shape else -1
     if isinstance(module, nn.Linear):
         apart = last not in axes
@@ -128,8 +126,14 @@ def _module_rules(module: nn.Module, axes: Axes, shape: Sequence[int]) -> Placed
     elif isinstance(module, nn.PReLU):
         apart = module.num_parameters == 1 or 1 not in axes
     else:
-        apart = isinstance(module, POINTWISE_MODULES)
+        apart = isinstance(module, POINTWISE_MODULES) or _is_torchvisions(module, "StochasticDepth")
     return (axes, (POINTWISE, POINTWISE)) if apart else None
+
+
+def _is_torchvisions(module: nn.Module, name: str) -> bool:
+    """Say whether a module is one of torchvision's operations, which nobody loads to ask this."""
+    homes = [kind.__module__ for kind in type(module).__mro__ if kind.__name__ == name]
+    return any(home.startswith("torchvision.ops.") for home in homes)
 
 
 def _function_rules(node: fx.Node, axes: Axes, shape: Sequence[int]) -> Placed | None:
