@@ -27,7 +27,7 @@ def write_run_record(
     parts = run.parts
     record = provenance() | {
         "state": state,
-        "versions": dict(versions),
+        "stage_versions": dict(versions),
         "seconds": round(seconds, 2),
         "computed": run.done,
         "seed": parts.config.seed,

@@ -39,7 +39,7 @@ def make_run(
     write_table(
         paths.tables, "correlation_summary", table_columns()["correlation_summary"], summary(tables)
     )
-    known = {"state": state, "versions": {STAGE.name: STAGE.version}, "time": now.isoformat()}
+    known = {"state": state, "stage_versions": {STAGE.name: STAGE.version}, "time": now.isoformat()}
     write_record(paths, {**known, "results": {}, **record})
     return paths
 

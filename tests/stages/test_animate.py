@@ -85,7 +85,7 @@ def test_its_curve_is_that_of_the_table(shown: ActiveRun):
 def test_only_the_units_that_are_shown_are_recorded(shown: ActiveRun):
     # The fifth was climbed in the same batch.
     expected = [f"conv2/{init}/{unit}/sgd" for init in ("zeros", "top_patch") for unit in range(4)]
-    assert list(shown.results["animate"]) == expected
+    assert [name for stage, name in shown.enlisted if stage == "animate"] == expected
     assert len(list((shown.layout.store / "animate").glob("*/*/*/*.safetensors"))) == len(expected)
 
 
@@ -137,7 +137,7 @@ def test_what_is_lost_is_climbed_again_to_the_same_bits_and_nothing_else(
     shown: ActiveRun, run_pipeline: RunPipeline
 ):
     before = opened(shown).animation("conv2", "top_patch", 1)
-    place = shown.layout.out / shown.results["animate"]["conv2/top_patch/1/sgd"]["folder"]
+    place = shown.enlisted["animate", "conv2/top_patch/1/sgd"].folder
     (lost,) = place.glob("*.safetensors")
     lost.unlink()
     again = run_pipeline(

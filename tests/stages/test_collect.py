@@ -97,9 +97,9 @@ def test_figure_is_drawn_in_every_format_and_tracked(
     ]
     assert "optimizer=adam" in (session.paths.figures / "sweep.svg").read_text()
     assert told == [
+        ("figure", "sweep"),
         ("table", "sweep_correlations"),
         ("table", "sweep_summary"),
-        ("figure", "sweep"),
         ("failed", "False"),
     ]
 

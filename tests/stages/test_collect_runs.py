@@ -142,7 +142,7 @@ def test_what_cannot_be_collected_is_left_out_with_the_reason(runs, composed, tm
     older.config.write_text(text.replace("precision: float32\n", ""))
     for paths in (lonely, old, older):
         record_again(paths)
-    older_numbers = make_run(tmp_path, next(unlike), 16, versions={"correlations": 1})
+    older_numbers = make_run(tmp_path, next(unlike), 16, stage_versions={"correlations": 1})
     begun = make_run(tmp_path, composed("seed=99", "name=mysweep"), 31)
     begun.record.unlink()
     oldest = make_run(tmp_path, next(unlike), 15)
@@ -263,6 +263,6 @@ def test_group_is_that_on_which_all_records_agree(jobs, tmp_path: Path):
 
 def test_a_notebook_has_it_by_one_name(runs, tmp_path: Path):
     sweep = pipeline.collect(tmp_path / "runs" / "mysweep")
-    assert isinstance(sweep, pipeline.Sweep)
+    assert isinstance(sweep, Sweep)
     assert repr(sweep) == f"Sweep(4 runs: {', '.join(JOBS)})"
     assert sweep.runs[JOBS[0]].correlations["model"].unique().tolist() == ["alexnet"]

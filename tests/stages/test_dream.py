@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+from collections import namedtuple
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -365,7 +367,7 @@ def test_dreams_that_would_fill_the_disk_are_refused(
     needed = 2 * 3 * 37 * 54 * 4
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(100, 99, needed - 1))
     with pytest.raises(StoreError, match=r"^out: the results need 48 kB and"):
-        run_pipeline(*OF_LAYER, f"out={tmp_path}")
+        run_pipeline(*OF_LAYER, "dream.size=[37,54]", f"out={tmp_path}")
     assert list(tmp_path.iterdir()) == []
 
 

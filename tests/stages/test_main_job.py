@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,17 +15,18 @@ from PIL import Image
 
 import pipeline
 from pipeline.analysis.similarity import pearson
+from pipeline.config.schema import DEFAULT_STAGES
 from pipeline.errors import ConfigError, ImageError, NetworkError, StoreError
 from pipeline.run.active_run import ActiveRun
-from pipeline.stages import top_patches
+from pipeline.stages.catalog import all_stages
+from pipeline.stages.top_patches import work
 from pipeline.store.records import recorded_files
 from tests.conftest import RunPipeline, table_columns
 from tests.stages.conftest import SMALL
 
 ASCENT_ONLY = ("stages=[ascent]", "layers=conv1", "images.limit=5", "optimizer.steps=2")
 
-# Others are of the stages dream and collect.
-TABLES = [name for name in table_columns() if not name.startswith(("anim", "dream", "sweep_"))]
+TABLES = sorted(table.name for name in DEFAULT_STAGES for table in all_stages()[name].tables)
 
 
 def test_every_table_has_the_columns_of_the_contract(small_run: ActiveRun):
@@ -129,13 +131,13 @@ def test_the_record_of_a_run_at_work_names_what_will_be_searched_and_climbed(
     run_pipeline: RunPipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     early: list[Path] = []
-    searching = top_patches.work
+    searching = work.search
 
-    def work(session: ActiveRun) -> None:
-        early.extend(recorded_files(session.paths))
-        searching(session)
+    def search(run: ActiveRun, plan: Any) -> Any:
+        early.extend(recorded_files(run.paths))
+        return searching(run, plan)
 
-    monkeypatch.setattr(top_patches, "work", work)
+    monkeypatch.setattr(work, "search", search)
     session = run_pipeline(*SMALL, f"out={tmp_path}", "stages=[top_patches,ascent]")
     assert {*early} == set(tmp_path.rglob("block-*.safetensors"))
     assert {*early} <= {*recorded_files(session.paths)}
@@ -202,7 +204,7 @@ def test_correlations_without_ascents_say_what_to_add(run_pipeline: RunPipeline,
 
 
 def test_rank_beyond_what_was_kept_is_refused(run_pipeline: RunPipeline, tmp_path: Path):
-    with pytest.raises(StoreError, match=r"^init: rank 5 is beyond the 3 patches kept per unit"):
+    with pytest.raises(ConfigError, match=r"^init.top_patch.rank: 5 is beyond the 3 "):
         run_pipeline(
             *ASCENT_ONLY,
             "stages=[top_patches,ascent]",

@@ -14,6 +14,7 @@ from PIL import Image
 
 import pipeline
 from pipeline.run.active_run import ActiveRun
+from pipeline.stages.pages import STAGE
 from tests.conftest import RunPipeline
 
 LAYER = "conv2"
@@ -127,9 +128,7 @@ def test_picture_that_changed_since_the_search_is_told_and_not_shown(
 
     # The list is not looked at again in a session that runs, so the picture goes under its feet.
     (photos / broken["image"]).unlink()
-    from pipeline.stages import pages
-
-    pages.run(first)
+    STAGE.write(first, STAGE.plan(first))
     patch = unit_data(first, 0, "conv1")["patches"][0]
     assert patch["number"] is None
     assert patch["fault"].startswith(f"images: '{broken['image']}' cannot be read")

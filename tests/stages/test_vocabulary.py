@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 import torch
 from omegaconf import OmegaConf
-from pipeline.config.combinations import combination_faults, combination_notes
 
 import pipeline
 from pipeline.config.schema import Config
@@ -20,6 +19,7 @@ from pipeline.config.search_path import conf_dir
 from pipeline.errors import ConfigError
 from pipeline.networks.layers import Layer
 from pipeline.run.active_run import ActiveRun
+from pipeline.run.combinations import combination_faults, combination_notes
 from pipeline.run.parts import Parts
 from pipeline.stages.top_patches.results import StoredSources, read_patches
 from pipeline.store.runs import Run

@@ -164,7 +164,7 @@ def _check(run: Run) -> Settings:
         raise _Unfit(str(state or "not finished"))
     # The columns may be the same and yet hold numbers of another meaning.
     stage = CORRELATIONS_STAGE
-    if run.record.get("versions", {}).get(stage.name) != stage.version:
+    if run.record.get("stage_versions", {}).get(stage.name) != stage.version:
         raise _Unfit("made by another version")
     tables = [run.paths.tables / f"{source.name}.parquet" for _, source in SOURCES]
     if not all(path.is_file() for path in tables):

@@ -8,7 +8,6 @@ from collections.abc import Iterator, Sequence
 import torch
 
 from pipeline.errors import ConfigError, NetworkError, nearest
-from pipeline.images.videos import read_video
 from pipeline.run.active_run import ActiveRun
 from pipeline.stages.dream.results import Dream, dream_octaves, dream_terms
 from pipeline.stages.dream.settings import frame_motion, smoothings
@@ -33,8 +32,6 @@ def dream_faults(run: ActiveRun, planned: Sequence[Dream]) -> Iterator[str]:
     check_fill(config.fill)
     nothing = torch.zeros(3, 1, 1)
     blend(nothing, nothing, config.blend)
-    if config.video is not None:
-        read_video("dream.video", config.video, 1)
     for init in run.parts.inits:
         octaves = dream_octaves(run, init)
         dream_terms(run, octaves[-1].size).check()

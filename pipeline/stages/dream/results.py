@@ -13,6 +13,7 @@ import pandas as pd
 from jaxtyping import Float
 
 from pipeline.config.settings import DreamConfig
+from pipeline.images.videos import read_video
 from pipeline.networks.layers import Layer
 from pipeline.run.active_run import ActiveRun
 from pipeline.run.machine import Machine
@@ -154,6 +155,7 @@ def _settings_of_dream(config: DreamConfig, octaves: int) -> dict[str, Any]:
         *(["fill"] if not moves or all(settings[k] == v for k, v in _MOTION.items()) else []),
     ]
     if config.video is not None:
+        read_video("dream.video", config.video, 1)  # which says what is wrong with the file
         contents = Path(config.video).expanduser().read_bytes()
         settings["video"] = hashlib.sha256(contents).hexdigest()
     return {name: value for name, value in settings.items() if name not in idle}
