@@ -9,9 +9,10 @@ the number of units with a correlation; the others are counted beside it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -31,8 +32,7 @@ LABEL = "Pearson corr. coeff."
 
 # What axes labels and margins take of a figure's width, in inches.
 MARGIN = 0.6
-# Spreads points over a box without a random generator: multiples of the golden ratio are even.
-GOLDEN_RATIO = 0.6180339887
+JITTER = 0.3  # of the place of a layer, to either side
 
 
 @dataclass(frozen=True)
@@ -65,8 +65,10 @@ def box_plot(correlations: pd.DataFrame) -> Figure:
     axis = figure.add_subplot()
     style.settle_ticks(axis)
     axis.axhline(0, color=style.INK, linewidth=0.4, zorder=0)
-    for position, layer in enumerate(layers):
-        _draw_layer(axis, position, layer)
+    with style.own_labels(axis):
+        _draw_null(axis, layers)
+        _draw_units(axis, layers)
+    _note_undefined(axis, layers)
     axis.set_xlim(-0.6, len(layers) - 0.4)
     low = axis.get_ylim()[0]
     axis.set_ylim(max(min(low, -0.15), -1.05), 1.05)
@@ -113,56 +115,98 @@ def _title(correlations: pd.DataFrame) -> str:
     return f"{first['model']}: {a}- vs. {b} Initializations"
 
 
-def _draw_layer(axis: Axes, position: int, layer: LayerCorrelations) -> None:
-    if len(layer.null):
-        null_fill = to_rgba(style.NULL_COLOR, 0.35)
-        _draw_box(axis, position, layer.null, width=0.8, fill=null_fill, ink=style.NULL_COLOR)
-    if not len(layer.defined):
-        # On white, since the null may reach as far.
-        words = axis.text(position, 1.0, "none defined", rotation=90, ha="center", va="top")
-        words.set_bbox({"facecolor": "white", "edgecolor": "none", "alpha": 0.85, "pad": 1})
-        return
-    spread = (np.arange(len(layer.defined)) * GOLDEN_RATIO) % 1 - 0.5
-    axis.scatter(
-        position + 0.6 * spread,
-        layer.defined,
-        s=2,
-        color=style.MEDIAN_COLOR,
-        alpha=0.3,
-        linewidths=0,
-        zorder=3,
-        rasterized=True,  # thousands of vector points would make the PDF heavy
-    )
+def _draw_null(axis: Axes, layers: Sequence[LayerCorrelations]) -> None:
+    fill = to_rgba(style.NULL_COLOR, 0.35)
+    null = _long(layers, [layer.null for layer in layers])
+    _draw_boxes(axis, null, width=0.8, fill=fill, ink=style.NULL_COLOR, zorder=1)
+
+
+def _draw_units(axis: Axes, layers: Sequence[LayerCorrelations]) -> None:
+    """Draw the boxes of the correlations, and every unit as a point before them."""
+    import seaborn as sns
+
+    units = _long(layers, [layer.defined for layer in layers])
     fill = to_rgba(style.CORRELATION_COLOR, 0.55)
-    median = _draw_box(axis, position, layer.defined, width=0.4, fill=fill, ink=style.INK)
-    median.set(color=style.MEDIAN_COLOR, linewidth=1.3, gid=f"median {layer.layer}")
+    medians = _draw_boxes(axis, units, width=0.4, fill=fill, ink=style.INK, zorder=3)
+    drawn = [layer for layer in layers if len(layer.defined)]
+    for median, layer in zip(medians, drawn, strict=True):
+        median.set(color=style.MEDIAN_COLOR, linewidth=1.3, zorder=5, gid=f"median {layer.layer}")
+    with _seeded():
+        sns.stripplot(
+            units,
+            x="layer",
+            y="r",
+            order=units["layer"].cat.categories,
+            jitter=JITTER,
+            size=1.6,
+            color=style.MEDIAN_COLOR,
+            alpha=0.4,
+            zorder=4,
+            rasterized=True,  # thousands of vector points would make the PDF heavy
+            ax=axis,
+        )
 
 
-def _draw_box(
+def _long(
+    layers: Sequence[LayerCorrelations], values: Sequence[Float[np.ndarray, " _"]]
+) -> pd.DataFrame:
+    """Return a row for every value, with its layer; layers without values stay categories."""
+    names = [layer.layer for layer in layers]
+    of = pd.Categorical.from_codes(
+        np.repeat(np.arange(len(names)), [len(some) for some in values]), names
+    )
+    return pd.DataFrame({"layer": of, "r": np.concatenate(values)})
+
+
+def _draw_boxes(
     axis: Axes,
-    position: int,
-    values: Float[np.ndarray, " values"],
+    values: pd.DataFrame,
     *,
     width: float,
     fill: tuple[float, float, float, float],
     ink: str,
-) -> Line2D:
-    """Draw one box and return its median line."""
-    line = {"color": ink, "linewidth": 0.6}
-    box = axis.boxplot(
-        [values],
-        positions=[position],
-        widths=width,
-        patch_artist=True,
+    zorder: int,
+) -> list[Line2D]:
+    """Draw a box for every layer that has values, and return their median lines, left to right."""
+    import seaborn as sns
+
+    if values.empty:
+        return []
+    sns.boxplot(
+        values,
+        x="layer",
+        y="r",
+        order=values["layer"].cat.categories,
+        width=width,
+        color=fill,
+        saturation=1,
+        linecolor=ink,
+        linewidth=0.6,
         showfliers=False,
-        manage_ticks=False,
-        boxprops={"facecolor": fill, "edgecolor": ink, "linewidth": 0.6},
-        medianprops={**line, "solid_capstyle": "butt"},
-        whiskerprops=line,
-        capprops=line,
-        zorder=1 if ink == style.NULL_COLOR else 4,
+        zorder=zorder,
+        vert=None,  # what seaborn 0.13 passes here is deprecated in matplotlib 3.11
+        ax=axis,
     )
-    return box["medians"][0]
+    return cast("Any", axis.containers[-1]).medians
+
+
+@contextmanager
+def _seeded() -> Generator[None]:
+    """Seed numpy's global generator, which seaborn draws jitter from, and put it back."""
+    state = np.random.get_state()  # noqa: NPY002
+    np.random.seed(0)  # noqa: NPY002
+    try:
+        yield
+    finally:
+        np.random.set_state(state)  # noqa: NPY002
+
+
+def _note_undefined(axis: Axes, layers: Sequence[LayerCorrelations]) -> None:
+    for position, layer in enumerate(layers):
+        if not len(layer.defined):
+            # On white, since the null may reach as far.
+            words = axis.text(position, 1.0, "none defined", rotation=90, ha="center", va="top")
+            words.set_bbox({"facecolor": "white", "edgecolor": "none", "alpha": 0.85, "pad": 1})
 
 
 def _flat(layers: Sequence[LayerCorrelations], width: float) -> bool:
@@ -195,13 +239,17 @@ def _label_layers(figure: Figure, axis: Axes, layers: Sequence[LayerCorrelations
 
 
 def _draw_histogram(axis: Axes, layer: LayerCorrelations) -> None:
-    null, observed = (np.histogram(r, BINS)[0] for r in (layer.null, layer.defined))
-    for counts, color, alpha, name in (
-        (null, style.NULL_COLOR, 0.5, "null"),
-        (observed, style.CORRELATION_COLOR, 0.6, "observed"),
+    import seaborn as sns
+
+    for values, color, alpha, name in (
+        (layer.null, style.NULL_COLOR, 0.5, "null"),
+        (layer.defined, style.CORRELATION_COLOR, 0.6, "observed"),
     ):
-        axis.stairs(counts, BINS, fill=True, color=color, alpha=alpha, linewidth=0, gid=name)
-    tallest = max(1, *null, *observed)
+        # One outline, since bars side by side have seams in a PDF.
+        look: dict[str, Any] = {"element": "step", "color": color, "alpha": alpha, "linewidth": 0}
+        with style.own_labels(axis):
+            sns.histplot(x=values, bins=BINS, **look, gid=name, ax=axis)
+    tallest = max(1, *(np.histogram(r, BINS)[0].max() for r in (layer.null, layer.defined)))
     axis.set_ylim(0, 1.45 * tallest)  # room above the bars for the text
     axis.set_xlim(-1.1, 1.1)
     axis.set_xticks([-1, 0, 1])

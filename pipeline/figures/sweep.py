@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -171,7 +172,7 @@ def _draw_panel(axis: Axes, panel: Panel, names: Sequence[str]) -> None:
     step = SPREAD / len(names)
     for name, rows in panel.rows.items():
         number = names.index(name)
-        color, marker = _look(number)
+        color, _ = _look(number)
         rows = rows.iloc[np.argsort([layers.index(layer) for layer in rows["layer"]])]
         x = np.array([layers.index(layer) for layer in rows["layer"]])
         x = x + (number + 0.5) * step - SPREAD / 2
@@ -180,10 +181,34 @@ def _draw_panel(axis: Axes, panel: Panel, names: Sequence[str]) -> None:
         axis.vlines(x, rows["q25"], rows["q75"], color=color, lw=0.8, gid=f"quartiles {name}")
         interval = axis.vlines(x, rows["ci_low"], rows["ci_high"], color=color, lw=2.4, alpha=0.5)
         interval.set_gid(f"interval {name}")
-        [line] = axis.plot(x, rows["median"], color=color, marker=marker, ms=3, mew=0, lw=0.5)
-        line.set_gid(f"median {name}")
+        _join_medians(axis, x, rows["median"].to_numpy(np.float64), number, f"median {name}")
     axis.set_xlim(-0.5, len(layers) - 0.5)
     axis.yaxis.set_major_locator(style.few_ticks())
+
+
+def _join_medians(
+    axis: Axes, x: Float[np.ndarray, " n"], medians: Float[np.ndarray, " n"], number: int, gid: str
+) -> None:
+    """Draw the medians of one job as marks joined by a line, which leaves out undefined layers."""
+    import seaborn as sns
+
+    if not np.isfinite(medians).any():
+        return
+    color, marker = _look(number)
+    with style.own_labels(axis):
+        sns.lineplot(
+            x=x,
+            y=medians,
+            units=style.parted(medians),
+            estimator=None,
+            color=color,
+            marker=marker,
+            markersize=3,
+            markeredgewidth=0,
+            linewidth=0.5,
+            gid=gid,
+            ax=axis,
+        )
 
 
 def _label_layers(axis: Axes, panel: Panel, flat: bool) -> None:
