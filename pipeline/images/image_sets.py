@@ -9,7 +9,6 @@ from __future__ import annotations
 import io
 import logging
 import os
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
@@ -33,6 +32,7 @@ from pipeline.images.files import (
     read_content,
 )
 from pipeline.networks.preprocessing import Preprocessing
+from pipeline.store.natural_order import WHOLE, natural_order
 
 log = logging.getLogger(__name__)
 
@@ -202,8 +202,8 @@ def arrays(preprocessing: Preprocessing, *, root: str, limit: int | None = None)
     del preprocessing  # arrays are network input already
     top = _existing(root)
     paths = _shown([path for path in _files(top) if path.suffix == ".npy"], top)
-    by_number = sorted((path.relative_to(top).as_posix() for path in paths), key=_natural)
-    names = _first(by_number, limit)
+    found = [path.relative_to(top).as_posix() for path in paths]
+    names = _first(sorted(found, key=partial(natural_order, number=WHOLE)), limit)
     if not names:
         raise ConfigError(f"images.root: '{root}' holds no array ending in .npy")
     size = _first_size(top, names)
@@ -283,12 +283,6 @@ def _first(names: list[str], limit: int | None) -> list[str]:
         if not name.isprintable():  # line breaks, or bytes that are no text
             raise ConfigError(f"images.root: {name!r} is a name that cannot be stored; rename it")
     return kept
-
-
-def _natural(name: str) -> list[tuple[int, str]]:
-    return [
-        (int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", name)
-    ]
 
 
 def _first_size(top: Path, names: Sequence[str]) -> tuple[int, int]:

@@ -28,6 +28,11 @@ class Box(NamedTuple):
     bottom: int
     right: int
 
+    @classmethod
+    def of(cls, rows: Interval, columns: Interval) -> Box:
+        """Return the box of some rows and columns."""
+        return cls(int(rows.start), int(columns.start), int(rows.stop), int(columns.stop))
+
     @property
     def height(self) -> int:
         """Height in pixels."""
@@ -65,13 +70,12 @@ def receptive_field(
         The box, unclipped unless asked; the whole image where a global operation lies between.
     """
     size = input_size or graph.input_size
-    sides = []
+    sides: list[Interval] = []
     for axis in (0, 1):
         at = Interval(position[axis], position[axis] + 1)
         found = graph.reach(node, at, size[axis], axis, clip=clip)
         sides.append(Interval(0, size[axis]) if found == EVERYTHING else found)
-    (top, bottom), (left, right) = sides
-    return Box(int(top), int(left), int(bottom), int(right))
+    return Box.of(*sides)
 
 
 def receptive_fields(
@@ -214,9 +218,8 @@ def _canvas(
             middle = graph.sizes(size, axis)[node] // 2
             found = graph.reach(node, Interval(middle, middle + 1), size, axis)
             sides.append((size, middle, Interval(0, size) if found == EVERYTHING else found))
-    (height, row, vertical), (width, column, horizontal) = sides
-    box = Box(int(vertical[0]), int(horizontal[0]), int(vertical[1]), int(horizontal[1]))
-    return Canvas((height, width), (row, column), box)
+    (height, row, rows), (width, column, columns) = sides
+    return Canvas((height, width), (row, column), Box.of(rows, columns))
 
 
 def _smallest_side(graph: Graph, node: fx.Node, axis: int) -> Side:

@@ -127,8 +127,7 @@ def see_field(graph: Graph, node: fx.Node, canvas: Canvas) -> FieldNetwork:
     crop = Crop(graph, node, canvas.size, canvas.position)
     try:
         network = crop_network(crop)
-        rows, columns = crop.part(graph.image)
-        seen = Box(*(int(side) for side in (rows[0], columns[0], rows[1], columns[1])))
+        seen = Box.of(*crop.part(graph.image))
         position, whole = (0, 0), False
     except UncroppableError as error:
         log.info("%s: asked through the whole network, as %s", node.name, error)

@@ -13,11 +13,11 @@ import numpy as np
 from jaxtyping import Float, UInt8
 from PIL import Image
 
+from pipeline.analysis.boxes import Box, overlap
 from pipeline.pages.contents import Ascent, Picture, Preprocessing
 from pipeline.pages.data_scripts import data_url
 
 Kind = Literal["image", "added"]
-Box = tuple[int, int, int, int]
 
 
 @dataclass(frozen=True)
@@ -90,13 +90,9 @@ def cut(
 ) -> UInt8[np.ndarray, "rows columns 3"]:
     """Return the pixels in a box (top, left, bottom, right), which may reach beyond the image."""
     top, left, bottom, right = box
-    height, width = pixels.shape[:2]
     patch = np.broadcast_to(outside, (bottom - top, right - left, 3)).copy()
-    rows = slice(max(top, 0), max(min(bottom, height), 0))
-    columns = slice(max(left, 0), max(min(right, width), 0))
-    seen = pixels[rows, columns]
-    down, across = rows.start - top, columns.start - left
-    patch[down : down + seen.shape[0], across : across + seen.shape[1]] = seen
+    there, here = overlap(box, (pixels.shape[0], pixels.shape[1]))
+    patch[here] = pixels[there]
     return patch
 
 
