@@ -35,7 +35,7 @@ Compose = Callable[[int], Image.Image]  # from a step to its frame
 
 
 @dataclass(frozen=True)
-class Panel:
+class AnimatedAscent:
     """One ascent to be shown.
 
     Attributes:
@@ -78,7 +78,7 @@ class Panel:
 
 
 def side_by_side(
-    panels: Sequence[Panel], title: str, caption: str
+    panels: Sequence[AnimatedAscent], title: str, caption: str
 ) -> UInt8[np.ndarray, "frames page_height page_width 3"]:
     """Return ascents of one unit beside each other and, at their right, their growing curves.
 
@@ -121,7 +121,7 @@ def side_by_side(
 
 
 def small_multiples(
-    panels: Sequence[Panel], columns: int, title: str, caption: str
+    panels: Sequence[AnimatedAscent], columns: int, title: str, caption: str
 ) -> UInt8[np.ndarray, "frames page_height page_width 3"]:
     """Return many ascents row by row, each with its name, its response and a small curve.
 
@@ -163,16 +163,18 @@ def small_multiples(
     return _frames(panels, compose)
 
 
-def _frames(panels: Sequence[Panel], compose: Compose) -> UInt8[np.ndarray, "frames _ _ 3"]:
+def _frames(
+    panels: Sequence[AnimatedAscent], compose: Compose
+) -> UInt8[np.ndarray, "frames _ _ 3"]:
     return np.stack([np.asarray(compose(step)) for step in _timeline(panels)])
 
 
-def _timeline(panels: Sequence[Panel]) -> list[int]:
+def _timeline(panels: Sequence[AnimatedAscent]) -> list[int]:
     """Return the steps at which any panel has an image."""
     return sorted({int(step) for panel in panels for step in panel.steps})
 
 
-def _shown_size(panels: Sequence[Panel], smallest: int, largest: int) -> Size:
+def _shown_size(panels: Sequence[AnimatedAscent], smallest: int, largest: int) -> Size:
     """Return height and width at which images are shown: whole multiples, if they are small."""
     height, width = panels[0].images.shape[1:3]
     side = max(height, width)
@@ -192,13 +194,13 @@ def _text_size(page_width: int) -> int:
     return max(SMALLEST_TEXT, round(page_width / ACROSS))
 
 
-def _lines(panel: Panel) -> list[str]:
+def _lines(panel: AnimatedAscent) -> list[str]:
     """Return what is written above and below a panel, at its widest."""
     longest = max((_value(panel, step) for step in range(len(panel.responses))), key=len)
     return [f"mm{panel.name}", longest]
 
 
-def _value(panel: Panel, step: int) -> str:
+def _value(panel: AnimatedAscent, step: int) -> str:
     note = ", transformed" if panel.is_transformed(step) else ""
     note += f", {panel.note}" if panel.note else ""
     return f"response {response_text(panel.response(step))}{note}"
@@ -262,7 +264,7 @@ class _Curves:
         text: pixels.
     """
 
-    def __init__(self, panels: Sequence[Panel], size: Size, text: int) -> None:
+    def __init__(self, panels: Sequence[AnimatedAscent], size: Size, text: int) -> None:
         self.panels, self.text = panels, FINE * max(text - 2, SMALLEST_TEXT - 2)
         last, numbers = _timeline(panels)[-1], np.concatenate([p.responses for p in panels])
         self.low, self.high = _range(numbers)
@@ -322,7 +324,7 @@ class _Curves:
 class _Spark:
     """A small growing curve without axes, over all steps and the responses of its own panel."""
 
-    def __init__(self, panel: Panel, last: int, size: Size) -> None:
+    def __init__(self, panel: AnimatedAscent, last: int, size: Size) -> None:
         self.panel, self.last, self.size = panel, max(last, 1), size
         self.low, self.high = _range(panel.responses)
 

@@ -1,6 +1,6 @@
 """What a site shows, as plain data: no network, no store, no configuration.
 
-Images are raw, in network-input space; ``Preprocessing`` leads from there to pixels.
+Images are raw, in network-input space; ``ShownPreprocessing`` leads from there to pixels.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ WHOLE_LAYER = -1  # stands for a unit where the layer was climbed as a whole
 
 
 @dataclass(frozen=True)
-class Preprocessing:
+class ShownPreprocessing:
     """How a picture becomes network input: resized, cropped, then (pixel - mean) / std."""
 
     resize: int | None
@@ -45,7 +45,7 @@ class Picture:
 
 
 @dataclass(frozen=True)
-class Ascent:
+class ShownAscent:
     """One climbed image.
 
     Attributes:
@@ -117,7 +117,7 @@ class Layer:
     ascents: pd.DataFrame
     correlations: pd.DataFrame
     correlation_summary: pd.DataFrame
-    read: Callable[[], Iterable[Mapping[int, Sequence[Ascent]]]]
+    read: Callable[[], Iterable[Mapping[int, Sequence[ShownAscent]]]]
 
 
 @dataclass(frozen=True)
@@ -137,7 +137,7 @@ class Site:
     """
 
     facts: Mapping[str, Any]
-    preprocessing: Preprocessing
+    preprocessing: ShownPreprocessing
     inits: Sequence[str]
     copies: int
     layers: Sequence[Layer]

@@ -14,9 +14,9 @@ from jaxtyping import Float
 from pipeline.config.parts import WHOLE_LAYER
 from pipeline.errors import ImageError, TransientError
 from pipeline.networks.layers import Layer
-from pipeline.pages.contents import Ascent, Picture, Preprocessing, Site
 from pipeline.pages.contents import Layer as ShownLayer
-from pipeline.pages.panels import to_bytes
+from pipeline.pages.contents import Picture, ShownAscent, ShownPreprocessing, Site
+from pipeline.pages.unit_images import to_bytes
 from pipeline.session.climbed import Climb, ascents, find_climb
 from pipeline.session.correlated import Pair, all_pairs, correlation_summary, correlations
 from pipeline.session.searched import extremes_result, read_extremes, top_patches
@@ -69,10 +69,10 @@ def _steps(session: Session) -> int | None:
     return int(steps) if isinstance(steps, int) else None
 
 
-def _preprocessing(session: Session) -> Preprocessing:
+def _preprocessing(session: Session) -> ShownPreprocessing:
     """Return how the image set was preprocessed; how the network wants it, for arrays."""
     settings = session.images.settings.get("preprocessing")
-    return Preprocessing(**(settings or session.parts.network.preprocessing.settings()))
+    return ShownPreprocessing(**(settings or session.parts.network.preprocessing.settings()))
 
 
 def _headline(session: Session) -> Path | None:
@@ -114,22 +114,24 @@ class _Reading:
     def __init__(self, climbs: Sequence[Climb], transformed: bool) -> None:
         self.climbs, self.transformed = climbs, transformed
 
-    def __call__(self) -> Iterator[Mapping[int, Sequence[Ascent]]]:
+    def __call__(self) -> Iterator[Mapping[int, Sequence[ShownAscent]]]:
         for blocks in zip(*(climb.blocks for climb in self.climbs), strict=True):
-            units: dict[int, list[Ascent]] = {}
+            units: dict[int, list[ShownAscent]] = {}
             for climb, block in zip(self.climbs, blocks, strict=True):
                 for unit, ascent in self._ascents(climb, block):
                     units.setdefault(unit, []).append(ascent)
             yield units
 
-    def _ascents(self, climb: Climb, block: str) -> Iterator[tuple[int, Ascent]]:
+    def _ascents(self, climb: Climb, block: str) -> Iterator[tuple[int, ShownAscent]]:
         names = ("units", "copies", "images", "starts", "responses")
         arrays, notes = climb.result.read(block, names)
         columns = (*(arrays[name] for name in names), notes["status"])
         for unit, copy, image, start, responses, status in zip(*columns, strict=True):
             yield (
                 int(unit),
-                Ascent(climb.init, int(copy), image, start, responses, status, self.transformed),
+                ShownAscent(
+                    climb.init, int(copy), image, start, responses, status, self.transformed
+                ),
             )
 
 

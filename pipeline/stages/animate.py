@@ -13,7 +13,7 @@ from jaxtyping import Float, UInt8
 
 from pipeline.config.parts import WHOLE_LAYER
 from pipeline.figures import scaling
-from pipeline.figures.animation import Panel, side_by_side, small_multiples
+from pipeline.figures.animation import AnimatedAscent, side_by_side, small_multiples
 from pipeline.figures.video import gif, mp4
 from pipeline.session.animated import (
     Animated,
@@ -114,14 +114,14 @@ def _caption(session: Session) -> str:
     return shown + (line if session.parts.transforms else "") + scaling.OF_VIDEOS[config.scale]
 
 
-def _panels(session: Session, animated: Animated, unit: str = "") -> list[Panel]:
+def _panels(session: Session, animated: Animated, unit: str = "") -> list[AnimatedAscent]:
     """Return one panel for every copy, named by what tells it apart."""
     found, config = read_animated(animated), session.parts.config.animate
     by = [animated.optimizer] if len(session.parts.animated_optimizers) > 1 else []
     shown = found.frames if config.show == "image" else found.added
     copies = shown.shape[1]
     return [
-        Panel(
+        AnimatedAscent(
             ", ".join([*([unit] if unit else []), *by, *([f"copy {copy}"] if copies > 1 else [])]),
             _displayed(session, shown[:, copy]),
             found.steps.tolist(),

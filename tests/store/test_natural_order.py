@@ -17,6 +17,6 @@ def test_names_of_files_sort_by_whole_numbers_of_any_length():
     names = ["a10.npy", "a9.npy", "1.10.npy", "1.9.npy", "3e1.npy", "20.npy"]
     names += [f"{large + 1}.npy", f"{large}.npy", "01.npy", "1.npy", "b/2.npy", "b/1.npy"]
     assert sorted(names, key=partial(natural_order, number=WHOLE)) == [
-        "01.npy", "1.npy", "1.9.npy", "1.10.npy", "3e1.npy", "20.npy", f"{large}.npy",
+        "1.9.npy", "1.10.npy", "01.npy", "1.npy", "3e1.npy", "20.npy", f"{large}.npy",
         f"{large + 1}.npy", "a9.npy", "a10.npy", "b/1.npy", "b/2.npy",
     ]  # fmt: skip
