@@ -13,7 +13,8 @@ from jaxtyping import Float, UInt8
 
 from pipeline.config.parts import WHOLE_LAYER
 from pipeline.figures import scaling
-from pipeline.figures.animation import AnimatedAscent, side_by_side, small_multiples
+from pipeline.figures.animated_ascent import AnimatedAscent
+from pipeline.figures.animation import side_by_side, small_multiples
 from pipeline.figures.video import gif, mp4
 from pipeline.session.animated import (
     Animated,

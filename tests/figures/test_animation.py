@@ -5,7 +5,8 @@ import pytest
 from matplotlib.colors import to_rgb
 
 from pipeline.figures import style
-from pipeline.figures.animation import AnimatedAscent, side_by_side, small_multiples
+from pipeline.figures.animated_ascent import AnimatedAscent
+from pipeline.figures.animation import side_by_side, small_multiples
 
 SIDE = 51  # shown four times as large
 
