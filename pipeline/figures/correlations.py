@@ -1,17 +1,9 @@
-"""Correlations between what was climbed from two inits: box plot and histograms per layer.
-
-Both take the correlations table of one model and one pair of inits: ``model layer unit init_a
-init_b r null_r status``, where ``r`` is NaN unless ``status`` is ``ok`` and ``null_r`` correlates
-the same images with the units of the layer shuffled. Layers keep their order of first appearance.
-A unit with several rows, one for each of its copies, is shown by their mean. ``n`` in a figure is
-the number of units with a correlation; the others are counted beside it.
-"""
+"""Correlations between what was climbed from two inits: a box per layer."""
 
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any, cast
 
 import numpy as np
@@ -23,32 +15,17 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from pipeline.analysis.statistics import unit_means
 from pipeline.figures import style
+from pipeline.figures.layer_correlations import (
+    COLUMNS,
+    LABEL,
+    MARGIN,
+    LayerCorrelations,
+    by_layer,
+    pair_title,
+)
 
-COLUMNS = ("model", "layer", "unit", "init_a", "init_b", "r", "null_r", "status")
-BINS = np.linspace(-1.1, 1.1, 50)
-LABEL = "Pearson corr. coeff."
-
-# What axes labels and margins take of a figure's width, in inches.
-MARGIN = 0.6
 JITTER = 0.3  # of the place of a layer, to either side
-
-
-@dataclass(frozen=True)
-class LayerCorrelations:
-    """The finite correlations and null correlations of a layer, and the number of other units."""
-
-    layer: str
-    defined: Float[np.ndarray, " units"]
-    null: Float[np.ndarray, " null_units"]
-    undefined: int
-
-    @property
-    def counts(self) -> list[str]:
-        """The line ``n = 189`` and, if any unit is undefined, the line ``3 undefined``."""
-        lines = [f"n = {len(self.defined)}"]
-        return [*lines, f"{self.undefined} undefined"] if self.undefined else lines
 
 
 @style.paper_style()
@@ -59,7 +36,7 @@ def box_plot(correlations: pd.DataFrame) -> Figure:
     names fit side by side, else two columns wide.
     """
     style.check_table(correlations, COLUMNS, single=("model", "init_a", "init_b"))
-    layers = _by_layer(correlations)
+    layers = by_layer(correlations)
     width = style.SINGLE_COLUMN if _flat(layers, style.SINGLE_COLUMN) else style.DOUBLE_COLUMN
     figure = style.new_figure(width, 2.8)
     axis = figure.add_subplot()
@@ -74,45 +51,9 @@ def box_plot(correlations: pd.DataFrame) -> Figure:
     axis.set_ylim(max(min(low, -0.15), -1.05), 1.05)
     axis.set_ylabel(LABEL)
     _label_layers(figure, axis, layers)
-    axis.set_title(style.wrapped(_title(correlations), width - MARGIN))
+    axis.set_title(style.wrapped(pair_title(correlations), width - MARGIN))
     figure.legend(handles=_box_legend(), loc="outside lower center", ncols=3)
     return figure
-
-
-@style.paper_style()
-def histograms(correlations: pd.DataFrame) -> Figure:
-    """Return one panel per layer: units in 49 bins from -1.1 to 1.1, the null behind in gray.
-
-    The dashed line is the median, with its value.
-    """
-    style.check_table(correlations, COLUMNS, single=("model", "init_a", "init_b"))
-    layers = _by_layer(correlations)
-    figure, axes = style.panel_grid([layer.layer for layer in layers], LABEL)
-    for axis, layer in zip(axes, layers, strict=True):
-        _draw_histogram(axis, layer)
-    figure.suptitle(style.wrapped(_title(correlations), figure.get_figwidth() - MARGIN))
-    figure.supylabel("units")
-    figure.legend(handles=_histogram_legend(), loc="outside lower center", ncols=3)
-    return figure
-
-
-def _by_layer(correlations: pd.DataFrame) -> list[LayerCorrelations]:
-    layers = []
-    for layer, rows in correlations.groupby("layer", sort=False, observed=True):
-        units = rows["unit"].to_numpy()
-        r = unit_means(units, rows["r"].where(rows["status"] == "ok").to_numpy(np.float64))
-        null = unit_means(units, rows["null_r"].to_numpy(np.float64))
-        ok = np.isfinite(r)
-        layers.append(
-            LayerCorrelations(str(layer), r[ok], null[np.isfinite(null)], int((~ok).sum()))
-        )
-    return layers
-
-
-def _title(correlations: pd.DataFrame) -> str:
-    first = correlations.iloc[0]
-    a, b = style.init_title(first["init_a"]), style.init_title(first["init_b"])
-    return f"{first['model']}: {a}- vs. {b} Initializations"
 
 
 def _draw_null(axis: Axes, layers: Sequence[LayerCorrelations]) -> None:
@@ -238,45 +179,6 @@ def _label_layers(figure: Figure, axis: Axes, layers: Sequence[LayerCorrelations
     figure.set_figheight(figure.get_figheight() + max(0.0, fall - 0.3))
 
 
-def _draw_histogram(axis: Axes, layer: LayerCorrelations) -> None:
-    import seaborn as sns
-
-    for values, color, alpha, name in (
-        (layer.null, style.NULL_COLOR, 0.5, "null"),
-        (layer.defined, style.CORRELATION_COLOR, 0.6, "observed"),
-    ):
-        # One outline, since bars side by side have seams in a PDF.
-        look: dict[str, Any] = {"element": "step", "color": color, "alpha": alpha, "linewidth": 0}
-        with style.own_labels(axis):
-            sns.histplot(x=values, bins=BINS, **look, gid=name, ax=axis)
-    tallest = max(1, *(np.histogram(r, BINS)[0].max() for r in (layer.null, layer.defined)))
-    axis.set_ylim(0, 1.45 * tallest)  # room above the bars for the text
-    axis.set_xlim(-1.1, 1.1)
-    axis.set_xticks([-1, 0, 1])
-    axis.set_xticks([-0.5, 0.5], minor=True)
-    axis.yaxis.set_major_locator(style.few_ticks(integer=True))
-    text: dict[str, Any] = {"transform": axis.transAxes, "fontsize": style.SMALL_TEXT, "va": "top"}
-    axis.text(0.02, 0.86, "\n".join(layer.counts), **text)
-    if len(layer.defined):
-        _mark_median(axis, float(np.median(layer.defined)))
-
-
-def _mark_median(axis: Axes, median: float) -> None:
-    axis.axvline(median, color=style.MEDIAN_COLOR, linewidth=0.9, linestyle=(0, (4, 2)))
-    left = median > 0.25  # the words go where there is more room
-    axis.annotate(
-        f"median {round(median, 2) + 0.0:.2f}",  # never "-0.00"
-        (median, 0.985),
-        xycoords=("data", "axes fraction"),
-        xytext=(-2 if left else 2, 0),
-        textcoords="offset points",
-        ha="right" if left else "left",
-        va="top",
-        fontsize=style.SMALL_TEXT,
-        color=style.MEDIAN_COLOR,
-    )
-
-
 def _box_legend() -> list[Patch | Line2D]:
     return [
         Patch(
@@ -301,14 +203,4 @@ def _box_legend() -> list[Patch | Line2D]:
             linewidth=0.6,
             label="null (units shuffled)",
         ),
-    ]
-
-
-def _histogram_legend() -> list[Patch | Line2D]:
-    return [
-        Patch(facecolor=style.CORRELATION_COLOR, alpha=0.6, label="correlation"),
-        Line2D(
-            [], [], color=style.MEDIAN_COLOR, linewidth=0.9, linestyle=(0, (4, 2)), label="median"
-        ),
-        Patch(facecolor=style.NULL_COLOR, alpha=0.5, label="null (units shuffled)"),
     ]

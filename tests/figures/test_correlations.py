@@ -7,7 +7,8 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from pipeline.figures import style
-from pipeline.figures.correlations import box_plot, histograms
+from pipeline.figures.correlation_histograms import histograms
+from pipeline.figures.correlations import box_plot
 
 BINS = np.linspace(-1.1, 1.1, 50)
 
