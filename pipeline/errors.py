@@ -7,7 +7,7 @@ allowed, and what to do. The command line prints the message alone; anything els
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 
 class ArtiphysError(Exception):
@@ -44,3 +44,16 @@ def nearest(name: str, allowed: Iterable[str]) -> str:
     """Return ``'; nearest: X'`` for the allowed name closest to ``name``, or an empty string."""
     matches = difflib.get_close_matches(name, list(allowed), n=1, cutoff=0.5)
     return f"; nearest: {matches[0]}" if matches else ""
+
+
+def listed(names: Sequence[object], most: int, separator: str = ", ", last: str = " ") -> str:
+    """Return the first few names in one line, and how many more there are.
+
+    Args:
+        names: in order.
+        most: how many are named.
+        separator: between two names.
+        last: between the names and ``and 3 more``.
+    """
+    shown = separator.join(map(str, names[:most]))
+    return f"{shown}{last}and {len(names) - most} more" if len(names) > most else shown

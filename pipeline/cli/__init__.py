@@ -34,6 +34,7 @@ def main() -> None:
     """Run the command line."""
     open_outputs()
     share_cores()
+    open_no_windows()
     register()
     listen()
     try:
@@ -95,6 +96,14 @@ def share_cores() -> None:
     small networks run up to twenty times slower; where none does, a brief spin is as fast.
     """
     os.environ.setdefault("GOMP_SPINCOUNT", "30000")
+
+
+def open_no_windows() -> None:
+    """Let matplotlib draw into files alone; call before it loads.
+
+    Its box plot reads every setting, and reading that of the backend makes it look for a display.
+    """
+    os.environ.setdefault("MPLBACKEND", "agg")
 
 
 def task(config: DictConfig) -> None:

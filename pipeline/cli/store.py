@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pipeline.cli.output import say
+from pipeline.errors import listed
 from pipeline.stages.catalog import all_stages
 from pipeline.store.layout import Layout
 from pipeline.store.verification import count_by_stage, progress, verify
@@ -76,10 +77,7 @@ def _status(layout: Layout) -> int:
 def _list(title: str, lines: Sequence[str]) -> None:
     if lines:
         say(f"{title}:")
-        for line in lines[:SHOWN]:
-            say(f"  {line}")
-        if len(lines) > SHOWN:
-            say(f"  and {len(lines) - SHOWN} more")
+        say(listed([f"  {line}" for line in lines], SHOWN, "\n", "\n  "))
 
 
 def _short(path: Path, layout: Layout) -> str:

@@ -1,17 +1,10 @@
-"""Correlations between what was climbed from two inits: box plot and histograms per layer.
-
-Both take the correlations table of one model and one pair of inits: ``model layer unit init_a
-init_b r null_r status``, where ``r`` is NaN unless ``status`` is ``ok`` and ``null_r`` correlates
-the same images with the units of the layer shuffled. Layers keep their order of first appearance.
-A unit with several rows, one for each of its copies, is shown by their mean. ``n`` in a figure is
-the number of units with a correlation; the others are counted beside it.
-"""
+"""Correlations between what was climbed from two inits: a box per layer."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -22,33 +15,17 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from pipeline.analysis.statistics import unit_means
 from pipeline.figures import style
+from pipeline.figures.layer_correlations import (
+    COLUMNS,
+    LABEL,
+    MARGIN,
+    LayerCorrelations,
+    by_layer,
+    pair_title,
+)
 
-COLUMNS = ("model", "layer", "unit", "init_a", "init_b", "r", "null_r", "status")
-BINS = np.linspace(-1.1, 1.1, 50)
-LABEL = "Pearson corr. coeff."
-
-# What axes labels and margins take of a figure's width, in inches.
-MARGIN = 0.6
-# Spreads points over a box without a random generator: multiples of the golden ratio are even.
-GOLDEN_RATIO = 0.6180339887
-
-
-@dataclass(frozen=True)
-class LayerCorrelations:
-    """The finite correlations and null correlations of a layer, and the number of other units."""
-
-    layer: str
-    defined: Float[np.ndarray, " units"]
-    null: Float[np.ndarray, " null_units"]
-    undefined: int
-
-    @property
-    def counts(self) -> list[str]:
-        """The line ``n = 189`` and, if any unit is undefined, the line ``3 undefined``."""
-        lines = [f"n = {len(self.defined)}"]
-        return [*lines, f"{self.undefined} undefined"] if self.undefined else lines
+JITTER = 0.3  # of the place of a layer, to either side
 
 
 @style.paper_style()
@@ -59,110 +36,118 @@ def box_plot(correlations: pd.DataFrame) -> Figure:
     names fit side by side, else two columns wide.
     """
     style.check_table(correlations, COLUMNS, single=("model", "init_a", "init_b"))
-    layers = _by_layer(correlations)
+    layers = by_layer(correlations)
     width = style.SINGLE_COLUMN if _flat(layers, style.SINGLE_COLUMN) else style.DOUBLE_COLUMN
     figure = style.new_figure(width, 2.8)
     axis = figure.add_subplot()
     style.settle_ticks(axis)
     axis.axhline(0, color=style.INK, linewidth=0.4, zorder=0)
-    for position, layer in enumerate(layers):
-        _draw_layer(axis, position, layer)
+    with style.own_labels(axis):
+        _draw_null(axis, layers)
+        _draw_units(axis, layers)
+    _note_undefined(axis, layers)
     axis.set_xlim(-0.6, len(layers) - 0.4)
     low = axis.get_ylim()[0]
     axis.set_ylim(max(min(low, -0.15), -1.05), 1.05)
     axis.set_ylabel(LABEL)
     _label_layers(figure, axis, layers)
-    axis.set_title(style.wrapped(_title(correlations), width - MARGIN))
+    axis.set_title(style.wrapped(pair_title(correlations), width - MARGIN))
     figure.legend(handles=_box_legend(), loc="outside lower center", ncols=3)
     return figure
 
 
-@style.paper_style()
-def histograms(correlations: pd.DataFrame) -> Figure:
-    """Return one panel per layer: units in 49 bins from -1.1 to 1.1, the null behind in gray.
-
-    The dashed line is the median, with its value.
-    """
-    style.check_table(correlations, COLUMNS, single=("model", "init_a", "init_b"))
-    layers = _by_layer(correlations)
-    figure, axes = style.panel_grid([layer.layer for layer in layers], LABEL)
-    for axis, layer in zip(axes, layers, strict=True):
-        _draw_histogram(axis, layer)
-    figure.suptitle(style.wrapped(_title(correlations), figure.get_figwidth() - MARGIN))
-    figure.supylabel("units")
-    figure.legend(handles=_histogram_legend(), loc="outside lower center", ncols=3)
-    return figure
+def _draw_null(axis: Axes, layers: Sequence[LayerCorrelations]) -> None:
+    fill = to_rgba(style.NULL_COLOR, 0.35)
+    null = _long(layers, [layer.null for layer in layers])
+    _draw_boxes(axis, null, width=0.8, fill=fill, ink=style.NULL_COLOR, zorder=1)
 
 
-def _by_layer(correlations: pd.DataFrame) -> list[LayerCorrelations]:
-    layers = []
-    for layer, rows in correlations.groupby("layer", sort=False, observed=True):
-        units = rows["unit"].to_numpy()
-        r = unit_means(units, rows["r"].where(rows["status"] == "ok").to_numpy(np.float64))
-        null = unit_means(units, rows["null_r"].to_numpy(np.float64))
-        ok = np.isfinite(r)
-        layers.append(
-            LayerCorrelations(str(layer), r[ok], null[np.isfinite(null)], int((~ok).sum()))
-        )
-    return layers
+def _draw_units(axis: Axes, layers: Sequence[LayerCorrelations]) -> None:
+    """Draw the boxes of the correlations, and every unit as a point before them."""
+    import seaborn as sns
 
-
-def _title(correlations: pd.DataFrame) -> str:
-    first = correlations.iloc[0]
-    a, b = style.init_title(first["init_a"]), style.init_title(first["init_b"])
-    return f"{first['model']}: {a}- vs. {b} Initializations"
-
-
-def _draw_layer(axis: Axes, position: int, layer: LayerCorrelations) -> None:
-    if len(layer.null):
-        null_fill = to_rgba(style.NULL_COLOR, 0.35)
-        _draw_box(axis, position, layer.null, width=0.8, fill=null_fill, ink=style.NULL_COLOR)
-    if not len(layer.defined):
-        # On white, since the null may reach as far.
-        words = axis.text(position, 1.0, "none defined", rotation=90, ha="center", va="top")
-        words.set_bbox({"facecolor": "white", "edgecolor": "none", "alpha": 0.85, "pad": 1})
-        return
-    spread = (np.arange(len(layer.defined)) * GOLDEN_RATIO) % 1 - 0.5
-    axis.scatter(
-        position + 0.6 * spread,
-        layer.defined,
-        s=2,
-        color=style.MEDIAN_COLOR,
-        alpha=0.3,
-        linewidths=0,
-        zorder=3,
-        rasterized=True,  # thousands of vector points would make the PDF heavy
-    )
+    units = _long(layers, [layer.defined for layer in layers])
     fill = to_rgba(style.CORRELATION_COLOR, 0.55)
-    median = _draw_box(axis, position, layer.defined, width=0.4, fill=fill, ink=style.INK)
-    median.set(color=style.MEDIAN_COLOR, linewidth=1.3, gid=f"median {layer.layer}")
+    medians = _draw_boxes(axis, units, width=0.4, fill=fill, ink=style.INK, zorder=3)
+    drawn = [layer for layer in layers if len(layer.defined)]
+    for median, layer in zip(medians, drawn, strict=True):
+        median.set(color=style.MEDIAN_COLOR, linewidth=1.3, zorder=5, gid=f"median {layer.layer}")
+    with _seeded():
+        sns.stripplot(
+            units,
+            x="layer",
+            y="r",
+            order=units["layer"].cat.categories,
+            jitter=JITTER,
+            size=1.6,
+            color=style.MEDIAN_COLOR,
+            alpha=0.4,
+            zorder=4,
+            rasterized=True,  # thousands of vector points would make the PDF heavy
+            ax=axis,
+        )
 
 
-def _draw_box(
+def _long(
+    layers: Sequence[LayerCorrelations], values: Sequence[Float[np.ndarray, " _"]]
+) -> pd.DataFrame:
+    """Return a row for every value, with its layer; layers without values stay categories."""
+    names = [layer.layer for layer in layers]
+    of = pd.Categorical.from_codes(
+        np.repeat(np.arange(len(names)), [len(some) for some in values]), names
+    )
+    return pd.DataFrame({"layer": of, "r": np.concatenate(values)})
+
+
+def _draw_boxes(
     axis: Axes,
-    position: int,
-    values: Float[np.ndarray, " values"],
+    values: pd.DataFrame,
     *,
     width: float,
     fill: tuple[float, float, float, float],
     ink: str,
-) -> Line2D:
-    """Draw one box and return its median line."""
-    line = {"color": ink, "linewidth": 0.6}
-    box = axis.boxplot(
-        [values],
-        positions=[position],
-        widths=width,
-        patch_artist=True,
+    zorder: int,
+) -> list[Line2D]:
+    """Draw a box for every layer that has values, and return their median lines, left to right."""
+    import seaborn as sns
+
+    if values.empty:
+        return []
+    sns.boxplot(
+        values,
+        x="layer",
+        y="r",
+        order=values["layer"].cat.categories,
+        width=width,
+        color=fill,
+        saturation=1,
+        linecolor=ink,
+        linewidth=0.6,
         showfliers=False,
-        manage_ticks=False,
-        boxprops={"facecolor": fill, "edgecolor": ink, "linewidth": 0.6},
-        medianprops={**line, "solid_capstyle": "butt"},
-        whiskerprops=line,
-        capprops=line,
-        zorder=1 if ink == style.NULL_COLOR else 4,
+        zorder=zorder,
+        vert=None,  # what seaborn 0.13 passes here is deprecated in matplotlib 3.11
+        ax=axis,
     )
-    return box["medians"][0]
+    return cast("Any", axis.containers[-1]).medians
+
+
+@contextmanager
+def _seeded() -> Generator[None]:
+    """Seed numpy's global generator, which seaborn draws jitter from, and put it back."""
+    state = np.random.get_state()  # noqa: NPY002
+    np.random.seed(0)  # noqa: NPY002
+    try:
+        yield
+    finally:
+        np.random.set_state(state)  # noqa: NPY002
+
+
+def _note_undefined(axis: Axes, layers: Sequence[LayerCorrelations]) -> None:
+    for position, layer in enumerate(layers):
+        if not len(layer.defined):
+            # On white, since the null may reach as far.
+            words = axis.text(position, 1.0, "none defined", rotation=90, ha="center", va="top")
+            words.set_bbox({"facecolor": "white", "edgecolor": "none", "alpha": 0.85, "pad": 1})
 
 
 def _flat(layers: Sequence[LayerCorrelations], width: float) -> bool:
@@ -194,41 +179,6 @@ def _label_layers(figure: Figure, axis: Axes, layers: Sequence[LayerCorrelations
     figure.set_figheight(figure.get_figheight() + max(0.0, fall - 0.3))
 
 
-def _draw_histogram(axis: Axes, layer: LayerCorrelations) -> None:
-    null, observed = (np.histogram(r, BINS)[0] for r in (layer.null, layer.defined))
-    for counts, color, alpha, name in (
-        (null, style.NULL_COLOR, 0.5, "null"),
-        (observed, style.CORRELATION_COLOR, 0.6, "observed"),
-    ):
-        axis.stairs(counts, BINS, fill=True, color=color, alpha=alpha, linewidth=0, gid=name)
-    tallest = max(1, *null, *observed)
-    axis.set_ylim(0, 1.45 * tallest)  # room above the bars for the text
-    axis.set_xlim(-1.1, 1.1)
-    axis.set_xticks([-1, 0, 1])
-    axis.set_xticks([-0.5, 0.5], minor=True)
-    axis.yaxis.set_major_locator(style.few_ticks(integer=True))
-    text: dict[str, Any] = {"transform": axis.transAxes, "fontsize": style.SMALL_TEXT, "va": "top"}
-    axis.text(0.02, 0.86, "\n".join(layer.counts), **text)
-    if len(layer.defined):
-        _mark_median(axis, float(np.median(layer.defined)))
-
-
-def _mark_median(axis: Axes, median: float) -> None:
-    axis.axvline(median, color=style.MEDIAN_COLOR, linewidth=0.9, linestyle=(0, (4, 2)))
-    left = median > 0.25  # the words go where there is more room
-    axis.annotate(
-        f"median {round(median, 2) + 0.0:.2f}",  # never "-0.00"
-        (median, 0.985),
-        xycoords=("data", "axes fraction"),
-        xytext=(-2 if left else 2, 0),
-        textcoords="offset points",
-        ha="right" if left else "left",
-        va="top",
-        fontsize=style.SMALL_TEXT,
-        color=style.MEDIAN_COLOR,
-    )
-
-
 def _box_legend() -> list[Patch | Line2D]:
     return [
         Patch(
@@ -253,14 +203,4 @@ def _box_legend() -> list[Patch | Line2D]:
             linewidth=0.6,
             label="null (units shuffled)",
         ),
-    ]
-
-
-def _histogram_legend() -> list[Patch | Line2D]:
-    return [
-        Patch(facecolor=style.CORRELATION_COLOR, alpha=0.6, label="correlation"),
-        Line2D(
-            [], [], color=style.MEDIAN_COLOR, linewidth=0.9, linestyle=(0, (4, 2)), label="median"
-        ),
-        Patch(facecolor=style.NULL_COLOR, alpha=0.5, label="null (units shuffled)"),
     ]

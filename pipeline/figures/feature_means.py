@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
@@ -26,12 +27,10 @@ def feature_means(features: pd.DataFrame) -> Figure:
     rising, falling = style.SERIES_COLORS[:2]
     for axis, (_, table) in zip(axes, layers, strict=True):
         means = table.pivot(index=["octave", "step"], columns="feature", values="mean_response")
-        lines = means.to_numpy(np.float64)
-        up = lines[-1] > lines[0]
-        steps = np.arange(len(lines))
-        width = 0.8 if lines.shape[1] <= 32 else 0.3
-        axis.plot(steps, lines[:, ~up], color=falling, lw=width, alpha=0.6)
-        axis.plot(steps, lines[:, up], color=rising, lw=width, alpha=0.6)
+        up = means.iloc[-1] > means.iloc[0]
+        width = 0.8 if len(up) <= 32 else 0.3
+        _draw_lines(axis, means.loc[:, ~up], color=falling, linewidth=width)
+        _draw_lines(axis, means.loc[:, up], color=rising, linewidth=width)
         octaves = means.index.get_level_values("octave").to_numpy()
         for boundary in np.flatnonzero(np.diff(octaves)) + 0.5:
             axis.axvline(boundary, color=style.INK, lw=0.5, ls=":")
@@ -52,3 +51,31 @@ def feature_means(features: pd.DataFrame) -> Figure:
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=2)
     return figure
+
+
+def _draw_lines(axis: Axes, means: pd.DataFrame, *, color: str, linewidth: float) -> None:
+    """Draw the mean responses of features, one a column, over all steps of all octaves."""
+    import seaborn as sns
+
+    values = means.to_numpy(np.float64)
+    if not np.isfinite(values).any():
+        return
+    steps, features = np.indices(values.shape)
+    lines = {
+        "step": steps.ravel(),
+        "mean_response": values.ravel(),
+        # A number for every feature and run without gaps.
+        "line": (features * len(values) + style.parted(values)).ravel(),
+    }
+    with style.own_labels(axis):
+        sns.lineplot(
+            lines,
+            x="step",
+            y="mean_response",
+            units="line",
+            estimator=None,
+            color=color,
+            linewidth=linewidth,
+            alpha=0.6,
+            ax=axis,
+        )

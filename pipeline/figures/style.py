@@ -1,8 +1,9 @@
 """The common look of all figures: paper widths, fonts, colors, panels, and rendering to bytes.
 
 Figures are plain ``matplotlib.figure.Figure`` objects, unknown to pyplot, so nothing needs closing.
-Colors are seaborn's "colorblind" palette (after Wong, Nature Methods 8:441, 2011), written out here
-because importing seaborn starts pyplot.
+Seaborn draws on their axes. It takes seconds to import, so only functions that draw import it.
+Colors are its "colorblind" palette (after Wong, Nature Methods 8:441, 2011), written out here for
+the figures that do without it.
 """
 
 from __future__ import annotations
@@ -13,7 +14,9 @@ from contextlib import contextmanager
 from typing import Any, Literal
 
 import matplotlib.style
+import numpy as np
 import pandas as pd
+from jaxtyping import Float, Int
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
@@ -157,6 +160,22 @@ def panel_grid(titles: Sequence[str], x_label: str) -> tuple[Figure, list[Axes]]
 def settle_ticks(axis: Axes) -> None:
     """Make the first ticks now: matplotlib makes them when drawing, with the style of that time."""
     _ = axis.xaxis.majorTicks, axis.yaxis.majorTicks
+
+
+@contextmanager
+def own_labels(axis: Axes) -> Generator[None]:
+    """Keep the labels of the axes, where seaborn would fill in empty ones with names of columns."""
+    labels = {"xlabel": axis.get_xlabel(), "ylabel": axis.get_ylabel()}
+    yield
+    axis.set(**labels)
+
+
+def parted(values: Float[np.ndarray, "..."]) -> Int[np.ndarray, "..."]:
+    """Number the runs of finite values along the first axis, so that a line can have gaps.
+
+    Seaborn leaves out what is not finite and joins its neighbors; it joins nothing between units.
+    """
+    return np.cumsum(~np.isfinite(values), axis=0)
 
 
 def few_ticks(integer: bool = False) -> MaxNLocator:

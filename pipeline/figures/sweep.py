@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -36,7 +37,7 @@ SPREAD = 0.8  # what the jobs of a layer take of its place
 
 
 @dataclass(frozen=True)
-class Panel:
+class ModelCorrelations:
     """One model and one pair of inits: its rows by color, its layers and their units in words."""
 
     model: str
@@ -103,8 +104,8 @@ def _series(summary: pd.DataFrame) -> list[str]:
     return [" ".join(f"{k}={value}" for k, value in job.items() if k not in told) for job in jobs]
 
 
-def _panels(table: pd.DataFrame) -> list[Panel]:
-    panels: list[Panel] = []
+def _panels(table: pd.DataFrame) -> list[ModelCorrelations]:
+    panels: list[ModelCorrelations] = []
     groups = dict(iter(table.groupby(["init_a", "init_b", "model"], sort=False, observed=True)))
     models = [str(model) for model in table["model"].unique()]
     pairs = dict.fromkeys(zip(table["init_a"], table["init_b"], strict=True))
@@ -115,7 +116,7 @@ def _panels(table: pd.DataFrame) -> list[Panel]:
                 rows = groups[first, second, model]
                 by_series = dict(iter(rows.groupby("series", sort=False)))
                 jobs = {str(name): part for name, part in by_series.items()}
-                panels.append(Panel(model, inits, jobs, _units(jobs)))
+                panels.append(ModelCorrelations(model, inits, jobs, _units(jobs)))
     return panels
 
 
@@ -131,7 +132,7 @@ def _units(jobs: Mapping[str, pd.DataFrame]) -> dict[str, str]:
     }
 
 
-def _arrangement(panels: Sequence[Panel], jobs: int) -> tuple[int, float, bool]:
+def _arrangement(panels: Sequence[ModelCorrelations], jobs: int) -> tuple[int, float, bool]:
     """Return panels in a row, width, and whether layers are named without turning the words."""
     models = len({panel.model for panel in panels})
     wanted = models if models > 1 else len(panels)
@@ -145,7 +146,7 @@ def _arrangement(panels: Sequence[Panel], jobs: int) -> tuple[int, float, bool]:
     return 1, style.DOUBLE_COLUMN, False
 
 
-def _width(panel: Panel, jobs: int, flat: bool) -> float:
+def _width(panel: ModelCorrelations, jobs: int, flat: bool) -> float:
     """Return the inches that a panel needs."""
     words = [*panel.units, *panel.units.values()]
     widest = max(style.text_width(word, style.TEXT) for word in words) + 0.08
@@ -153,7 +154,7 @@ def _width(panel: Panel, jobs: int, flat: bool) -> float:
     return len(panel.units) * max(label, jobs * JOB_WIDTH / SPREAD) + 0.15
 
 
-def _turned(panels: Sequence[Panel]) -> list[str]:
+def _turned(panels: Sequence[ModelCorrelations]) -> list[str]:
     return [f"{layer} ({units})" for panel in panels for layer, units in panel.units.items()]
 
 
@@ -163,7 +164,7 @@ def _lowest(table: pd.DataFrame) -> float:
     return max(min(lowest - 0.05, -0.15), -1.08)
 
 
-def _draw_panel(axis: Axes, panel: Panel, names: Sequence[str]) -> None:
+def _draw_panel(axis: Axes, panel: ModelCorrelations, names: Sequence[str]) -> None:
     axis.axhline(0, color=style.INK, linewidth=0.4, zorder=0)
     for place in range(1, len(panel.units), 2):
         axis.axvspan(place - 0.5, place + 0.5, color=style.INK, alpha=0.04, linewidth=0, zorder=0)
@@ -171,7 +172,7 @@ def _draw_panel(axis: Axes, panel: Panel, names: Sequence[str]) -> None:
     step = SPREAD / len(names)
     for name, rows in panel.rows.items():
         number = names.index(name)
-        color, marker = _look(number)
+        color, _ = _look(number)
         rows = rows.iloc[np.argsort([layers.index(layer) for layer in rows["layer"]])]
         x = np.array([layers.index(layer) for layer in rows["layer"]])
         x = x + (number + 0.5) * step - SPREAD / 2
@@ -180,13 +181,37 @@ def _draw_panel(axis: Axes, panel: Panel, names: Sequence[str]) -> None:
         axis.vlines(x, rows["q25"], rows["q75"], color=color, lw=0.8, gid=f"quartiles {name}")
         interval = axis.vlines(x, rows["ci_low"], rows["ci_high"], color=color, lw=2.4, alpha=0.5)
         interval.set_gid(f"interval {name}")
-        [line] = axis.plot(x, rows["median"], color=color, marker=marker, ms=3, mew=0, lw=0.5)
-        line.set_gid(f"median {name}")
+        _join_medians(axis, x, rows["median"].to_numpy(np.float64), number, f"median {name}")
     axis.set_xlim(-0.5, len(layers) - 0.5)
     axis.yaxis.set_major_locator(style.few_ticks())
 
 
-def _label_layers(axis: Axes, panel: Panel, flat: bool) -> None:
+def _join_medians(
+    axis: Axes, x: Float[np.ndarray, " n"], medians: Float[np.ndarray, " n"], number: int, gid: str
+) -> None:
+    """Draw the medians of one job as marks joined by a line, which leaves out undefined layers."""
+    import seaborn as sns
+
+    if not np.isfinite(medians).any():
+        return
+    color, marker = _look(number)
+    with style.own_labels(axis):
+        sns.lineplot(
+            x=x,
+            y=medians,
+            units=style.parted(medians),
+            estimator=None,
+            color=color,
+            marker=marker,
+            markersize=3,
+            markeredgewidth=0,
+            linewidth=0.5,
+            gid=gid,
+            ax=axis,
+        )
+
+
+def _label_layers(axis: Axes, panel: ModelCorrelations, flat: bool) -> None:
     places = range(len(panel.units))
     if flat:
         axis.set_xticks(places, [f"{layer}\n{units}" for layer, units in panel.units.items()])
@@ -194,7 +219,7 @@ def _label_layers(axis: Axes, panel: Panel, flat: bool) -> None:
         axis.set_xticks(places, _turned([panel]), rotation=90, fontsize=style.SMALL_TEXT)
 
 
-def _title(figure: Figure, panels: Sequence[Panel], width: float) -> None:
+def _title(figure: Figure, panels: Sequence[ModelCorrelations], width: float) -> None:
     """Name model and inits over each panel; inits that several panels share stand above them."""
     shared = len(panels) > 1 and len({panel.inits for panel in panels}) == 1
     if shared:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, Literal, cast
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -11,7 +13,7 @@ from matplotlib.lines import Line2D
 from pipeline.figures import style
 
 COLUMNS = ("model", "layer", "unit", "init", "step", "transformed", "response")
-QUARTILES = (0.25, 0.5, 0.75)
+QUARTILES = ("pi", 50)  # to seaborn: the interval that holds the middle half of the units
 LABEL = "response (median, quartiles over units)"
 ITSELF = "the image itself (lines: transformed)"
 
@@ -48,14 +50,12 @@ def _draw_layer(axis: Axes, rows: pd.DataFrame, colors: dict[str, str]) -> None:
     for init, climbs in rows.loc[finite].groupby("init", sort=False, observed=True):
         color, transformed = colors[str(init)], climbs["transformed"].to_numpy(bool)
         if transformed.any():
-            _draw_points(axis, _quartiles(climbs.loc[~transformed]), color)
+            _draw_points(axis, climbs.loc[~transformed], color)
             climbs = climbs.loc[transformed]
-        quartiles = _quartiles(climbs)
-        steps = quartiles.index.to_numpy()
         # A single recorded step has no line to see.
-        marker = "" if len(steps) > 1 else "_" if transformed.any() else "o"
-        axis.fill_between(steps, quartiles[0.25], quartiles[0.75], color=color, alpha=0.18, lw=0)
-        axis.plot(steps, quartiles[0.5], color=color, lw=1.1, marker=marker, ms=3, label=str(init))
+        marker = "" if climbs["step"].nunique() > 1 else "_" if transformed.any() else "o"
+        look = {"linewidth": 1.1, "marker": marker, "label": str(init)}
+        _draw_median(axis, climbs, color, look, {"alpha": 0.18, "linewidth": 0}, "band")
     axis.margins(x=0.02)
     axis.yaxis.set_major_locator(style.few_ticks())
     axis.xaxis.set_major_locator(style.few_ticks(integer=True))
@@ -70,16 +70,43 @@ def _draw_layer(axis: Axes, rows: pd.DataFrame, colors: dict[str, str]) -> None:
     )
 
 
-def _quartiles(climbs: pd.DataFrame) -> pd.DataFrame:
-    """Return quartiles over units for every step; a unit with copies counts once, by their mean."""
-    by_unit = climbs.pivot_table(index="unit", columns="step", values="response", aggfunc="mean")
-    return by_unit.quantile(list(QUARTILES)).T
+def _draw_points(axis: Axes, climbs: pd.DataFrame, color: str) -> None:
+    """Draw medians and quartiles of single steps, which no line joins."""
+    look = {"linewidth": 0, "marker": "o", "label": "_itself"}
+    # Without "none", matplotlib would add a line of its own through the bars.
+    _draw_median(axis, climbs, color, look, {"fmt": "none", "elinewidth": 0.8}, "bars")
 
 
-def _draw_points(axis: Axes, quartiles: pd.DataFrame, color: str) -> None:
-    steps = quartiles.index.to_numpy()
-    axis.vlines(steps, quartiles[0.25], quartiles[0.75], color=color, lw=0.8)
-    axis.plot(steps, quartiles[0.5], color=color, lw=0, marker="o", ms=3, label="_itself")
+def _draw_median(
+    axis: Axes,
+    climbs: pd.DataFrame,
+    color: str,
+    look: dict[str, Any],
+    error_look: dict[str, Any],
+    error_style: Literal["band", "bars"],
+) -> None:
+    """Draw median and quartiles over units; a unit with copies counts once, by their mean."""
+    import seaborn as sns
+
+    if climbs.empty:
+        return
+    by_unit = climbs.groupby(["unit", "step"], as_index=False, observed=True)[["response"]].mean()
+    with style.own_labels(axis):
+        sns.lineplot(
+            cast("pd.DataFrame", by_unit),
+            x="step",
+            y="response",
+            estimator="median",
+            errorbar=QUARTILES,
+            err_style=error_style,
+            err_kws=error_look,
+            color=color,
+            markersize=3,
+            markeredgecolor=color,
+            legend=False,
+            **look,
+            ax=axis,
+        )
 
 
 def _counts(units: np.ndarray, broken: np.ndarray) -> str:

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import io
 import logging
-import os
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
@@ -31,8 +29,10 @@ from pipeline.images.files import (
     digest_list,
     read_content,
 )
+from pipeline.images.folders import existing_folder, files_below, not_hidden
 from pipeline.images.preprocessing import Preprocessing
 from pipeline.images.resize import resize
+from pipeline.store.natural_order import WHOLE, natural_order
 
 log = logging.getLogger(__name__)
 
@@ -168,9 +168,9 @@ def folder(
             f"images.resize: {preprocessing.resize} is smaller than the crop of"
             f" {min(preprocessing.input_size)}; raise images.resize or lower images.crop"
         )
-    top = _existing(root)
-    paths = sorted(path for path in _files(top) if path.suffix.lower() in PICTURES)
-    paths = _shown(paths, top)
+    top = existing_folder(root)
+    paths = sorted(path for path in files_below(top) if path.suffix.lower() in PICTURES)
+    paths = not_hidden(paths, top)
     names = _first([path.relative_to(top).as_posix() for path in paths], limit)
     if not names:
         kinds = ", ".join(PICTURES)
@@ -200,10 +200,10 @@ def arrays(preprocessing: Preprocessing, *, root: str, limit: int | None = None)
         ConfigError: the folder is missing, holds no array, or none of the right shape.
     """
     del preprocessing  # arrays are network input already
-    top = _existing(root)
-    paths = _shown([path for path in _files(top) if path.suffix == ".npy"], top)
-    by_number = sorted((path.relative_to(top).as_posix() for path in paths), key=_natural)
-    names = _first(by_number, limit)
+    top = existing_folder(root)
+    paths = not_hidden([path for path in files_below(top) if path.suffix == ".npy"], top)
+    found = [path.relative_to(top).as_posix() for path in paths]
+    names = _first(sorted(found, key=partial(natural_order, number=WHOLE)), limit)
     if not names:
         raise ConfigError(f"images.root: '{root}' holds no array ending in .npy")
     size = _first_size(top, names)
@@ -244,48 +244,6 @@ def _side(preprocessing: Preprocessing) -> int:
     return height
 
 
-def _existing(root: str) -> Path:
-    path = Path(root).expanduser()
-    if not path.is_dir():
-        raise ConfigError(f"images.root: there is no folder '{root}'; give the path of one")
-    return path
-
-
-def _files(top: Path) -> list[Path]:
-    """Return the files below a folder; links are followed, but not in circles.
-
-    Raises:
-        ConfigError: a folder cannot be listed.
-    """
-
-    def refuse(error: OSError) -> None:
-        raise ConfigError(
-            f"images.root: the folder '{error.filename}' cannot be listed ({error.strerror}); mend"
-            " its permissions or move it away"
-        ) from error
-
-    found: list[Path] = []
-    above: dict[str, frozenset[str]] = {}  # the folders that each lies in, without links
-    for parent, folders, names in os.walk(top, followlinks=True, onerror=refuse):
-        inside = above.get(parent, frozenset()) | {os.path.realpath(parent)}
-        folders[:] = [f for f in folders if os.path.realpath(Path(parent) / f) not in inside]
-        above |= {os.path.join(parent, folder): inside for folder in folders}  # noqa: PTH118
-        found += [Path(parent) / name for name in names]
-    return found
-
-
-def _shown(paths: list[Path], top: Path) -> list[Path]:
-    """Leave out what is hidden, as what a Mac or a notebook puts beside others (``._1.jpg``)."""
-    shown = [
-        path
-        for path in paths
-        if not any(part.startswith(".") for part in path.relative_to(top).parts)
-    ]
-    if len(shown) < len(paths):
-        log.info("images: %d hidden files are left out", len(paths) - len(shown))
-    return shown
-
-
 def _first(names: list[str], limit: int | None) -> list[str]:
     if limit is not None and limit < 1:
         raise ConfigError(f"images.limit: {limit} leaves no image; use null or a positive number")
@@ -294,12 +252,6 @@ def _first(names: list[str], limit: int | None) -> list[str]:
         if not name.isprintable():  # line breaks, or bytes that are no text
             raise ConfigError(f"images.root: {name!r} is a name that cannot be stored; rename it")
     return kept
-
-
-def _natural(name: str) -> list[tuple[int, str]]:
-    return [
-        (int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", name)
-    ]
 
 
 def _first_size(top: Path, names: Sequence[str]) -> tuple[int, int]:

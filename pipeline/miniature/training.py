@@ -7,13 +7,10 @@ from another stream of random numbers, on photographs that no training image sho
 from __future__ import annotations
 
 import json
-import logging
 import math
 import platform
 import time
-import warnings
-from collections.abc import Generator, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -21,7 +18,6 @@ from typing import Any
 import pytorch_lightning as lightning
 import torch
 from jaxtyping import Float, Int64
-from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from pytorch_lightning.utilities.types import OptimizerLRSchedulerConfig
 from safetensors.torch import save_file
 from torch import Tensor, nn
@@ -29,6 +25,7 @@ from torch.nn.functional import cross_entropy
 
 from pipeline.images.bundled import bundled_photographs
 from pipeline.miniature.labeled import labeled_drawings
+from pipeline.miniature.lightning_trainer import quiet_lightning, trainer
 from pipeline.miniature.network import (
     CLASSES,
     COLORS,
@@ -154,8 +151,8 @@ def train_miniature(
     photographs, _ = split_photographs()
     drawings = Drawings(list(photographs.values()), batch, steps, _stream(seed, _TRAINING))
     begin = time.perf_counter()
-    with _quiet_lightning():
-        _trainer(steps, accelerator).fit(module, drawings)
+    with quiet_lightning():
+        trainer(steps, accelerator).fit(module, drawings)
     seconds = time.perf_counter() - begin
 
     images, labels = held_out_drawings(test_images, seed)
@@ -266,35 +263,6 @@ def _facts(network: nn.Module) -> dict[str, Any]:
             **{name: version(name) for name in ("torch", "pytorch-lightning", "scikit-image")},
         },
     }
-
-
-def _trainer(steps: int, accelerator: str) -> lightning.Trainer:
-    return lightning.Trainer(
-        accelerator=accelerator,
-        devices=1,
-        max_steps=steps,
-        max_epochs=1,
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        plugins=[LightningEnvironment()],  # one process, also where Slurm could start more
-    )
-
-
-@contextmanager
-def _quiet_lightning() -> Generator[None]:
-    """Keep advertisements, and a warning that Lightning causes itself, out of the output."""
-    log = logging.getLogger("pytorch_lightning")
-    level = log.level
-    log.setLevel(logging.WARNING)
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message=".*LeafSpec.*", category=FutureWarning)
-            warnings.filterwarnings("ignore", message=".*`srun` command is available.*")
-            yield
-    finally:
-        log.setLevel(level)
 
 
 def _stream(seed: int, purpose: int) -> int:

@@ -1,14 +1,13 @@
 """Receptive fields and canvases, by interval arithmetic over the traced graph.
 
 Conventions (checked against a published table of 38 layers in the tests): a receptive field is the
-half-open box of input pixels that can reach a unit; a canvas is the smallest input, a little larger
-than the receptive field, on which the center unit's field is centered and free of padding.
+half-open box of input pixels that can reach a unit; a canvas is the smallest input on which some
+unit's field is free of padding.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -28,6 +27,11 @@ class Box(NamedTuple):
     bottom: int
     right: int
 
+    @classmethod
+    def of(cls, rows: Interval, columns: Interval) -> Box:
+        """Return the box of some rows and columns."""
+        return cls(int(rows.start), int(columns.start), int(rows.stop), int(columns.stop))
+
     @property
     def height(self) -> int:
         """Height in pixels."""
@@ -37,10 +41,6 @@ class Box(NamedTuple):
     def width(self) -> int:
         """Width in pixels."""
         return self.right - self.left
-
-    def inside(self, size: tuple[int, int]) -> bool:
-        """Say whether the box lies wholly in an image of ``size`` (height, width)."""
-        return min(self.top, self.left) >= 0 and self.bottom <= size[0] and self.right <= size[1]
 
 
 def receptive_field(
@@ -65,13 +65,12 @@ def receptive_field(
         The box, unclipped unless asked; the whole image where a global operation lies between.
     """
     size = input_size or graph.input_size
-    sides = []
+    sides: list[Interval] = []
     for axis in (0, 1):
         at = Interval(position[axis], position[axis] + 1)
         found = graph.reach(node, at, size[axis], axis, clip=clip)
         sides.append(Interval(0, size[axis]) if found == EVERYTHING else found)
-    (top, bottom), (left, right) = sides
-    return Box(int(top), int(left), int(bottom), int(right))
+    return Box.of(*sides)
 
 
 def receptive_fields(
@@ -194,41 +193,26 @@ class Canvas(NamedTuple):
     box: Box
 
 
-def canvas(graph: Graph, node: fx.Node) -> Canvas:
-    """Return the canvas of a layer: its center unit sees its whole field and no padding.
-
-    Along an axis where units do not all see the same (global operations, adaptive pooling) the
-    canvas is the network's own input and the unit is the one that ``center`` names.
-    """
-    return _canvas(graph, node, _centered_side)
+Side = tuple[int, int, Interval]  # length, the unit's position, its field
 
 
 def smallest_canvas(graph: Graph, node: fx.Node) -> Canvas:
     """Return the smallest input on which some unit of a layer sees its whole field and no padding.
 
-    That unit's response to what lies in its field is the one that ``canvas`` gives, for less work.
+    Along an axis where units do not all see the same (global operations, adaptive pooling) the
+    canvas is the network's own input and the unit is the one that ``center`` names.
     """
-    return _canvas(graph, node, _smallest_side)
-
-
-Side = tuple[int, int, Interval]  # length, the unit's position, its field
-
-
-def _canvas(
-    graph: Graph, node: fx.Node, free_side: Callable[[Graph, fx.Node, int], Side]
-) -> Canvas:
     sides: list[Side] = []
     for axis in (0, 1):
         if is_shift_invariant(graph, node, axis):
-            sides.append(free_side(graph, node, axis))
+            sides.append(_smallest_side(graph, node, axis))
         else:
             size = graph.input_size[axis]
             middle = graph.sizes(size, axis)[node] // 2
             found = graph.reach(node, Interval(middle, middle + 1), size, axis)
             sides.append((size, middle, Interval(0, size) if found == EVERYTHING else found))
-    (height, row, vertical), (width, column, horizontal) = sides
-    box = Box(int(vertical[0]), int(horizontal[0]), int(vertical[1]), int(horizontal[1]))
-    return Canvas((height, width), (row, column), box)
+    (height, row, rows), (width, column, columns) = sides
+    return Canvas((height, width), (row, column), Box.of(rows, columns))
 
 
 def _smallest_side(graph: Graph, node: fx.Node, axis: int) -> Side:
@@ -261,30 +245,3 @@ def _first_field(graph: Graph, node: fx.Node, axis: int) -> tuple[Interval, int]
     first = graph.reach(node, Interval(0, 1), size, axis)
     second = graph.reach(node, Interval(1, 2), size, axis)
     return first, int(second.start - first.start)
-
-
-def _centered_side(graph: Graph, node: fx.Node, axis: int) -> Side:
-    """Return the side of a canvas in whose middle the field lies.
-
-    The smallest length beyond int(1.1 field) whose difference to the field is even and at which the
-    unit (n - 1) // 2 has its field in the exact middle; where strides make that impossible, the
-    smallest length at which the field lies inside.
-    """
-    first, stride = _first_field(graph, node, axis)
-    field = int(first.stop - first.start)
-    start = int(1.1 * field) + 1
-    inside: tuple[int, int, Interval] | None = None
-    for length in range(start, start + 4 * stride + field + 2):
-        units = graph.sizes(length, axis)[node]
-        if units < 1:
-            continue
-        position = (units - 1) // 2
-        found = Interval(first.start + stride * position, first.stop + stride * position)
-        if found.start < 0 or found.stop > length:
-            continue
-        inside = inside or (length, position, found)
-        if found.start == length - found.stop:
-            return length, position, found
-    if inside is None:  # unreachable for windows; a defect in the geometry rather than bad input
-        raise AssertionError(f"no canvas found for {node.name} with a field of {field} pixels")
-    return inside

@@ -81,7 +81,7 @@ def tiles(graph: Graph, node: fx.Node, size: tuple[int, int], tile: int) -> list
             except UncroppableError as error:
                 log.info("%s: computed as one tile, as %s", node.name, error)
                 return [_whole(graph, node, size)]
-        found.append(Tile(crop.region, _box(crop), networks[geometry]))
+        found.append(Tile(crop.region, Box.of(*crop.part(graph.image)), networks[geometry]))
     return found
 
 
@@ -105,11 +105,6 @@ def _crop(
     position = (int(rows.start), int(columns.start))
     extent = (int(rows.stop - rows.start), int(columns.stop - columns.start))
     return Crop(graph, node, size, position, extent)
-
-
-def _box(crop: Crop) -> Box:
-    rows, columns = crop.part(crop.graph.image)
-    return Box(int(rows.start), int(columns.start), int(rows.stop), int(columns.stop))
 
 
 def _geometry(crop: Crop, axis: int) -> Hashable:

@@ -34,7 +34,6 @@ class UnitNetwork(nn.Module):
         graph: the traced network.
         node: the layer's node.
         canvas: the whole input and the position of the unit on the layer's map.
-        plain: leave out lowering, so that gradients are those of the network to the last bit.
         rule: how gradients pass ReLU and max pooling.
 
     Attributes:
@@ -42,13 +41,7 @@ class UnitNetwork(nn.Module):
     """
 
     def __init__(
-        self,
-        graph: Graph,
-        node: fx.Node,
-        canvas: Canvas,
-        *,
-        plain: bool = False,
-        rule: GradientRule = PLAIN,
+        self, graph: Graph, node: fx.Node, canvas: Canvas, *, rule: GradientRule = PLAIN
     ) -> None:
         super().__init__()
         self.canvas = canvas
@@ -58,7 +51,7 @@ class UnitNetwork(nn.Module):
         if not rule.is_plain:
             apply_rule(seen.network, rule)
         self.margins = seen.margins
-        self.network = seen.network if plain or seen.whole else lower(seen.network)
+        self.network = seen.network if seen.whole else lower(seen.network)
         self.own = own or OwnChannel(seen.position)
 
     def forward(
@@ -127,8 +120,7 @@ def see_field(graph: Graph, node: fx.Node, canvas: Canvas) -> FieldNetwork:
     crop = Crop(graph, node, canvas.size, canvas.position)
     try:
         network = crop_network(crop)
-        rows, columns = crop.part(graph.image)
-        seen = Box(*(int(side) for side in (rows[0], columns[0], rows[1], columns[1])))
+        seen = Box.of(*crop.part(graph.image))
         position, whole = (0, 0), False
     except UncroppableError as error:
         log.info("%s: asked through the whole network, as %s", node.name, error)

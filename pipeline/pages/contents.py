@@ -1,6 +1,6 @@
 """What a site shows, as plain data: no network, no store, no configuration.
 
-Images are raw, in network-input space; ``Preprocessing`` leads from there to pixels.
+Images are raw, in network-input space; ``ShownPreprocessing`` leads from there to pixels.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from jaxtyping import Float, UInt8
 
 
 @dataclass(frozen=True)
-class Preprocessing:
+class ShownPreprocessing:
     """How a picture becomes network input: resized, cropped, then (pixel - mean) / std."""
 
     resize: int | None
@@ -43,7 +43,7 @@ class Picture:
 
 
 @dataclass(frozen=True)
-class Ascent:
+class ShownAscent:
     """One climbed image.
 
     Attributes:
@@ -115,7 +115,7 @@ class Layer:
     ascents: pd.DataFrame
     correlations: pd.DataFrame
     correlation_summary: pd.DataFrame
-    read: Callable[[], Iterable[Mapping[int, Sequence[Ascent]]]]
+    read: Callable[[], Iterable[Mapping[int, Sequence[ShownAscent]]]]
 
 
 @dataclass(frozen=True)
@@ -135,7 +135,7 @@ class Site:
     """
 
     facts: Mapping[str, Any]
-    preprocessing: Preprocessing
+    preprocessing: ShownPreprocessing
     inits: Sequence[str]
     copies: int
     layers: Sequence[Layer]

@@ -26,12 +26,12 @@ from jaxtyping import UInt8
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from pipeline.pages.bundle import bundle
-from pipeline.pages.contents import Ascent, Layer, Networks, Site
+from pipeline.pages.contents import Layer, Networks, ShownAscent, Site
 from pipeline.pages.data_scripts import data_script, folder_name, plain
 from pipeline.pages.networks import network_scripts, runtime_script
-from pipeline.pages.panels import Panel, ascent_panels, jpeg, patch_panel, png
 from pipeline.pages.tables import layer_data, layer_rows, shown_numbers, unit_patches
 from pipeline.pages.thumbnails import Sheet, thumbnail
+from pipeline.pages.unit_images import UnitImage, ascent_images, jpeg, patch_image, png
 from pipeline.store.files import write_bytes
 
 HERE = Path(__file__).parent
@@ -65,7 +65,7 @@ def build_site(site: Site, networks: Mapping[str, Networks | None], folder: Path
         write_bytes(folder / name, page.encode())
 
 
-Small = tuple[Panel, UInt8[np.ndarray, "_ _ 3"]]  # with its thumbnail
+Small = tuple[UnitImage, UInt8[np.ndarray, "_ _ 3"]]  # with its thumbnail
 
 
 class _Builder:
@@ -124,7 +124,7 @@ class _Builder:
             self.previews[layer.name] = name
 
     def _write_units(
-        self, layer: Layer, ascents: Mapping[int, Sequence[Ascent]], sheets: dict[str, Sheet]
+        self, layer: Layer, ascents: Mapping[int, Sequence[ShownAscent]], sheets: dict[str, Sheet]
     ) -> None:
         written = self.pool.map(lambda unit: self._write_unit(layer, unit, ascents[unit]), ascents)
         for unit, panels in zip(ascents, written, strict=True):
@@ -132,19 +132,19 @@ class _Builder:
                 sheet = sheets.setdefault(panel.name, Sheet(panel))
                 sheet.tiles[unit] = (tile, panel.low, panel.high)
 
-    def _write_unit(self, layer: Layer, unit: int, ascents: Sequence[Ascent]) -> list[Small]:
+    def _write_unit(self, layer: Layer, unit: int, ascents: Sequence[ShownAscent]) -> list[Small]:
         """Write one unit and return the thumbnails of the first copies."""
         patches = [self._with_fault(patch) for patch in self.patches.get(unit, ())]
         panels = [
             panel
             for ascent in ascents
-            for panel in ascent_panels(ascent, self.site.preprocessing, self.site.copies)
+            for panel in ascent_images(ascent, self.site.preprocessing, self.site.copies)
         ]
         if patches and patches[0]["sign"] > 0 and patches[0]["number"] is not None:
             picture = self.picture(patches[0]["number"])
             top, left, bottom, right = patches[0]["box"]
             box = top, left, bottom, right
-            panels.append(patch_panel(picture, box, self.site.preprocessing))
+            panels.append(patch_image(picture, box, self.site.preprocessing))
         numbers = {patch["number"] for patch in patches} - {None}
         sizes = {number: self.sizes[number] for number in sorted(numbers)}
         data = {

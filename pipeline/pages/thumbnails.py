@@ -10,7 +10,7 @@ from jaxtyping import UInt8
 from PIL import Image
 
 from pipeline.pages.data_scripts import data_url
-from pipeline.pages.panels import Panel, jpeg
+from pipeline.pages.unit_images import UnitImage, jpeg
 
 SIDE = 64  # pixels of the longer side, at most
 BLOCK = 8  # of JPEG: tiles of whole blocks do not bleed into each other
@@ -18,14 +18,14 @@ BLOCK = 8  # of JPEG: tiles of whole blocks do not bleed into each other
 
 @dataclass
 class Sheet:
-    """The thumbnails of one kind of panel, as they are made.
+    """The thumbnails of one kind of image, as they are made.
 
     Attributes:
         panel: the first, whose name stands for all.
         tiles: by unit, with the range that their bytes stand for.
     """
 
-    panel: Panel
+    panel: UnitImage
     tiles: dict[int, tuple[UInt8[np.ndarray, "height width 3"], float, float]] = field(
         default_factory=dict[int, tuple[UInt8[np.ndarray, "height width 3"], float, float]]
     )

@@ -11,7 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from pipeline.errors import StoreError
+from pipeline.errors import StoreError, listed
 from pipeline.run.parts import Parts
 from pipeline.store.code import code_digest, own_targets
 from pipeline.store.files import lost_below, write_bytes
@@ -211,9 +211,9 @@ class ActiveRun:
         """
         lost = lost_below(self.paths.folder)
         if lost:
-            more = f" and {len(lost) - 1} more" if len(lost) > 1 else ""
+            names = listed([f"'{path}'" for path in lost], 1)
             raise StoreError(
-                f"out: '{lost[0]}'{more} went or changed while the run was at work; give the same"
+                f"out: {names} went or changed while the run was at work; give the same"
                 " command again, which keeps what is finished"
             )
 

@@ -10,7 +10,7 @@ from pathlib import Path, PurePath
 import numpy as np
 from jaxtyping import Float, Int
 
-from pipeline.errors import StoreError
+from pipeline.errors import StoreError, listed
 from pipeline.store.layout import ResultPaths
 from pipeline.store.sealed import Arrays, DamagedError, UnplacedError, read_arrays, read_document
 
@@ -47,9 +47,7 @@ class Earlier:
     @property
     def described(self) -> str:
         """The units, in words."""
-        units = np.unique(self.units).tolist()
-        shown = ", ".join(map(str, units[:10]))
-        return f"{shown} and {len(units) - 10} more" if len(units) > 10 else shown
+        return listed(np.unique(self.units).tolist(), 10)
 
     def find(self, unit: int, copy: int) -> Float[np.ndarray, "3 height width"] | None:
         """Return the image of a unit: its copy, else its first, or the only image there is."""

@@ -7,7 +7,6 @@ and neither time nor folder, so that the same sweep has the same jobs elsewhere 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePath
 from typing import Any
@@ -53,12 +52,6 @@ def job_names(jobs: Sequence[Settings]) -> list[str]:
         " ".join(f"{key}={words[key][_text(job[key])]}" for key in keys if key in job)
         for job in jobs
     ]
-
-
-def natural_order(name: str) -> tuple[list[str | float], str]:
-    """Return what sorts names by the numbers in them: ``seed=2`` comes before ``seed=10``."""
-    parts = re.split(r"(\d+(?:\.\d+)?(?:e[+-]?\d+)?)", name)
-    return [float(part) if at % 2 else part for at, part in enumerate(parts)], name
 
 
 def _leaves(node: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

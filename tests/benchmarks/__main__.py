@@ -35,7 +35,6 @@ from pipeline.networks.cropping import Crop  # noqa: E402
 from pipeline.networks.layers import Layer  # noqa: E402
 from pipeline.networks.loading.network import Network  # noqa: E402
 from pipeline.networks.loading.torchvision import torchvision_network  # noqa: E402
-from pipeline.networks.receptive_fields import canvas  # noqa: E402
 from pipeline.networks.responses import LayerResponses  # noqa: E402
 from pipeline.networks.unit_networks import unit_network  # noqa: E402
 from pipeline.runner.processes import Processes  # noqa: E402
@@ -115,10 +114,11 @@ def compare_ascents(bench: Bench, network: Network, layer: Layer) -> Row:
     units = torch.arange(batch, device=device) % layer.units
     draw = torch.Generator().manual_seed(1)
     starts = (0.1 * torch.randn(batch, 3, *objective.input_size, generator=draw)).to(device)
-    whole, place = graph.truncated([layer.node]).to(device), canvas(graph, layer.node)
+    whole = graph.truncated([layer.node]).to(device)
+    size, position = plain.centered(graph, layer.node)
     for parameter in whole.parameters():
         parameter.requires_grad_()
-    image = torch.zeros(1, 3, *place.size, device=device)
+    image = torch.zeros(1, 3, *size, device=device)
 
     def ours(steps: int) -> None:
         def climb(_: int) -> None:
@@ -128,7 +128,7 @@ def compare_ascents(bench: Bench, network: Network, layer: Layer) -> Row:
             pass
 
     def plainly(steps: int) -> None:
-        plain.climb(whole, 0, place.position, image, steps, 0.1)
+        plain.climb(whole, 0, position, image, steps, 0.1)
 
     # As many steps as fill a few seconds of ours, so that its one pass more (the last response) and
     # its first checks weigh as little as in a whole ascent, and one second of the plain loop.

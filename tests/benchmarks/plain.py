@@ -9,7 +9,10 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from PIL import Image
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
+
+from pipeline.networks.graph.geometry import Interval
+from pipeline.networks.graph.graph import Graph
 
 
 def climb(
@@ -27,6 +30,35 @@ def climb(
         (-response).backward()
         optimizer.step()
     return image.detach()
+
+
+def centered(graph: Graph, node: fx.Node) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Return the size of an input, and the unit whose field is in its middle, free of padding.
+
+    As in the published script: the smallest length beyond int(1.1 field) at which the unit
+    (n - 1) // 2 has its field in the exact middle; where strides make that impossible, the smallest
+    at which the field lies inside.
+    """
+    (height, row), (width, column) = (_centered_side(graph, node, axis) for axis in (0, 1))
+    return (height, width), (row, column)
+
+
+def _centered_side(graph: Graph, node: fx.Node, axis: int) -> tuple[int, int]:
+    first, second = (
+        graph.reach(node, Interval(place, place + 1), graph.input_size[axis], axis)
+        for place in (0, 1)
+    )
+    stride, field = int(second.start - first.start), int(first.stop - first.start)
+    start, inside = int(1.1 * field) + 1, []
+    for length in range(start, start + 4 * stride + field + 2):
+        position = (graph.sizes(length, axis)[node] - 1) // 2
+        before = int(first.start) + stride * position
+        after = length - before - field
+        if position >= 0 and before == after >= 0:
+            return length, position
+        if position >= 0 and before >= 0 and after >= 0:
+            inside.append((length, position))
+    return inside[0]
 
 
 def search(layers: Sequence[nn.Module], network: nn.Module, images: Iterable[Tensor]) -> list:

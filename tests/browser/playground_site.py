@@ -15,14 +15,14 @@ import pandas as pd
 from jaxtyping import Float, UInt8
 from onnx import TensorProto, helper, numpy_helper
 
-from pipeline.pages.contents import Ascent, Layer, Networks, Picture, Preprocessing, Site
+from pipeline.pages.contents import Layer, Networks, Picture, ShownAscent, ShownPreprocessing, Site
 from pipeline.pages.site import build_site
 from pipeline.stages.pages.contents import CHOICES
 
 SIZE = (5, 4)
 UNITS = 12
 # Black enters as (-1, -1, 0), white as (1, 3, 1).
-PREPROCESSING = Preprocessing(None, 8, "bilinear", (0.5, 0.25, 0.0), (0.5, 0.25, 1.0))
+PREPROCESSING = ShownPreprocessing(None, 8, "bilinear", (0.5, 0.25, 0.0), (0.5, 0.25, 1.0))
 COLOR, COLOR_IN_INPUT = "#336699", (-0.6, 0.6, 0.6)  # bytes 51, 102, 153
 
 FACTS = (
@@ -120,10 +120,10 @@ def black() -> Float[np.ndarray, "3 height width"]:
     return np.broadcast_to(np.array([-1, -1, 0], np.float32)[:, None, None], (3, *SIZE)).copy()
 
 
-def _ascent(unit: int) -> Ascent:
+def _ascent(unit: int) -> ShownAscent:
     climbed = black() + ADDED[unit]
     responses = np.array([response(black(), unit), response(climbed, unit)])
-    return Ascent("black", 0, climbed, black(), responses, "ok")
+    return ShownAscent("black", 0, climbed, black(), responses, "ok")
 
 
 def _layer(name: str, units: range) -> Layer:

@@ -5,7 +5,8 @@ import pytest
 from matplotlib.colors import to_rgb
 
 from pipeline.figures import style
-from pipeline.figures.animation import Panel, side_by_side, small_multiples
+from pipeline.figures.animated_ascent import AnimatedAscent
+from pipeline.figures.animation import side_by_side, small_multiples
 
 SIDE = 51  # shown four times as large
 
@@ -13,7 +14,7 @@ SIDE = 51  # shown four times as large
 def panel(name="", steps=range(5), seed=0, side=SIDE):
     rng = np.random.default_rng(seed)
     images = rng.integers(0, 256, (len(steps), side, side, 3), dtype=np.uint8)
-    return Panel(name, images, list(steps), np.linspace(1.0, 9.0 + seed, max(steps) + 1))
+    return AnimatedAscent(name, images, list(steps), np.linspace(1.0, 9.0 + seed, max(steps) + 1))
 
 
 def inked(frame, number=0):

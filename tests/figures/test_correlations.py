@@ -7,7 +7,10 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from pipeline.figures import style
-from pipeline.figures.correlations import box_plot, histograms
+from pipeline.figures.correlation_histograms import histograms
+from pipeline.figures.correlations import box_plot
+
+BINS = np.linspace(-1.1, 1.1, 50)
 
 
 def layer(name: str, units: int, undefined: int = 0, seed: int = 0) -> pd.DataFrame:
@@ -43,6 +46,15 @@ def gid(figure: Figure, name: str) -> list:
     return figure.findobj(lambda artist: artist.get_gid() == name)
 
 
+def heights(outline) -> np.ndarray:
+    """Return the heights of the bars whose outline is drawn."""
+    sides = list(pairwise(outline.get_paths()[0].vertices))
+    middles = (BINS[1:] + BINS[:-1]) / 2
+    return np.array(
+        [max(y for (x, y), (end, _) in sides if min(x, end) < m < max(x, end)) for m in middles]
+    )
+
+
 def test_box_medians_are_those_of_the_table():
     figure = box_plot(NETWORK)
     for name, rows in NETWORK.groupby("layer"):
@@ -57,8 +69,8 @@ def test_a_value_whose_status_is_not_ok_is_not_drawn():
     [line] = gid(figure, "median conv1")
     assert set(line.get_ydata()) == {rows["r"].iloc[:4].median()}
     assert "n = 4\n1 undefined" in words(figure)
-    [steps] = gid(histograms(rows), "observed")
-    assert steps.get_data().values.sum() == 4
+    [outline] = gid(histograms(rows), "observed")
+    assert heights(outline).sum() == 4
 
 
 def test_a_unit_with_copies_is_one_point_at_their_mean():
@@ -99,6 +111,21 @@ def test_null_is_behind_and_gray():
     assert max(p.get_zorder() for p in null) < min(p.get_zorder() for p in axis.collections)
 
 
+def test_points_are_the_units_spread_over_their_box_the_same_way_every_time():
+    np.random.seed(1)  # noqa: NPY002 - seaborn's jitter would come from here
+    before = np.random.get_state()[1].copy()  # noqa: NPY002
+    first, again = (box_plot(NETWORK).axes[0].collections for _ in range(2))
+    np.testing.assert_array_equal(np.random.get_state()[1], before)  # noqa: NPY002
+    for position, (points, repeated, (_, rows)) in enumerate(
+        zip(first, again, NETWORK.groupby("layer", sort=False), strict=True)
+    ):
+        places = points.get_offsets()
+        np.testing.assert_array_equal(places, repeated.get_offsets())
+        np.testing.assert_array_equal(places[:, 1], rows["r"].dropna())
+        assert np.abs(places[:, 0] - position).max() <= 0.3
+        assert len(np.unique(places[:, 0])) == len(places)
+
+
 def test_every_value_lies_inside_the_axes():
     rows = layer("conv1", 4).assign(r=[1.0, -1.0, 0.0, 0.5])
     low, high = box_plot(rows).axes[0].get_ylim()
@@ -117,14 +144,15 @@ def test_histogram_counts_are_those_of_numpy():
     for axis, (_, rows) in zip(
         histograms(NETWORK).axes, NETWORK.groupby("layer", sort=False), strict=True
     ):
-        bins = np.linspace(-1.1, 1.1, 50)
-        drawn = {steps.get_gid(): steps.get_data() for steps in axis.patches}
-        observed, null = drawn["observed"], drawn["null"]
-        np.testing.assert_array_equal(observed.edges, bins)
-        np.testing.assert_array_equal(observed.values, np.histogram(rows["r"].dropna(), bins)[0])
-        np.testing.assert_array_equal(null.values, np.histogram(rows["null_r"], bins)[0])
-        assert observed.values.sum() == (rows["status"] == "ok").sum()
-        assert axis.patches[0].get_gid() == "null"
+        drawn = {outline.get_gid(): outline for outline in axis.collections}
+        assert list(drawn) == ["null", "observed"]
+        for outline in drawn.values():
+            edges = np.unique(outline.get_paths()[0].vertices[:, 0].round(9))
+            np.testing.assert_allclose(edges, BINS, atol=1e-9)
+        observed, null = heights(drawn["observed"]), heights(drawn["null"])
+        np.testing.assert_array_equal(observed, np.histogram(rows["r"].dropna(), BINS)[0])
+        np.testing.assert_array_equal(null, np.histogram(rows["null_r"], BINS)[0])
+        assert observed.sum() == (rows["status"] == "ok").sum()
 
 
 def test_panels_tell_the_median_and_count_the_undefined():

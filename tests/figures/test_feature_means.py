@@ -66,14 +66,23 @@ def test_every_layer_that_was_read_has_a_panel():
     both = pd.concat([table(MEANS, [2, 3]), table(MEANS[:, :2], [2, 3], "output")])
     figure = feature_means(both)
     assert [axis.get_title() for axis in figure.axes[:2]] == ["conv2", "output"]
+    assert {(axis.get_xlabel(), axis.get_ylabel()) for axis in figure.axes} == {("step", "")}
     assert [len(lines(axis)) for axis in figure.axes[:2]] == [3, 2]
 
 
 def test_a_mean_that_is_not_finite_leaves_a_gap():
     means = MEANS.copy()
-    means[2:, 1] = np.nan
+    means[2, 1] = np.nan
+    means[4, 2] = np.inf
     (axis,) = feature_means(table(means, [2, 3])).axes
-    assert axis.texts[0].get_text() == "1 of 3 rise"
+    drawn = sorted(tuple(line.get_xdata()) for line in axis.lines if line.get_linestyle() == "-")
+    assert drawn == [(0, 1), (0, 1, 2, 3), (0, 1, 2, 3, 4), (3, 4)]
+
+
+def test_nothing_finite_is_still_a_figure():
+    (axis,) = feature_means(table(np.full((5, 3), np.nan), [2, 3])).axes
+    assert axis.texts[0].get_text() == "0 of 3 rise"
+    assert lines(axis) == []
 
 
 def test_two_dreams_are_refused():

@@ -1,6 +1,8 @@
 import io
+import os
 import re
 import runpy
+import subprocess
 import sys
 from pathlib import Path
 
@@ -47,10 +49,27 @@ def test_style_does_not_leak_and_ignores_the_users_own():
 @pytest.mark.parametrize(
     "file", sorted(Path(style.__file__).parent.glob("*.py")), ids=lambda file: file.stem
 )
-def test_pyplot_and_torch_are_never_imported(file, monkeypatch):
+def test_modules_load_without_pyplot_seaborn_and_torch(file, monkeypatch):
     for module in ("matplotlib.pyplot", "seaborn", "torch"):
         monkeypatch.setitem(sys.modules, module, None)  # importing it now fails
     runpy.run_path(str(file))
+
+
+def test_drawing_with_seaborn_chooses_no_backend_and_leaves_no_figure_with_pyplot():
+    lines = [
+        "import matplotlib, numpy, pandas",
+        "from pipeline.figures import style",
+        "from pipeline.figures.feature_means import COLUMNS, feature_means",
+        "table = pandas.DataFrame(0, index=[0, 1], columns=COLUMNS).assign(step=[0, 1])",
+        "style.render(feature_means(table), 'pdf')",
+        "import seaborn, matplotlib.pyplot",
+        "print(matplotlib.pyplot.get_fignums(), matplotlib.get_backend(auto_select=False))",
+    ]
+    environment = {name: value for name, value in os.environ.items() if name != "MPLBACKEND"}
+    done = subprocess.run(
+        [sys.executable, "-c", "\n".join(lines)], capture_output=True, text=True, env=environment
+    )
+    assert (done.stdout.strip(), done.stderr) == ("[] None", "")
 
 
 def test_colors_are_fixed_for_shipped_inits_and_distinct_for_others():

@@ -196,6 +196,9 @@ def test_undefined_layers_are_left_blank():
     summary.loc[summary["layer"] == "conv2", "undefined"] = 64
     figure = sweep_figure(summary)
     assert "conv2\n0" in layer_names(figure.axes[0])
+    # No line leads over the gap.
+    lines = gid(figure.axes[1], "median optimizer=sgd")
+    assert [np.round(line.get_xdata() + 0.2).tolist() for line in lines] == [[0], [2, 3, 4]]
     style.render(figure, "png", dpi=40)
     summary[numbers] = np.nan
     style.render(sweep_figure(summary), "png", dpi=40)

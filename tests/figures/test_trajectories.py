@@ -1,6 +1,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.collections import LineCollection
 from matplotlib.colors import to_hex
 
 from pipeline.figures import style
@@ -29,7 +30,8 @@ def test_one_panel_per_layer_in_the_order_of_the_table():
     figure = ascent_curves(table(climbs("conv10"), climbs("conv2"), climbs("conv1")))
     assert [axis.get_title() for axis in figure.axes] == ["conv10", "conv2", "conv1"]
     assert figure.get_supylabel().replace("\n", " ") == "response (median, quartiles over units)"
-    assert {axis.get_xlabel() for axis in figure.axes} == {"step"}
+    assert {(axis.get_xlabel(), axis.get_ylabel()) for axis in figure.axes} == {("step", "")}
+    assert not any(axis.get_legend() for axis in figure.axes)
 
 
 def test_line_is_the_median_and_band_the_quartiles_over_units():
@@ -65,13 +67,16 @@ def test_responses_to_transformed_images_are_drawn_apart_from_those_to_the_image
         np.testing.assert_array_equal(drawn.get_xdata(), steps)
         np.testing.assert_allclose(drawn.get_ydata(), medians[steps])
     assert (itself.get_linewidth(), itself.get_marker()) == (0, "o")
+    [bars] = [found for found in figure.axes[0].collections if isinstance(found, LineCollection)]
+    quartiles = rows.groupby("step")["response"].quantile([0.25, 0.75]).unstack().loc[[0, 3]]
+    np.testing.assert_allclose([bar[:, 1] for bar in bars.get_segments()], quartiles)
     [legend] = figure.legends
     assert [text.get_text() for text in legend.texts] == [
         "zeros", "the image itself (lines: transformed)"
     ]  # fmt: skip
     broken = rows["response"].where(rows["step"].isin([1, 2]))
     broken = rows.assign(response=broken, transformed=rows["step"].isin([1, 2]))
-    assert [len(line.get_xdata()) for line in ascent_curves(broken).axes[0].lines] == [0, 2]
+    assert [len(line.get_xdata()) for line in ascent_curves(broken).axes[0].lines] == [2]
 
 
 def test_units_not_finite_are_left_out_and_counted():

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from torch import Tensor, fx, nn
 
 from pipeline.networks.graph.graph import Graph
-from pipeline.networks.receptive_fields import Canvas
-from pipeline.networks.unit_networks import UnitNetwork
+from pipeline.networks.receptive_fields import Box, Canvas
+from pipeline.networks.unit_networks import LayerNetwork, UnitNetwork
 
 
 @dataclass
@@ -243,6 +243,11 @@ def _relative(found: Tensor, expected: Tensor, scale: Tensor) -> Tensor:
     return torch.where(apart == 0, apart, apart / scale)
 
 
+def inside(box: Box, size: tuple[int, int]) -> bool:
+    """Say whether a box lies wholly in an image of ``size`` (height, width)."""
+    return min(box.top, box.left) >= 0 and box.bottom <= size[0] and box.right <= size[1]
+
+
 class Asking:
     """Units of one layer at one place, asked about images drawn at random.
 
@@ -267,13 +272,16 @@ class Asking:
         (gradient,) = torch.autograd.grad(own.sum(), images, materialize_grads=True)
         return Answers(own.detach(), gradient, layer.detach().abs().max())
 
-    def alone(self, *, plain: bool = False) -> Answers:
-        """Ask the unit network, which sees its box alone."""
+    def alone(self, *, lowered: bool = True) -> Answers:
+        """Ask the unit network, which sees its box alone, or that of all units, as it stands."""
         box = self.plan.box
         seen = (..., slice(box.top, box.bottom), slice(box.left, box.right))
         cut = self.images[seen].clone().requires_grad_()
-        asked = UnitNetwork(self.graph, self.node, self.plan, plain=plain)
-        own = asked(cut, self.units)
+        if lowered:
+            own = UnitNetwork(self.graph, self.node, self.plan)(cut, self.units)
+        else:
+            responses = LayerNetwork(self.graph, self.node, self.plan)(cut)
+            own = responses[torch.arange(len(self.units)), self.units]
         (gradient,) = torch.autograd.grad(own.sum(), cut, materialize_grads=True)
         placed = torch.zeros_like(self.images)
         placed[seen] = gradient

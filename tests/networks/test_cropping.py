@@ -62,8 +62,8 @@ def check_everywhere(module, asking):
     for place in sorted(places):
         asked = asking(graph, node, seen_at(graph, node, place, SIZE), torch.arange(units))
         expected = asked.whole(module)
-        for plain in (False, True):
-            assert asked.alone(plain=plain).apart(expected).within(1e-12), (place, plain)
+        for lowered in (True, False):
+            assert asked.alone(lowered=lowered).apart(expected).within(1e-12), (place, lowered)
 
 
 def cases(networks):
@@ -84,8 +84,8 @@ def test_a_unit_anywhere_answers_alone_as_in_the_whole(drawn_networks, asking, d
     units = torch.arange(node.meta["tensor_meta"].shape[1])
     asked = asking(graph, node, seen_at(graph, node, place, size), units)
     expected = asked.whole(module)
-    for plain in (False, True):
-        assert asked.alone(plain=plain).apart(expected).within(1e-12)
+    for lowered in (True, False):
+        assert asked.alone(lowered=lowered).apart(expected).within(1e-12)
 
 
 PARTS = {

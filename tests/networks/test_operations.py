@@ -11,6 +11,7 @@ from torchvision.ops import Permute, StochasticDepth
 
 from pipeline.networks.graph.graph import Graph
 from pipeline.networks.receptive_fields import receptive_field, receptive_fields
+from tests.networks.conftest import inside
 
 SIDE = 8
 
@@ -54,18 +55,18 @@ def units_and_gradients(module):
 def check(module, *, tight, repeats=False):
     graph = Graph(module.double(), (SIDE, SIDE))
     node = list(graph.operations)[-1]
-    inside = 0
+    within = 0
     for place, rows, columns in units_and_gradients(graph.module):
         for clip in (False, True)[repeats:]:
             box = receptive_field(graph, node, place, clip=clip)
             assert set(rows.tolist()) <= set(range(box.top, box.bottom))
             assert set(columns.tolist()) <= set(range(box.left, box.right))
-        if tight and receptive_field(graph, node, place).inside((SIDE, SIDE)):
-            inside += 1
+        if tight and inside(receptive_field(graph, node, place), (SIDE, SIDE)):
+            within += 1
             assert (box.top, box.bottom) == (rows.min(), rows.max() + 1)
             assert (box.left, box.right) == (columns.min(), columns.max() + 1)
             assert box.height < SIDE
-    assert inside > 0 or not tight
+    assert within > 0 or not tight
 
 
 def named(operations):

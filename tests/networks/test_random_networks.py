@@ -18,6 +18,7 @@ from pipeline.networks.loading.weights import seeded
 from pipeline.networks.receptive_fields import Box, receptive_field
 from pipeline.networks.responses import LayerResponses
 from pipeline.networks.unit_networks import unit_network
+from tests.networks.conftest import inside
 
 pytestmark = pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel")
 
@@ -207,7 +208,7 @@ def apart_from_whole(graph, layer, images, maps) -> float:
     """Return how far units that see their field alone are from those of the whole network."""
     place = tuple(n // 2 for n in layer.map_size)
     box = receptive_field(graph, layer.node, place)
-    if not box.inside(SIDE):
+    if not inside(box, SIDE):
         return 0.0
     cut = images[:, :, box.top : box.bottom, box.left : box.right]
     units = torch.arange(len(images)) % layer.units

@@ -13,11 +13,12 @@ from pipeline.networks.loading.torchvision import torchvision_network
 from pipeline.networks.receptive_fields import (
     Box,
     bound_note,
-    canvas,
     is_shift_invariant,
     receptive_field,
     receptive_fields,
+    smallest_canvas,
 )
+from tests.networks.conftest import inside
 
 pytestmark = pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel")
 drawing = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -28,18 +29,18 @@ def last(graph):
 
 
 @pytest.mark.parametrize("model", ["alexnet", "vgg16", "resnet18"])
-def test_fields_canvases_and_units_are_the_published_ones(model, reference_data):
+def test_fields_and_units_are_the_published_ones(model, reference_data):
     network = torchvision_network(model, "random")
     table = (reference_data / "receptive_fields.txt").read_text()
     rows = [line.split() for line in table.splitlines()]
-    expected = [tuple(row[1:]) for row in rows if row[0] == model]
+    # Among the columns is an input on which the field is in the middle, which nothing here uses.
+    expected = [(*row[1:4], *row[5:]) for row in rows if row[0] == model]
     found = []
     calls = [node for node in network.graph.traced.graph.nodes if node.op == "call_module"]
     for layer in network.find_layers("all"):
-        plan = canvas(network.graph, layer.node)
-        assert plan.box.height == plan.box.width
-        assert plan.size[0] == plan.size[1]
-        row = (layer.name, calls.index(layer.node), plan.box.height, plan.size[0], layer.units)
+        box = smallest_canvas(network.graph, layer.node).box
+        assert box.height == box.width
+        row = (layer.name, calls.index(layer.node), box.height, layer.units)
         found.append(tuple(map(str, row)))
     assert len(found) in (5, 13, 20)
     assert found == expected
@@ -79,7 +80,7 @@ def test_boxes_hold_the_pixels_that_move_a_unit(positive_networks, data):
             assert set(hit) <= set(range(start, stop))
             assert set(hit) <= set(range(clipped[axis], clipped[axis + 2]))
             assert 0 <= clipped[axis] <= clipped[axis + 2] <= size
-            if box.inside(drawn.size):
+            if inside(box, drawn.size):
                 assert (min(hit), max(hit) + 1) == (start, stop)
                 assert (clipped[axis], clipped[axis + 2]) == (start, stop)
 
@@ -124,25 +125,16 @@ def test_many_boxes_keep_the_shape_of_the_positions(filled):
 def test_a_canvas_shows_its_unit_the_whole_field_and_no_padding(drawn_networks, data):
     drawn = data.draw(drawn_networks)
     graph = Graph(drawn.module, drawn.size)
-    plan = canvas(graph, last(graph))
+    plan = smallest_canvas(graph, last(graph))
     field = receptive_field(graph, last(graph), (0, 0))
     assert (plan.box.height, plan.box.width) == (field.height, field.width)
-    assert plan.box.inside(plan.size)
+    assert inside(plan.box, plan.size)
     assert plan.box == receptive_field(graph, last(graph), plan.position, plan.size)
-    for axis in (0, 1):
-        units = graph.sizes(plan.size[axis], axis)[last(graph)]
-        assert plan.position[axis] == (units - 1) // 2
-        assert plan.size[axis] > int(1.1 * (field.height, field.width)[axis])
 
 
 def test_box_by_hand():
     box = Box(-1, 2, 4, 9)
     assert (box.height, box.width) == (5, 7)
-    assert not box.inside((20, 20))
-    assert Box(0, 2, 4, 9).inside((4, 9))
-    assert not Box(0, 2, 4, 9).inside((4, 8))
-    assert not Box(0, 2, 4, 9).inside((3, 9))
-    assert not Box(0, -1, 4, 9).inside((20, 20))
 
 
 def test_another_image_size_is_asked_about_without_tracing_again(filled):
@@ -158,7 +150,7 @@ def test_global_operations_make_the_field_the_image(filled):
     assert not is_shift_invariant(graph, last(graph), 0)
     assert is_shift_invariant(graph, last(graph), 1)
     assert receptive_field(graph, last(graph), (0, 5)) == (0, 5, 10, 8)
-    plan = canvas(graph, last(graph))
+    plan = smallest_canvas(graph, last(graph))
     assert plan.size[0] == 10
     assert plan.position[0] == 0
     assert (plan.box.top, plan.box.bottom) == (0, 10)

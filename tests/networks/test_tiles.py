@@ -16,7 +16,7 @@ from pipeline.networks.graph.geometry import Interval
 from pipeline.networks.graph.graph import Graph
 from pipeline.networks.receptive_fields import Box
 from pipeline.networks.tiles import tiles
-from tests.networks.conftest import Net
+from tests.networks.conftest import Net, inside
 
 pytestmark = pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel")
 
@@ -157,7 +157,7 @@ def test_regions_part_the_map_and_boxes_are_little_more_than_tiles(name, tile, f
     for part in parts:
         (top, bottom), (left, right) = part.region
         covered[top:bottom, left:right] += 1
-        assert part.box.inside(size)
+        assert inside(part.box, size)
         answer = part.network(torch.zeros(1, 3, part.box.height, part.box.width).double())
         assert answer.shape[2:] == (bottom - top, right - left)
         assert part.box.height <= tile + height

@@ -17,12 +17,12 @@ from pipeline.networks.loading.weights import seeded
 from pipeline.networks.receptive_fields import (
     Box,
     Canvas,
-    canvas,
     receptive_field,
     receptive_fields,
     smallest_canvas,
 )
 from pipeline.networks.unit_networks import unit_network
+from tests.networks.conftest import inside
 
 pytestmark = pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel")
 
@@ -38,7 +38,7 @@ def inside_places(graph, layer, size):
     rows, columns = np.stack(np.meshgrid(*at, indexing="ij")).reshape(2, -1)
     boxes = receptive_fields(graph, layer.node, rows, columns).T.tolist()
     found = zip(rows.tolist(), columns.tolist(), boxes, strict=True)
-    places = [(row, column) for row, column, box in found if Box(*box).inside(size)]
+    places = [(row, column) for row, column, box in found if inside(Box(*box), size)]
     return sorted({places[0], places[len(places) // 2], places[-1]}) if places else []
 
 
@@ -317,7 +317,7 @@ def test_all_units_of_known_networks_have_the_gradients_of_the_whole(name, askin
 def climbed_one_by_one(network, layer, starts, units, rate, steps=20):
     """Ascend images singly through the padded, truncated network: the seed of the project."""
     whole = network.graph.truncated([layer.node])
-    plan = canvas(network.graph, layer.node)
+    plan = smallest_canvas(network.graph, layer.node)
     seen = (..., slice(plan.box.top, plan.box.bottom), slice(plan.box.left, plan.box.right))
     ends = []
     for start, unit in zip(starts, units, strict=True):
@@ -380,8 +380,8 @@ def ask_head(network, name, size, asking):
     assert plan == Canvas(size, (0, 0), Box(0, 0, *size))
     asked = asking(graph, layer.node, plan, torch.tensor([0, 500, layer.units - 1]))
     whole = asked.whole(network)
-    for plain in (False, True):
-        assert asked.alone(plain=plain).apart(whole).within(1e-5)
+    for lowered in (True, False):
+        assert asked.alone(lowered=lowered).apart(whole).within(1e-5)
     return whole.gradient
 
 

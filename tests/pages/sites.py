@@ -8,7 +8,14 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from pipeline.pages.contents import WHOLE_LAYER, Ascent, Layer, Picture, Preprocessing, Site
+from pipeline.pages.contents import (
+    Layer,
+    Picture,
+    ShownAscent,
+    ShownPreprocessing,
+    Site,
+)
+from pipeline.store.results import WHOLE_LAYER
 from tests.conftest import table_columns
 
 HTML = "<img src=x onerror=alert(1)>&amp;"
@@ -20,7 +27,7 @@ UNREADABLE = 3
 DEAD = 2  # a unit with a zero gradient
 UNITS = (0, 1, 2, 5)  # they need not follow each other
 NAMES = (f"{HTML}.jpg", "dogs/1.jpg", "dogs/2.jpg", "gone.jpg")
-PREPROCESSING = Preprocessing(None, SIDE, "bilinear", (0.5, 0.4, 0.3), (0.2, 0.25, 0.3))
+PREPROCESSING = ShownPreprocessing(None, SIDE, "bilinear", (0.5, 0.4, 0.3), (0.2, 0.25, 0.3))
 
 
 def little_site() -> Site:
@@ -110,7 +117,7 @@ def layer(
     name: str,
     units: Sequence[int],
     climbed: Mapping[str, bool],
-    read: Iterable[Mapping[int, Sequence[Ascent]]],
+    read: Iterable[Mapping[int, Sequence[ShownAscent]]],
     **tables: pd.DataFrame,
 ) -> Layer:
     """Return a layer; tables that are not given are empty."""
@@ -132,14 +139,14 @@ def layer(
     )
 
 
-def made_ascent(unit: int, init: str) -> Ascent:
+def made_ascent(unit: int, init: str) -> ShownAscent:
     """Return an ascent of noise; that of the dead unit does not move."""
     rng = np.random.default_rng((unit + 1, INITS.index(init)))
     start = rng.normal(size=(3, FIELD, FIELD)).astype(np.float32)
     added = 0.0 if unit == DEAD else rng.normal(size=start.shape).astype(np.float32)
     responses = np.linspace(0, 0 if unit == DEAD else 10 + unit, 4, dtype=np.float32)
     status = "zero_gradient" if unit == DEAD else "ok"
-    return Ascent(init, 0, start + added, start, responses, status)
+    return ShownAscent(init, 0, start + added, start, responses, status)
 
 
 def patches(name: str, units: Sequence[int], ranks: int = 3) -> pd.DataFrame:

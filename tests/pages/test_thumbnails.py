@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline.pages.panels import Panel
 from pipeline.pages.thumbnails import SIDE, Sheet, thumbnail
+from pipeline.pages.unit_images import UnitImage
 
 
 def flat_sheet(units: int, height: int, width: int) -> Sheet:
     """Return a sheet of plain colors, one a unit."""
-    panel = Panel(
+    panel = UnitImage(
         "climbed from zeros", "zeros", 0, "image", np.zeros((1, 1, 3), np.uint8), 0.0, 1.0
     )
     tiles = {

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.store.jobs import identity, job_names, job_settings, natural_order
+from pipeline.store.jobs import identity, job_names, job_settings
 from tests.conftest import Compose
 
 
@@ -124,10 +124,3 @@ def test_different_jobs_have_different_names_in_any_order(found, random):
     assert len(set(names)) == len(jobs)
     order = random.sample(range(len(jobs)), len(jobs))
     assert job_names([jobs[at] for at in order]) == [names[at] for at in order]
-
-
-def test_names_sort_by_their_numbers():
-    names = ["seed=10", "seed=2", "lr=0.05", "lr=0.1", "lr=1e-3", "lr=-1", "", "conv"]
-    assert sorted(names, key=natural_order) == [
-        "", "conv", "lr=1e-3", "lr=0.05", "lr=0.1", "lr=-1", "seed=2", "seed=10",
-    ]  # fmt: skip

@@ -21,7 +21,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from pipeline.errors import NetworkError, nearest
+from pipeline.errors import NetworkError, listed, nearest
 from pipeline.networks.loading.checkpoints import StateDict
 
 COUNTER = "num_batches_tracked"  # of batches in training: no response depends on it
@@ -238,5 +238,4 @@ def _strange(names: Mapping[str, object], own: Mapping[str, Tensor], source: str
 
 
 def _some(names: list[str]) -> str:
-    more = f" and {len(names) - 1} more" if len(names) > 1 else ""
-    return f"'{sorted(names)[0]}'{more}"
+    return listed([f"'{name}'" for name in sorted(names)], 1)

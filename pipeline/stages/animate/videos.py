@@ -12,7 +12,8 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 from pipeline.figures import scaling
-from pipeline.figures.animation import Panel, side_by_side, small_multiples
+from pipeline.figures.animated_ascent import AnimatedAscent
+from pipeline.figures.animation import side_by_side, small_multiples
 from pipeline.figures.video import gif, mp4
 from pipeline.run.active_run import ActiveRun
 from pipeline.stages.animate.results import Animated, read_animated, stored_end
@@ -95,14 +96,14 @@ def _caption(run: ActiveRun) -> str:
     return shown + (line if run.parts.transforms else "") + scaling.OF_VIDEOS[config.scale]
 
 
-def _panels(run: ActiveRun, animated: Animated, unit: str = "") -> list[Panel]:
+def _panels(run: ActiveRun, animated: Animated, unit: str = "") -> list[AnimatedAscent]:
     """Return one panel for every copy, named by what tells it apart."""
     found, config = read_animated(animated), run.parts.config.animate
     by = [animated.optimizer] if len(run.parts.config.animate.optimizers) > 1 else []
     shown = found.frames if config.show == "image" else found.added
     copies = shown.shape[1]
     return [
-        Panel(
+        AnimatedAscent(
             ", ".join([*([unit] if unit else []), *by, *([f"copy {copy}"] if copies > 1 else [])]),
             _displayed(run, shown[:, copy]),
             found.steps.tolist(),

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline.analysis.contrast import contrasts, norms
+from pipeline.errors import listed
 from pipeline.run.active_run import ActiveRun
 from pipeline.run.dry_run import score_faults
 from pipeline.stages.ascent.results import (
@@ -170,7 +171,5 @@ def _warn(climb: Climb) -> None:
         pairs = zip(found.units.tolist(), found.status, strict=True)
         failed = list(dict.fromkeys(unit for unit, reason in pairs if reason == status))
         if failed:
-            shown = ", ".join(map(str, failed[:10]))
-            more = f" and {len(failed) - 10} more" if len(failed) > 10 else ""
-            named = f"unit {shown}{more}" if found.of_units else "the layer as a whole"
+            named = f"unit {listed(failed, 10)}" if found.of_units else "the layer as a whole"
             log.warning("%s: %s", climb.layer.name, say(named))

@@ -20,14 +20,15 @@ from pyarrow import ArrowException
 from pyarrow.parquet import read_metadata
 
 from pipeline.config.schema import Config
-from pipeline.errors import StoreError
+from pipeline.errors import StoreError, listed
 from pipeline.run.active_run import ActiveRun
 from pipeline.stages.collect import SWEEP_CORRELATIONS, SWEEP_SUMMARY
 from pipeline.stages.correlations import CORRELATIONS, SUMMARY
 from pipeline.stages.correlations import STAGE as CORRELATIONS_STAGE
 from pipeline.stages.stage import Table
-from pipeline.store.jobs import Settings, identity, job_names, job_settings, natural_order
+from pipeline.store.jobs import Settings, identity, job_names, job_settings
 from pipeline.store.layout import Layout
+from pipeline.store.natural_order import natural_order
 from pipeline.store.records import is_as_recorded, read_config, read_sealed_record
 from pipeline.store.runs import Run, by_time, is_stamp
 from pipeline.store.tables import read_table
@@ -195,9 +196,8 @@ def _check_files(run: Run, files: Sequence[Path]) -> None:
 
 
 def _none_finished(places: Sequence[Place], left_out: dict[Path, str]) -> str:
-    some = [f"{f.parent.name}/{f.name}: {reason}" for f, reason in list(left_out.items())[:3]]
-    more = [f"and {len(left_out) - 3} more"] if len(left_out) > 3 else []
-    reasons = f" ({', '.join([*some, *more])})" if left_out else ""
+    some = [f"{folder.parent.name}/{folder.name}: {why}" for folder, why in left_out.items()]
+    reasons = f" ({listed(some, 3, last=', ')})" if some else ""
     where = ", ".join(f"'{place}'" for place in places)
     return (
         f"collect: no run in {where} has finished with correlations{reasons}; finish one first, or"

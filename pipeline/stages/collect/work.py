@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
+from pipeline.errors import listed
 from pipeline.figures.sweep import sweep_figure
 from pipeline.run.active_run import ActiveRun
 from pipeline.stages.collect.results import Collection, Sweep
@@ -31,9 +32,7 @@ def collect_runs(run: ActiveRun, collection: Collection) -> None:
 def _tell_left_out(sweep: Sweep) -> None:
     for reason in dict.fromkeys(sweep.left_out.values()):
         folders = [folder for folder, why in sweep.left_out.items() if why == reason]
-        some = [f"{folder.parent.name}/{folder.name}" for folder in folders[:3]]
-        more = [f"and {len(folders) - 3} more"] if len(folders) > 3 else []
-        names = ", ".join(some + more)
+        names = listed([f"{each.parent.name}/{each.name}" for each in folders], 3, last=", ")
         log.info("collect: left out, %s: %s", reason, names)
 
 

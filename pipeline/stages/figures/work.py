@@ -16,7 +16,8 @@ from PIL import Image
 
 from pipeline.figures import scaling
 from pipeline.figures.contact_sheet import contact_sheet, png, unit_sheet
-from pipeline.figures.correlations import box_plot, histograms
+from pipeline.figures.correlation_histograms import histograms
+from pipeline.figures.correlations import box_plot
 from pipeline.figures.trajectories import ascent_curves
 from pipeline.figures.triptych import triptych, triptych_grid
 from pipeline.networks.layers import Layer

@@ -13,9 +13,9 @@ from jaxtyping import Float
 
 from pipeline.errors import ImageError, TransientError
 from pipeline.networks.layers import Layer
-from pipeline.pages.contents import Ascent, Picture, Preprocessing, Site
 from pipeline.pages.contents import Layer as ShownLayer
-from pipeline.pages.panels import to_bytes
+from pipeline.pages.contents import Picture, ShownAscent, ShownPreprocessing, Site
+from pipeline.pages.unit_images import to_bytes
 from pipeline.run.active_run import ActiveRun
 from pipeline.stages.ascent.results import Climb, ascents, find_climb
 from pipeline.stages.correlations import STAGE as CORRELATIONS
@@ -71,10 +71,10 @@ def _steps(run: ActiveRun) -> int | None:
     return int(steps) if isinstance(steps, int) else None
 
 
-def _preprocessing(run: ActiveRun) -> Preprocessing:
+def _preprocessing(run: ActiveRun) -> ShownPreprocessing:
     """Return how the image set was preprocessed; how the network wants it, for arrays."""
     settings = run.images.settings.get("preprocessing")
-    return Preprocessing(**(settings or run.parts.network.preprocessing.settings()))
+    return ShownPreprocessing(**(settings or run.parts.network.preprocessing.settings()))
 
 
 def _headline(run: ActiveRun) -> Path | None:
@@ -117,22 +117,24 @@ class _Reading:
     def __init__(self, climbs: Sequence[Climb], transformed: bool) -> None:
         self.climbs, self.transformed = climbs, transformed
 
-    def __call__(self) -> Iterator[Mapping[int, Sequence[Ascent]]]:
+    def __call__(self) -> Iterator[Mapping[int, Sequence[ShownAscent]]]:
         for blocks in zip(*(climb.blocks for climb in self.climbs), strict=True):
-            units: dict[int, list[Ascent]] = {}
+            units: dict[int, list[ShownAscent]] = {}
             for climb, block in zip(self.climbs, blocks, strict=True):
                 for unit, ascent in self._ascents(climb, block):
                     units.setdefault(unit, []).append(ascent)
             yield units
 
-    def _ascents(self, climb: Climb, block: str) -> Iterator[tuple[int, Ascent]]:
+    def _ascents(self, climb: Climb, block: str) -> Iterator[tuple[int, ShownAscent]]:
         names = ("units", "copies", "images", "starts", "responses")
         arrays, notes = climb.result.read(block, names)
         columns = (*(arrays[name] for name in names), notes["status"])
         for unit, copy, image, start, responses, status in zip(*columns, strict=True):
             yield (
                 int(unit),
-                Ascent(climb.init, int(copy), image, start, responses, status, self.transformed),
+                ShownAscent(
+                    climb.init, int(copy), image, start, responses, status, self.transformed
+                ),
             )
 
 

@@ -1,4 +1,4 @@
-"""Panels: images in eight bits, with the range that the bytes stand for.
+"""Images of units in eight bits, with the range that the bytes stand for.
 
 A byte b means ``low + b / 255 * (high - low)`` in pixel space, where 0 is black and 1 is white.
 """
@@ -13,15 +13,15 @@ import numpy as np
 from jaxtyping import Float, UInt8
 from PIL import Image
 
-from pipeline.pages.contents import Ascent, Picture, Preprocessing
+from pipeline.analysis.boxes import Box, overlap
+from pipeline.pages.contents import Picture, ShownAscent, ShownPreprocessing
 from pipeline.pages.data_scripts import data_url
 
 Kind = Literal["image", "added"]
-Box = tuple[int, int, int, int]
 
 
 @dataclass(frozen=True)
-class Panel:
+class UnitImage:
     """One image of a unit.
 
     Attributes:
@@ -43,7 +43,7 @@ class Panel:
     high: float
 
     def data(self) -> dict[str, Any]:
-        """Return the panel as plain data."""
+        """Return the image as plain data."""
         height, width = self.pixels.shape[:2]
         return {
             "name": self.name,
@@ -59,7 +59,9 @@ class Panel:
         }
 
 
-def ascent_panels(ascent: Ascent, preprocessing: Preprocessing, copies: int) -> list[Panel]:
+def ascent_images(
+    ascent: ShownAscent, preprocessing: ShownPreprocessing, copies: int
+) -> list[UnitImage]:
     """Return what was climbed and what the ascent added, where all of it is finite."""
     which = ascent.init if copies == 1 else f"{ascent.init}, copy {ascent.copy}"
     image = preprocessing.to_pixels(ascent.image)
@@ -72,17 +74,17 @@ def ascent_panels(ascent: Ascent, preprocessing: Preprocessing, copies: int) -> 
         (f"added to {which}", "added", added, -most, most),
     ]
     return [
-        Panel(name, ascent.init, ascent.copy, kind, to_bytes(x, low, high), low, high)
+        UnitImage(name, ascent.init, ascent.copy, kind, to_bytes(x, low, high), low, high)
         for name, kind, x, low, high in ranges
     ]
 
 
-def patch_panel(picture: Picture, box: Box, preprocessing: Preprocessing) -> Panel:
+def patch_image(picture: Picture, box: Box, preprocessing: ShownPreprocessing) -> UnitImage:
     """Return a patch of a source image; outside the image lies the mean color, network input 0."""
     mean = np.asarray(preprocessing.mean, np.float32)
     outside = to_bytes(mean, picture.low, picture.high)
     pixels = cut(picture.pixels, box, outside)
-    return Panel("top patch", None, 0, "image", pixels, picture.low, picture.high)
+    return UnitImage("top patch", None, 0, "image", pixels, picture.low, picture.high)
 
 
 def cut(
@@ -90,13 +92,9 @@ def cut(
 ) -> UInt8[np.ndarray, "rows columns 3"]:
     """Return the pixels in a box (top, left, bottom, right), which may reach beyond the image."""
     top, left, bottom, right = box
-    height, width = pixels.shape[:2]
     patch = np.broadcast_to(outside, (bottom - top, right - left, 3)).copy()
-    rows = slice(max(top, 0), max(min(bottom, height), 0))
-    columns = slice(max(left, 0), max(min(right, width), 0))
-    seen = pixels[rows, columns]
-    down, across = rows.start - top, columns.start - left
-    patch[down : down + seen.shape[0], across : across + seen.shape[1]] = seen
+    there, here = overlap(box, (pixels.shape[0], pixels.shape[1]))
+    patch[here] = pixels[there]
     return patch
 
 

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from pipeline.pages.contents import Ascent, Picture
-from pipeline.pages.panels import ascent_panels, cut, jpeg, patch_panel, png, to_bytes
+from pipeline.pages.contents import Picture, ShownAscent
+from pipeline.pages.unit_images import ascent_images, cut, jpeg, patch_image, png, to_bytes
 from tests.pages.sites import PREPROCESSING, made_ascent
 
 
@@ -18,7 +18,7 @@ def values(panel):
 
 def test_bytes_stand_for_pixels_to_half_a_step():
     ascent = made_ascent(0, "noise")
-    image, added = ascent_panels(ascent, PREPROCESSING, 1)
+    image, added = ascent_images(ascent, PREPROCESSING, 1)
     mean, std = (np.array(x)[:, None, None] for x in (PREPROCESSING.mean, PREPROCESSING.std))
     for panel, pixels in (
         (image, ascent.image * std + mean),
@@ -33,8 +33,8 @@ def test_bytes_stand_for_pixels_to_half_a_step():
 
 def test_an_ascent_that_did_not_move_adds_nothing():
     ascent = made_ascent(0, "noise")
-    still = Ascent("noise", 0, ascent.start, ascent.start, ascent.responses, "ok")
-    _, added = ascent_panels(still, PREPROCESSING, 1)
+    still = ShownAscent("noise", 0, ascent.start, ascent.start, ascent.responses, "ok")
+    _, added = ascent_images(still, PREPROCESSING, 1)
     assert (added.low, added.high) == (0, 0)
     assert not values(added).any()
 
@@ -42,11 +42,11 @@ def test_an_ascent_that_did_not_move_adds_nothing():
 def test_an_image_that_is_not_finite_has_no_panel():
     ascent = made_ascent(0, "noise")
     ascent.image[1, 2, 3] = np.inf
-    assert ascent_panels(ascent, PREPROCESSING, 1) == []
+    assert ascent_images(ascent, PREPROCESSING, 1) == []
 
 
 def test_copies_are_told_apart():
-    names = [panel.name for panel in ascent_panels(made_ascent(0, "noise"), PREPROCESSING, 2)]
+    names = [panel.name for panel in ascent_images(made_ascent(0, "noise"), PREPROCESSING, 2)]
     assert names == ["climbed from noise, copy 0", "added to noise, copy 0"]
 
 
@@ -65,7 +65,7 @@ def test_a_patch_is_the_image_padded_and_sliced(place):
 
 def test_outside_of_an_image_lies_network_input_zero():
     picture = Picture(np.full((4, 4, 3), 255, np.uint8))
-    panel = patch_panel(picture, (-2, 0, 2, 4), PREPROCESSING)
+    panel = patch_image(picture, (-2, 0, 2, 4), PREPROCESSING)
     mean = np.array(PREPROCESSING.mean)
     np.testing.assert_allclose(values(panel)[:2], np.broadcast_to(mean, (2, 4, 3)), atol=1 / 510)
     assert (values(panel)[2:] == 1).all()

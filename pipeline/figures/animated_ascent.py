@@ -1,0 +1,60 @@
+"""One ascent as an animation shows it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float, UInt8
+
+RGB = UInt8[np.ndarray, "_ _ 3"]
+Point = tuple[int, float]  # step and response
+
+
+@dataclass(frozen=True)
+class AnimatedAscent:
+    """One ascent to be shown.
+
+    Attributes:
+        name: to be written above it; may be empty.
+        images: for display, one for each of ``steps``.
+        steps: their numbers, rising from 0 to the last.
+        responses: before every step and after the last; those that are not finite are not drawn.
+        note: on its outcome; empty where there is nothing to say.
+        transformed: whether all but the first and the last response are those of transformed
+            images, which make a line of their own.
+    """
+
+    name: str
+    images: UInt8[np.ndarray, "frames height width 3"]
+    steps: Sequence[int]
+    responses: Float[np.ndarray, " steps_and_one"]
+    note: str = ""
+    transformed: bool = False
+
+    def at(self, step: int) -> RGB:
+        """Return the last image up to a step."""
+        return self.images[np.searchsorted(self.steps, step, "right") - 1]
+
+    def response(self, step: int) -> float:
+        """Return the response at a step; that of the last where the ascent was shorter."""
+        return float(self.responses[min(step, len(self.responses) - 1)])
+
+    def is_transformed(self, step: int) -> bool:
+        """Say whether the response at a step is that of a transformed image."""
+        return self.transformed and 0 < step < len(self.responses) - 1
+
+    def curve(self, step: int) -> tuple[list[Point], list[Point]]:
+        """Return steps and finite responses up to a step: of the line, and of images apart."""
+        known = enumerate(self.responses[: step + 1].tolist())
+        points = [point for point in known if np.isfinite(point[1])]
+        if not self.transformed:
+            return points, []
+        line = [point for point in points if self.is_transformed(point[0])]
+        return line, [point for point in points if not self.is_transformed(point[0])]
+
+
+def timeline(panels: Sequence[AnimatedAscent]) -> list[int]:
+    """Return the steps at which any panel has an image."""
+    return sorted({int(step) for panel in panels for step in panel.steps})

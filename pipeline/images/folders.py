@@ -1,0 +1,58 @@
+"""Folders of images: what lies in them, and what of it is hidden."""
+
+from __future__ import annotations
+
+import logging
+import os
+from pathlib import Path
+
+from pipeline.errors import ConfigError
+
+log = logging.getLogger(__name__)
+
+
+def existing_folder(root: str) -> Path:
+    """Return the path of a folder.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    path = Path(root).expanduser()
+    if not path.is_dir():
+        raise ConfigError(f"images.root: there is no folder '{root}'; give the path of one")
+    return path
+
+
+def files_below(top: Path) -> list[Path]:
+    """Return the files below a folder; links are followed, but not in circles.
+
+    Raises:
+        ConfigError: a folder cannot be listed.
+    """
+
+    def refuse(error: OSError) -> None:
+        raise ConfigError(
+            f"images.root: the folder '{error.filename}' cannot be listed ({error.strerror}); mend"
+            " its permissions or move it away"
+        ) from error
+
+    found: list[Path] = []
+    above: dict[str, frozenset[str]] = {}  # the folders that each lies in, without links
+    for parent, folders, names in os.walk(top, followlinks=True, onerror=refuse):
+        inside = above.get(parent, frozenset()) | {os.path.realpath(parent)}
+        folders[:] = [f for f in folders if os.path.realpath(Path(parent) / f) not in inside]
+        above |= {os.path.join(parent, folder): inside for folder in folders}  # noqa: PTH118
+        found += [Path(parent) / name for name in names]
+    return found
+
+
+def not_hidden(paths: list[Path], top: Path) -> list[Path]:
+    """Leave out what is hidden, as what a Mac or a notebook puts beside others (``._1.jpg``)."""
+    shown = [
+        path
+        for path in paths
+        if not any(part.startswith(".") for part in path.relative_to(top).parts)
+    ]
+    if len(shown) < len(paths):
+        log.info("images: %d hidden files are left out", len(paths) - len(shown))
+    return shown

@@ -1,0 +1,41 @@
+"""Lightning, set up to train one small network in one quiet process."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Generator
+from contextlib import contextmanager
+
+import pytorch_lightning as lightning
+from lightning_fabric.plugins.environments.lightning import LightningEnvironment
+
+
+def trainer(steps: int, accelerator: str) -> lightning.Trainer:
+    """Return what trains for so many steps on one device, and writes nothing."""
+    return lightning.Trainer(
+        accelerator=accelerator,
+        devices=1,
+        max_steps=steps,
+        max_epochs=1,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        plugins=[LightningEnvironment()],  # one process, also where Slurm could start more
+    )
+
+
+@contextmanager
+def quiet_lightning() -> Generator[None]:
+    """Keep advertisements, and a warning that Lightning causes itself, out of the output."""
+    log = logging.getLogger("pytorch_lightning")
+    level = log.level
+    log.setLevel(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=".*LeafSpec.*", category=FutureWarning)
+            warnings.filterwarnings("ignore", message=".*`srun` command is available.*")
+            yield
+    finally:
+        log.setLevel(level)
