@@ -15,7 +15,6 @@ from pipeline.images.preprocessing import Preprocessing
 from pipeline.networks.layers import find_layers
 from pipeline.networks.loading.downloads import SCHEMES, cached
 from pipeline.networks.loading.network import Network
-from pipeline.networks.loading.torchvision import declared_weights, torchvision_network
 from pipeline.networks.units.selection import select_units
 from pipeline.run.combinations import combination_faults, combination_notes
 from pipeline.run.faults import Faults
@@ -24,6 +23,7 @@ from pipeline.run.parts import Parts, copies
 from pipeline.store.identity import chosen
 
 UNSIZED = Preprocessing(None, 1, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
+TORCHVISION = "pipeline.networks.loading.torchvision.torchvision_network"
 LISTS = ("objective", "parameterization", "regularizer", "smoothing", "transform")
 
 
@@ -120,8 +120,11 @@ def _pending_download(group: Group) -> str:
     """Return what building the network would download, in words; nothing if it would not."""
     source, megabytes = str(group.get("weights", "default")), None
     if source == "default":
-        if group.get("_target_") != f"{torchvision_network.__module__}.torchvision_network":
+        if group.get("_target_") != TORCHVISION:
             return ""
+        # Only where one of its networks is asked for: it takes a second to import.
+        from pipeline.networks.loading.torchvision import declared_weights
+
         source, megabytes = declared_weights(str(group.get("name"))) or ("", None)
     if not source.startswith(SCHEMES) or Faults().attempt(lambda: cached(source)) is not None:
         return ""
