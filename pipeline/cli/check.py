@@ -19,7 +19,7 @@ from pipeline.run.machine import Machine, this_machine
 from pipeline.run.parts import Parts
 from pipeline.run.room import check_disk, folder_faults
 from pipeline.runner.processes import Processes
-from pipeline.stages.catalog import chosen_stages, stage_faults
+from pipeline.stages.catalog import asks_network, chosen_stages, stage_faults
 from pipeline.stages.stage import Cost
 from pipeline.store.layout import Layout
 
@@ -134,8 +134,12 @@ def check_job(config: Config, *, elsewhere: bool = False) -> Checked:
     config = replace(config, stages=remaining(config) or list(DEFAULT_STAGES))
     faults = Faults()
     faults.add(stage_faults(config.stages))
-    config = replace(config, stages=_known(config.stages))
-    faults.add(value_faults(config))
+    known = [name for name in config.stages if not list(stage_faults([name]))]
+    # A stage that is misspelled may ask for the network.
+    network = len(known) < len(config.stages) or asks_network(known)
+    config = replace(config, stages=known)
+    wrong_values = list(value_faults(config))
+    faults.add(wrong_values)
     machine = _machine(config, faults, elsewhere)
     faults.add(folder_faults("out", config.out))
     if machine is None:  # what is wrong with the rest shows on a CPU, too
@@ -144,13 +148,14 @@ def check_job(config: Config, *, elsewhere: bool = False) -> Checked:
     else:
         device = str(machine)
     parts = Parts(config, machine.runner)
-    network = any(stage.network for stage in chosen_stages(config.stages))
     found = inspect(parts, faults, network=network, download=False)
     inspect_sample(parts, found, faults)
     if elsewhere:
         found.notes.insert(0, f"times and memory are those of this machine ({machine})")
     active = ActiveRun.planned(parts, Layout(config.out))
-    costs = _costs(active, found, faults, machine) if found.whole or not network else {}
+    # Values that are wrong make no plan; training and collecting need no parts.
+    plannable = found.whole and not wrong_values if network else True
+    costs = _costs(active, found, faults, machine) if plannable else {}
     missing = sum(cost.missing if found.own_weights else cost.disk for cost in costs.values())
     free = faults.attempt(lambda: check_disk(Path(config.out), missing))
     return Checked(
@@ -163,10 +168,6 @@ def check_job(config: Config, *, elsewhere: bool = False) -> Checked:
         found.notes,
         faults.found,
     )
-
-
-def _known(names: Sequence[str]) -> list[str]:
-    return [name for name in names if not list(stage_faults([name]))]
 
 
 def _machine(config: Config, faults: Faults, elsewhere: bool) -> Machine | None:

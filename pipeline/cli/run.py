@@ -22,7 +22,13 @@ from pipeline.config.build import build
 from pipeline.config.schema import CHECK, DEFAULT_STAGES, Config
 from pipeline.runner.outside import leads_outside, processes_outside
 from pipeline.runner.stopping import Stopped, check_stopped
-from pipeline.stages.catalog import all_stages, asks_network, chosen_stages
+from pipeline.stages.catalog import (
+    all_stages,
+    asks_network,
+    chosen_stages,
+    own_code,
+    stage_versions,
+)
 from pipeline.stages.stage import Stage
 from pipeline.store.secrets import without_queries
 
@@ -51,20 +57,28 @@ def run(config: Config, job: Job = ALONE) -> None:
         config = check(config)
         if not config.stages:
             return
-    stages = chosen_stages(config.stages)
+    chosen_stages(config.stages)  # which says what is wrong with their names
     check_values(config)
 
-    from pipeline.run.repeats import find_finished, fingerprint
+    from pipeline.run.repeats import find_finished
     from pipeline.store.layout import Layout
 
     layout = Layout(config.out)
-    key = fingerprint(config, named=any(stage.shows_name for stage in stages))
+    key = run_fingerprint(config)
     # Of several processes each would answer; they find all work in the store soon enough.
     former = find_finished(layout, key) if processes_outside() == 1 else None
     if former is not None and _repeat(config, job, layout, former):
         return
 
     build(config.runner, "runner").launch(_in_process, config, job, key, place=layout.out)
+
+
+def run_fingerprint(config: Config) -> str:
+    """Return a digest of all that a run depends on."""
+    from pipeline.run.repeats import fingerprint
+
+    named = any(stage.shows_name for stage in chosen_stages(config.stages))
+    return fingerprint(config, own_code(config.stages), named=named)
 
 
 def _in_process(runner: Runner, config: Config, job: Job, key: str) -> int:
@@ -149,15 +163,11 @@ def run_anew(config: Config, runner: Runner | None = None, job: Job = ALONE) -> 
     with _log_to_file(paths.log if leads else paths.folder / f"log.{runner.ranks.rank}"):
         if leads:
             _start_tracking(active, stages, job)
-            mark_format(layout, _versions())
+            mark_format(layout, stage_versions(()))
             job.ran(paths.folder)
         active.facts |= job.facts(config)
         _run_stages(active, stages)
     return active
-
-
-def _versions() -> dict[str, int]:
-    return {name: stage.version for name, stage in all_stages().items()}
 
 
 def _check_parts(parts: Parts, network: bool) -> None:
@@ -286,8 +296,9 @@ def _found_everything(active: ActiveRun) -> bool:
 def _write_record(active: ActiveRun, state: str, seconds: float) -> None:
     from pipeline.run.record import write_run_record
 
-    network = asks_network(active.parts.config.stages)
-    write_run_record(active, state, seconds, _versions(), network=network)
+    names = active.parts.config.stages
+    network = asks_network(names)
+    write_run_record(active, state, seconds, stage_versions(names), network=network)
 
 
 def _close(active: ActiveRun, state: str, write_record: Callable[[], None]) -> None:

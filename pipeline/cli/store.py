@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pipeline.cli.output import say
 from pipeline.errors import listed
-from pipeline.stages.catalog import all_stages
+from pipeline.stages.catalog import stage_versions
 from pipeline.store.layout import Layout
 from pipeline.store.verification import count_by_stage, progress, verify
 
@@ -34,7 +34,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _verify(layout: Layout) -> int:
-    found = verify(layout, {name: stage.version for name, stage in all_stages().items()})
+    found = verify(layout, stage_versions(()))
     reasons = [f"{_short(path, layout)}: {why}" for path, why in found.damaged.items()]
     _list("damaged; the next run that needs them computes them again", reasons)
     unread = [f"{_short(path, layout)}: {why}" for path, why in found.unread.items()]

@@ -234,13 +234,12 @@ def _count(number: int, word: str) -> str:
 
 def _finished(job: tuple[list[str], Config]) -> RunPaths | None:
     """Return a finished run of a job, if one is known."""
-    from pipeline.run.repeats import find_finished, fingerprint
-    from pipeline.stages.catalog import chosen_stages
+    from pipeline.cli.run import run_fingerprint
+    from pipeline.run.repeats import find_finished
 
     layout = Layout(job[1].out)
     config = replace(job[1], out=str(layout.out))
-    named = any(stage.shows_name for stage in chosen_stages(config.stages))
-    return find_finished(layout, fingerprint(config, named=named))
+    return find_finished(layout, run_fingerprint(config))
 
 
 def _note_finished(sweep: Sweep, number: int, run: RunPaths) -> None:

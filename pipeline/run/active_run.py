@@ -6,14 +6,14 @@ import json
 import time
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from pipeline.errors import StoreError, listed
+from pipeline.errors import ConfigError, StoreError, listed, nearest
 from pipeline.run.parts import Parts
-from pipeline.store.code import code_digest, own_targets
+from pipeline.store.code import code_digest, is_own, own_targets
 from pipeline.store.files import lost_below, write_bytes
 from pipeline.store.layout import Layout, RunPaths
 from pipeline.store.provenance import provenance
@@ -84,6 +84,22 @@ class ActiveRun:
         code = {"code": code_digest(own)} if own else {}
         return replace(images, settings=images.settings | code)
 
+    def settings(self, stage: Any) -> Any:
+        """Return the settings of a stage of one's own: its dataclass, from ``own.<name>``.
+
+        Raises:
+            ConfigError: it has no such setting.
+        """
+        given: dict[str, Any] = self.parts.config.own.get(stage.name) or {}
+        known = [each.name for each in fields(stage.config)]
+        for name in given:
+            if name not in known:
+                raise ConfigError(
+                    f"own.{stage.name}.{name}: is no setting of the stage; it has"
+                    f" {', '.join(known)}{nearest(name, known)}"
+                )
+        return stage.config(**given)
+
     # Plans and results.
 
     def plan(self, stage: Any) -> Any:
@@ -120,6 +136,9 @@ class ActiveRun:
             place: folder of the store; that of the stage's name by default.
         """
         folder = (place or stage.name, self.parts.network.identity, layer)
+        module = str(stage.plan.__module__)
+        if is_own(module):
+            settings = {**settings, "code": code_digest([f"{module}.STAGE"])}
         return find_result(self.layout, folder, settings, items, stage.version, name)
 
     def missing(self, planned: Sequence[Item]) -> list[Item]:

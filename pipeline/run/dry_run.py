@@ -22,3 +22,4 @@ def score_faults(parts: Parts, layers: Sequence[Layer]) -> Iterator[str]:
             try_images(parts.recipe, size, own, smoothings, device, scorer, layer.name)
         except ArtiphysError as error:
             yield str(error)
+            return  # the other layer would say the same

@@ -13,7 +13,7 @@ import json
 import logging
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -32,11 +32,12 @@ log = logging.getLogger(__name__)
 PACKAGE = Path(__file__).parents[1]
 
 
-def fingerprint(config: Config, *, named: bool = True) -> str:
+def fingerprint(config: Config, code: Sequence[str] = (), *, named: bool = True) -> str:
     """Return a digest of all that a run depends on.
 
     Args:
         config: of the run.
+        code: where stages of one's own are defined.
         named: whether its files show the name of the run.
     """
     settings = with_effect(asdict(config), Effect.NUMBERS, Effect.FILES, Effect.TRACKING)
@@ -50,7 +51,7 @@ def fingerprint(config: Config, *, named: bool = True) -> str:
         for line in _stamps(path):
             digest.update(line.encode("utf-8", "surrogateescape"))
     with suppress(ConfigError):  # what cannot be found cannot be run either
-        digest.update(code_digest(own_targets(settings)).encode())
+        digest.update(code_digest([*own_targets(settings), *code]).encode())
     return digest.hexdigest()[:16]
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from functools import cache
 from graphlib import TopologicalSorter
 from importlib import import_module
+from importlib.util import find_spec
 from pkgutil import iter_modules
 from typing import Any
 
@@ -35,7 +36,7 @@ def find_stage(name: str) -> Stage[Any]:
     known = all_stages()
     if name in known:
         return known[name]
-    if "." not in name:
+    if not _is_module(name):
         raise ConfigError(
             f"stages: '{name}' is not a stage; the stages are {', '.join([CHECK, *known])}"
             f"{nearest(name, [CHECK, *known])}"
@@ -71,6 +72,28 @@ def stage_faults(names: Sequence[str]) -> Iterator[str]:
 def asks_network(names: Sequence[str]) -> bool:
     """Say whether any of some stages asks for the network and the images."""
     return any(stage.network for stage in chosen_stages(names))
+
+
+def own_code(names: Sequence[str]) -> list[str]:
+    """Return where the stages of one's own among some names are defined."""
+    return [f"{name}.STAGE" for name in names if name not in all_stages() and name != CHECK]
+
+
+def stage_versions(names: Sequence[str]) -> dict[str, int]:
+    """Return the version of every stage's numbers, by its name: of this package's, and of others.
+
+    Args:
+        names: of the stages of a run, among which may be others.
+    """
+    stages = [*all_stages().values(), *chosen_stages(names)]
+    return {stage.name: stage.version for stage in stages}
+
+
+def _is_module(name: str) -> bool:
+    try:
+        return "." in name or find_spec(name) is not None
+    except (ImportError, ValueError):
+        return False
 
 
 def _own_stage(name: str) -> Stage[Any]:

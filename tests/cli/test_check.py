@@ -17,6 +17,7 @@ from safetensors.torch import load_file, save_file
 from pipeline.cli.check import check_job
 from pipeline.miniature.network import miniature
 from pipeline.networks.loading import downloads
+from pipeline.stages.catalog import all_stages
 from pipeline.synthesis.objectives import Objective, Seen
 from tests.conftest import Compose, RunPipeline
 from tests.stages.conftest import SMALL
@@ -52,8 +53,8 @@ def test_job_that_is_right_has_no_fault_and_leaves_nothing(
     checked = check_job(composed(*OFFLINE, *SMALL, "stages=[check]"))
     assert checked.faults == []
     assert list(checked.stages) == ["top_patches", "ascent", "correlations", "figures", "pages"]
-    assert checked.totals.search_seconds
-    assert checked.totals.ascent_seconds
+    assert checked.totals.seconds["search"]
+    assert checked.totals.seconds["ascent"]
     assert list(tmp_path.iterdir()) == []
 
 
@@ -78,8 +79,8 @@ def test_everything_that_is_wrong_is_told_at_once(composed: Compose, tmp_path: P
     )
     within = "which has conv1 (features.0) to conv5 (features.10)"
     assert set(check_job(config).faults) == {
-        "stages: 'ascend' is not a stage; the stages are check, train, top_patches, ascent,"
-        " correlations, figures, animate, dream, export, pages, collect; nearest: ascent",
+        f"stages: 'ascend' is not a stage; the stages are check, {', '.join(all_stages())};"
+        " nearest: ascent",
         f"layers: 'conv9' is not in miniature, {within}; nearest: conv5",
         f"layers: 'features.2.x' is not in miniature, {within}; nearest: features.2",
         "units: '0:100' goes beyond conv1, which has units 0 to 23",
@@ -104,7 +105,9 @@ def test_what_is_animated_is_counted_and_its_faults_are_told(composed: Compose, 
     assert checked.faults == []
     (row,) = checked.rows
     # All five units are climbed, four steps and a last score; two are kept, five images each.
-    assert checked.totals.animate == 5 * (4 * row.step + row.step // 2)
+    assert checked.totals.operations["animate"] == 5 * (
+        4 * row.operations["step"] + row.operations["step"] // 2
+    )
     assert checked.totals.disk == 2 * 5 * 3 * 29 * 29 * 4
     assert list(tmp_path.iterdir()) == []
     (fault,) = check_job(composed(*given, "animate.units=[conv2/7]")).faults
@@ -129,7 +132,7 @@ def test_missing_images_do_not_hide_the_layers(composed: Compose, tmp_path: Path
     assert checked.faults == [f"images.root: '{tmp_path}' holds no array ending in .npy"]
     assert [row.layer for row in checked.rows] == ["conv1", "conv2"]
     assert [row.field for row in checked.rows] == [(9, 9), (29, 29)]
-    assert checked.totals.ascent_seconds is None
+    assert "ascent" not in checked.totals.seconds
 
 
 def test_few_broken_images_are_set_aside(composed: Compose, photos: Path):
@@ -158,7 +161,7 @@ def test_size_at_which_the_network_does_not_run_is_told_and_the_layers_looked_at
     checked = check_job(composed(*OFFLINE, *model))
     (fault,) = checked.faults
     assert fault.startswith("model: the network does not run at (20, 20) pixels")
-    assert [row.forward for row in checked.rows] == [2 * 363 * 64 * 55 * 55]
+    assert [row.operations["forward"] for row in checked.rows] == [2 * 363 * 64 * 55 * 55]
 
 
 def test_weights_of_another_model_are_told_and_the_layers_looked_at(
@@ -211,8 +214,8 @@ def test_objective_that_fails_when_it_is_asked_is_told(composed: Compose):
     config = composed(*OFFLINE, *SMALL)
     config.objective = {"failing": {"_target_": f"{__name__}.failing"}}
     (fault,) = check_job(config).faults
-    assert fault.startswith("objective: a step of ")
-    assert fault.endswith(" fails (out of luck)")
+    assert fault.startswith("objective: images of 96 x 96 pixels cannot be scored for conv1")
+    assert fault.endswith(" (out of luck)")
 
 
 def test_rank_beyond_what_is_kept_is_told(composed: Compose):
@@ -262,14 +265,19 @@ def test_counts_of_the_first_layers_are_those_by_hand(composed: Compose):
     conv1, conv2, conv3 = checked.rows
     images, units, exact, inits, steps = 40, 5, 4, 2, 4
     # 24 kernels of 9 x 9 x 3 at 48 x 48 positions; forward and backward of one dot product.
-    assert conv1.forward == 2 * 243 * 24 * 48 * 48
-    assert conv1.step == 2 * 2 * 243
-    assert conv1.search == conv1.forward * images
-    assert conv1.ascent == (units + exact) * inits * (conv1.step * steps + conv1.step // 2)
+    assert conv1.operations["forward"] == 2 * 243 * 24 * 48 * 48
+    assert conv1.operations["step"] == 2 * 2 * 243
+    assert conv1.operations["search"] == conv1.operations["forward"] * images
+    assert conv1.operations["ascent"] == (units + exact) * inits * (
+        conv1.operations["step"] * steps + conv1.operations["step"] // 2
+    )
     assert (conv1.units, conv1.of) == (5, 24)
     # Each layer lies behind the one before it, so that one pass to the last serves all.
-    assert checked.totals.search == conv3.search
-    assert checked.totals.ascent == conv1.ascent + conv2.ascent + conv3.ascent
+    assert checked.totals.operations["search"] == conv3.operations["search"]
+    assert (
+        checked.totals.operations["ascent"]
+        == conv1.operations["ascent"] + conv2.operations["ascent"] + conv3.operations["ascent"]
+    )
 
 
 def test_disk_is_what_the_results_take(

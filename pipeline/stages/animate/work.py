@@ -48,6 +48,7 @@ def animation_cost(
     units = ", ".join(config.units) or "the first of every layer"
     scenes = all_scenes(run, planned)
     return Cost(
+        columns={"step": {x.name: 2 * run.parts.costs(x).operations for x in run.parts.layers}},
         operations={"animate": sum(scene_operations(run, scene) for scene in scenes)},
         disk=animation_bytes(run, planned),
         missing=animation_bytes(run, [each for each in planned if each.result.missing()]),
