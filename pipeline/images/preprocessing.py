@@ -6,6 +6,7 @@ shifted by a mean and divided by a standard deviation.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -36,6 +37,18 @@ class Preprocessing:
     mean: tuple[float, ...]
     std: tuple[float, ...]
     interpolation: str = "bilinear"
+
+    @classmethod
+    def of(cls, settings: Mapping[str, Any]) -> Preprocessing:
+        """Return the preprocessing that ``settings`` has described, read from a record."""
+        crop = settings["crop"]
+        return cls(
+            settings["resize"],
+            crop if isinstance(crop, int) else (crop[0], crop[1]),
+            tuple(settings["mean"]),
+            tuple(settings["std"]),
+            settings["interpolation"],
+        )
 
     @property
     def input_size(self) -> tuple[int, int]:

@@ -153,6 +153,7 @@ def ascend(
         ConfigError: there is no such layer or unit, or the options do not go together.
 
     >>> import pipeline
+    >>> from pipeline.synthesis.optimizers import sgd
     >>> net = pipeline.network("miniature")
     >>> found = pipeline.ascend(net, "conv1", [5], optimizer=sgd(steps=3))
     >>> tuple(found.images.shape), found.status

@@ -40,7 +40,7 @@ class Dream:
     """
 
     image: Float[Tensor, "c height width"]
-    octaves: list[Float[Tensor, "c octave_height octave_width"]]
+    octaves: list[Float[Tensor, "_ _ _"]]
     scores: list[Float[Tensor, " steps_and_one"]]
 
 
@@ -91,7 +91,7 @@ def dream(
         ConfigError: there is no such layer, or the options do not go together.
         NetworkError: the network does not run at the size of an octave.
 
-    >>> import pipeline
+    >>> import pipeline, torch
     >>> gray = torch.zeros(3, 96, 96)
     >>> tuple(pipeline.dream(pipeline.network("miniature"), "conv2", gray, levels=2).image.shape)
     (3, 96, 96)

@@ -47,11 +47,12 @@ def network(
         ConfigError: there is no network of that name.
         NetworkError: the module has no input size, or cannot be asked.
 
-    >>> net = network("miniature")
-    >>> net.layers.loc[0, ["name", "units", "field"]].tolist()
-    ['conv1', 24, (9, 9)]
+    >>> import pipeline
+    >>> pipeline.network("miniature").layers.field.tolist()
+    [(9, 9), (29, 29), (53, 53), (69, 69), (85, 85)]
+    >>> from torch import nn
     >>> own = nn.Sequential(nn.Conv2d(1, 4, 5), nn.ReLU(), nn.Conv2d(4, 8, 3))
-    >>> network(own, input_size=(1, 20, 30)).layers.field.tolist()
+    >>> pipeline.network(own, input_size=(1, 20, 30)).layers.field.tolist()
     [(5, 5), (7, 7)]
     """
     if isinstance(model, str):
@@ -91,8 +92,9 @@ def receptive_field(net: Network, layer: str, position: tuple[int, int] | None =
     Raises:
         ConfigError: there is no such layer.
 
-    >>> receptive_field(network("miniature"), "conv2", (0, 0))[:2]
-    (-14, -14)
+    >>> import pipeline
+    >>> pipeline.receptive_field(pipeline.network("miniature"), "conv2", (0, 0))[:2]
+    (-12, -12)
     """
     found = net.layer(layer)
     if position is None:

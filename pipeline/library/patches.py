@@ -91,7 +91,7 @@ def top_patches(
         ConfigError: there is no such layer or unit.
         ImageError: no image can be read.
 
-    >>> import pipeline
+    >>> import pipeline, torch
     >>> photographs = torch.rand(3, 3, 96, 96, generator=torch.Generator().manual_seed(0))
     >>> found = pipeline.top_patches(pipeline.network("miniature"), photographs, "conv1", keep=2)
     >>> len(found.table), tuple(found.patches("conv1", [5, 7]).shape)

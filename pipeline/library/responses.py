@@ -49,7 +49,7 @@ def responses(
     Raises:
         ConfigError: there is no such layer, unit or place.
 
-    >>> import pipeline
+    >>> import pipeline, torch
     >>> black = torch.zeros(2, 3, 96, 96)
     >>> pipeline.responses(pipeline.network("miniature"), black, "conv1")["conv1"].shape
     (2, 24)

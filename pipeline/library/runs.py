@@ -111,7 +111,7 @@ class OpenedRun(Run):
             )
         known = settings.get("preprocessing")
         unused = Preprocessing(None, 1, mean=(0.0,) * 3, std=(1.0,) * 3)
-        preprocessing = Preprocessing(**known) if known else unused
+        preprocessing = Preprocessing.of(known) if known else unused
         arguments = {name: v for name, v in group.items() if not name.startswith("_")}
         return kind(preprocessing, **arguments)
 

@@ -77,7 +77,7 @@ def listed(size: Size, sides: Sequence[int], smallest: int = 1) -> list[Size]:
 
 def resized(
     images: Float[Tensor, "batch c height width"], size: Size
-) -> Float[Tensor, "batch 3 new_height new_width"]:
+) -> Float[Tensor, "batch c new_height new_width"]:
     """Return images at another size, bilinear and without aliasing, as torchvision's Resize."""
     if tuple(images.shape[2:]) == tuple(size):
         return images
@@ -86,9 +86,9 @@ def resized(
 
 def whole(
     dreamt: Float[Tensor, "batch c height width"],
-    start: Float[Tensor, "batch 3 start_height start_width"],  # noqa: ARG001 - one signature
+    start: Float[Tensor, "batch c start_height start_width"],  # noqa: ARG001 - one signature
     size: Size,
-) -> Float[Tensor, "batch 3 new_height new_width"]:
+) -> Float[Tensor, "batch c new_height new_width"]:
     """Return the image with which the next octave begins: the dream itself, resized.
 
     Args:
@@ -101,9 +101,9 @@ def whole(
 
 def details(
     dreamt: Float[Tensor, "batch c height width"],
-    start: Float[Tensor, "batch 3 start_height start_width"],
+    start: Float[Tensor, "batch c start_height start_width"],
     size: Size,
-) -> Float[Tensor, "batch 3 new_height new_width"]:
+) -> Float[Tensor, "batch c new_height new_width"]:
     """Return the image with which the next octave begins: the start, and what was dreamt so far.
 
     That is R(start) + R(dreamt - r(start)), where r resizes to the octave that ends and R to the
