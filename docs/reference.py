@@ -33,6 +33,23 @@ GROUPS = (
 )  # fmt: skip
 # Which section of the configuration holds the settings of a stage, where names differ.
 SECTIONS = {"top_patches": "search", "train": "training"}
+EXAMPLES = (
+    "name=vgg model=vgg16 images=folder images.root=/data/photos layers=[conv1,features.10]"
+    " units=0:64",
+    "init=[zeros,noise,image] init.noise.std=0.5 optimizer=adam optimizer.steps=200",
+    "objective=[channel_mean] parameterization=[fourier,decorrelated,sigmoid] transform=standard"
+    " init=[parameters] optimizer=adam optimizer.lr=0.05",
+    "objective=[channel_mean,diversity] objective.diversity.weight=0.5 init=[noise] init.copies=4",
+    "objective=[layer_mean_square] layers=[conv4] init=[image] ascent.size=[240,320]"
+    " optimizer.normalize=std",
+    "objective=[class_logit] layers=[output] units=[5,22] regularizer=[total_variation,l2]"
+    " smoothing=[blur]",
+    "optimizer=named optimizer.name=RMSprop optimizer.lr=[0.1,0.01] constraint=norm"
+    " gradient=redirected_relu",
+    "model=alexnet model.weights=random seed=3",
+    "images=arrays images.root=/data/i50k",
+    "stages=[check] model=vgg16",
+)
 MADE = "<!-- Written by `make docs`; edit the YAML comments and docstrings instead. -->"
 Rows = list[tuple[str, ...]]
 
@@ -296,8 +313,8 @@ and `transform` take lists: `init=[zeros,noise]`. `artiphys --help` prints the w
 with its defaults. A default of `null` means that the setting is not given.
 [vocabulary.md](vocabulary.md) shows what most options do in pictures.
 
-Contents: [keys](#keys), [stages](#stages), [experiments](#experiments); groups: {contents},
-[hydra/launcher](#hydralauncher)."""
+Contents: [examples](#examples), [keys](#keys), [stages](#stages), [experiments](#experiments);
+groups: {contents}, [hydra/launcher](#hydralauncher)."""
     stages = "\n\n".join(stage_section(name) for name in all_stages())
     checked = (
         f"`stages=[...]` takes these, and `{CHECK}`, which reports what the others would do and"
@@ -308,6 +325,7 @@ Contents: [keys](#keys), [stages](#stages), [experiments](#experiments); groups:
     slurm = markdown(first_sentence(about))
     parts = [
         head,
+        "## examples\n\n" + "\n".join(f"    artiphys {example}" for example in EXAMPLES),
         f"## keys\n\n{keys()}",
         f"## stages\n\n{checked}\n\n{stages}",
         "## experiments\n\nAn experiment sets many keys at once; each can still be overridden. Its"
