@@ -7,7 +7,7 @@ export UV_SYSTEM_CERTS = 1
 export UV_NATIVE_TLS = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install figures vocabulary test test-slow test-faults test-gpu test-slurm test-browser test-commands bench bench-gpu check lock miniature clean
+.PHONY: help install figures docs vocabulary test test-slow test-faults test-gpu test-slurm test-browser test-commands bench bench-gpu check lock miniature clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -26,6 +26,9 @@ $(VENV)/.installed: requirements.lock pyproject.toml
 
 figures: install ## the main job on the embedded network: tables, figures and pages in outputs/
 	$(RUN) pipeline
+
+docs: install ## docs/options.md and docs/tables.md, from the YAML comments and docstrings
+	$(VENV)/bin/python docs/reference.py
 
 vocabulary: install ## docs/vocabulary.md: a small picture of what each choice does (minutes)
 	$(VENV)/bin/python docs/vocabulary.py

@@ -75,13 +75,3 @@ def test_the_page_is_what_the_script_writes(vocabulary: ModuleType):
     assert text == vocabulary.page()
     for target in re.findall(r'src="([^"]+)"', text):
         assert (ROOT / "docs" / target).is_file()
-
-
-def test_the_excerpt_of_the_readme_is_a_part_of_the_page(vocabulary: ModuleType):
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    excerpt = [line for line in text.splitlines() if 'src="docs/vocabulary/' in line]
-    page = vocabulary.page().replace('src="vocabulary/', 'src="docs/vocabulary/')
-    assert 6 <= len(excerpt) <= 10
-    for line in excerpt:
-        start = line.rstrip("| ")
-        assert any(row.startswith(start) for row in page.splitlines()), line

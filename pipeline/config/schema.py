@@ -30,9 +30,63 @@ PRECISIONS = ("float32", "tf32", "bfloat16")
 
 @dataclass
 class Config:
-    """The whole configuration; see ``conf/config.yaml`` for what each key does.
+    """The whole configuration: groups first, then single keys and the settings of stages.
 
-    ``own`` holds the settings of stages of one's own, by the name of the stage.
+    Attributes:
+        model: the network.
+        images: the image set that is searched for patches, and from which image statistics are
+            taken.
+        objective: what is climbed: a list whose scores are added up, each times its
+            ``objective.NAME.weight`` (negative to minimize, null to balance gradients).
+            ``unit_response``, ``channel_mean``, ``channel_sum`` and ``constant_minus_channel``
+            belong to a unit. ``layer_mean``, ``layer_sum``, ``layer_mean_square``,
+            ``layer_sum_square``, ``layer_half_sum_square``, ``direction``, ``cosine_direction``,
+            ``inversion`` and ``caricature`` belong to a whole layer. ``class_logit`` and
+            ``class_probability`` belong to the output (with ``layers=[output]``, or a
+            ``category``). ``diversity``, ``alignment`` and ``accentuation`` are added to another
+            objective.
+        init: the images that ascents start from, a list. ``init.copies`` (1 by default) is the
+            number of images per unit and init, each with random numbers of its own; every copy is
+            also correlated with the next.
+        parameterization: what the optimizer changes, a list with at most one of each kind: the
+            space (``pixel``, ``fourier``, ``maco`` or ``cppn``), the resolution
+            (``low_resolution``), the colors (``decorrelated``) and the range (``unbounded``,
+            ``clamp``, ``sigmoid`` or ``tanh``).
+        constraint: what every image must satisfy after every step. Where a value is ``natural``, it
+            is that of the unit's top patch.
+        optimizer: how the gradient is followed. ``optimizer.lr=[start,end]`` changes over the
+            steps; ``optimizer.normalize`` normalizes the gradient of each image.
+        regularizer: penalties that are subtracted from the score, a list.
+        smoothing: blurs of the image between steps, or of the gradient, a list.
+        transform: random transforms of the image before the network, drawn anew at every step: a
+            list, applied in its order.
+        gradient: how the gradient passes ReLU and max pooling.
+        runner: the devices, processes and threads that do the work. The number of processes and
+            threads does not change a bit of the results.
+        tracking: where a run is tracked.
+        layers: ``all`` (every convolution), or a list of names: PyTorch's dotted names, ``convN``
+            in the order of calls (the downsample convolutions of a ResNet count), or ``output``,
+            the last layer. The calls of a module that is called several times are ``NAME@0``,
+            ``NAME@1`` and so on.
+        units: ``all``, a list such as ``[2,7]``, or a range such as ``0:64``.
+        stages: what is done, a list. The stages run in a fixed order; ``check`` runs none of them,
+            but reports what they would do and cost, and everything that is wrong, and writes
+            nothing: ``stages=[check,dream]`` checks a dream, without its cost.
+        out: folder of all results: ``<out>/store`` and ``<out>/runs/<name>``.
+        name: name of the run.
+        seed: seed of all random numbers.
+        precision: precision of ascents: ``float32``, ``bfloat16``, or ``tf32`` (on CUDA). The last
+            two are faster, and deep units end at other images; see ``docs/outputs.md``.
+        search: settings of the stage ``top_patches``.
+        responses: settings of the stage ``responses``.
+        ascent: settings of the stage ``ascent``.
+        dream: settings of the stage ``dream``.
+        figures: settings of the stage ``figures``.
+        animate: settings of the stage ``animate``.
+        pages: settings of the stage ``pages``.
+        training: settings of the stage ``train``.
+        collect: settings of the stage ``collect``.
+        own: settings of your own stages, by the name of the stage.
     """
 
     model: dict[str, Any] = field(default_factory=dict[str, Any])

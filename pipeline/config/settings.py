@@ -28,12 +28,12 @@ def _unknown(key: str, given: list[str], known: tuple[str, ...]) -> Iterator[str
 
 @dataclass
 class SearchConfig:
-    """How the image set is searched.
+    """How the image set is searched for top and bottom patches.
 
     Attributes:
-        keep: top and bottom patches kept per unit.
-        batch_size: images run at once; it can change the last bits of a response.
-        max_unreadable: share of images that may be unreadable before the search stops.
+        keep: top and bottom patches kept per unit, each from another image.
+        batch_size: images per forward pass; it can change the last bits of a response.
+        max_unreadable: largest share of unreadable images; with more, the search stops.
     """
 
     keep: int = 100
@@ -50,11 +50,12 @@ class SearchConfig:
 
 @dataclass
 class ResponsesConfig:
-    """What is stored of the responses to every image.
+    """Which responses to every image are stored.
 
     Attributes:
-        at: of a unit's map: its ``max``, its ``mean``, its ``center``, or ``all`` positions.
-        dtype: ``float32`` or ``float16``.
+        at: what is stored of a unit's map: its maximum (``max``), its mean (``mean``), the response
+            at its ``center``, or ``all`` positions.
+        dtype: data type of the arrays, ``float32`` or ``float16``.
     """
 
     at: str = "max"
@@ -68,11 +69,12 @@ class ResponsesConfig:
 
 @dataclass
 class AscentConfig:
-    """What is climbed besides what the groups say.
+    """Settings of ascents that belong to no group.
 
     Attributes:
-        size: side of the images in pixels, or height and width, where the objective looks at whole
-            images; the size of the image set by default.
+        size: side of whole images in pixels, or ``[height,width]``; the size of the image set by
+            default. It does not apply to ``objective=[unit_response]`` alone, whose images have the
+            size of the receptive field.
     """
 
     size: Any = None
@@ -83,26 +85,33 @@ class DreamConfig:
     """How an image is dreamt: octave by octave and, for a video, frame by frame.
 
     Attributes:
-        size: shorter side of the image in pixels, or height and width; that of the picture that it
-            starts from by default, and of the image set where there is none.
-        sides: shorter side of every octave, up or down; ``ratio`` and ``levels`` if not given.
-        ratio: of the sides of one octave to those of the one before.
+        size: shorter side in pixels, or ``[height,width]``; by default that of the starting
+            picture, or that of the image set if there is no picture.
+        sides: shorter side of every octave, such as ``[299,380,460]``; it replaces ``ratio`` and
+            ``levels``.
+        ratio: scale factor from one octave to the next.
         levels: number of octaves, the last of which has the size of the image. Noise to start from
             is drawn at the size of the first.
-        carry: what is taken to the next octave: the ``whole`` dream, resized, or only the
-            ``details`` that were dreamt, added to the start.
-        steps: of every octave, or one number for each; those of the optimizer by default.
-        lr: learning rate, or one for each octave; a pair ``[start,end]`` changes over the steps.
-        sigma: of ``smoothing.blur`` for each octave; as ``lr``.
-        tile: pixels of the parts in which images too large for memory are looked at.
-        frames: how many; each starts from the one before.
+        carry: what the next octave starts from: the ``whole`` dream, resized, or the starting
+            picture plus the ``details`` that were dreamt so far.
+        steps: steps per octave, or a list with one number for each; those of the optimizer by
+            default.
+        lr: learning rate, or a list with one for each octave; a pair ``[start,end]`` changes over
+            the steps, as in ``[[0.5,0.4],[0.4,0.3],[0.3,0.2]]``.
+        sigma: sigma of ``smoothing=[blur]``, or a list with one for each octave, in the form of
+            ``lr``.
+        tile: side in pixels of the tiles into which images too large for memory are cut; the result
+            is the same up to rounding.
+        frames: number of frames; each starts from the one before, after ``zoom``, ``rotate`` and
+            ``translate``.
         zoom: factor by which a frame is enlarged for the next.
-        rotate: degrees by which it is turned, counterclockwise.
-        translate: pixels by which it is moved to the right and down.
-        fill: what comes in at the edges: ``reflect`` or ``edge``.
-        video: a video file whose frames are dreamt instead.
-        blend: share of the new frame of the video; the rest is the last dream.
-        fps: frames per second of what is written.
+        rotate: degrees by which a frame is rotated for the next, counterclockwise.
+        translate: pixels by which a frame is shifted for the next, right and down.
+        fill: what fills the edges after these motions: ``reflect`` or ``edge``.
+        video: path of a video whose frames are dreamt instead.
+        blend: share of the video's new frame in the start of a frame; the rest, ``1 - blend``, is
+            the dream of the frame before.
+        fps: frames per second of the files that are written.
     """
 
     size: Any = None
@@ -134,10 +143,11 @@ class FiguresConfig:
     """Which figures are drawn, and how.
 
     Attributes:
-        triptychs: units, such as ``[conv2/2, conv2/7]``; the first four of every layer by default.
-        contact_units: units shown on a layer's contact sheet, at most.
-        contact_ranks: patches shown per unit and sign, at most.
-        formats: file formats.
+        triptychs: units to draw, such as ``[conv2/2,conv2/7]``; the first four of every layer by
+            default.
+        contact_units: largest number of units on a contact sheet.
+        contact_ranks: largest number of patches per unit and sign on a contact sheet.
+        formats: file formats of the plots: ``png``, ``pdf`` and ``svg``. Contact sheets are PNG.
     """
 
     triptychs: list[str] = field(default_factory=list[str])
@@ -160,14 +170,19 @@ class AnimateConfig:
     """Which ascents are shown step by step, and how.
 
     Attributes:
-        units: such as ``[conv2/2, conv2/7]``; the first four of every layer by default.
-        optimizers: by name, to be shown side by side; the run's own by default.
-        every: a frame every so many steps, and the last; by default, so that there are at most 101.
+        units: units to show, such as ``[conv2/2,conv2/7]``; the first four of every layer by
+            default.
+        optimizers: optimizers to compare side by side, by name; the one of the run by default. Add
+            one with ``+optimizer@animate.optimizers.NAME=adam``, and set its arguments as in
+            ``animate.optimizers.NAME.lr=0.05``.
+        every: steps from one frame to the next; the last step is always shown. By default there are
+            at most 101 frames.
         show: the ``image``, or what was ``added`` to its start.
-        scale: of values for display: to the largest of the ``last`` frame, to that of each
-            ``frame``, or as ``pixels``: in own colors, cut off at black and white.
-        fps: frames per second.
-        formats: ``gif``, ``mp4``.
+        scale: how values are scaled for display: to the largest magnitude of the ``last`` frame, to
+            that of each ``frame``, or not at all (``pixels``: the image in its own colors, clipped
+            at black and white). Every caption says which.
+        fps: frames per second, from 0.01 to 50.
+        formats: ``gif`` and ``mp4``.
     """
 
     units: list[str] = field(default_factory=list[str])
@@ -212,7 +227,8 @@ class PagesConfig:
     """What the pages show.
 
     Attributes:
-        ranks: patches shown per unit and sign, at most; their source images go with the pages.
+        ranks: largest number of patches per unit and sign; their source images are copied into the
+            pages.
     """
 
     ranks: int = 8
@@ -227,8 +243,8 @@ class TrainingConfig:
     """How the embedded network is trained.
 
     Attributes:
-        steps: batches drawn.
-        batch: images in a batch.
+        steps: number of training steps.
+        batch: batch size.
         out: folder for the weights and their record; the run folder by default.
     """
 
@@ -247,8 +263,9 @@ class CollectConfig:
     """Which runs are collected.
 
     Attributes:
-        runs: run folders, folders that hold runs at any depth, or patterns of these; all runs of
-            this run's name by default: ``<out>/runs/<name>``.
+        runs: run folders, folders that hold runs at any depth, or glob patterns of these, such as
+            ``[outputs/runs/mysweep]``; all runs of this run's name by default:
+            ``<out>/runs/<name>``.
     """
 
     runs: list[str] = field(default_factory=list[str])

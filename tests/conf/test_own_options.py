@@ -1,4 +1,4 @@
-"""A user's own options, from a folder of their own: the example of the README, and an objective."""
+"""A user's own options, from a folder of their own: those of docs/own.md, and an objective."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 import pipeline
 from pipeline.store.runs import Run
 
-README = Path(__file__).parents[2] / "README.md"
+OWN = Path(__file__).parents[2] / "docs" / "own.md"
 FEW = ("stages=[ascent]", "layers=conv1", "units=0:2", "images.limit=2", "tracking=none")
 
 OBJECTIVE = """
@@ -61,9 +61,8 @@ def run(folder: Path, *arguments: str) -> Run:
 
 
 @pytest.mark.commands
-def test_the_example_of_the_readme_works(tmp_path: Path):
-    text = README.read_text(encoding="utf-8")
-    section = text.split("## Add your own")[1].split("\n## ")[0]
+def test_the_examples_of_the_docs_work(tmp_path: Path):
+    section = OWN.read_text(encoding="utf-8").split("\n## A stage")[0]
     python = re.findall(r"```python\n(.*?)```", section, re.DOTALL)
     commands = re.findall(r"PYTHONPATH=\. artiphys (.*)", section)
     (tmp_path / "mine.py").write_text("\n\n".join(python))
