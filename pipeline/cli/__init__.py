@@ -15,15 +15,16 @@ import hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import CompactHydraException
 from hydra.types import RunMode
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from pipeline.cli.output import complain, open_outputs, say
-from pipeline.config.schema import register
+from pipeline.config.schema import CHECK, register
 from pipeline.config.search_path import conf_dir
 from pipeline.errors import ArtiphysError, ConfigError, nearest
 from pipeline.runner.exhausted import in_words
 from pipeline.runner.outside import leads_outside
 from pipeline.runner.stopping import STOPPED, Stopped, listen
+from pipeline.stages.catalog import all_stages
 
 SUBCOMMANDS = ("serve", "store", "sweep")
 # Hydra's flags that print something instead of running.
@@ -36,6 +37,7 @@ def main() -> None:
     share_cores()
     open_no_windows()
     register()
+    name_stages()
     listen()
     try:
         _refuse_word(sys.argv[1:])
@@ -49,6 +51,13 @@ def main() -> None:
         raise SystemExit(1) from None
     except (KeyboardInterrupt, Stopped) as stop:
         _say_stopped(stop)
+
+
+def name_stages() -> None:
+    """Let the help name the stages that there are."""
+    OmegaConf.register_new_resolver(
+        "stage_names", lambda: ", ".join([CHECK, *all_stages()]), replace=True
+    )
 
 
 def _refuse_word(arguments: Sequence[str]) -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from hydra.core.config_store import ConfigStore
+from omegaconf import OmegaConf
 
 from pipeline.config.settings import (
     AnimateConfig,
@@ -123,4 +124,7 @@ class Config:
 
 def register() -> None:
     """Make the schema known to Hydra."""
-    ConfigStore.instance().store(name="schema", node=Config)
+    node = OmegaConf.structured(Config)
+    # Of stages of one's own it is not known which settings they have.
+    OmegaConf.set_struct(node.own, False)
+    ConfigStore.instance().store(name="schema", node=node)

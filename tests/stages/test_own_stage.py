@@ -151,7 +151,7 @@ def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_stage_of_ones_own_runs_checks_resumes_and_is_tabled(
     lab: Path, run_pipeline: RunPipeline, composed: Compose
 ):
-    stages = ("stages=[top_patches,my_lab_spread]", "+own.spread.ranks=4", f"out={lab / 'out'}")
+    stages = ("stages=[top_patches,my_lab_spread]", "own.spread.ranks=4", f"out={lab / 'out'}")
     checked = check_job(composed(*SMALL, *stages, "tracking=none"))
     assert checked.faults == []
     # A block of twelve images, six patches of both signs, 12 bytes each; and a number a unit.
@@ -175,12 +175,12 @@ def test_a_stage_of_ones_own_runs_checks_resumes_and_is_tabled(
 
 
 def test_its_faults_are_told_with_all_others(lab: Path, composed: Compose):
-    stages = ("stages=[top_patches,my_lab_spread]", "+own.spread.ranks=1", f"out={lab / 'out'}")
+    stages = ("stages=[top_patches,my_lab_spread]", "own.spread.ranks=1", f"out={lab / 'out'}")
     config = composed(*SMALL, *stages, "tracking=none", "search.batch_size=0")
     assert check_job(config).faults == ["search.batch_size: 0 is not positive; use 1 or more"]
     config = composed(*SMALL, *stages, "tracking=none")
     assert check_job(config).faults == ["own.spread.ranks: 1 is not 2 or more"]
-    config = composed(*SMALL, *stages, "tracking=none", "+own.spread.rank=1")
+    config = composed(*SMALL, *stages, "tracking=none", "own.spread.rank=1")
     (fault,) = check_job(config).faults
     assert fault.startswith("own.spread.rank: is no setting of the stage; it has ranks; nearest: ")
 
