@@ -16,7 +16,7 @@ import yaml
 from hydra.utils import get_object
 from PIL import Image
 
-from pipeline.cli.run import run
+from pipeline.cli.run import run, run_fingerprint
 from pipeline.config.search_path import conf_dir
 from pipeline.errors import ConfigError, StoreError
 from pipeline.run.repeats import find_finished, fingerprint
@@ -71,7 +71,7 @@ def runs(config):
 
 
 def known(config):
-    return find_finished(Layout(config.out), fingerprint(config)) is not None
+    return find_finished(Layout(config.out), run_fingerprint(config)) is not None
 
 
 def test_a_run_is_repeated_with_all_its_files_and_says_so(finished, said):

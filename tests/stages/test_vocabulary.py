@@ -93,7 +93,7 @@ class Bench:
         parts = self.parts(**changes)
         for fault in combination_faults(parts):
             return fault
-        session = Session(parts, self.searched.layout, self.searched.paths, self.searched.tracker)
+        session = ActiveRun(parts, self.searched.layout, self.searched.paths, self.searched.tracker)
         session.images = self.searched.images
         (layer,), (init,) = parts.layers, parts.inits
         scorer = self.scorer(parts, layer)
