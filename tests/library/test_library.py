@@ -176,7 +176,7 @@ def test_a_dream_climbs_what_it_is_asked_to(own: Network):
 @pytest.mark.parametrize(
     ("call", "sentence"),
     [
-        (lambda own: pipeline.network(nn.Conv2d(3, 4, 3)), "input_size: must be given for a modul"),
+        (lambda own: pipeline.network(nn.Conv2d(3, 4, 3)), "input_size: must be given for a module"),
         (lambda own: pipeline.network(nn.Conv2d(3, 4, 3), input_size=(0, 3)), "is no side, height"),
         (lambda own: pipeline.network(nn.Conv2d(1, 4, 3), input_size=8), "does not run at"),
         (
@@ -191,7 +191,7 @@ def test_a_dream_climbs_what_it_is_asked_to(own: Network):
         ),
         (lambda own: pipeline.ascend(own, "conv1", 9), "9 goes beyond conv1"),
         (lambda own: pipeline.ascend(own, "conv1", start="ones"), "start: 'ones' is not one of"),
-        (lambda own: pipeline.ascend(own, "conv1", copys=2), "copys: is no option; .* copies"),
+        (lambda own: pipeline.ascend(own, "conv1", copy=2), "copy: is no option; .* copies"),
         (
             lambda own: pipeline.ascend(own, "conv1", [1], start=torch.zeros(1, 1, 4, 4)),
             r"start: images of \(4, 4\) pixels do not fit; they must be \(5, 5\)",
