@@ -213,7 +213,7 @@ ROWS = (
     Row(
         "objective",
         "alignment",
-        "four images of one unit that are to be alike, neighbor by neighbor",
+        "four images of one unit, each kept similar to the next",
         (f"{COPIES} objective=[channel_mean,alignment]",),
         ("plain-copies",),
     ),
@@ -393,7 +393,7 @@ ROWS = (
             ("plain-noise",),
         )
         for option, text, weight in (
-            ("total_variation", "neighboring pixels are to be alike", 0.05),
+            ("total_variation", "penalizes differences between neighboring pixels", 0.05),
             ("l1", "pixels are to be the mean color, most of them exactly", 0.15),
             ("l2", "the image is to be short: colors are paler", 10.0),
             ("l_infinity", "the most extreme pixel is to be less so", 30.0),
@@ -512,7 +512,7 @@ ROWS = (
     Row(
         "gradient",
         "redirected_relu",
-        "what raises silent numbers passes ReLU for 16 steps: the two units in the middle wake up",
+        "for 16 steps ReLU passes gradients to inactive inputs: the middle two units become active",
         (f"{SILENT} gradient=redirected_relu",),
         ("plain-silent",),
     ),

@@ -25,9 +25,9 @@ from pipeline.config.schema import Config, register
 from pipeline.config.search_path import conf_dir
 from pipeline.errors import ConfigError, StoreError
 from pipeline.runner.stopping import STOPPED, Stopped, listen
+from pipeline.store.checksummed import DamagedError, read_document, write_document
 from pipeline.store.layout import Layout, SweepPaths
 from pipeline.store.provenance import code_version
-from pipeline.store.sealed import DamagedError, read_document, write_document
 
 log = logging.getLogger("pipeline")
 

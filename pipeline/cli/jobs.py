@@ -79,7 +79,7 @@ class Job:
             self._note(state, reason=reason)
 
     def _note(self, state: str, **more: str) -> None:
-        from pipeline.store.sealed import write_document
+        from pipeline.store.checksummed import write_document
 
         if self.sweep is None or not leads_outside():
             return
@@ -95,7 +95,7 @@ ALONE = Job()
 
 def read_job(sweep: Path, number: int) -> dict[str, Any]:
     """Return what is known of a job: overrides, state, reason and run; nothing if it never ran."""
-    from pipeline.store.sealed import DamagedError, read_document
+    from pipeline.store.checksummed import DamagedError, read_document
 
     with suppress(OSError, DamagedError):
         return read_document(SweepPaths(sweep).job(number))

@@ -159,7 +159,7 @@ def run_anew(config: Config, runner: Runner | None = None, job: Job = ALONE) -> 
     _check_stages(active, stages)
     leads = runner.ranks.leads
     made = layout.new_run(config.name, datetime.now()).folder if leads else Path()
-    active.paths = paths = RunPaths(Path(runner.ranks.tell(str(made))))
+    active.paths = paths = RunPaths(Path(runner.ranks.broadcast(str(made))))
     with _log_to_file(paths.log if leads else paths.folder / f"log.{runner.ranks.rank}"):
         if leads:
             _start_tracking(active, stages, job)
@@ -227,7 +227,7 @@ def _run_stages(active: ActiveRun, stages: Stages) -> None:
             active.mend()
             active.facts["findings"] = _findings(active, stages)
             active.check_files()
-        ranks.meet()
+        ranks.barrier()
         state = "finished"
     except (KeyboardInterrupt, Stopped):
         state = "stopped"

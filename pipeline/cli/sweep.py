@@ -28,15 +28,15 @@ from pipeline.cli.frozen import (
     open_sweep,
     unfinished,
 )
+from pipeline.cli.job_status import KILLED, standing
 from pipeline.cli.jobs import ALONE, Job, own_settings, read_job
 from pipeline.cli.output import say
 from pipeline.cli.slurm import in_queue
-from pipeline.cli.standing import KILLED, standing
 from pipeline.config.overrides import quoted
 from pipeline.config.schema import Config
 from pipeline.errors import ConfigError, StoreError
+from pipeline.store.checksummed import read_document
 from pipeline.store.layout import Layout, RunPaths
-from pipeline.store.sealed import read_document
 
 ABOUT = {
     "status": "count the results of every job in the store; without NAME, list the sweeps",

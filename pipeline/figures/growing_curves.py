@@ -112,7 +112,7 @@ class Spark:
 
 
 def _range(numbers: Float[np.ndarray, " _"]) -> tuple[float, float]:
-    """Return the range of what is finite, never of no extent."""
+    """Return the smallest and largest finite value, widened where they are equal."""
     finite = numbers[np.isfinite(numbers)]
     low, high = (float(finite.min()), float(finite.max())) if len(finite) else (0.0, 0.0)
     return (low, high) if high > low else (low - 0.5, high + 0.5)

@@ -86,7 +86,7 @@ def smooth_pooling(relu: str = "plain") -> GradientRule:
 
 
 def check_rule(network: fx.GraphModule, rule: GradientRule) -> None:
-    """Refuse a rule about something that a whole network has not.
+    """Refuse a rule about operations that the network does not have.
 
     Raises:
         NetworkError: there is no ReLU, or no max pooling, whose gradient could be another.

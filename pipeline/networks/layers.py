@@ -37,7 +37,7 @@ class Layer:
         node: the node whose output is the response.
         units: number of units (channels).
         map_size: rows and columns of units at the traced input size; (1, 1) for a vector.
-        center: the row and the column at which alone units are looked at, ``None`` for all
+        center: the only row and column whose units are used, ``None`` where all are
             (``receptive_fields.center``).
     """
 
@@ -173,8 +173,8 @@ def _refuse_transposed(graph: Graph, layers: Sequence[Layer], network: str) -> N
     """Refuse layers behind a transposed convolution.
 
     Its windows overlap in a pattern that repeats with the stride: neighboring units do not see the
-    same field, only shifted, but a few different ones by turns, so that no patch or ascent at one
-    position would stand for the channel.
+    same field, only shifted, but a few different ones in alternation, so that no patch or ascent at
+    one position would stand for the channel.
     """
     for layer in layers:
         for node in graph.ancestors(layer.node):
@@ -184,7 +184,7 @@ def _refuse_transposed(graph: Graph, layers: Sequence[Layer], network: str) -> N
                 raise ConfigError(
                     f"layers: '{layer.name}' of {network} lies behind the transposed convolution"
                     f" '{operation_name(node) if named else node.target}', whose units see"
-                    " different fields by turns; name layers before it"
+                    " fields that alternate in size; name layers before it"
                 )
 
 

@@ -167,7 +167,7 @@ _REACHING = frozenset(
 
 
 def center(graph: Graph, node: fx.Node) -> tuple[int | None, int | None]:
-    """Return the row and column at which alone a layer's units are looked at.
+    """Return the only row and column whose units are used.
 
     ``None`` where every position will do, because all see the same field, only shifted. Elsewhere
     a unit's response depends on where it is, and the one at index n // 2 stands for its channel.

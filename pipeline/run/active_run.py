@@ -144,7 +144,7 @@ class ActiveRun:
     def missing(self, planned: Sequence[Item]) -> list[Item]:
         """Return what lacks items of its result: the same in all processes, as the leader says."""
         lacking = [n for n, item in enumerate(planned) if self.leads and _result(item).missing()]
-        numbers: list[int] = json.loads(self.parts.runner.ranks.tell(json.dumps(lacking)))
+        numbers: list[int] = json.loads(self.parts.runner.ranks.broadcast(json.dumps(lacking)))
         return [planned[number] for number in numbers]
 
     def enlist(self, results: Iterable[Result]) -> None:
@@ -182,7 +182,7 @@ class ActiveRun:
         """Write down, before and after all processes make results, how they are made."""
         for result in results if self.leads else ():
             self.begin(result, "begun")
-        self.parts.runner.ranks.meet()
+        self.parts.runner.ranks.barrier()
         start = time.monotonic()
         yield
         for result in results if self.leads else ():
@@ -217,7 +217,7 @@ class ActiveRun:
             runner.allow_tf32(False)
 
     def mend(self) -> None:
-        """Describe results again that are whole, but whose manifest has been lost or damaged."""
+        """Describe results again that are whole, but whose metadata has been lost or damaged."""
         for result in self.enlisted.values():
             if not result.missing() and not result.is_described():
                 self.begin(result, "found")

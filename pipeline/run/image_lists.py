@@ -19,8 +19,8 @@ import numpy as np
 from jaxtyping import Int
 
 from pipeline.images.image_sets import ImageSet
+from pipeline.store.checksummed import DamagedError, UnplacedError, read_arrays, write_arrays
 from pipeline.store.layout import Layout
-from pipeline.store.sealed import DamagedError, UnplacedError, read_arrays, write_arrays
 
 log = logging.getLogger(__name__)
 Digests = Int[np.ndarray, " images"]

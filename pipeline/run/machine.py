@@ -31,10 +31,10 @@ class Machine:
     @property
     def threads(self) -> int:
         """CPU threads of a process."""
-        return self.runner.lanes.threads
+        return self.runner.workers.threads
 
     @property
-    def lanes(self) -> int:
+    def workers(self) -> int:
         """How many batches a process computes at a time: one on every thread of a CPU."""
         return self.threads if self.device.type == "cpu" else 1
 

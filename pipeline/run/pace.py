@@ -1,7 +1,7 @@
 """How fast this machine computes: a few batches of a job, timed for about two seconds in all.
 
-Every lane computes the same batch at the same time, as lanes share caches and memory. What has not
-been timed is scaled by its operations.
+Every worker computes the same batch at the same time, as workers share caches and memory. What has
+not been timed is scaled by its operations.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ SAMPLE = 16  # images that are read
 
 
 class Pace:
-    """Seconds that one lane takes for one step of a batch, by the operations of that step.
+    """Seconds that one worker takes for one step of a batch, by the operations of that step.
 
     Args:
         timed: seconds by operations, of the batches that were timed.
@@ -76,13 +76,13 @@ def step_seconds(
     units: Sequence[int],
     kind: torch.dtype = torch.float32,
 ) -> float:
-    """Return the seconds of one step of an ascent of some units, in every lane at once."""
+    """Return the seconds of one step of an ascent of some units, in every worker at once."""
     random = torch.Generator().manual_seed(0)
     starts = 0.3 * torch.randn(len(units), 3, *scorer.input_size, generator=random)
     starts = starts.to(machine.device, kind)
     numbers = torch.tensor(units, device=machine.device)
 
-    def lane() -> Callable[[], None]:
+    def worker() -> Callable[[], None]:
         descent = Descent(scorer.begin(starts, numbers), numbers, [starts])
         step_down = optimizer.build(descent.parameters)
 
@@ -91,7 +91,7 @@ def step_seconds(
 
         return step
 
-    return _timed(machine, lane)
+    return _timed(machine, worker)
 
 
 class Visit(NamedTuple):
@@ -114,7 +114,7 @@ def time_visit(parts: Parts, machine: Machine, layers: Sequence[Layer]) -> Visit
 
 def image_seconds(machine: Machine, visit: Visit, loading: float) -> float:
     """Return the seconds of searching one image."""
-    seeing = visit.seconds / visit.images / machine.lanes
+    seeing = visit.seconds / visit.images / machine.workers
     # A worker of a CPU reads what it computes; other devices compute while threads read.
     cpu = machine.device.type == "cpu"
     return (seeing + loading if cpu else max(seeing, loading)) / machine.processes
@@ -132,7 +132,7 @@ def loading_seconds(images: ImageSet, machine: Machine) -> float:
 def _visit_seconds(
     machine: Machine, network: LayerResponses, images: ImageSet, count: int
 ) -> float:
-    """Return the seconds of searching one batch of images, in every lane at once."""
+    """Return the seconds of searching one batch of images, in every worker at once."""
     batch = load_batch(images, range(min(count, len(images))))
 
     def visit() -> None:
@@ -141,17 +141,17 @@ def _visit_seconds(
     return _timed(machine, lambda: visit)
 
 
-def _timed(machine: Machine, lane: Callable[[], Callable[[], None]]) -> float:
-    """Return how long a lane takes for what it does, once warm; less exactly where that is long."""
+def _timed(machine: Machine, worker: Callable[[], Callable[[], None]]) -> float:
+    """Return how long a worker takes, once warm; less exactly where that is long."""
 
     def work(_: int) -> float:
-        do = lane()
+        do = worker()
         first = _seconds(do, machine.device)
         repeats = int(min(REPEATS, BRIEF // first))
         # The median, as others may be at work on the same cores now and then.
         return median([_seconds(do, machine.device) for _ in range(repeats)] or [first])
 
-    return max(machine.runner.lanes.map(range(machine.lanes), work, machine.lanes))
+    return max(machine.runner.workers.map(range(machine.workers), work, machine.workers))
 
 
 def _seconds(do: Callable[[], None], device: torch.device) -> float:

@@ -21,12 +21,12 @@ from typing import Any
 
 from pipeline.config.schema import Config
 from pipeline.errors import ConfigError, StoreError
+from pipeline.store.checksummed import DamagedError, read_document, write_document
 from pipeline.store.code import code_digest, is_own, own_targets
 from pipeline.store.files import file_stamp, refusal
 from pipeline.store.identity import PATHS, WORDS, Effect, with_effect
 from pipeline.store.layout import Layout, RunPaths
-from pipeline.store.records import changed_files, read_sealed_record, recorded_files
-from pipeline.store.sealed import DamagedError, read_document, write_document
+from pipeline.store.records import changed_files, read_checksummed_record, recorded_files
 
 log = logging.getLogger(__name__)
 PACKAGE = Path(__file__).parents[1]
@@ -62,7 +62,7 @@ def remember(layout: Layout, key: str, paths: RunPaths) -> None:
     """
     items = recorded_files(paths)
     if all(_has_content(item) for item in items):
-        record = read_sealed_record(paths)
+        record = read_checksummed_record(paths)
         looked_for = [paths.out / name for name in record.get("looked_for", [])]
         files = [paths.record, paths.config, *_drawn(paths), *items, *looked_for]
         note = {
@@ -78,7 +78,7 @@ def find_finished(layout: Layout, key: str) -> RunPaths | None:
     try:
         noted = read_document(note, layout.place(note))
         paths = RunPaths(layout.out / noted["run"])
-        finished = read_sealed_record(paths)["state"] == "finished"
+        finished = read_checksummed_record(paths)["state"] == "finished"
         stamps: dict[str, list[int]] = noted["files"]
         changed = [name for name, stamp in stamps.items() if _stamp(layout.out / name) != stamp]
     except FileNotFoundError:
@@ -98,7 +98,7 @@ def repeat(former: RunPaths, paths: RunPaths) -> dict[str, Any] | None:
     Raises:
         StoreError: the disk refuses.
     """
-    record = read_sealed_record(former)
+    record = read_checksummed_record(former)
     for path in _drawn(former):
         copy = paths.folder / path.relative_to(former.folder)
         try:

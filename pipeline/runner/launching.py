@@ -34,9 +34,9 @@ from lightning_fabric.strategies import DDPStrategy
 from torch.multiprocessing import ProcessExitedException, ProcessRaisedException
 
 from pipeline.errors import ArtiphysError, ConfigError, first_line
-from pipeline.runner.meeting import Board, FarBoard, Host, OwnBoard, meet
 from pipeline.runner.outside import launch_id, machines_outside, processes_outside
 from pipeline.runner.ranks import RankError, Ranks
+from pipeline.runner.rendezvous import Board, FarBoard, Host, OwnBoard, meet
 from pipeline.runner.runner import work_as
 from pipeline.runner.stopping import STOPPED, Stopped, listen
 

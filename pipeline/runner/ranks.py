@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from typing import TypeVar
 
 from pipeline.errors import ArtiphysError
-from pipeline.runner.meeting import UNREACHED, Board, OwnBoard
+from pipeline.runner.rendezvous import UNREACHED, Board, OwnBoard
 from pipeline.runner.stopping import Stopped
 
 log = logging.getLogger(__name__)
@@ -45,7 +45,7 @@ class Ranks:
     def __init__(self, rank: int = 0, size: int = 1, board: Board | None = None) -> None:
         self.rank, self.size = rank, size
         self.failure: RankError | Stopped | None = None
-        self._dealings = self._meetings = self._sums = self._tellings = 0
+        self._queues = self._barriers = self._sums = self._broadcasts = 0
         self._over = threading.Event()
         self._board = OwnBoard() if board is None else board
         if self.size > 1:
@@ -61,25 +61,25 @@ class Ranks:
         if self.failure is not None:
             raise self.failure
 
-    def deal(self, plan: Sequence[Item]) -> Generator[tuple[int, Item]]:
+    def queue(self, plan: Sequence[Item]) -> Generator[tuple[int, Item]]:
         """Yield items of a plan that all ranks share, with their numbers: each to one rank."""
-        self._dealings += 1
+        self._queues += 1
         if self.size == 1:
             yield from enumerate(plan)
             return
-        key = f"dealt/{self._dealings}"
+        key = f"dealt/{self._queues}"
         while (number := self._add(key, 1) - 1) < len(plan):
             yield number, plan[number]
 
-    def meet(self) -> None:
+    def barrier(self) -> None:
         """Wait until every rank is here.
 
         Raises:
             RankError: another rank has failed.
         """
-        self._meetings += 1
+        self._barriers += 1
         if self.size > 1:
-            key = f"here/{self._meetings}"
+            key = f"here/{self._barriers}"
             self._add(key, 1)
             self._wait(lambda: self._add(key, 0) == self.size)
 
@@ -88,27 +88,27 @@ class Ranks:
         """Let the leader do something first: what it downloads or writes, the others find."""
         if self.leads:
             yield
-            self.meet()
+            self.barrier()
         else:
-            self.meet()
+            self.barrier()
             yield
 
-    def total(self, number: int) -> int:
+    def all_reduce(self, number: int) -> int:
         """Return the sum of a number over all ranks."""
         self._sums += 1
         if self.size == 1:
             return number
         key = f"sum/{self._sums}"
         self._add(key, number)
-        self.meet()
+        self.barrier()
         return self._add(key, 0)
 
-    def tell(self, text: str) -> str:
+    def broadcast(self, text: str) -> str:
         """Return the leader's text to every rank."""
-        self._tellings += 1
+        self._broadcasts += 1
         if self.size == 1:
             return text
-        key = f"told/{self._tellings}"
+        key = f"told/{self._broadcasts}"
         with self._reaching():
             if self.leads:
                 self._board.write(key, text)
@@ -132,7 +132,7 @@ class Ranks:
     def leave(self) -> None:
         """Say that this rank's work is done, and wait for the others; the leader leaves last."""
         if self.size > 1 and not self._over.is_set():
-            self.meet()
+            self.barrier()
             self._over.set()
             self._add("left", 1)
             # The leader may hold the board that the others still look at.

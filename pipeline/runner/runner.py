@@ -1,4 +1,4 @@
-"""The runner: a device, and work items dealt to processes and lanes, with the same result.
+"""The runner: a device, and work items dealt to processes and workers, with the same result.
 
 It knows nothing of searches or ascents, but what every kind of ``Work`` has.
 """
@@ -20,9 +20,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from torch import nn
 
 from pipeline.runner.exhausted import in_words
-from pipeline.runner.lanes import Lanes, writing
 from pipeline.runner.ranks import Ranks
 from pipeline.runner.stopping import check_stopped
+from pipeline.runner.workers import Workers, writing
 
 log = logging.getLogger(__name__)
 Item = TypeVar("Item")
@@ -50,7 +50,7 @@ class Gathered(Protocol[Taken]):
 
 @runtime_checkable
 class Work(Protocol[Planned, Part, Loaded, Done]):
-    """What the runner can do: items, each written as one file, of parts that lanes work on."""
+    """What the runner can do: items, each written as one file, of parts that workers work on."""
 
     def needed(self, item: Planned, /) -> bool:
         """Say whether an item is still to be done."""
@@ -92,7 +92,7 @@ class Runner:
     def __init__(self, ranks: Ranks, device: torch.device, threads: int) -> None:
         self.ranks = ranks
         self.device = device
-        self.lanes = Lanes(threads)
+        self.workers = Workers(threads)
         self.at = ""
         torch.set_num_threads(threads)
         # Float32 means float32: TF32 changes what deep units climb to.
@@ -130,7 +130,7 @@ class Runner:
             RankError: another process has failed.
             Stopped: another process has been told to stop.
         """
-        self.lanes.check()
+        self.workers.check()
         self.ranks.check()
 
     def do(
@@ -166,7 +166,7 @@ class Runner:
                 write(gathered.write)
                 written += 1
                 tell((number + 1) / len(plan))
-        return self.ranks.total(written)
+        return self.ranks.all_reduce(written)
 
     def _gather(
         self, plan: Sequence[Item], work: Work[Item, Any, Any, Any], show: Show
@@ -176,7 +176,7 @@ class Runner:
         taken: deque[tuple[int, Item, int]] = deque()
 
         def parts() -> Iterator[Any]:
-            for number, item in self.ranks.deal(plan):
+            for number, item in self.ranks.queue(plan):
                 if work.needed(item):
                     divided = work.parts(item)
                     taken.append((number, item, len(divided)))
@@ -204,11 +204,11 @@ class Runner:
         On a CPU a thread that loads a part goes on to run it; other devices run one part while
         threads load the next.
         """
-        lanes = self.lanes
+        workers = self.workers
         if self.device.type == "cpu":
-            yield from lanes.map(parts, lambda part: run(load(part)), lanes.threads)
+            yield from workers.map(parts, lambda part: run(load(part)), workers.threads)
         else:
-            yield from map(run, lanes.map(parts, load, lanes.threads))
+            yield from map(run, workers.map(parts, load, workers.threads))
 
     @contextmanager
     def _progress(self, label: str, total: int) -> Generator[Show]:

@@ -11,8 +11,14 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from pipeline.errors import StoreError, listed
+from pipeline.store.checksummed import (
+    Arrays,
+    DamagedError,
+    UnplacedError,
+    read_arrays,
+    read_document,
+)
 from pipeline.store.layout import ResultPaths
-from pipeline.store.sealed import Arrays, DamagedError, UnplacedError, read_arrays, read_document
 
 
 @dataclass(frozen=True)
@@ -68,11 +74,11 @@ def read_earlier(folder: Path) -> Earlier:
     """
     paths = ResultPaths(folder.absolute())
     try:
-        manifest = read_document(paths.manifest)
+        metadata = read_document(paths.metadata)
         # A copy of the folder may have another name.
-        home = PurePath(manifest.get("place", paths.place(paths.manifest))).parent
-        items: list[str] = manifest["items"]
-        scale = manifest["settings"].get("preprocessing", {})
+        home = PurePath(metadata.get("place", paths.place(paths.metadata))).parent
+        items: list[str] = metadata["items"]
+        scale = metadata["settings"].get("preprocessing", {})
     except (OSError, DamagedError, KeyError, TypeError, AttributeError) as error:
         raise StoreError(
             f"'{folder}' is not a result; give its folder, as <out>/store/ascent/..."

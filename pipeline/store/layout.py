@@ -97,7 +97,7 @@ class ResultPaths:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.manifest = folder / "manifest.json"
+        self.metadata = folder / "metadata.json"
         self.provenances = folder / "provenance"
 
     def place(self, path: Path) -> str:

@@ -1,7 +1,7 @@
 """Records of runs: what each run has written down of itself; read without loading pandas.
 
-A record is sealed, and lists the files of its run with their digests. What hands a run on to others
-(repeats, collections) takes only what is as its record says.
+A record is checksummed, and lists the files of its run with their digests. What passes a run on
+(repeats, collections) takes only files that match the record.
 
 Run folders are handed around, and may have been damaged or made by others: what is read is a
 regular file of bounded size, and its content of the kind that a run writes.
@@ -20,9 +20,9 @@ from typing import Any, cast
 import yaml
 
 from pipeline.errors import StoreError
+from pipeline.store.checksummed import DamagedError, read_document, write_document
 from pipeline.store.files import read_regular
 from pipeline.store.layout import ResultPaths, RunPaths
-from pipeline.store.sealed import DamagedError, read_document, write_document
 
 LARGEST_RECORD = 2**28  # bytes; one that names a hundred thousand unreadable images has 2^24
 LARGEST_CONFIG = 2**22
@@ -76,12 +76,12 @@ def read_config(paths: RunPaths) -> dict[str, Any]:
     return cast("dict[str, Any]", config)
 
 
-def read_sealed_record(paths: RunPaths) -> dict[str, Any]:
+def read_checksummed_record(paths: RunPaths) -> dict[str, Any]:
     """Return the record of a run, as it was written.
 
     Raises:
         OSError: it cannot be read.
-        ValueError: it is damaged, or of an earlier version, which sealed none.
+        ValueError: it is damaged, or of an earlier version, which checksummed none.
     """
     try:
         return _plain(read_document(paths.record))

@@ -1,7 +1,7 @@
 """Results: folders of arrays, found again by what determines them.
 
-A result is a folder named by the digest of its settings. It holds ``manifest.json`` (what
-determines it, and which items there should be), one sealed file for every work item, and in
+A result is a folder named by the digest of its settings. It holds ``metadata.json`` (what
+determines it, and which items there should be), one checksummed file for every work item, and in
 ``provenance/`` one document for every run that worked on it. An item that is there is whole and as
 it was written; one that was read and is damaged, or belongs elsewhere, is set aside under another
 name and counts as missing. What cannot be read is not damaged, and stays where it is.
@@ -21,9 +21,7 @@ import numpy as np
 from safetensors import safe_open
 
 from pipeline.errors import StoreError
-from pipeline.store.files import file_stamp
-from pipeline.store.layout import Layout, ResultPaths
-from pipeline.store.sealed import (
+from pipeline.store.checksummed import (
     Arrays,
     DamagedError,
     UnplacedError,
@@ -32,6 +30,8 @@ from pipeline.store.sealed import (
     write_arrays,
     write_document,
 )
+from pipeline.store.files import file_stamp
+from pipeline.store.layout import Layout, ResultPaths
 
 log = logging.getLogger(__name__)
 
@@ -60,8 +60,8 @@ def digest_settings(settings: Mapping[str, Any], by: Mapping[str, Any]) -> str:
 
 
 @dataclass(frozen=True)
-class Manifest:
-    """What the manifest of a result says.
+class Metadata:
+    """What the metadata of a result says.
 
     Attributes:
         settings: everything that determines the result.
@@ -76,14 +76,14 @@ class Manifest:
     store_format: int | None = None
 
 
-def read_manifest(paths: ResultPaths) -> Manifest:
-    """Return the manifest of a result.
+def read_metadata(paths: ResultPaths) -> Metadata:
+    """Return the metadata of a result.
 
     Raises:
         DamagedError: it is not as it was written, or is that of another result.
         OSError: it cannot be read.
     """
-    found = read_document(paths.manifest, paths.place(paths.manifest))
+    found = read_document(paths.metadata, paths.place(paths.metadata))
     settings, items = found.get("settings"), found.get("items")
     if not isinstance(settings, dict) or not isinstance(items, list):
         raise DamagedError("it does not say what determines the result, and of what it consists")
@@ -93,7 +93,7 @@ def read_manifest(paths: ResultPaths) -> Manifest:
     if digest_settings(cast("Any", settings), by) != paths.folder.name:
         raise DamagedError("its settings are not those that the folder is named by")
     version, written_as = by.values()
-    return Manifest(cast("Any", settings), cast("Any", items), version, written_as)
+    return Metadata(cast("Any", settings), cast("Any", items), version, written_as)
 
 
 @dataclass(frozen=True)
@@ -160,9 +160,9 @@ class Result:
         return True
 
     def is_described(self) -> bool:
-        """Say whether the manifest is there and whole."""
+        """Say whether the metadata is there and whole."""
         try:
-            return list(read_manifest(self.paths).items) == list(self.items)
+            return list(read_metadata(self.paths).items) == list(self.items)
         except (OSError, DamagedError):
             return False
 
@@ -181,16 +181,16 @@ class Result:
         """
         paths, there = self.paths, None
         try:
-            there = read_manifest(paths)
+            there = read_metadata(paths)
         except (FileNotFoundError, DamagedError):
             content = {
                 **versions(self.version),
                 "items": list(self.items),
                 "settings": self.settings,
             }
-            write_document(paths.manifest, content, paths.place(paths.manifest))
+            write_document(paths.metadata, content, paths.place(paths.metadata))
         except OSError as error:
-            raise StoreError(_unreadable(paths.manifest, error)) from error
+            raise StoreError(_unreadable(paths.metadata, error)) from error
         if there is not None and there.settings != json.loads(json.dumps(self.settings)):
             raise StoreError(
                 f"out: '{self.folder}' holds a result of other settings under the same key;"

@@ -10,10 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import StoreError
+from pipeline.store.checksummed import DamagedError, UnplacedError, read_arrays, read_document
 from pipeline.store.files import is_temporary
 from pipeline.store.layout import ITEM, Layout, ResultPaths
-from pipeline.store.results import STORE_FORMAT, read_manifest
-from pipeline.store.sealed import DamagedError, UnplacedError, read_arrays, read_document
+from pipeline.store.results import STORE_FORMAT, read_metadata
+
+# What described a result in earlier versions, whose files are left alone.
+BEFORE = ("settings.json", "manifest.json")
 
 
 @dataclass
@@ -25,7 +28,7 @@ class Verified:
         damaged: files that are not, with reasons.
         unread: files and folders that could not be read or listed, with reasons.
         set_aside: damaged files that runs have found and computed again.
-        missing: items that manifests list and that are not there.
+        missing: items that metadata files list and that are not there.
         orphaned: files that belong to nothing, such as those that a killed run was writing.
         foreign: what another version has written; it is left alone.
     """
@@ -77,7 +80,7 @@ def verify(layout: Layout, versions: Mapping[str, int]) -> Verified:
 
 
 def progress(layout: Layout) -> Iterator[Progress]:
-    """Yield how much of every result is there, by the manifests; nothing is read but these.
+    """Yield how much of every result is there, by the metadata files; nothing is read but these.
 
     Raises:
         StoreError: there is no store.
@@ -85,12 +88,12 @@ def progress(layout: Layout) -> Iterator[Progress]:
     for folder in _results(layout):
         paths = ResultPaths(folder)
         try:
-            manifest = read_manifest(paths)
+            metadata = read_metadata(paths)
         except (OSError, DamagedError):
             continue  # of another version, or damaged, which verifying says
-        done = sum(paths.item(item).is_file() for item in manifest.items)
+        done = sum(paths.item(item).is_file() for item in metadata.items)
         place = folder.relative_to(layout.store)
-        yield Progress(place, done, len(manifest.items), manifest.settings)
+        yield Progress(place, done, len(metadata.items), metadata.settings)
 
 
 def count_by_stage(results: Iterator[Progress]) -> dict[str, Counter[str]]:
@@ -118,24 +121,24 @@ def _verify_result(
 ) -> None:
     items, current = (), True
     try:
-        manifest = read_manifest(paths)
+        metadata = read_metadata(paths)
         stage = paths.folder.parents[2].name
-        current = manifest.version == versions.get(stage, manifest.version)
-        current = current and manifest.store_format == STORE_FORMAT
-        items = manifest.items
+        current = metadata.version == versions.get(stage, metadata.version)
+        current = current and metadata.store_format == STORE_FORMAT
+        items = metadata.items
         found.whole += 1
     except (FileNotFoundError, UnplacedError):
         current = False  # earlier versions had other files
     except DamagedError as error:
-        found.damaged[paths.manifest] = str(error)
+        found.damaged[paths.metadata] = str(error)
     except OSError as error:
-        found.unread[paths.manifest] = error.strerror or str(error)
+        found.unread[paths.metadata] = error.strerror or str(error)
     expected = {paths.item(item) for item in items}
-    there = {path for path in paths.folder.rglob("*") if not path.is_dir()} - {paths.manifest}
+    there = {path for path in paths.folder.rglob("*") if not path.is_dir()} - {paths.metadata}
     if not current:
         found.foreign.append(paths.folder)
-        if (paths.folder / "settings.json").is_file():
-            return  # of the first version, whose files carried no checksum
+        if any((paths.folder / name).is_file() for name in BEFORE):
+            return
     found.missing += sorted(path for path in expected - there if not path.exists())
     for path in sorted(there | {path for path in expected if path.exists()}):
         belongs = path in expected if expected else path.suffix == ITEM

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from pipeline.networks.gradient_rules import at_step
 from pipeline.networks.layers import Layer
-from pipeline.synthesis.constraints import Circumstances, none
+from pipeline.synthesis.constraints import ConstraintContext, none
 from pipeline.synthesis.inits import Request
 from pipeline.synthesis.parameterizations import Chain, Setting, compose
 from pipeline.synthesis.recipe import Recipe, Size, Sources
@@ -158,7 +158,7 @@ class Starts:
             found = self.sources.patches(layer, units, 0, 1, scorer.input_size)
             return found.to(parameters[0])
 
-        given = Circumstances(chain.decode(parameters), recipe.network.preprocessing, patches)
+        given = ConstraintContext(chain.decode(parameters), recipe.network.preprocessing, patches)
         bound = (recipe.constraint or none()).bind(given)
         treatment = Treatment(
             chain,

@@ -110,7 +110,7 @@ def compare_ascents(bench: Bench, network: Network, layer: Layer) -> Row:
     plan = objective.canvas
     crop = Crop(graph, layer.node, plan.size, plan.position)
     batch = batch_units(crop) if device == "cpu" else min(layer.units, block_units(crop))
-    batches = bench.runner.lanes.threads if device == "cpu" else 1
+    batches = bench.runner.workers.threads if device == "cpu" else 1
     units = torch.arange(batch, device=device) % layer.units
     draw = torch.Generator().manual_seed(1)
     starts = (0.1 * torch.randn(batch, 3, *objective.input_size, generator=draw)).to(device)
@@ -433,7 +433,7 @@ def main() -> None:
         synchronize(chosen.device)
     peak = min(timed(bench.peak, chosen.device) for _ in range(5))
     machine = {
-        "threads": runner.lanes.threads,
+        "threads": runner.workers.threads,
         "device": torch.cuda.get_device_name() if chosen.device != "cpu" else "cpu",
         "peak_gflops": bench.peak.operations / peak / 1e9,
         "seconds": time.perf_counter() - start,

@@ -107,7 +107,7 @@ def do_items(runner: Runner, out: str, count: int, seconds: str) -> int:
     """Do all items in one of the processes; the leader notes how long it took."""
     names = [str(number) for number in range(count)]
     result = find_result(Layout(out), ("tiny", "none", "none"), {}, names, 3)
-    runner.ranks.meet()
+    runner.ranks.barrier()
     start = time.perf_counter()
     runner.do(names, Tiny(result), "tiny: items")
     if runner.ranks.leads:

@@ -68,7 +68,7 @@ def _compare(
         costs = Crop(network.graph, layer.node, canvas.size, canvas.position)
     else:
         costs = whole_costs(network.graph, [layer.node])
-    batch, batches = batch_units(costs), runner.lanes.threads
+    batch, batches = batch_units(costs), runner.workers.threads
     size = scorer.input_size
     draw = torch.Generator().manual_seed(1)
     starts = 0.1 * torch.randn(batch, 3, *size, generator=draw)

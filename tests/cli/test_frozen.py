@@ -20,7 +20,7 @@ from pipeline.cli.frozen import (
 from pipeline.cli.jobs import Job
 from pipeline.cli.sweep import main as sweep
 from pipeline.errors import ConfigError, StoreError
-from pipeline.store.sealed import read_document
+from pipeline.store.checksummed import read_document
 
 
 @pytest.mark.parametrize(

@@ -98,12 +98,12 @@ def test_verify_lists_what_is_damaged_missing_and_orphaned(bench: Bench, capsys)
     (out / second).unlink()
     orphan = (out / third).with_name(".block-0001-abcdef12.safetensors")
     orphan.write_bytes(b"half")
-    manifest = ResultPaths((out / sorted(shards(out))[-1]).parent).manifest
-    flip(manifest, random.Random(2))
+    metadata = ResultPaths((out / sorted(shards(out))[-1]).parent).metadata
+    flip(metadata, random.Random(2))
     assert store(["verify", str(out)]) == 1
     said = capsys.readouterr().out
     assert f"  {first}: its checksum does not fit its content" in said
-    assert f"  {manifest.relative_to(out)}: " in said
+    assert f"  {metadata.relative_to(out)}: " in said
     assert f"or lost; the same commands compute them:\n  {second}\n" in said
     assert f"can be deleted:\n  {orphan.relative_to(out)}\n" in said
     counts = f"{whole - 3} files whole, 2 damaged, 1 not there, 1 orphaned, 0 set aside"

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.runner.lanes import WRITERS
 from pipeline.runner.stopping import STOPPED
+from pipeline.runner.workers import WRITERS
 from pipeline.store.layout import Layout
 from tests.faults.conftest import Bench, assert_same, files, shards
 
@@ -31,7 +31,7 @@ EVERY_STAGE = (
     "animate.units=[conv2/1]",
 )
 LANES = 1
-# Blocks that lanes have begun, that are being written, and the one that is being handed over.
+# Blocks that workers have begun, that are being written, and the one that is being handed over.
 IN_FLIGHT = 2 * LANES + WRITERS + 1
 
 

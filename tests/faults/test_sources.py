@@ -13,8 +13,8 @@ import pytest
 from PIL import Image
 
 from pipeline.cli.store import main as store
+from pipeline.store.checksummed import write_document
 from pipeline.store.layout import Layout
-from pipeline.store.sealed import write_document
 from tests.faults.conftest import Bench, assert_same, shards
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(600)]

@@ -176,7 +176,10 @@ def test_a_dream_climbs_what_it_is_asked_to(own: Network):
 @pytest.mark.parametrize(
     ("call", "sentence"),
     [
-        (lambda own: pipeline.network(nn.Conv2d(3, 4, 3)), "input_size: must be given for a module"),
+        (
+            lambda own: pipeline.network(nn.Conv2d(3, 4, 3)),
+            "input_size: must be given for a module",
+        ),
         (lambda own: pipeline.network(nn.Conv2d(3, 4, 3), input_size=(0, 3)), "is no side, height"),
         (lambda own: pipeline.network(nn.Conv2d(1, 4, 3), input_size=8), "does not run at"),
         (

@@ -408,5 +408,5 @@ def test_layers_behind_a_transposed_convolution_are_refused_with_the_reason(name
         find_layers(graph, names, "decoder")
     assert str(caught.value) == (
         "layers: 'conv2' of decoder lies behind the transposed convolution 'up', whose units see"
-        " different fields by turns; name layers before it"
+        " fields that alternate in size; name layers before it"
     )

@@ -20,10 +20,10 @@ from pipeline.cli.run import run, run_fingerprint
 from pipeline.config.search_path import conf_dir
 from pipeline.errors import ConfigError, StoreError
 from pipeline.run.repeats import find_finished, fingerprint
+from pipeline.store.checksummed import read_document, write_document
 from pipeline.store.files import file_stamp
 from pipeline.store.identity import PATHS
 from pipeline.store.layout import Layout
-from pipeline.store.sealed import read_document, write_document
 
 LITTLE = (
     "layers=[conv1]",

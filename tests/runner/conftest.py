@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 
-from pipeline.runner.meeting import FarBoard, Host, OwnBoard
 from pipeline.runner.ranks import Ranks
+from pipeline.runner.rendezvous import FarBoard, Host, OwnBoard
 
 
 def together(size: int, work):

@@ -15,7 +15,7 @@ from pipeline.runner.runner import Runner
 def where(runner: Runner, word: str) -> int:
     assert word == "words"
     assert (runner.ranks.rank, runner.ranks.size) == (0, 1)
-    return runner.lanes.threads
+    return runner.workers.threads
 
 
 def test_one_process_works_where_it_is():

@@ -19,7 +19,7 @@ def test_every_item_is_dealt_once_in_the_order_of_the_plan(size):
 
     def take(ranks):
         taken = []
-        for number, item in ranks.deal(plan):
+        for number, item in ranks.queue(plan):
             time.sleep(0.001 * (ranks.rank + 1))
             taken.append((number, item))
         return taken
@@ -31,7 +31,7 @@ def test_every_item_is_dealt_once_in_the_order_of_the_plan(size):
 
 
 def test_a_second_plan_is_dealt_afresh():
-    dealt = together(2, lambda ranks: [list(ranks.deal("abc")), list(ranks.deal("de"))])
+    dealt = together(2, lambda ranks: [list(ranks.queue("abc")), list(ranks.queue("de"))])
     for turn, plan in enumerate(("abc", "de")):
         assert sorted(dealt[0][turn] + dealt[1][turn]) == list(enumerate(plan))
 
@@ -39,13 +39,13 @@ def test_a_second_plan_is_dealt_afresh():
 def test_no_rank_goes_on_before_all_are_there():
     arrived = []
 
-    def meet(ranks):
+    def barrier(ranks):
         time.sleep(0.1 * ranks.rank)
         arrived.append(ranks.rank)
-        ranks.meet()
+        ranks.barrier()
         return len(arrived)
 
-    assert together(3, meet) == [3, 3, 3]
+    assert together(3, barrier) == [3, 3, 3]
 
 
 def test_the_leader_goes_first():
@@ -62,8 +62,8 @@ def test_the_leader_goes_first():
 
 def test_sums_and_words_reach_all():
     def tell(ranks):
-        words = [ranks.tell(f"{ranks.rank} says {n}") for n in range(3)]
-        return [ranks.total(10 + ranks.rank), ranks.total(1), *words]
+        words = [ranks.broadcast(f"{ranks.rank} says {n}") for n in range(3)]
+        return [ranks.all_reduce(10 + ranks.rank), ranks.all_reduce(1), *words]
 
     assert together(3, tell) == [[33, 3, "0 says 0", "0 says 1", "0 says 2"]] * 3
 
@@ -80,7 +80,7 @@ def test_what_one_rank_fails_with_reaches_the_others_who_wait(failing, error, wo
     def work(ranks):
         if ranks.rank == failing:
             raise error
-        ranks.meet()
+        ranks.barrier()
 
     ended = together(3, work)
     assert ended.pop(failing) is error
@@ -95,7 +95,7 @@ def test_where_one_rank_is_told_to_stop_all_stop():
     def work(ranks):
         if ranks.rank == 1:
             raise Stopped("SIGUSR1")
-        ranks.meet()
+        ranks.barrier()
 
     assert [type(ended) for ended in together(2, work)] == [Stopped, Stopped]
 
@@ -108,7 +108,7 @@ def test_a_silent_rank_is_dead(monkeypatch: pytest.MonkeyPatch):
         if ranks.rank == 1:
             ranks._over.set()  # as if it had been killed: nothing more is heard of it
             return None
-        ranks.meet()
+        ranks.barrier()
 
     ended = together(2, work)
     assert str(ended[0]) == (

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import StoreError
+from pipeline.store.checksummed import read_document, write_document
 from pipeline.store.format import check_format, mark_format
 from pipeline.store.layout import Layout
 from pipeline.store.results import STORE_FORMAT
-from pipeline.store.sealed import read_document, write_document
 
 VERSIONS = {"ascent": 2, "dream": 1}
 NOW = {**VERSIONS, "store_format": STORE_FORMAT}

@@ -13,8 +13,8 @@ from pipeline.store import records
 from pipeline.store.layout import Layout
 from pipeline.store.records import (
     changed_files,
+    read_checksummed_record,
     read_record,
-    read_sealed_record,
     recorded_files,
     write_record,
 )
@@ -47,7 +47,7 @@ def test_a_record_lists_the_files_of_its_run_and_finds_what_has_changed(tmp_path
         (paths.folder / name).parent.mkdir(parents=True, exist_ok=True)
         (paths.folder / name).write_text(name)
     write_record(paths, {"state": "finished"})
-    record = read_sealed_record(paths)
+    record = read_checksummed_record(paths)
     assert record["files"]["tables/a.csv"] == hashlib.sha256(b"tables/a.csv").hexdigest()
     assert list(record["files"]) == ["config.yaml", "figures/a.png", "tables/a.csv", "site"]
     assert changed_files(paths, record) == []
@@ -66,11 +66,11 @@ def test_a_record_lists_the_files_of_its_run_and_finds_what_has_changed(tmp_path
 def test_a_record_that_was_edited_is_damaged(tmp_path: Path):
     paths = Layout(tmp_path).new_run("main", datetime(2030, 1, 1))
     write_record(paths, {"state": "failed"})
-    assert read_sealed_record(paths)["state"] == "failed"
+    assert read_checksummed_record(paths)["state"] == "failed"
     paths.record.write_text(paths.record.read_text().replace("failed", "finished"))
     assert read_record(paths)["state"] == "finished"
     with pytest.raises(ValueError, match="its checksum does not fit its content"):
-        read_sealed_record(paths)
+        read_checksummed_record(paths)
 
 
 @pytest.mark.parametrize(

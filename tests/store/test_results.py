@@ -9,17 +9,17 @@ import numpy as np
 import pytest
 
 from pipeline.errors import StoreError
+from pipeline.store.checksummed import DamagedError, read_document, write_arrays, write_document
 from pipeline.store.layout import Layout
 from pipeline.store.results import (
     STORE_FORMAT,
-    Manifest,
+    Metadata,
     Result,
     digest_settings,
     find_result,
-    read_manifest,
+    read_metadata,
     versions,
 )
-from pipeline.store.sealed import DamagedError, read_document, write_arrays, write_document
 
 SETTINGS = {"weights": "abc", "units": [1, 2], "lr": 0.1}
 
@@ -142,23 +142,23 @@ def test_failed_write_leaves_nothing(result: Result):
     with pytest.raises(TypeError):
         result.write("a", {"x": np.zeros(2)}, {"notes": object()})
     assert result.missing() == ["a", "b"]
-    assert sorted(p.name for p in result.folder.iterdir()) == ["manifest.json", "provenance"]
+    assert sorted(p.name for p in result.folder.iterdir()) == ["metadata.json", "provenance"]
 
 
 def test_the_manifest_says_what_there_should_be_and_the_provenance_who_made_it(result: Result):
     result.begin("other", {"device": "cuda", "state": "begun"})
     result.begin("other", {"device": "cuda", "state": "finished"})
-    assert read_manifest(result.paths) == Manifest(SETTINGS, ["a", "b"], 3, STORE_FORMAT)
+    assert read_metadata(result.paths) == Metadata(SETTINGS, ["a", "b"], 3, STORE_FORMAT)
     place = f"ascent/net-1234/conv1/{result.key}/provenance/run.json"
     assert read_document(result.paths.provenance("run"), place) == {"device": "cpu"}
     assert read_document(result.paths.provenance("other"))["state"] == "finished"
 
 
 def test_a_damaged_manifest_is_written_again(result: Result):
-    whole = result.paths.manifest.read_bytes()
-    flip(result.paths.manifest, 1000)
+    whole = result.paths.metadata.read_bytes()
+    flip(result.paths.metadata, 1000)
     result.begin("run", {})
-    assert result.paths.manifest.read_bytes() == whole
+    assert result.paths.metadata.read_bytes() == whole
 
 
 @pytest.mark.parametrize(
@@ -172,13 +172,13 @@ def test_a_damaged_manifest_is_written_again(result: Result):
     ],
 )
 def test_a_sealed_manifest_of_another_kind_is_damaged_and_written_again(result: Result, content):
-    path = result.paths.manifest
+    path = result.paths.metadata
     whole = path.read_bytes()
     write_document(path, content, result.paths.place(path))
     with pytest.raises(
         DamagedError, match=r"^it (does not say what|names items)|^its settings are"
     ):
-        read_manifest(result.paths)
+        read_metadata(result.paths)
     assert not result.is_described()
     result.begin("run", {})
     assert path.read_bytes() == whole
@@ -241,7 +241,7 @@ def test_what_may_not_be_read_is_told_and_left_alone(result: Result, monkeypatch
         raise PermissionError(13, "Permission denied", str(path))
 
     result.write("a", {"x": np.zeros(1)})
-    monkeypatch.setattr("pipeline.store.sealed.read_regular", refuse)
+    monkeypatch.setattr("pipeline.store.checksummed.read_regular", refuse)
     for ask in (result.missing, lambda: result.read("a"), lambda: result.begin("run", {})):
         with pytest.raises(StoreError, match=r"cannot be read \(Permission denied\); see that it"):
             ask()
@@ -249,9 +249,9 @@ def test_what_may_not_be_read_is_told_and_left_alone(result: Result, monkeypatch
 
 
 def test_a_manifest_that_is_a_folder_is_told(result: Result):
-    result.paths.manifest.unlink()
-    result.paths.manifest.mkdir()
-    with pytest.raises(StoreError, match=r"manifest\.json' cannot be read \(it is no regular file"):
+    result.paths.metadata.unlink()
+    result.paths.metadata.mkdir()
+    with pytest.raises(StoreError, match=r"metadata\.json' cannot be read \(it is no regular file"):
         result.begin("run", {})
 
 

@@ -13,9 +13,9 @@ import pytest
 
 from pipeline.cli.store import main as store
 from pipeline.errors import StoreError
+from pipeline.store.checksummed import write_document
 from pipeline.store.layout import Layout
 from pipeline.store.results import Result, find_result
-from pipeline.store.sealed import write_document
 from pipeline.store.verification import verify
 
 
@@ -71,17 +71,17 @@ def test_a_result_under_the_key_of_another_is_found(results, tmp_path: Path):
 @pytest.mark.parametrize("content", [{"x": 1}, {"settings": 1, "items": None}])
 def test_manifests_of_other_keys_are_found(results, tmp_path: Path, capsys, content):
     paths = results[0].paths
-    write_document(paths.manifest, content, paths.place(paths.manifest))
+    write_document(paths.metadata, content, paths.place(paths.metadata))
     status, said = checked(tmp_path, capsys)
     assert status == 1
-    assert "manifest.json: it does not say what determines the result, and of what it" in said
+    assert "metadata.json: it does not say what determines the result, and of what it" in said
     assert checked(tmp_path, capsys, "status")[1].splitlines()[1].split() == [
         *("ascent", "1", "0", "2", "0"),
     ]
 
 
 @pytest.mark.parametrize("make", [Path.mkdir, os.mkfifo, lambda path: path.symlink_to("/dev/zero")])
-@pytest.mark.parametrize("name", ["a.safetensors", "manifest.json"])
+@pytest.mark.parametrize("name", ["a.safetensors", "metadata.json"])
 def test_what_is_no_regular_file_is_named_as_not_checked(
     results, tmp_path: Path, capsys, name: str, make
 ):
@@ -116,7 +116,7 @@ def test_folders_that_may_not_be_listed_are_named_as_not_checked(
 def test_what_earlier_versions_have_written_is_left_alone(results, tmp_path: Path, capsys):
     folder = tmp_path / "store" / "ascent" / "net-1" / "conv1" / "0123456789abcdef"
     old = {"store_format": 2, "result_version": 2, "items": [], "settings": {}}
-    write_document(folder / "manifest.json", old)
+    write_document(folder / "metadata.json", old)
     write_document(folder / "provenance" / "run.json", {})
     write_document(Layout(tmp_path).finished("4567"), {"run": "", "files": {}})
     status, said = checked(tmp_path, capsys)

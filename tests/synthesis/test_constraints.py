@@ -16,8 +16,8 @@ from pipeline.images.preprocessing import Preprocessing
 from pipeline.synthesis import constraints
 from pipeline.synthesis.constraints import (
     Bound,
-    Circumstances,
     Constraint,
+    ConstraintContext,
     ball,
     clip,
     contrast,
@@ -41,7 +41,7 @@ def no_patches() -> Tensor:
 def bound(
     constraint: Constraint, starts: Tensor, patches: Callable[[], Tensor] = no_patches
 ) -> Bound:
-    return constraint.bind(Circumstances(starts, IMAGENET, patches))
+    return constraint.bind(ConstraintContext(starts, IMAGENET, patches))
 
 
 FIXED: dict[str, Callable[[], Constraint]] = {

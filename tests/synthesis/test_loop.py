@@ -8,7 +8,7 @@ from pipeline.images.preprocessing import Preprocessing
 from pipeline.networks.graph.graph import Graph
 from pipeline.networks.layers import find_layers
 from pipeline.networks.unit_networks import unit_network
-from pipeline.synthesis.constraints import Circumstances, norm
+from pipeline.synthesis.constraints import ConstraintContext, norm
 from pipeline.synthesis.loop import Descent, ascend
 from pipeline.synthesis.optimizers import adam, momentum, sgd
 from pipeline.synthesis.treatment import Treatment
@@ -156,7 +156,11 @@ def test_pixels_of_any_scale_begin_on_their_constraint(kernels: Tensor):
     units = torch.tensor([0, 1, 2])
     project = (
         norm(2.0)
-        .bind(Circumstances(starts, Preprocessing(None, 2, (0.0,) * 3, (1.0,) * 3), lambda: starts))
+        .bind(
+            ConstraintContext(
+                starts, Preprocessing(None, 2, (0.0,) * 3, (1.0,) * 3), lambda: starts
+            )
+        )
         .project
     )
     dim, bright = (

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from pipeline.images.preprocessing import Preprocessing
 from pipeline.synthesis import constraints, parameterizations, regularizers, smoothing, transforms
-from pipeline.synthesis.constraints import Circumstances
+from pipeline.synthesis.constraints import ConstraintContext
 from pipeline.synthesis.loop import Ascent, ascend
 from pipeline.synthesis.optimizers import Optimizer, adam, sgd
 from pipeline.synthesis.parameterizations import Chain, Setting, compose
@@ -124,7 +124,7 @@ BOUNDS = [
 @pytest.mark.parametrize("number", range(len(BOUNDS)))
 def test_constraint_holds_at_the_end_under_every_parameterization(names, number: int):
     space = chain(*names)
-    given = Circumstances(space.decode(space.encode(drawn())), HALF, pictures)
+    given = ConstraintContext(space.decode(space.encode(drawn())), HALF, pictures)
     bound = BOUNDS[number].bind(given)
     treatment = Treatment(space, bound.project, smoothings=[smoothing.blur(sigma=0.5)])
     done = climbed(treatment, adam(steps=5, lr=0.05))
@@ -155,7 +155,7 @@ def test_steps_are_normalized_by_the_whole_gradient_and_end_within_bounds(
     constraint, names = LIMITS[name]
     space = chain(*names)
     starts = HALF.normalize(torch.where(drawn(std=1.0) > 0, 1.0, 0.0))  # saturated throughout
-    given = Circumstances(starts, HALF, pictures)
+    given = ConstraintContext(starts, HALF, pictures)
     project = None if constraint is None else constraint.bind(given).project
     done = ascend(
         Counted(),
@@ -197,7 +197,7 @@ def test_steps_are_normalized_by_the_whole_gradient_and_end_within_bounds(
 @pytest.mark.parametrize("center", ["zero", "start"])
 def test_gradients_on_the_sphere_of_a_ball_are_those_of_the_image_as_it_is(p: float, center: str):
     images = drawn(40).float()
-    given = Circumstances(drawn(40, seed=3).float(), HALF, pictures)
+    given = ConstraintContext(drawn(40, seed=3).float(), HALF, pictures)
     bound = constraints.ball(p, 0.2 if p == math.inf else 3.0, center).bind(given)
     leaf = bound.project(images).requires_grad_()  # rounded, every other time to beyond the sphere
     assert (bound.measure(leaf) > bound.budget).any()
@@ -217,7 +217,7 @@ def test_nothing_piles_up_beyond_black_and_white():
 
     for constraint, names in LIMITS.values():
         seen: list[Tensor] = []
-        given = Circumstances(drawn(), HALF, pictures)
+        given = ConstraintContext(drawn(), HALF, pictures)
         project = None if constraint is None else constraint.bind(given).project
         done = ascend(
             turning, UNITS, drawn(), sgd(steps=51, lr=0.1), Treatment(chain(*names), project)
@@ -304,7 +304,7 @@ def smooth_by_hand(gradient: Tensor, sigma: float) -> Tensor:
 def test_gradients_are_smoothed_as_the_network_saw_them():
     """Gordic's loop: roll, smooth, standardize, step, clip, roll back."""
     low, high = HALF.normalize(torch.zeros(3, 1, 1)), HALF.normalize(torch.ones(3, 1, 1))
-    bound = constraints.range().bind(Circumstances(drawn(), HALF, pictures))
+    bound = constraints.range().bind(ConstraintContext(drawn(), HALF, pictures))
     treatment = Treatment(
         project=bound.project,
         transforms=[transforms.roll(5)],

@@ -31,7 +31,7 @@ Frames = UInt8[np.ndarray, "frames height width 3"]
 def write_videos(run: ActiveRun, planned: Sequence[Animated]) -> None:
     """Write a video of every unit, and of several units one of their layer."""
     _warn_of_other_ends(planned)
-    workers = min(WORKERS, run.parts.runner.lanes.threads)
+    workers = min(WORKERS, run.parts.runner.workers.threads)
     with ThreadPoolExecutor(workers) as pool:
         made = [(name, pool.submit(_encode, run, draw)) for name, draw in _videos(run, planned)]
         for name, videos in made:

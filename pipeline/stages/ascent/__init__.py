@@ -7,18 +7,18 @@ CLIMBED = {
     "layer": "name of the layer",
     "unit": "number of the unit; -1 for the layer as a whole",
     "copy": "number of the image among those of its unit, from 0",
-    "init": "name of what the ascent started from",
-    "objective": "what was climbed",
+    "init": "name of the init",
+    "objective": "name of the objective",
 }
 ASCENTS = Table(
     "ascents",
     "one row per layer, init, unit and copy",
     CLIMBED
     | {
-        "parameterization": "of the image",
-        "constraint": "on the image",
-        "optimizer": "that climbed",
-        "steps": "of the optimizer",
+        "parameterization": "name of the parameterization of the image",
+        "constraint": "name of the constraint on the image",
+        "optimizer": "name of the optimizer",
+        "steps": "number of steps of the optimizer",
         "start_response": "score of the start, in the network's own units",
         "final_response": "score after the last step",
         "start_norm": "L2 norm of the start, in network-input space",
@@ -39,7 +39,7 @@ TRAJECTORIES = Table(
         "layer": "name of the layer",
         "unit": "number of the unit; -1 for the layer as a whole",
         "copy": "number of the image among those of its unit",
-        "init": "name of what the ascent started from",
+        "init": "name of the init",
         "step": "from 0, before the first; the last is after the last step",
         "transformed": "whether the score is that of a transformed image",
         "response": "the score at that step",

@@ -38,7 +38,7 @@ def ascent_cost(run: ActiveRun, climbs: Sequence[Climb], machine: Machine | None
     ]
     if not costs:
         return Cost()
-    device, workers = parts.runner.device.type, machine.lanes if machine is not None else 1
+    device, workers = parts.runner.device.type, machine.workers if machine is not None else 1
     by_layer = {cost.layer.name: cost.climb(steps) * inits for cost in costs}
     seconds = _seconds(parts, costs, machine) if machine is not None else {}
     # Objectives of two layers are kept, in float32 and float64.
@@ -91,7 +91,7 @@ def _climb_seconds(
     step = whole * pace(cost.step * together) + (pace(cost.step * rest) if rest else 0.0)
     step += exact(cost.step * cost.exact_images) if cost.exact_images else 0.0
     # The last response has no gradient.
-    return step * (optimizer.steps + 0.5) / machine.lanes / machine.processes
+    return step * (optimizer.steps + 0.5) / machine.workers / machine.processes
 
 
 def _paces(

@@ -8,10 +8,10 @@ JOB = {
     "job": "settings in which the jobs differ, as text",
     "model": "name of the network",
     "weights": "file name of its weights",
-    "objective": "what was climbed",
-    "optimizer": "that climbed",
-    "seed": "of the run",
-    "precision": "of the ascents",
+    "objective": "name of the objective",
+    "optimizer": "name of the optimizer",
+    "seed": "seed of the run",
+    "precision": "precision of the ascents",
 }
 SWEEP_CORRELATIONS = Table(
     "sweep_correlations",

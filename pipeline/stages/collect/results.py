@@ -29,7 +29,7 @@ from pipeline.stages.stage import Table
 from pipeline.store.jobs import Settings, identity, job_names, job_settings
 from pipeline.store.layout import Layout
 from pipeline.store.natural_order import natural_order
-from pipeline.store.records import is_as_recorded, read_config, read_sealed_record
+from pipeline.store.records import is_as_recorded, read_checksummed_record, read_config
 from pipeline.store.runs import Run, by_time, is_stamp
 from pipeline.store.tables import read_table
 
@@ -184,10 +184,10 @@ def _check(run: Run) -> Settings:
 
 
 def _check_files(run: Run, files: Sequence[Path]) -> None:
-    """Check that files of a run are what its record says, which is sealed."""
+    """Check that files of a run are what its record says, which is checksummed."""
     if "files" not in run.record:
         raise _Unfit("made by an earlier version, which noted no digests of its files")
-    record = read_sealed_record(run.paths)
+    record = read_checksummed_record(run.paths)
     for path in files:
         if not path.is_file():
             raise _Unfit(f"{path.name} is not there")

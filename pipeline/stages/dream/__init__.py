@@ -5,9 +5,9 @@ from pipeline.stages.stage import Stage, Table, later
 DREAMT = {
     "model": "name of the network",
     "layer": "name of the layer",
-    "init": "name of what the dream started from",
+    "init": "name of the init",
     "unit": "number of the unit; -1 for the layer as a whole",
-    "objective": "what was climbed",
+    "objective": "name of the objective",
     "frame": "number of the frame, from 0",
     "octave": "number of the octave, from 0",
 }
@@ -16,9 +16,9 @@ DREAMS = Table(
     "one row per layer, init, unit, frame and octave",
     DREAMT
     | {
-        "height": "of the octave, in pixels",
-        "width": "in pixels",
-        "steps": "of the optimizer",
+        "height": "height of the octave, in pixels",
+        "width": "width of the octave, in pixels",
+        "steps": "number of steps of the optimizer",
         "start_score": "score at the start of the octave",
         "final_score": "score after its last step",
         "status": "ok, zero_gradient or not_finite",
@@ -32,9 +32,9 @@ FEATURES = Table(
     DREAMT
     | {
         "step": "from 0, before the first",
-        "feature_layer": "layer that is read",
-        "feature": "number of its channel",
-        "mean_response": "of the channel to the image itself, over all positions",
+        "feature_layer": "name of the layer whose features are measured",
+        "feature": "number of the channel in that layer",
+        "mean_response": "mean over all positions of its response to the untransformed image",
     },
     later("pipeline.stages.dream.results.dream_features"),
 )

@@ -6,7 +6,7 @@ IMAGES = Table(
     "response_images",
     "one row per image: the rows of every array of responses",
     {
-        "row": "of the arrays, from 0",
+        "row": "row of the arrays, from 0",
         "image": "name of the image in its set",
         "read": "whether it could be read; its responses are NaN if not",
     },
@@ -19,7 +19,7 @@ UNITS = Table(
     {
         "model": "name of the network",
         "layer": "name of the layer",
-        "column": "of the layer's array, from 0",
+        "column": "column of the layer's array, from 0",
         "unit": "number of the unit, its channel",
     },
     later("pipeline.stages.responses.results.response_units"),

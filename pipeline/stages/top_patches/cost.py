@@ -31,7 +31,7 @@ def search_cost(run: ActiveRun, searches: Sequence[Search], machine: Machine | N
         visit = time_visit(parts, machine, layers)
         loading = loading_seconds(parts.images, machine)
         seconds["search"] = images * image_seconds(machine, visit, loading)
-    workers = machine.lanes if machine is not None else 1
+    workers = machine.workers if machine is not None else 1
     return Cost(
         operations={"search": forward * images},
         columns={

@@ -15,8 +15,8 @@ from pipeline.synthesis.constraints.bounds import clip, range
 from pipeline.synthesis.constraints.constraint import (
     NATURAL,
     Bound,
-    Circumstances,
     Constraint,
+    ConstraintContext,
     none,
 )
 from pipeline.synthesis.constraints.moments import contrast, mean, norm
@@ -24,8 +24,8 @@ from pipeline.synthesis.constraints.moments import contrast, mean, norm
 __all__ = [
     "NATURAL",
     "Bound",
-    "Circumstances",
     "Constraint",
+    "ConstraintContext",
     "ball",
     "clip",
     "contrast",

@@ -13,8 +13,8 @@ from pipeline.synthesis.clamping import ROUNDING, clamp_inward
 from pipeline.synthesis.constraints.constraint import (
     NATURAL,
     Bound,
-    Circumstances,
     Constraint,
+    ConstraintContext,
     budget_of,
     check_positive,
     over_pixels,
@@ -44,7 +44,7 @@ def ball(p: float = 2.0, radius: float | str = NATURAL, center: str = "zero") ->
     Source: p = 1 is Duchi et al. 2008, "Efficient projections onto the l1-ball", figure 1.
     """
 
-    def bind(given: Circumstances) -> Bound:
+    def bind(given: ConstraintContext) -> Bound:
         middle = given.starts.clone() if center == "start" else torch.zeros_like(given.starts)
         budget = budget_of(radius, given, lambda patches: p_norms(patches.double(), p))
 

@@ -10,13 +10,18 @@ from torch import Tensor
 
 from pipeline.errors import ConfigError
 from pipeline.synthesis.clamping import clamp_inward
-from pipeline.synthesis.constraints.constraint import Bound, Circumstances, Constraint, is_finite
+from pipeline.synthesis.constraints.constraint import (
+    Bound,
+    Constraint,
+    ConstraintContext,
+    is_finite,
+)
 
 
 def range() -> Constraint:
     """Clip the images to what can be displayed: pixels in 0..1, in all three colors."""
 
-    def bind(given: Circumstances) -> Bound:
+    def bind(given: ConstraintContext) -> Bound:
         black = given.starts.new_zeros(3, 1, 1)
         normalize = given.preprocessing.normalize
         return _between(normalize(black), normalize(black + 1), given)
@@ -43,14 +48,14 @@ def clip(
             " channel"
         )
 
-    def bind(given: Circumstances) -> Bound:
+    def bind(given: ConstraintContext) -> Bound:
         bounds = given.starts.new_tensor([low, high])
         return _between(bounds[0, :, None, None], bounds[1, :, None, None], given)
 
     return Constraint(bind)
 
 
-def _between(low: Tensor, high: Tensor, given: Circumstances) -> Bound:
+def _between(low: Tensor, high: Tensor, given: ConstraintContext) -> Bound:
     """Clip to per-channel bounds; what is measured is by how much an image exceeds them at most."""
 
     def measure(images: Float[Tensor, "batch c height width"]) -> Float[Tensor, " batch"]:

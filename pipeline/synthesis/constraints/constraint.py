@@ -17,7 +17,7 @@ NATURAL = "natural"  # in place of a number: that of the strongest natural patch
 
 
 @dataclass(frozen=True)
-class Circumstances:
+class ConstraintContext:
     """What a constraint may depend on.
 
     Attributes:
@@ -55,14 +55,14 @@ class Constraint:
         needs_patches: whether it asks for the natural patches.
     """
 
-    bind: Callable[[Circumstances], Bound]
+    bind: Callable[[ConstraintContext], Bound]
     needs_patches: bool = False
 
 
 def none() -> Constraint:
     """Let the images be what they are; budget and measure are NaN."""
 
-    def bind(given: Circumstances) -> Bound:
+    def bind(given: ConstraintContext) -> Bound:
         def measure(
             images: Float[Tensor, "batch c height width"],
         ) -> Float[Tensor, " batch"]:
@@ -74,7 +74,7 @@ def none() -> Constraint:
 
 
 def budget_of(
-    value: float | str, given: Circumstances, quantity: Callable[[Tensor], Tensor]
+    value: float | str, given: ConstraintContext, quantity: Callable[[Tensor], Tensor]
 ) -> Float[Tensor, " batch"]:
     """Return what every image is allowed: a number, or the quantity of its natural patch."""
     if value == NATURAL:

@@ -12,8 +12,8 @@ from pipeline.errors import ConfigError
 from pipeline.synthesis.constraints.constraint import (
     NATURAL,
     Bound,
-    Circumstances,
     Constraint,
+    ConstraintContext,
     budget_of,
     check_positive,
     is_finite,
@@ -35,7 +35,7 @@ def norm(value: float | str = NATURAL) -> Constraint:
         ConfigError: ``value`` is neither.
     """
 
-    def bind(given: Circumstances) -> Bound:
+    def bind(given: ConstraintContext) -> Bound:
         budget = budget_of(value, given, _l2_norm)
 
         def project(
@@ -61,7 +61,7 @@ def mean(value: float | str = 0.0) -> Constraint:
         ConfigError: ``value`` is neither.
     """
 
-    def bind(given: Circumstances) -> Bound:
+    def bind(given: ConstraintContext) -> Bound:
         budget = budget_of(value, given, _mean)
 
         def project(
@@ -90,7 +90,7 @@ def contrast(value: float | str = NATURAL, mean: float | None = None) -> Constra
         ConfigError: ``value`` is neither, or ``mean`` not finite.
     """
 
-    def bind(given: Circumstances) -> Bound:
+    def bind(given: ConstraintContext) -> Bound:
         budget = budget_of(value, given, _contrast)
 
         def project(

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from pipeline.cli.frozen import Sweep
+from pipeline.cli.job_status import JobStatus, standing
 from pipeline.cli.jobs import Job
-from pipeline.cli.standing import Standing, standing
 from pipeline.store.layout import Layout, RunPaths
 from pipeline.store.records import write_record
 from pipeline.store.results import Result
@@ -42,11 +42,11 @@ def result(sweep: Sweep, begun: RunPaths) -> Result:
 
 
 def test_a_job_that_has_not_begun_waits(sweep):
-    assert standing(sweep, 0) == Standing("waiting", "", 0, 0, "")
+    assert standing(sweep, 0) == JobStatus("waiting", "", 0, 0, "")
 
 
 def test_a_job_is_running_before_its_run_has_a_record(sweep, begun):
-    assert standing(sweep, 0) == Standing("running", "", 0, 0, "")
+    assert standing(sweep, 0) == JobStatus("running", "", 0, 0, "")
 
 
 def test_results_are_counted_in_the_store(sweep, result):

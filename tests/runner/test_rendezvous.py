@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import ConfigError
-from pipeline.runner.meeting import (
+from pipeline.runner.rendezvous import (
     UNREACHED,
     FarBoard,
     Host,
@@ -87,7 +87,7 @@ def test_an_interrupted_question_is_not_answered_with_the_next(monkeypatch: pyte
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("pipeline.runner.meeting.json.loads", interrupted)
+        patch.setattr("pipeline.runner.rendezvous.json.loads", interrupted)
         with pytest.raises(KeyboardInterrupt):
             board._ask("read", "a")
     assert board.read("b") == "right"

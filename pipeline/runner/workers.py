@@ -1,6 +1,6 @@
-"""Lanes: work done side by side in the threads of one process, with results in order.
+"""Workers: work done side by side in the threads of one process, with results in order.
 
-On a CPU every lane computes on one thread: small maps leave nothing to share among the threads of
+On a CPU every worker computes on one thread: small maps leave nothing to share among the threads of
 one operation, and what is computed cannot depend on how many cores there are.
 """
 
@@ -23,10 +23,10 @@ WRITERS = 4  # files written at a time: each waits for the disk most of the time
 
 
 class StoppedError(Exception):
-    """The run is being stopped; raised in work items by ``Lanes.check``."""
+    """The run is being stopped; raised in work items by ``Workers.check``."""
 
 
-class Lanes:
+class Workers:
     """Threads that work side by side.
 
     Args:
@@ -43,7 +43,7 @@ class Lanes:
             raise StoppedError
 
     def map(
-        self, parts: Iterable[Part], work: Callable[[Part], Done], lanes: int
+        self, parts: Iterable[Part], work: Callable[[Part], Done], workers: int
     ) -> Generator[Done]:
         """Do the work of every part and yield the results in order.
 
@@ -52,11 +52,11 @@ class Lanes:
         """
         self._stopped.clear()
         waiting: deque[Future[Done]] = deque()
-        pool = ThreadPoolExecutor(lanes, initializer=torch.set_num_threads, initargs=(1,))
+        pool = ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,))
         try:
             for part in parts:
                 waiting.append(pool.submit(work, part))
-                if len(waiting) > 2 * lanes:  # enough to keep every lane busy
+                if len(waiting) > 2 * workers:  # enough to keep every worker busy
                     yield waiting.popleft().result()
             while waiting:
                 yield waiting.popleft().result()

@@ -51,8 +51,10 @@ def write_arrays(path: Path, arrays: Arrays, notes: Mapping[str, Any], place: st
     """
     contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
     # One key of metadata alone: several would be written in any order.
-    sealed = json.dumps({"file_sha256": _ZEROS, "notes": notes, **_placed(place)}, sort_keys=True)
-    write_bytes(path, _seal(save(contiguous, {"notes": sealed})))
+    checksummed = json.dumps(
+        {"file_sha256": _ZEROS, "notes": notes, **_placed(place)}, sort_keys=True
+    )
+    write_bytes(path, _seal(save(contiguous, {"notes": checksummed})))
 
 
 def read_arrays(path: Path, place: str = "") -> tuple[Arrays, dict[str, Any]]:
@@ -69,8 +71,8 @@ def read_arrays(path: Path, place: str = "") -> tuple[Arrays, dict[str, Any]]:
     content = _read_whole(path)
     try:
         length = int.from_bytes(content[:8], "little")
-        sealed = json.loads(json.loads(content[8 : 8 + length])["__metadata__"]["notes"])
-        arrays, notes, own = load(content), sealed["notes"], sealed.get("place")
+        checksummed = json.loads(json.loads(content[8 : 8 + length])["__metadata__"]["notes"])
+        arrays, notes, own = load(content), checksummed["notes"], checksummed.get("place")
     except (SafetensorError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise DamagedError(f"it cannot be read as arrays: {error}") from error
     _check_place(own, place)
@@ -88,8 +90,8 @@ def write_document(path: Path, content: Mapping[str, Any], place: str = "") -> N
     Raises:
         StoreError: the disk refuses.
     """
-    sealed = {"file_sha256": _ZEROS, **_placed(place), **content}
-    text = json.dumps(sealed, indent=2, default=str) + "\n"
+    checksummed = {"file_sha256": _ZEROS, **_placed(place), **content}
+    text = json.dumps(checksummed, indent=2, default=str) + "\n"
     write_bytes(path, _seal(text.encode()))
 
 

@@ -1,4 +1,4 @@
-"""Lanes: side by side, in order, and stopped at once."""
+"""Workers: side by side, in order, and stopped at once."""
 
 import threading
 import time
@@ -6,11 +6,11 @@ import time
 import pytest
 import torch
 
-from pipeline.runner.lanes import Lanes, StoppedError, writing
+from pipeline.runner.workers import StoppedError, Workers, writing
 
 
 def over(threads, parts, work):
-    return Lanes(threads).map(parts, work, threads)
+    return Workers(threads).map(parts, work, threads)
 
 
 @pytest.mark.parametrize("threads", [1, 2, 5])
@@ -84,26 +84,26 @@ def test_an_error_of_an_item_is_raised_and_no_further_item_begins():
 
 
 def test_items_under_way_stop_where_they_check_when_the_caller_stops():
-    lanes = Lanes(2)
+    workers = Workers(2)
     begun, ended = set(), set()
 
     def work(item):
         begun.add(item)
         try:
             for _ in range(1000):
-                lanes.check()
+                workers.check()
                 time.sleep(0.01 * (item > 0))
         except StoppedError:
             ended.add(item)
             raise
         return item
 
-    results = lanes.map(range(8), work, 2)
+    results = workers.map(range(8), work, 2)
     assert next(results) == 0
     results.close()
     assert ended == begun - {0} != set()
-    # Stopped lanes work again.
-    assert list(lanes.map([1], lambda item: lanes.check() or item, 2)) == [1]
+    # Stopped workers work again.
+    assert list(workers.map([1], lambda item: workers.check() or item, 2)) == [1]
 
 
 def test_what_is_written_beside_the_work_is_all_there_at_the_end():

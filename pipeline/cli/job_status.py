@@ -21,7 +21,7 @@ _GONE = (
 
 
 @dataclass(frozen=True)
-class Standing:
+class JobStatus:
     """How a job stands.
 
     Attributes:
@@ -40,7 +40,7 @@ class Standing:
     seen: str
 
 
-def standing(sweep: Sweep, number: int, queued: Collection[str] | None = None) -> Standing:
+def standing(sweep: Sweep, number: int, queued: Collection[str] | None = None) -> JobStatus:
     """Return how one job of a sweep stands.
 
     Args:
@@ -54,7 +54,7 @@ def standing(sweep: Sweep, number: int, queued: Collection[str] | None = None) -
         if (known is not None and known not in queued) or not queued:
             job |= {"state": KILLED, "reason": _GONE}
     if "run" not in job:
-        return Standing(job.get("state", "waiting"), job.get("reason", ""), 0, 0, "")
+        return JobStatus(job.get("state", "waiting"), job.get("reason", ""), 0, 0, "")
     paths = RunPaths((sweep.paths.folder / job["run"]).resolve())
     try:
         files = recorded_files(paths)
@@ -64,7 +64,7 @@ def standing(sweep: Sweep, number: int, queued: Collection[str] | None = None) -
     state = job["state"]
     if state == "finished" and done < len(files):
         state = "incomplete"
-    return Standing(state, job.get("reason", ""), done, len(files), _age(paths.log))
+    return JobStatus(state, job.get("reason", ""), done, len(files), _age(paths.log))
 
 
 def _age(log: Path) -> str:
