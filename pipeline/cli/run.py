@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import logging
-import os
 import shutil
-import sys
 import time
-from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
@@ -17,7 +14,7 @@ from typing import TYPE_CHECKING, Any, cast
 from omegaconf import OmegaConf
 
 from pipeline.cli.jobs import ALONE, Job
-from pipeline.cli.output import Console
+from pipeline.cli.log import log_to_console, log_to_file, short, tell_places
 from pipeline.config.build import build
 from pipeline.config.schema import CHECK, DEFAULT_STAGES, Config
 from pipeline.runner.outside import leads_outside, processes_outside
@@ -118,21 +115,18 @@ def _repeat(config: Config, job: Job, layout: Layout, former: RunPaths) -> bool:
     origin = former.folder.relative_to(layout.out).as_posix()
     write_record(paths, record | provenance() | changes | {"repeats": origin})
     job.ran(paths.folder)
-    log.info("everything was in the store already: repeats %s", _short(former.folder))
-    _tell(paths, record["findings"])
+    log.info("everything was in the store already: repeats %s", short(former.folder))
+    tell_places(paths, record["findings"])
     return True
 
 
 def run_anew(config: Config, runner: Runner | None = None, job: Job = ALONE) -> ActiveRun:
-    """Check a configuration and run its stages; what the store holds is not computed again.
+    """Check a configuration, run its stages and return the finished run.
 
     Args:
-        config: what to run.
+        config: what to run; what the store holds is not computed again.
         runner: of this process; one process by default.
         job: where the run belongs.
-
-    Returns:
-        The finished run.
 
     Raises:
         ArtiphysError: bad input; nothing has been written if it was found before work started.
@@ -160,7 +154,7 @@ def run_anew(config: Config, runner: Runner | None = None, job: Job = ALONE) -> 
     leads = runner.ranks.leads
     made = layout.new_run(config.name, datetime.now()).folder if leads else Path()
     active.paths = paths = RunPaths(Path(runner.ranks.broadcast(str(made))))
-    with _log_to_file(paths.log if leads else paths.folder / f"log.{runner.ranks.rank}"):
+    with log_to_file(paths.log if leads else paths.folder / f"log.{runner.ranks.rank}"):
         if leads:
             _start_tracking(active, stages, job)
             mark_format(layout, stage_versions(()))
@@ -243,7 +237,7 @@ def _run_stages(active: ActiveRun, stages: Stages) -> None:
     if active.leads:
         nothing = ": everything was in the store already" if _found_everything(active) else ""
         log.info("done in %.1f s%s", seconds, nothing)
-        _tell(active.paths, active.facts["findings"])
+        tell_places(active.paths, active.facts["findings"])
 
 
 def _run_stage(active: ActiveRun, stage: Stage[Any]) -> None:
@@ -258,9 +252,9 @@ def _run_stage(active: ActiveRun, stage: Stage[Any]) -> None:
 
 
 def _write_tables(active: ActiveRun, stage: Stage[Any]) -> None:
-    plan = active.plan(stage)
     for table in stage.tables:
-        active.table(table.name, list(table.columns), table.read(active, plan), table.csv)
+        content = table.read(active, active.plan(stage))
+        active.table(table.name, list(table.columns), content, table.csv)
 
 
 def _write_remaining_tables(active: ActiveRun, stages: Stages) -> None:
@@ -297,8 +291,7 @@ def _write_record(active: ActiveRun, state: str, seconds: float) -> None:
     from pipeline.run.record import write_run_record
 
     names = active.parts.config.stages
-    network = asks_network(names)
-    write_run_record(active, state, seconds, stage_versions(names), network=network)
+    write_run_record(active, state, seconds, stage_versions(names), network=asks_network(names))
 
 
 def _close(active: ActiveRun, state: str, write_record: Callable[[], None]) -> None:
@@ -310,51 +303,3 @@ def _close(active: ActiveRun, state: str, write_record: Callable[[], None]) -> N
     except StoreError as error:  # a full disk, say: what stopped the run is the thing to tell
         log.warning("the record of the run is not up to date: %s", error)
     active.tracker.finish(failed=state != "finished")
-
-
-def _tell(paths: RunPaths, lines: list[str]) -> None:
-    """Say what was found, and where everything is."""
-    for line in lines:
-        log.info("%s", line)
-    for label, path in (
-        ("tables", paths.tables),
-        ("figures", paths.figures),
-        ("pages", paths.site / "index.html"),
-    ):
-        if path.exists():
-            log.info("%-8s %s", label, _short(path))
-    log.info("%-8s %s", "run", _short(paths.folder))
-
-
-def _short(path: Path) -> str:
-    relative = os.path.relpath(path)
-    return relative if not relative.startswith("..") else str(path)
-
-
-def log_to_console(leads: bool = True) -> None:
-    """Say on standard output what the run does; processes that do not lead only warn."""
-    # Hydra opens the root logger at INFO, through which libraries tell more than anyone asked.
-    logging.getLogger().setLevel(logging.WARNING)
-    logging.getLogger("hydra").setLevel(logging.INFO)
-    logging.raiseExceptions = False  # a reader who closes the pipe is no error
-    logger = logging.getLogger("pipeline")
-    logger.setLevel(logging.INFO)
-    logger.propagate = False
-    if not logger.handlers:
-        handler = Console(sys.stdout)
-        handler.setFormatter(logging.Formatter("%(message)s"))
-        handler.setLevel(logging.INFO if leads else logging.ERROR)
-        logger.addHandler(handler)
-
-
-@contextmanager
-def _log_to_file(path: Path) -> Generator[None]:
-    handler = logging.FileHandler(path, encoding="utf-8")
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-    logger = logging.getLogger("pipeline")
-    logger.addHandler(handler)
-    try:
-        yield
-    finally:
-        logger.removeHandler(handler)
-        handler.close()
