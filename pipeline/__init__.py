@@ -40,3 +40,7 @@ def __getattr__(name: str) -> Any:
     if name in _ROOMS:
         return getattr(import_module(_ROOMS[name]), name)
     raise AttributeError(f"module 'pipeline' has no attribute '{name}'")
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -70,9 +70,10 @@ class Config:
             the last layer. The calls of a module that is called several times are ``NAME@0``,
             ``NAME@1`` and so on.
         units: ``all``, a list such as ``[2,7]``, or a range such as ``0:64``.
-        stages: what is done, a list. The stages run in a fixed order; ``check`` runs none of them,
-            but reports what they would do and cost, and everything that is wrong, and writes
-            nothing: ``stages=[check,dream]`` checks a dream, without its cost.
+        stages: what is done, a list. The stages run in a fixed order; ``check``
+            first reports what the others would do and cost, and everything that is wrong; if
+            anything is, they do not run. ``stages=[check]`` checks the default stages and writes
+            nothing.
         out: folder of all results: ``<out>/store`` and ``<out>/runs/<name>``.
         name: name of the run.
         seed: seed of all random numbers.

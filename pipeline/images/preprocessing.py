@@ -95,7 +95,7 @@ class Preprocessing:
             ImageError: the picture is smaller than the crop.
         """
         if self.resize is not None:
-            size = with_short_side((picture.shape[1], picture.shape[2]), self.resize)
+            size = self._resized((picture.shape[1], picture.shape[2]), self.resize)
             picture = resize(picture, size, self.interpolation)
         height, width = picture.shape[1:]
         rows, columns = self.input_size
@@ -106,6 +106,20 @@ class Preprocessing:
             )
         picture = center_crop(picture, self.input_size)
         return self.normalize(picture.to(torch.float32) / 255)
+
+    def _resized(self, size: tuple[int, int], side: int) -> tuple[int, int]:
+        """Return the size that a picture is resized to, so that it covers the crop's shape.
+
+        Args:
+            size: height and width of the picture.
+            side: shorter side of a box of the crop's shape, which the picture just covers.
+        """
+        rows, columns = self.input_size
+        if rows == columns:
+            return with_short_side(size, side)
+        wanted = [side * each / min(rows, columns) for each in (rows, columns)]
+        share = max(wanted[0] / size[0], wanted[1] / size[1])
+        return round(size[0] * share), round(size[1] * share)
 
 
 def _words(crop: int | tuple[int, int]) -> str:

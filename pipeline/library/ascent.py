@@ -14,10 +14,10 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from pipeline.errors import ConfigError, nearest
+from pipeline.library.units import checked_count, chosen_units
 from pipeline.networks.gradient_rules import PLAIN, GradientRule
 from pipeline.networks.layers import Layer
 from pipeline.networks.loading.network import Network
-from pipeline.networks.units.selection import select_units
 from pipeline.store.results import WHOLE_LAYER
 from pipeline.synthesis import inits
 from pipeline.synthesis.climber import Batch, Climber
@@ -126,7 +126,7 @@ def ascend(
     layer: str,
     units: Any = "all",
     *,
-    start: str | Init | Tensor = "zeros",
+    start: str | Init | Tensor | np.ndarray = "zeros",
     objective: Objective | Callable[[Seen], Tensor] | None = None,
     optimizer: Optimizer | None = None,
     **options: Any,
@@ -165,6 +165,8 @@ def ascend(
     (1, 3, 96, 96)
     """
     chosen = read_options(Options, options)
+    checked_count("copies", chosen.copies)
+    start = torch.as_tensor(start) if isinstance(start, np.ndarray) else start
     given = start if isinstance(start, Tensor) else None
     init = _given_start(given) if given is not None else _init(start)
     goal = as_objective(objective, unit_response())
@@ -172,7 +174,7 @@ def ascend(
     terms = Terms({"objective": goal}, chosen.copies, size, chosen.gradient)
     terms.check()
     found = net.layer(layer)
-    numbers = select_units(units, found) if terms.per_unit else [WHOLE_LAYER]
+    numbers = chosen_units(units, found) if terms.per_unit else [WHOLE_LAYER]
     recipe = make_recipe(net, terms, {start if isinstance(start, str) else "start": init}, chosen)
     return _climb(recipe, found, numbers, optimizer or sgd())
 
@@ -265,6 +267,8 @@ def _given_start(images: Tensor) -> Init:
             f"start: a tensor of shape {tuple(images.shape)} is not [images, channels, height,"
             " width]"
         )
+    if not images.is_floating_point():
+        raise ConfigError(f"start: {images.dtype} is no network input; give floating-point images")
     taken = 0
 
     def start(request: Request) -> Tensor:
@@ -274,6 +278,11 @@ def _given_start(images: Tensor) -> Init:
             raise ConfigError(
                 f"start: images of {tuple(images.shape[2:])} pixels do not fit; they must be"
                 f" {tuple(request.input_size)}"
+            )
+        if images.shape[1] != request.channels:
+            raise ConfigError(
+                f"start: images of {images.shape[1]} channels do not fit a network of"
+                f" {request.channels}"
             )
         if len(images) == 1:
             return images.repeat(count, 1, 1, 1)
@@ -290,7 +299,22 @@ def as_objective(objective: Any, default: Objective) -> Objective:
     """Return an objective, or one of a function of what was seen."""
     if objective is None:
         return default
-    return objective if isinstance(objective, Objective) else Objective(objective)
+    if isinstance(objective, Objective):
+        return objective
+    if not callable(objective):
+        raise ConfigError(f"objective: {objective!r} is no function and no Objective")
+
+    def score(seen: Seen) -> Tensor:
+        found: Any = objective(seen)
+        shape = tuple(found.shape) if isinstance(found, Tensor) else type(found).__name__
+        if shape != (len(seen.images),):
+            raise ConfigError(
+                f"objective: it returned {shape}, and must return one score per image"
+                f" ({len(seen.images)},)"
+            )
+        return found
+
+    return Objective(score)
 
 
 def _size(net: Network, size: Any, start: Tensor | None) -> tuple[int, int]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from torch import nn
 
-from pipeline.errors import NetworkError
+from pipeline.errors import ConfigError, NetworkError
 from pipeline.images.preprocessing import Preprocessing
 from pipeline.networks.loading.network import Network
 from pipeline.networks.loading.preparation import prepared
@@ -28,7 +29,10 @@ def network(
     std: Sequence[float] | None = None,
     name: str | None = None,
 ) -> Network:
-    """Return a network ready to be asked: in eval mode, in float32, traced when first needed.
+    """Return a network ready to be used: in eval mode, in float32, traced when first needed.
+
+    A module is not copied: it is set to eval mode, and its parameters no longer require gradients.
+    Pictures and uint8 pixels are resized to just cover the input size, and center-cropped.
 
     Args:
         model: ``miniature`` (the embedded network), the name of one of torchvision's
@@ -57,12 +61,15 @@ def network(
     """
     if isinstance(model, str):
         return _by_name(model, "default" if weights is None else str(weights))
+    given: Any = model
+    if not isinstance(given, nn.Module):
+        raise NetworkError(f"model: {type(given).__name__} is neither a torch.nn.Module nor a name")
     if input_size is None:
         raise NetworkError("input_size: must be given for a module, as in input_size=(3, 224, 224)")
     channels, size = _input(input_size)
-    # Pictures are resized so that their short side covers the input, and cropped.
+    # Pictures are resized so that they just cover the input, and cropped.
     preprocessing = Preprocessing(
-        max(size),
+        min(size),
         size[0] if size[0] == size[1] else size,
         _per_channel("mean", mean, 0.0, channels),
         _per_channel("std", std, 1.0, channels),
@@ -90,13 +97,19 @@ def receptive_field(net: Network, layer: str, position: tuple[int, int] | None =
         input, where the network pads.
 
     Raises:
-        ConfigError: there is no such layer.
+        ConfigError: there is no such layer or position.
 
     >>> import pipeline
     >>> pipeline.receptive_field(pipeline.network("miniature"), "conv2", (0, 0))[:2]
     (-12, -12)
     """
     found = net.layer(layer)
+    if position is not None and not all(
+        0 <= n < size for n, size in zip(position, found.map_size, strict=True)
+    ):
+        raise ConfigError(
+            f"position: {position} is not a row and a column of the map of {found.map_size}"
+        )
     if position is None:
         return smallest_canvas(net.graph, found.node).box
     return field_at(net.graph, found.node, position)
@@ -129,6 +142,8 @@ def _per_channel(
 ) -> tuple[float, ...]:
     if values is None:
         return (default,) * channels
+    if not all(math.isfinite(value) for value in values) or (key == "std" and min(values) <= 0):
+        raise NetworkError(f"{key}: {list(values)} are not finite numbers, above 0 for std")
     if len(values) != channels:
-        raise NetworkError(f"{key}: {list(values)} are not {channels} numbers, one a channel")
+        raise NetworkError(f"{key}: {list(values)} are not {channels} numbers, one per channel")
     return tuple(map(float, values))

@@ -14,10 +14,10 @@ from pipeline.errors import ImageError
 from pipeline.images.any_images import as_image_set
 from pipeline.images.batches import load_batch, split
 from pipeline.images.image_sets import ImageSet
+from pipeline.library.units import checked_count, chosen_units
 from pipeline.networks.layers import Layer
 from pipeline.networks.loading.network import Network
 from pipeline.networks.responses import LayerResponses
-from pipeline.networks.units.selection import select_units
 from pipeline.search.extremes import Kept
 from pipeline.search.patches import cut_patches, patch_table
 from pipeline.search.top_patches import Found, find_peaks
@@ -101,10 +101,10 @@ def top_patches(
     sized = net.sized(image_set.size)
     asked = [layers] if isinstance(layers, str) and layers != "all" else layers
     wanted = sized.find_layers(asked)
-    chosen = {layer.name: select_units(units, layer) for layer in wanted}
-    found = Found(wanted, keep, net.device)
+    chosen = {layer.name: chosen_units(units, layer) for layer in wanted}
+    found = Found(wanted, checked_count("keep", keep), net.device)
     network = LayerResponses(sized.graph, wanted)
-    for indices in split(len(image_set), batch_size):
+    for indices in split(len(image_set), checked_count("batch_size", batch_size)):
         found.add(find_peaks(network, load_batch(image_set, indices), net.device))
     if len(found.unreadable) == len(image_set):
         name, reason = next(iter(found.unreadable.items()))

@@ -11,12 +11,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from pipeline.errors import ImageError
 from pipeline.images.any_images import as_image_set
 from pipeline.images.batches import load_batch, split
+from pipeline.library.units import checked_count, chosen_units
 from pipeline.networks.layers import Layer
 from pipeline.networks.loading.network import Network
 from pipeline.networks.responses import LayerResponses, read_map
-from pipeline.networks.units.selection import select_units
 
 log = logging.getLogger(__name__)
 
@@ -48,6 +49,7 @@ def responses(
 
     Raises:
         ConfigError: there is no such layer, unit or place.
+        ImageError: no image can be read.
 
     >>> import pipeline, torch
     >>> black = torch.zeros(2, 3, 96, 96)
@@ -58,7 +60,7 @@ def responses(
     sized = net.sized(image_set.size)
     asked = [layers] if isinstance(layers, str) and layers != "all" else layers
     found = sized.find_layers(asked)
-    chosen = {layer.name: select_units(units, layer) for layer in found}
+    chosen = {layer.name: chosen_units(units, layer) for layer in found}
     network = LayerResponses(sized.graph, found)
     taken: dict[str, list[Tensor]] = {layer.name: [] for layer in found}
 
@@ -66,7 +68,7 @@ def responses(
         taken[layer.name].append(read_map(responses[:, chosen[layer.name]], at).cpu())
 
     rows: list[int] = []
-    for indices in split(len(image_set), batch_size):
+    for indices in split(len(image_set), checked_count("batch_size", batch_size)):
         batch = load_batch(image_set, indices)
         for name, reason in batch.unreadable.items():
             log.warning("images: '%s' %s", name, reason)
@@ -74,12 +76,14 @@ def responses(
             rows += batch.indices.tolist()
             with torch.inference_mode():
                 network.visit(batch.images.to(net.device), take)
+    if not rows:
+        raise ImageError("images: none can be read; the log names each with the reason")
     return {name: _whole(parts, rows, len(image_set)) for name, parts in taken.items()}
 
 
 def _whole(parts: Sequence[Tensor], rows: Sequence[int], count: int) -> np.ndarray:
     """Return all rows; those of images that could not be read are NaN."""
-    read = torch.cat([*parts]).numpy() if parts else np.empty((0, 0), np.float32)
+    read = torch.cat([*parts]).numpy()
     whole = np.full((count, *read.shape[1:]), np.nan, np.float32)
     whole[list(rows)] = read
     return whole

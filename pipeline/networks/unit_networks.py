@@ -17,6 +17,7 @@ from torch import Tensor, fx, nn
 from pipeline.networks.cropping import Crop, UncroppableError, crop_network
 from pipeline.networks.gradient_rules import PLAIN, GradientRule, apply_rule
 from pipeline.networks.graph.graph import Graph
+from pipeline.networks.graph.nodes import traced_shape
 from pipeline.networks.layers import Layer
 from pipeline.networks.lowering import lower
 from pipeline.networks.receptive_fields import Box, Canvas, smallest_canvas
@@ -79,11 +80,13 @@ class LayerNetwork(nn.Module):
 
     Attributes:
         input_size: height and width of the receptive field, in pixels.
+        channels: of an image.
     """
 
     def __init__(self, graph: Graph, node: fx.Node, canvas: Canvas) -> None:
         super().__init__()
         self.input_size = (canvas.box.height, canvas.box.width)
+        self.channels = traced_shape(graph.image)[1]
         seen = see_field(graph, node, canvas)
         self.network, self.margins, self.position = seen.network, seen.margins, seen.position
 

@@ -193,6 +193,30 @@ def test_a_dream_climbs_what_it_is_asked_to(own: Network):
             "'min'",
         ),
         (lambda own: pipeline.ascend(own, "conv1", 9), "9 goes beyond conv1"),
+        (lambda own: pipeline.ascend(own, "conv1", [1, 1]), r"units: \[1, 1\] names a unit twice"),
+        (lambda own: pipeline.ascend(own, "conv1", copies=0), "copies: 0 is not positive"),
+        (
+            lambda own: pipeline.responses(own, ZEROS, "conv1", batch_size=-2),
+            "batch_size: -2 is no",
+        ),
+        (
+            lambda own: pipeline.ascend(
+                own, "conv1", [0, 1], objective=lambda seen: seen.own.mean()
+            ),
+            r"objective: it returned \(\), and must return one score per image \(2,\)",
+        ),
+        (
+            lambda own: pipeline.ascend(own, "conv1", [1], start=torch.zeros(1, 3, 5, 5)),
+            "start: images of 3 channels do not fit a network of 1",
+        ),
+        (
+            lambda own: pipeline.receptive_field(own, "conv1", (99, 0)),
+            r"position: \(99, 0\) is not",
+        ),
+        (
+            lambda own: pipeline.network(nn.Conv2d(1, 4, 3), input_size=(1, 8, 8), std=[0.0]),
+            r"std: \[0.0\] are not finite numbers, above 0",
+        ),
         (lambda own: pipeline.ascend(own, "conv1", start="ones"), "start: 'ones' is not one of"),
         (lambda own: pipeline.ascend(own, "conv1", copy=2), "copy: is no option; .* copies"),
         (
@@ -208,3 +232,23 @@ def test_a_dream_climbs_what_it_is_asked_to(own: Network):
 def test_bad_input_gets_one_sentence(own: Network, call, sentence: str):
     with pytest.raises((ConfigError, NetworkError), match=sentence):
         _ = getattr(call(own), "layers", None)
+
+
+def test_pixels_of_the_input_size_are_taken_as_they_are(own: Network):
+    pixels = np.random.default_rng(0).integers(0, 256, (2, 20, 30, 1), dtype=np.uint8)
+    network_input = (torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 255 - 0.5) / 0.25
+    found, expected = (pipeline.responses(own, x, "conv1") for x in (pixels, network_input))
+    np.testing.assert_array_equal(found["conv1"], expected["conv1"])
+
+
+def test_units_come_back_in_the_order_in_which_they_are_given(own: Network):
+    images = torch.randn(2, 1, 20, 30, generator=torch.Generator().manual_seed(1))
+    both = pipeline.responses(own, images, "conv2")["conv2"]
+    for units in ([4, 1], np.array([4, 1]), torch.tensor([4, 1])):
+        found = pipeline.responses(own, images, "conv2", units=units)["conv2"]
+        np.testing.assert_array_equal(found, both[:, [4, 1]])
+    assert pipeline.ascend(own, "conv2", [4, 1], optimizer=sgd(steps=1)).units.tolist() == [4, 1]
+
+
+def test_a_network_of_one_channel_is_exported(own: Network):
+    assert pipeline.export(own, "conv2").size == (10, 10)

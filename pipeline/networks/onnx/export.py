@@ -69,7 +69,10 @@ def export_onnx(network: LayerNetwork) -> OnnxNetwork:
     """
     network = _as_built(network)
     whole = ResponseAndGradient(network)
-    images, unit = torch.zeros(1, 3, *network.input_size), torch.zeros(1, dtype=torch.int64)
+    images, unit = (
+        torch.zeros(1, network.channels, *network.input_size),
+        torch.zeros(1, dtype=torch.int64),
+    )
     with _quietly():
         try:
             traced = trace_gradient(whole, images, unit)
@@ -158,7 +161,9 @@ def _probes(whole: ResponseAndGradient, units: int) -> Iterator[Probe]:
     """Yield random images, units, and what PyTorch finds for them."""
     generator = torch.Generator().manual_seed(1)
     for probe in range(PROBES):
-        images = torch.randn(1, 3, *whole.network.input_size, generator=generator)
+        images = torch.randn(
+            1, whole.network.channels, *whole.network.input_size, generator=generator
+        )
         unit = torch.tensor([probe * (units - 1) // (PROBES - 1)])
         yield images, unit, tuple(each.detach().numpy() for each in whole(images, unit))
 
