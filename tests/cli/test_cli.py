@@ -19,7 +19,8 @@ def artiphys(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
 def test_help_lists_groups_and_keys_and_imports_nothing_heavy(tmp_path: Path):
     code = (
         "import sys; sys.argv = ['artiphys', '--help']\n"
-        "from pipeline.cli import main\n"
+        "from pipeline.stages.catalog import all_stages
+from pipeline.cli import main\n"
         "main()\n"
         "heavy = {'torch', 'pandas', 'matplotlib', 'wandb', 'scipy'} & set(sys.modules)\n"
         "assert not heavy, heavy\n"
@@ -40,9 +41,8 @@ def test_help_lists_groups_and_keys_and_imports_nothing_heavy(tmp_path: Path):
         (["images=folder"], "error: images.root: must be given; add images.root=VALUE\n"),
         (
             ["stages=[ascend]"],
-            "error: stages: 'ascend' is not a stage; the stages are check, train, top_patches,"
-            " ascent, correlations, figures, animate, dream, export, pages, collect; nearest:"
-            " ascent\n",
+            "error: stages: 'ascend' is not a stage; the stages are check,"
+            f" {', '.join(all_stages())}; nearest: ascent\n",
         ),
         (["search.keep=many"], "Value 'many' of type 'str' could not be converted to Integer"),
     ],
