@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.stages.catalog import all_stages
+
 
 def artiphys(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "pipeline", *arguments, "tracking=none"]
@@ -19,8 +21,7 @@ def artiphys(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
 def test_help_lists_groups_and_keys_and_imports_nothing_heavy(tmp_path: Path):
     code = (
         "import sys; sys.argv = ['artiphys', '--help']\n"
-        "from pipeline.stages.catalog import all_stages
-from pipeline.cli import main\n"
+        "from pipeline.cli import main\n"
         "main()\n"
         "heavy = {'torch', 'pandas', 'matplotlib', 'wandb', 'scipy'} & set(sys.modules)\n"
         "assert not heavy, heavy\n"
