@@ -6,12 +6,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pipeline.library.ascent import Options as Options
     from pipeline.library.ascent import ascend as ascend
     from pipeline.library.dream import dream as dream
     from pipeline.library.export import export as export
     from pipeline.library.networks import network as network
     from pipeline.library.networks import receptive_field as receptive_field
+    from pipeline.library.options import Options as Options
     from pipeline.library.patches import top_patches as top_patches
     from pipeline.library.responses import responses as responses
     from pipeline.library.runs import open_run as open_run
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 # Loaded when asked for: the command line must answer before torch and pandas are imported.
 _ROOMS = {
-    "Options": "pipeline.library.ascent",
+    "Options": "pipeline.library.options",
     "ascend": "pipeline.library.ascent",
     "collect": "pipeline.stages.collect.results",
     "dream": "pipeline.library.dream",

@@ -2,37 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field, fields
-from typing import Any, TypeVar
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
 from jaxtyping import Float, Int
-from torch import Tensor, nn
+from torch import Tensor
 
 from pipeline.errors import ConfigError, nearest
+from pipeline.library.options import (
+    NoSources,
+    OneDevice,
+    Options,
+    as_objective,
+    make_recipe,
+    read_options,
+)
 from pipeline.library.units import checked_count, chosen_units
-from pipeline.networks.gradient_rules import PLAIN, GradientRule
 from pipeline.networks.layers import Layer
 from pipeline.networks.loading.network import Network
 from pipeline.store.results import WHOLE_LAYER
 from pipeline.synthesis import inits
 from pipeline.synthesis.climber import Batch, Climber
-from pipeline.synthesis.constraints import Constraint
 from pipeline.synthesis.inits import Init, Request
 from pipeline.synthesis.objectives import Objective, Seen, unit_response
 from pipeline.synthesis.optimizers import Optimizer, sgd
-from pipeline.synthesis.parameterizations import Parameterization, pixel
 from pipeline.synthesis.plan import batches, score_costs
-from pipeline.synthesis.recipe import Recipe, Size
-from pipeline.synthesis.regularizers import Regularizer
-from pipeline.synthesis.smoothing import Smoothing
+from pipeline.synthesis.recipe import Recipe
 from pipeline.synthesis.starts import Starts
 from pipeline.synthesis.terms import Terms
-from pipeline.synthesis.transforms import Transform
 
 STARTS: dict[str, Callable[[], Init]] = {"zeros": inits.zeros, "noise": inits.noise}
 
@@ -74,51 +75,6 @@ class Ascents:
                 "status": self.status,
             }
         )
-
-
-@dataclass(frozen=True)
-class Options:
-    """How images are made besides objective, start and optimizer; plain by default.
-
-    Attributes:
-        copies: images of every unit, each with random numbers of its own.
-        size: side, or height and width, of whole images; those of the start, or of the network.
-        parameterization: pieces of ``pipeline.synthesis.parameterizations``; pixels by default.
-        constraint: of ``pipeline.synthesis.constraints``.
-        regularizers: of ``pipeline.synthesis.regularizers``.
-        smoothings: of ``pipeline.synthesis.smoothing``.
-        transforms: of ``pipeline.synthesis.transforms``, in order.
-        gradient: how gradients pass ReLU and pooling (``pipeline.networks.gradient_rules``).
-        seed: of random numbers.
-    """
-
-    copies: int = 1
-    size: tuple[int, int] | int | None = None
-    parameterization: Sequence[Parameterization] = field(default_factory=lambda: [pixel()])
-    constraint: Constraint | None = None
-    regularizers: Sequence[Regularizer] = ()
-    smoothings: Sequence[Smoothing] = ()
-    transforms: Sequence[Transform] = ()
-    gradient: GradientRule = PLAIN
-    seed: int = 0
-
-
-Kind = TypeVar("Kind", bound=Options)
-
-
-def read_options(kind: type[Kind], options: Mapping[str, Any]) -> Kind:
-    """Return options by name.
-
-    Raises:
-        ConfigError: there is none of a name.
-    """
-    known = [each.name for each in fields(kind)]
-    for name in options:
-        if name not in known:
-            raise ConfigError(
-                f"{name}: is no option; the options are {', '.join(known)}{nearest(name, known)}"
-            )
-    return kind(**options)
 
 
 def ascend(
@@ -168,48 +124,15 @@ def ascend(
     checked_count("copies", chosen.copies)
     start = torch.as_tensor(start) if isinstance(start, np.ndarray) else start
     given = start if isinstance(start, Tensor) else None
-    init = _given_start(given) if given is not None else _init(start)
     goal = as_objective(objective, unit_response())
     size = _size(net, chosen.size, given)
     terms = Terms({"objective": goal}, chosen.copies, size, chosen.gradient)
     terms.check()
     found = net.layer(layer)
     numbers = chosen_units(units, found) if terms.per_unit else [WHOLE_LAYER]
+    init = _init(start) if given is None else _given_start(given, numbers, chosen.copies)
     recipe = make_recipe(net, terms, {start if isinstance(start, str) else "start": init}, chosen)
     return _climb(recipe, found, numbers, optimizer or sgd())
-
-
-def make_recipe(net: Network, terms: Terms, starts: Mapping[str, Init], options: Options) -> Recipe:
-    """Return a recipe of what is given in a notebook."""
-    return Recipe(
-        net,
-        terms,
-        starts,
-        _named(options.parameterization),
-        options.constraint,
-        _named(options.regularizers),
-        _named(options.smoothings),
-        _named(options.transforms),
-        options.seed,
-    )
-
-
-class OneDevice:
-    """The device of a network, and no other process (``synthesis.climber.Machine``)."""
-
-    def __init__(self, net: Network) -> None:
-        self.device = net.device
-
-    def place(self, module: nn.Module) -> nn.Module:
-        """Return a module on the device."""
-        return module.to(self.device)
-
-    def check(self) -> None:
-        """Go on."""
-
-    def in_float32(self) -> AbstractContextManager[None]:
-        """Compute as always."""
-        return nullcontext()
 
 
 def _climb(recipe: Recipe, layer: Layer, units: Sequence[int], optimizer: Optimizer) -> Ascents:
@@ -229,25 +152,6 @@ def _climb(recipe: Recipe, layer: Layer, units: Sequence[int], optimizer: Optimi
     )
 
 
-class NoSources:
-    """Stands for an image set where there is none (``synthesis.recipe.Sources``)."""
-
-    def patches(  # noqa: D102 - as in Sources
-        self,
-        layer: Layer,  # noqa: ARG002
-        units: Sequence[int],  # noqa: ARG002
-        rank: int,  # noqa: ARG002
-        sign: int,  # noqa: ARG002
-        size: Size,  # noqa: ARG002
-    ) -> Tensor:
-        raise ConfigError(
-            "start: there are no top patches here; give the patches that pipeline.top_patches finds"
-        )
-
-    def pictures(self, size: Size, count: int) -> Tensor:  # noqa: D102, ARG002
-        raise ConfigError("parameterization: it learns from images, and there are none")
-
-
 def _init(start: Any) -> Init:
     if isinstance(start, Init):
         return start
@@ -260,8 +164,10 @@ def _init(start: Any) -> Init:
     return STARTS[start]()
 
 
-def _given_start(images: Tensor) -> Init:
-    """Return an init that gives one's own images, in the order of units and copies."""
+def _given_start(
+    images: Float[Tensor, "starts c height width"], units: Sequence[int], copies: int
+) -> Init:
+    """Return an init that starts from one's own images: one for all, or one per unit and copy."""
     if images.ndim != 4:
         raise ConfigError(
             f"start: a tensor of shape {tuple(images.shape)} is not [images, channels, height,"
@@ -269,52 +175,24 @@ def _given_start(images: Tensor) -> Init:
         )
     if not images.is_floating_point():
         raise ConfigError(f"start: {images.dtype} is no network input; give floating-point images")
-    taken = 0
+    wanted = [(unit, copy) for unit in units for copy in range(copies)]
+    if len(images) not in (1, len(wanted)):
+        raise ConfigError(
+            f"start: {len(images)} images are neither one for all nor one for each of"
+            f" {len(units)} units and {copies} copies"
+        )
+    rows = {image: row if len(images) > 1 else 0 for row, image in enumerate(wanted)}
 
     def start(request: Request) -> Tensor:
-        nonlocal taken
-        count = len(request.units)
-        if tuple(images.shape[2:]) != tuple(request.input_size):
+        expected = (request.channels, *request.input_size)
+        if tuple(images.shape[1:]) != expected:
             raise ConfigError(
-                f"start: images of {tuple(images.shape[2:])} pixels do not fit; they must be"
-                f" {tuple(request.input_size)}"
+                f"start: images of {tuple(images.shape[1:])} do not fit; channels, height and"
+                f" width must be {expected}"
             )
-        if images.shape[1] != request.channels:
-            raise ConfigError(
-                f"start: images of {images.shape[1]} channels do not fit a network of"
-                f" {request.channels}"
-            )
-        if len(images) == 1:
-            return images.repeat(count, 1, 1, 1)
-        some = images[taken : taken + count]
-        taken += count
-        if len(some) < count:
-            raise ConfigError(f"start: {len(images)} images are fewer than units and copies")
-        return some.clone()
+        return images[[rows[image] for image in zip(request.units, request.copies, strict=True)]]
 
     return Init(start)
-
-
-def as_objective(objective: Any, default: Objective) -> Objective:
-    """Return an objective, or one of a function of what was seen."""
-    if objective is None:
-        return default
-    if isinstance(objective, Objective):
-        return objective
-    if not callable(objective):
-        raise ConfigError(f"objective: {objective!r} is no function and no Objective")
-
-    def score(seen: Seen) -> Tensor:
-        found: Any = objective(seen)
-        shape = tuple(found.shape) if isinstance(found, Tensor) else type(found).__name__
-        if shape != (len(seen.images),):
-            raise ConfigError(
-                f"objective: it returned {shape}, and must return one score per image"
-                f" ({len(seen.images)},)"
-            )
-        return found
-
-    return Objective(score)
 
 
 def _size(net: Network, size: Any, start: Tensor | None) -> tuple[int, int]:
@@ -323,7 +201,3 @@ def _size(net: Network, size: Any, start: Tensor | None) -> tuple[int, int]:
     if start is not None:
         return (start.shape[2], start.shape[3])
     return net.input_size or net.preprocessing.input_size
-
-
-def _named(options: Sequence[Any]) -> Mapping[str, Any]:
-    return {str(number): option for number, option in enumerate(options)}

@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from pipeline.errors import ConfigError
-from pipeline.library.ascent import (
+from pipeline.library.options import (
     NoSources,
     OneDevice,
     Options,

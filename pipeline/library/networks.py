@@ -13,7 +13,7 @@ from pipeline.errors import ConfigError, NetworkError
 from pipeline.images.preprocessing import Preprocessing
 from pipeline.networks.loading.network import Network
 from pipeline.networks.loading.preparation import prepared
-from pipeline.networks.loading.weights import digest_weights, load_weights, read_weights
+from pipeline.networks.loading.weights import load_weights, read_weights
 from pipeline.networks.receptive_fields import Box, smallest_canvas
 from pipeline.networks.receptive_fields import receptive_field as field_at
 
@@ -42,14 +42,14 @@ def network(
             the path or URL of a file; of a module, a file to load into it, or ``None`` for those
             that it has.
         input_size: of a module: height and width in pixels, a side, or channels, height and width.
-        mean: of a module: what was subtracted from pixels in 0..1, one number a channel; zeros by
+        mean: of a module: what was subtracted from pixels in 0..1, one number per channel; zeros by
             default.
         std: of a module: what they were divided by; ones by default.
         name: of a module, in tables; its class by default.
 
     Raises:
         ConfigError: there is no network of that name.
-        NetworkError: the module has no input size, or cannot be asked.
+        NetworkError: the module has no input size, or is of a kind that cannot be used.
 
     >>> import pipeline
     >>> pipeline.network("miniature").layers.field.tolist()
@@ -79,8 +79,7 @@ def network(
     if weights is not None:
         source = str(weights)
         missing = load_weights(model, read_weights(source), source)
-    digest = digest_weights(model, missing)
-    return prepared(Network(called, model, preprocessing, source, digest, missing))
+    return prepared(Network(called, model, preprocessing, source, "", missing))
 
 
 def receptive_field(net: Network, layer: str, position: tuple[int, int] | None = None) -> Box:
@@ -89,8 +88,8 @@ def receptive_field(net: Network, layer: str, position: tuple[int, int] | None =
     Args:
         net: the network.
         layer: name of the layer.
-        position: row and column of the unit on the layer's map; by default the unit whose field is
-            shown everywhere, at the place where it lies wholly in the smallest input.
+        position: row and column of the unit on the layer's map; by default the unit that
+            ascents and figures use, placed in the smallest input that holds its field.
 
     Returns:
         Top, left, bottom and right in pixels; the last two are exclusive. It may reach beyond the

@@ -99,8 +99,7 @@ def top_patches(
     """
     image_set = as_image_set(images, net.preprocessing)
     sized = net.sized(image_set.size)
-    asked = [layers] if isinstance(layers, str) and layers != "all" else layers
-    wanted = sized.find_layers(asked)
+    wanted = sized.find_layers(layers)
     chosen = {layer.name: chosen_units(units, layer) for layer in wanted}
     found = Found(wanted, checked_count("keep", keep), net.device)
     network = LayerResponses(sized.graph, wanted)

@@ -58,8 +58,7 @@ def responses(
     """
     image_set = as_image_set(images, net.preprocessing)
     sized = net.sized(image_set.size)
-    asked = [layers] if isinstance(layers, str) and layers != "all" else layers
-    found = sized.find_layers(asked)
+    found = sized.find_layers(layers)
     chosen = {layer.name: chosen_units(units, layer) for layer in found}
     network = LayerResponses(sized.graph, found)
     taken: dict[str, list[Tensor]] = {layer.name: [] for layer in found}

@@ -26,7 +26,7 @@ Arrays = dict[str, np.ndarray]
 
 _ZEROS = "0" * 64
 # Inside the header of safetensors the quotes are escaped.
-_SEAL = re.compile(rb'file_sha256\\*": ?\\*"([0-9a-f]{64})')
+_CHECKSUM = re.compile(rb'file_sha256\\*": ?\\*"([0-9a-f]{64})')
 
 
 class DamagedError(Exception):
@@ -51,10 +51,10 @@ def write_arrays(path: Path, arrays: Arrays, notes: Mapping[str, Any], place: st
     """
     contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
     # One key of metadata alone: several would be written in any order.
-    checksummed = json.dumps(
+    described = json.dumps(
         {"file_sha256": _ZEROS, "notes": notes, **_placed(place)}, sort_keys=True
     )
-    write_bytes(path, _seal(save(contiguous, {"notes": checksummed})))
+    write_bytes(path, _with_checksum(save(contiguous, {"notes": described})))
 
 
 def read_arrays(path: Path, place: str = "") -> tuple[Arrays, dict[str, Any]]:
@@ -71,8 +71,8 @@ def read_arrays(path: Path, place: str = "") -> tuple[Arrays, dict[str, Any]]:
     content = _read_whole(path)
     try:
         length = int.from_bytes(content[:8], "little")
-        checksummed = json.loads(json.loads(content[8 : 8 + length])["__metadata__"]["notes"])
-        arrays, notes, own = load(content), checksummed["notes"], checksummed.get("place")
+        described = json.loads(json.loads(content[8 : 8 + length])["__metadata__"]["notes"])
+        arrays, notes, own = load(content), described["notes"], described.get("place")
     except (SafetensorError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise DamagedError(f"it cannot be read as arrays: {error}") from error
     _check_place(own, place)
@@ -90,9 +90,9 @@ def write_document(path: Path, content: Mapping[str, Any], place: str = "") -> N
     Raises:
         StoreError: the disk refuses.
     """
-    checksummed = {"file_sha256": _ZEROS, **_placed(place), **content}
-    text = json.dumps(checksummed, indent=2, default=str) + "\n"
-    write_bytes(path, _seal(text.encode()))
+    document = {"file_sha256": _ZEROS, **_placed(place), **content}
+    text = json.dumps(document, indent=2, default=str) + "\n"
+    write_bytes(path, _with_checksum(text.encode()))
 
 
 def read_document(path: Path, place: str = "") -> dict[str, Any]:
@@ -128,7 +128,7 @@ def _check_place(own: Any, place: str) -> None:
         raise DamagedError(f"it is '{own}', which does not belong here")
 
 
-def _seal(content: bytes) -> bytes:
+def _with_checksum(content: bytes) -> bytes:
     place = _place(content)
     return content[: place[0]] + _digest(content, place) + content[place[1] :]
 
@@ -145,7 +145,7 @@ def _read_whole(path: Path) -> bytes:
 
 
 def _place(content: bytes) -> tuple[int, int]:
-    found = _SEAL.search(content, 0, 1_000_000)
+    found = _CHECKSUM.search(content, 0, 1_000_000)
     if found is None:
         raise DamagedError("it carries no checksum")
     return found.span(1)

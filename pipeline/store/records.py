@@ -81,7 +81,7 @@ def read_checksummed_record(paths: RunPaths) -> dict[str, Any]:
 
     Raises:
         OSError: it cannot be read.
-        ValueError: it is damaged, or of an earlier version, which checksummed none.
+        ValueError: it is damaged, or of an earlier version, whose records carry no checksum.
     """
     try:
         return _plain(read_document(paths.record))

@@ -54,11 +54,11 @@ class Sources(Protocol):
     """Where images come from that ascents start from or are compared with."""
 
     def patches(
-        self, layer: Layer, units: Sequence[int], rank: int, sign: int, size: Size
+        self, layer: Layer, units: Sequence[int], rank: int, sign: int, size: Size, /
     ) -> Float[Tensor, "units c height width"]:
         """Return the patches of some units at one rank: top (+1) or bottom (-1)."""
         ...
 
-    def pictures(self, size: Size, count: int) -> Float[Tensor, "pictures c height width"]:
+    def pictures(self, size: Size, count: int, /) -> Float[Tensor, "pictures c height width"]:
         """Return some of the image set, evenly spread, as network input cut to a size."""
         ...

@@ -140,7 +140,7 @@ class Probe:
             *zip(rolled, (output.roll((1, 2), place) for output in self.outputs), strict=True),
             *zip(parts, (_part(output, place) for output in self.outputs), strict=True),
         ]
-        # Which worker of a vector unit a position falls into may decide the order of a sum.
+        # Which lane of a vector unit a position falls into may decide the order of a sum.
         return all(torch.allclose(one, other, 1e-5, 1e-6, equal_nan=True) for one, other in pairs)
 
 

@@ -101,7 +101,7 @@ class Network:
         """The convolutions, one row each, in call order.
 
         Columns are ``name``, ``module`` (torch's name of the call), ``units``, ``field`` (height
-        and width of the receptive field in pixels), ``map`` (rows and columns of units) and
+        and width of the receptive field in pixels), ``map_size`` (rows and columns of units) and
         ``stride`` (pixels from one unit to the next, down and across). Other layers have torch's
         dotted names; the last is ``output``.
         """
@@ -112,7 +112,7 @@ class Network:
             box = smallest_canvas(self.graph, layer.node).box
             field, apart = (box.height, box.width), strides(self.graph, layer.node)
             rows.append((layer.name, layer.call, layer.units, field, layer.map_size, apart))
-        columns = ["name", "module", "units", "field", "map", "stride"]
+        columns = ["name", "module", "units", "field", "map_size", "stride"]
         return pd.DataFrame(rows, columns=columns)
 
     def unit_network(self, layer: str) -> UnitNetwork:
