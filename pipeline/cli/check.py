@@ -11,7 +11,6 @@ from pipeline.config.checks import value_faults
 from pipeline.config.schema import CHECK, DEFAULT_STAGES, Config
 from pipeline.errors import ArtiphysError, ConfigError
 from pipeline.networks.graph.counting import forward_operations
-from pipeline.networks.receptive_fields import smallest_canvas
 from pipeline.run.active_run import ActiveRun
 from pipeline.run.faults import Faults
 from pipeline.run.inspection import Inspection, inspect, inspect_sample, precision_faults
@@ -19,7 +18,13 @@ from pipeline.run.machine import Machine, this_machine
 from pipeline.run.parts import Parts
 from pipeline.run.room import check_disk, folder_faults
 from pipeline.runner.processes import Processes
-from pipeline.stages.catalog import asks_network, chosen_stages, stage_faults
+from pipeline.stages.catalog import (
+    asks_network,
+    chosen_stages,
+    own_code,
+    own_faults,
+    stage_faults,
+)
 from pipeline.stages.stage import Cost
 from pipeline.store.layout import Layout
 
@@ -138,7 +143,7 @@ def check_job(config: Config, *, elsewhere: bool = False) -> Checked:
     # A stage that is misspelled may ask for the network.
     network = len(known) < len(config.stages) or asks_network(known)
     config = replace(config, stages=known)
-    wrong_values = list(value_faults(config))
+    wrong_values = [*value_faults(config), *own_faults(config)]
     faults.add(wrong_values)
     machine = _machine(config, faults, elsewhere)
     faults.add(folder_faults("out", config.out))
@@ -152,7 +157,7 @@ def check_job(config: Config, *, elsewhere: bool = False) -> Checked:
     inspect_sample(parts, found, faults)
     if elsewhere:
         found.notes.insert(0, f"times and memory are those of this machine ({machine})")
-    active = ActiveRun.planned(parts, Layout(config.out))
+    active = ActiveRun.planned(parts, Layout(config.out), own_code(config.stages))
     # Values that are wrong make no plan; training and collecting need no parts.
     plannable = found.whole and not wrong_values if network else True
     costs = _costs(active, found, faults, machine) if plannable else {}
@@ -209,7 +214,7 @@ def _rows(parts: Parts, inspected: Inspection, costs: Iterable[Cost]) -> list[Ro
         return []
     rows: list[Row] = []
     for layer in parts.layers:
-        box = smallest_canvas(parts.graph, layer.node).box
+        box = parts.canvas(layer).box
         columns = {"forward": forward_operations(parts.graph, [layer.node])}
         seconds: list[float] = []
         for cost in costs:

@@ -17,6 +17,7 @@ from pipeline.cli.jobs import ALONE, Job
 from pipeline.cli.log import log_to_console, log_to_file, short, tell_places
 from pipeline.config.build import build
 from pipeline.config.schema import CHECK, DEFAULT_STAGES, Config
+from pipeline.errors import ConfigError
 from pipeline.runner.outside import leads_outside, processes_outside
 from pipeline.runner.stopping import Stopped, check_stopped
 from pipeline.stages.catalog import (
@@ -24,6 +25,7 @@ from pipeline.stages.catalog import (
     asks_network,
     chosen_stages,
     own_code,
+    own_faults,
     stage_versions,
 )
 from pipeline.stages.stage import Stage
@@ -54,8 +56,8 @@ def run(config: Config, job: Job = ALONE) -> None:
         config = check(config)
         if not config.stages:
             return
-    chosen_stages(config.stages)  # which says what is wrong with their names
     check_values(config)
+    _check_own(config)
 
     from pipeline.run.repeats import find_finished
     from pipeline.store.layout import Layout
@@ -68,6 +70,12 @@ def run(config: Config, job: Job = ALONE) -> None:
         return
 
     build(config.runner, "runner").launch(_in_process, config, job, key, place=layout.out)
+
+
+def _check_own(config: Config) -> None:
+    """Refuse stages that there are not, and settings of stages that are not asked for."""
+    for fault in own_faults(config):
+        raise ConfigError(fault)
 
 
 def run_fingerprint(config: Config) -> str:
@@ -140,13 +148,14 @@ def run_anew(config: Config, runner: Runner | None = None, job: Job = ALONE) -> 
 
     stages = chosen_stages(config.stages)
     check_values(config)
+    _check_own(config)
     if runner is None:
         runner = cast("Runner", build(config.runner, "runner").here())
     parts, layout = Parts(config, runner), Layout(config.out)
     check_format(layout)
     with runner.ranks.leader_first():  # what it downloads, the others find
         _check_parts(parts, asks_network(config.stages))
-    active = ActiveRun.planned(parts, layout)
+    active = ActiveRun.planned(parts, layout, own_code(config.stages))
     if asks_network(config.stages):
         # By all processes at once: one that asked later, alone, would wait for the others forever.
         _ = active.images

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
+from dataclasses import fields
 from types import UnionType
 from typing import Any, Union, cast, get_args, get_origin, get_type_hints
 
@@ -130,3 +131,28 @@ def _fits(value: Any, hint: Any) -> bool:
     if hint in (str, bool, type(None)):
         return isinstance(value, hint)
     return True
+
+
+def read_settings(kind: type, given: Mapping[str, Any], stage: str) -> Any:
+    """Return the settings of a stage of one's own, as the dataclass that describes them.
+
+    Args:
+        kind: the dataclass.
+        given: values by name.
+        stage: name of the stage, for messages.
+
+    Raises:
+        ConfigError: there is no such setting, or a value is of another type.
+    """
+    known = [each.name for each in fields(kind)]
+    for name in given:
+        if name not in known:
+            raise ConfigError(
+                f"own.{stage}.{name}: the stage has no such setting; it has {', '.join(known)}"
+                f"{nearest(name, known)}"
+            )
+    try:
+        return OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(kind), given))
+    except OmegaConfBaseException as error:
+        key = getattr(error, "full_key", None) or "settings"
+        raise ConfigError(f"own.{stage}.{key}: {first_line(error)}") from error

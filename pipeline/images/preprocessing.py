@@ -122,6 +122,10 @@ class Preprocessing:
         return round(size[0] * share), round(size[1] * share)
 
 
+# Of images that are network input already, or whose network is not known.
+UNSIZED = Preprocessing(None, 1, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
+
+
 def _words(crop: int | tuple[int, int]) -> str:
     return str(crop) if isinstance(crop, int) else f"{crop[1]} x {crop[0]}"
 

@@ -18,7 +18,7 @@ from pipeline.library.units import checked_count, chosen_units
 from pipeline.networks.layers import Layer
 from pipeline.networks.loading.network import Network
 from pipeline.networks.responses import LayerResponses
-from pipeline.search.extremes import Kept
+from pipeline.search.extremes import Kept, at_rank
 from pipeline.search.patches import cut_patches, patch_table
 from pipeline.search.top_patches import Found, find_peaks
 
@@ -53,13 +53,19 @@ class TopPatches:
             sign: 1 for the top, -1 for the bottom.
 
         Raises:
-            ImageError: so many were not kept, or an image cannot be read any more.
+            ImageError: that was not searched or kept, or an image cannot be read any more.
         """
+        if layer not in self.kept or sign not in (1, -1):
+            raise ImageError(
+                f"patches: '{layer}' with sign {sign} was not searched; layers are"
+                f" {', '.join(self.kept)}, and signs 1 and -1"
+            )
         found, by_sign = self.kept[layer]
         if rank >= by_sign[sign].images.shape[1]:
             raise ImageError(f"rank: {rank} is beyond the {by_sign[sign].images.shape[1]} kept")
         graph = self.network.graph
-        return cut_patches(self.images.read, graph, found, by_sign[sign], list(units), rank)
+        kept = at_rank(by_sign[sign], list(units), rank)
+        return cut_patches(self.images.read, graph, found, kept)
 
     def pixels(
         self, layer: str, units: Sequence[int], *, rank: int = 0, sign: int = 1

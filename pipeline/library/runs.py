@@ -14,7 +14,7 @@ from pipeline.errors import StoreError
 from pipeline.images import image_sets
 from pipeline.images.image_sets import ImageSet
 from pipeline.images.patches import cut_patch
-from pipeline.images.preprocessing import Preprocessing
+from pipeline.images.preprocessing import UNSIZED, Preprocessing
 from pipeline.store.records import read_config
 from pipeline.store.runs import Run, find_run
 from pipeline.store.stacked import StackedArray
@@ -110,8 +110,7 @@ class OpenedRun(Run):
                 " images=pipeline.images.any_images.as_image_set(...))"
             )
         known = settings.get("preprocessing")
-        unused = Preprocessing(None, 1, mean=(0.0,) * 3, std=(1.0,) * 3)
-        preprocessing = Preprocessing.of(known) if known else unused
+        preprocessing = Preprocessing.of(known) if known else UNSIZED
         arguments = {name: v for name, v in group.items() if not name.startswith("_")}
         return kind(preprocessing, **arguments)
 

@@ -6,18 +6,19 @@ import json
 import time
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from pipeline.errors import ConfigError, StoreError, listed, nearest
+from pipeline.config.build import read_settings
+from pipeline.errors import StoreError, listed
 from pipeline.run.parts import Parts
-from pipeline.store.code import code_digest, is_own, own_targets
+from pipeline.store.code import code_digest, own_targets
 from pipeline.store.files import lost_below, write_bytes
 from pipeline.store.layout import Layout, RunPaths
 from pipeline.store.provenance import provenance
-from pipeline.store.results import Result, find_result
+from pipeline.store.results import HasResult, Result, find_result
 from pipeline.store.secrets import without_queries
 from pipeline.tracking import Tracker, none
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from pipeline.runner.runner import Work
 
 Item = TypeVar("Item")
+Planned = TypeVar("Planned", bound=HasResult)
 
 
 @dataclass
@@ -40,9 +42,9 @@ class ActiveRun:
         layout: the paths below ``out``.
         paths: the files of this run, once it has a folder; only the leading process writes there.
         tracker: told of tables, figures and progress.
+        code: digests of the code of stages of one's own, by the stage's name.
         plans: of the stages that have been planned, by name.
         enlisted: the results of this run, in its record by stage and name.
-        consulted: results of other runs that this one uses if they are there.
         unreadable: images that could not be read, with reasons.
         done: how many work items were computed in this run, by all processes.
         facts: more for the record of the run.
@@ -52,18 +54,20 @@ class ActiveRun:
     layout: Layout
     paths: RunPaths
     tracker: Tracker
+    code: Mapping[str, str] = field(default_factory=dict[str, str])
     plans: dict[str, Any] = field(default_factory=dict[str, Any])
     enlisted: dict[tuple[str, str], Result] = field(default_factory=dict[tuple[str, str], Result])
-    consulted: list[Result] = field(default_factory=list[Result])
     unreadable: dict[str, str] = field(default_factory=dict[str, str])
     done: int = 0
     facts: dict[str, Any] = field(default_factory=dict[str, Any])
 
     @classmethod
-    def planned(cls, parts: Parts, layout: Layout) -> ActiveRun:
+    def planned(
+        cls, parts: Parts, layout: Layout, code: Mapping[str, str] | None = None
+    ) -> ActiveRun:
         """Return a run that has no folder yet and is not tracked, to ask what the store holds."""
         paths = RunPaths(layout.runs(parts.config.name))
-        return cls(parts, layout, paths, none()(paths.folder, {}, None, ""))
+        return cls(parts, layout, paths, none()(paths.folder, {}, None, ""), code or {})
 
     @property
     def leads(self) -> bool:
@@ -88,17 +92,9 @@ class ActiveRun:
         """Return the settings of a stage of one's own: its dataclass, from ``own.<name>``.
 
         Raises:
-            ConfigError: it has no such setting.
+            ConfigError: it has no such setting, or a value is of another type.
         """
-        given: dict[str, Any] = self.parts.config.own.get(stage.name) or {}
-        known = [each.name for each in fields(stage.config)]
-        for name in given:
-            if name not in known:
-                raise ConfigError(
-                    f"own.{stage.name}.{name}: is no setting of the stage; it has"
-                    f" {', '.join(known)}{nearest(name, known)}"
-                )
-        return stage.config(**given)
+        return read_settings(stage.config, self.parts.config.own.get(stage.name) or {}, stage.name)
 
     # Plans and results.
 
@@ -131,19 +127,20 @@ class ActiveRun:
             stage: that it is of; its version is in the key.
             layer: name of the layer.
             name: what tells the result apart in this run.
-            settings: everything that determines it, as plain data.
+            settings: everything that determines it, as plain data; of a stage of one's own its
+                code and its settings are added.
             items: the names of its work items.
             place: folder of the store; that of the stage's name by default.
         """
         folder = (place or stage.name, self.parts.network.identity, layer)
-        module = str(stage.plan.__module__)
-        if is_own(module):
-            settings = {**settings, "code": code_digest([f"{module}.STAGE"])}
+        if stage.name in self.code:
+            own = asdict(self.settings(stage)) if stage.config is not None else {}
+            settings = {**settings, "code": self.code[stage.name], "own": own}
         return find_result(self.layout, folder, settings, items, stage.version, name)
 
-    def missing(self, planned: Sequence[Item]) -> list[Item]:
+    def missing(self, planned: Sequence[Planned]) -> list[Planned]:
         """Return what lacks items of its result: the same in all processes, as the leader says."""
-        lacking = [n for n, item in enumerate(planned) if self.leads and _result(item).missing()]
+        lacking = [n for n, item in enumerate(planned) if self.leads and item.result.missing()]
         numbers: list[int] = json.loads(self.parts.runner.ranks.broadcast(json.dumps(lacking)))
         return [planned[number] for number in numbers]
 
@@ -155,10 +152,10 @@ class ActiveRun:
     @property
     def looked_for(self) -> list[Path]:
         """Files of the store that the run would have used, had they been there."""
-        plans = [result for plan in self.plans.values() for result in plan.results]
         others = [
             result
-            for result in (*plans, *self.consulted)
+            for plan in self.plans.values()
+            for result in (*plan.results, *plan.consulted)
             if (result.stage, result.name) not in self.enlisted
             or self.enlisted[result.stage, result.name].key != result.key
         ]
@@ -276,7 +273,3 @@ class ActiveRun:
             "images": dict(self.images.settings) | {"count": len(self.images)},
             "config": without_queries(asdict(parts.config)),
         }
-
-
-def _result(planned: Any) -> Result:
-    return planned.result

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pipeline.errors import ArtiphysError
 from pipeline.networks.layers import Layer
 from pipeline.run.parts import Parts
-from pipeline.synthesis.dry_run import try_images
+from pipeline.synthesis.dry_run import blank_images, try_images
 
 
 def score_faults(parts: Parts, layers: Sequence[Layer]) -> Iterator[str]:
@@ -16,10 +16,10 @@ def score_faults(parts: Parts, layers: Sequence[Layer]) -> Iterator[str]:
     for layer in {layer.name: layer for layer in (*layers[:1], *layers[-1:])}.values():
         # A network for a field takes long to build; what can go wrong with it shows in transforms.
         scorer = None if parts.scoring.of_fields else parts.scorer(layer)
-        own = parts.climbed_units(layer)[-1], parts.copies
-        size, device = parts.image_size(layer), parts.runner.device
+        unit, size = parts.climbed_units(layer)[-1], parts.image_size(layer)
+        images = blank_images(parts.recipe, size, parts.copies, parts.runner.device)
         try:
-            try_images(parts.recipe, size, own, smoothings, device, scorer, layer.name)
+            try_images(parts.recipe, images, unit, smoothings, scorer, layer.name)
         except ArtiphysError as error:
             yield str(error)
             return  # the other layer would say the same

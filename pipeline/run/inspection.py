@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from pipeline.config.build import Group, complete
 from pipeline.images.batches import load_batch, spread
 from pipeline.images.image_sets import ImageSet
-from pipeline.images.preprocessing import Preprocessing
+from pipeline.images.preprocessing import UNSIZED
 from pipeline.networks.layers import find_layers
 from pipeline.networks.loading.downloads import SCHEMES, cached
 from pipeline.networks.loading.network import Network
@@ -22,7 +22,6 @@ from pipeline.run.pace import SAMPLE
 from pipeline.run.parts import Parts, copies
 from pipeline.store.identity import chosen
 
-UNSIZED = Preprocessing(None, 1, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
 TORCHVISION = "pipeline.networks.loading.torchvision.torchvision_network"
 LISTS = ("objective", "parameterization", "regularizer", "smoothing", "transform")
 
@@ -59,7 +58,7 @@ def inspect(
         download: whether weights may be downloaded; random ones stand for them if not.
     """
     found, before = Inspection(), len(faults.found)
-    faults.option(parts.config.tracking, "tracking")
+    _inspect_option(parts, "tracking", parts.config.tracking, faults)
     if not network:
         return found
     _inspect_network(parts, found, faults, download)
@@ -227,12 +226,17 @@ def _known_names(parts: Parts, faults: Faults) -> str | list[str]:
 
 def _inspect_options(parts: Parts, faults: Faults) -> None:
     config = parts.config
-    faults.option(config.optimizer, "optimizer")
     faults.attempt(lambda: copies(config))
     if not chosen(config.init):
         faults.add(["init: the list is empty; choose one or more, as in init=[zeros,noise]"])
     for group in ("init", *LISTS):
         for name, option in chosen(getattr(config, group)).items():
-            faults.option(option, f"{group}.{name}")
-    for group in ("constraint", "gradient"):
-        faults.option(getattr(config, group), group)
+            _inspect_option(parts, f"{group}.{name}", option, faults)
+    for group in ("optimizer", "constraint", "gradient"):
+        _inspect_option(parts, group, getattr(config, group), faults)
+
+
+def _inspect_option(parts: Parts, key: str, option: Group, faults: Faults) -> None:
+    built = faults.option(option, key)
+    if built is not None:
+        parts.built[key] = built

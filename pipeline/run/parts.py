@@ -48,11 +48,13 @@ class Parts:
     Attributes:
         config: the composed configuration.
         runner: what the work runs on.
+        built: options that have been built, by where they stand in the configuration.
     """
 
     def __init__(self, config: Config, runner: Runner) -> None:
         self.config = config
         self.runner = runner
+        self.built: dict[str, Any] = {}
         self._canvases: dict[fx.Node, Canvas] = {}
         self._costs: dict[fx.Node, Costs] = {}
 
@@ -134,17 +136,23 @@ class Parts:
             raise ConfigError(
                 "init: the list is empty; choose one or more, as in init=[zeros,noise]"
             )
-        return self._built("init")
+        return self._several("init")
 
     @property
     def copies(self) -> int:
         """How many images of each unit are climbed from every init."""
         return copies(self.config)
 
-    def _built(self, group: str) -> dict[str, Any]:
-        """Return the options chosen in a group that is a list, by name."""
+    def _several(self, group: str) -> dict[str, Any]:
+        """Return the options chosen in a group that is a list, by name, each built once."""
         options = chosen(getattr(self.config, group))
-        return {name: build(option, f"{group}.{name}") for name, option in options.items()}
+        return {name: self._one(f"{group}.{name}", option) for name, option in options.items()}
+
+    def _one(self, key: str, option: Group) -> Any:
+        """Return an option, by where it stands in the configuration."""
+        if key not in self.built:
+            self.built[key] = build(option, key)
+        return self.built[key]
 
     @cached_property
     def scoring(self) -> Terms:
@@ -152,8 +160,8 @@ class Parts:
         from pipeline.synthesis.terms import Terms
 
         size = whole_size(self.config.ascent.size, self.images.size)
-        rule = build(self.config.gradient, "gradient")
-        terms = Terms(self._built("objective"), self.copies, size, rule)
+        rule = self._one("gradient", self.config.gradient)
+        terms = Terms(self._several("objective"), self.copies, size, rule)
         terms.check()
         return terms
 
@@ -166,39 +174,39 @@ class Parts:
         """
         from pipeline.synthesis.parameterizations.chain import pieces_by_kind
 
-        pieces = self._built("parameterization")
+        pieces = self._several("parameterization")
         pieces_by_kind(pieces)
         return pieces
 
     @cached_property
     def constraint(self) -> Constraint:
         """The constraint."""
-        return build(self.config.constraint, "constraint")
+        return self._one("constraint", self.config.constraint)
 
     @cached_property
     def regularizers(self) -> dict[str, Regularizer]:
         """The regularizers by name."""
-        return self._built("regularizer")
+        return self._several("regularizer")
 
     @cached_property
     def smoothings(self) -> dict[str, Smoothing]:
         """What smooths between steps, by name."""
-        return self._built("smoothing")
+        return self._several("smoothing")
 
     @cached_property
     def transforms(self) -> dict[str, Transform]:
         """The transforms by name, in the order in which they are applied."""
-        return self._built("transform")
+        return self._several("transform")
 
     @cached_property
     def optimizer(self) -> Optimizer:
         """The optimizer."""
-        return build(self.config.optimizer, "optimizer")
+        return self._one("optimizer", self.config.optimizer)
 
     @cached_property
     def start_tracking(self) -> Start:
         """The function that starts tracking."""
-        return build(self.config.tracking, "tracking")
+        return self._one("tracking", self.config.tracking)
 
     @cached_property
     def recipe(self) -> Recipe:

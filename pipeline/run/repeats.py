@@ -13,7 +13,7 @@ import json
 import logging
 import os
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -32,12 +32,14 @@ log = logging.getLogger(__name__)
 PACKAGE = Path(__file__).parents[1]
 
 
-def fingerprint(config: Config, code: Sequence[str] = (), *, named: bool = True) -> str:
+def fingerprint(
+    config: Config, code: Mapping[str, str] | None = None, *, named: bool = True
+) -> str:
     """Return a digest of all that a run depends on.
 
     Args:
         config: of the run.
-        code: where stages of one's own are defined.
+        code: digests of the code of stages of one's own, by the stage's name.
         named: whether its files show the name of the run.
     """
     settings = with_effect(asdict(config), Effect.NUMBERS, Effect.FILES, Effect.TRACKING)
@@ -45,13 +47,13 @@ def fingerprint(config: Config, code: Sequence[str] = (), *, named: bool = True)
         settings["name"] = config.name
     # The order of what is chosen decides what is applied first, and what is balanced against what.
     order = {key: [*v] for key, v in settings.items() if isinstance(v, dict)}
-    known = json.dumps({**settings, "order": order}, sort_keys=True, default=str)
+    known = json.dumps({**settings, "order": order, "code": code}, sort_keys=True, default=str)
     digest = hashlib.sha256(known.encode())
     for path in (PACKAGE, *_files(settings)):
         for line in _stamps(path):
             digest.update(line.encode("utf-8", "surrogateescape"))
     with suppress(ConfigError):  # what cannot be found cannot be run either
-        digest.update(code_digest([*own_targets(settings), *code]).encode())
+        digest.update(code_digest(own_targets(settings)).encode())
     return digest.hexdigest()[:16]
 
 

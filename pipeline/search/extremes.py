@@ -71,6 +71,11 @@ def _extreme(maps: Float[Tensor, "batch positions units"], sign: int) -> tuple[T
     return found.values, found.indices
 
 
+def at_rank(kept: Kept, units: Sequence[int], rank: int) -> Kept:
+    """Return what was kept of some units at one rank: one response, image and position each."""
+    return Kept(*(field[units, rank] for field in kept))
+
+
 class Extremes:
     """The K largest (smallest) responses of every unit seen so far, with image and position.
 

@@ -76,23 +76,19 @@ def cut_patches(
     graph: Graph,
     layer: Layer,
     kept: Kept,
-    units: Sequence[int],
-    rank: int,
     size: tuple[int, int] | None = None,
 ) -> Float[Tensor, "units c height width"]:
-    """Return the patches of some units at one rank.
+    """Return one patch of every unit that is given.
 
     Args:
         read: returns an image by its index.
         graph: traced at the size of the images.
         layer: the layer.
-        kept: what was kept of all of its units.
-        units: whose patches are cut.
-        rank: which of those that were kept.
+        kept: response, image and position of one patch of each unit.
         size: height and width, about the middle of the receptive field; the field's by default.
     """
-    images = kept.images[units, rank].numpy()
-    rows, columns = layer.place(kept.positions[units, rank].numpy())
+    images = kept.images.numpy()
+    rows, columns = layer.place(kept.positions.numpy())
     boxes = receptive_fields(graph, layer.node, rows, columns).T
     pixels = {index: read(int(index)) for index in np.unique(images)}
     return torch.stack(

@@ -11,9 +11,10 @@ from pkgutil import iter_modules
 from typing import Any
 
 import pipeline.stages
-from pipeline.config.schema import CHECK
+from pipeline.config.schema import CHECK, Config
 from pipeline.errors import ArtiphysError, ConfigError, first_line, nearest
 from pipeline.stages.stage import Stage
+from pipeline.store.code import code_digest
 
 
 @cache
@@ -74,9 +75,25 @@ def asks_network(names: Sequence[str]) -> bool:
     return any(stage.network for stage in chosen_stages(names))
 
 
-def own_code(names: Sequence[str]) -> list[str]:
-    """Return where the stages of one's own among some names are defined."""
-    return [f"{name}.STAGE" for name in names if name not in all_stages() and name != CHECK]
+def own_code(names: Sequence[str]) -> dict[str, str]:
+    """Return the digest of the code of every stage of one's own among some names, by its own name.
+
+    Raises:
+        ConfigError: code cannot be found, so that an edit of it would go unnoticed.
+    """
+    own = [name for name in names if name not in all_stages() and name != CHECK]
+    return {find_stage(name).name: code_digest([f"{name}.STAGE"]) for name in own}
+
+
+def own_faults(config: Config) -> Iterator[str]:
+    """Yield which settings under ``own`` are of no stage of a run."""
+    stages = [stage.name for stage in chosen_stages(config.stages) if stage.config is not None]
+    for name in config.own:
+        if name not in stages:
+            yield (
+                f"own.{name}: no stage of this run that has settings is called '{name}'"
+                f"{nearest(name, stages)}"
+            )
 
 
 def stage_versions(names: Sequence[str]) -> dict[str, int]:
@@ -98,11 +115,12 @@ def _is_module(name: str) -> bool:
 
 def _own_stage(name: str) -> Stage[Any]:
     try:
-        stage = import_module(name).STAGE
-    except AttributeError as error:
-        raise ConfigError(f"stages: module '{name}' has no STAGE") from error
+        module = import_module(name)
     except Exception as error:  # importing it may run any code
         raise ConfigError(f"stages: '{name}' cannot be imported ({first_line(error)})") from error
+    if not hasattr(module, "STAGE"):
+        raise ConfigError(f"stages: module '{name}' has no STAGE")
+    stage = module.STAGE
     if not isinstance(stage, Stage):
         raise ConfigError(f"stages: STAGE of '{name}' is not a pipeline.stages.stage.Stage")
     if stage.name in all_stages():

@@ -12,15 +12,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 if TYPE_CHECKING:
     from pipeline.run.active_run import ActiveRun
     from pipeline.run.machine import Machine
     from pipeline.runner.runner import Work
-    from pipeline.store.results import Result
+    from pipeline.store.results import HasResult, Result
 
-Item = TypeVar("Item")
+Item = TypeVar("Item", bound="HasResult")
+Worked = TypeVar("Worked")
 
 
 class Plan(tuple[Item, ...], Generic[Item]):
@@ -28,8 +29,13 @@ class Plan(tuple[Item, ...], Generic[Item]):
 
     @property
     def results(self) -> list[Result]:
-        """The results, each once."""
-        return [cast("Any", item).result for item in self]
+        """The results, in order."""
+        return [item.result for item in self]
+
+    @property
+    def consulted(self) -> list[Result]:
+        """Results that the stage looks at where they are there, and does not ask for."""
+        return []
 
 
 @dataclass(frozen=True)
@@ -52,7 +58,7 @@ class Table:
 
 
 @dataclass(frozen=True)
-class WorkItems(Generic[Item]):
+class WorkItems(Generic[Worked]):
     """What all processes of a run compute together.
 
     Attributes:
@@ -65,8 +71,8 @@ class WorkItems(Generic[Item]):
     """
 
     results: Sequence[Result]
-    items: Sequence[Item]
-    work: Work[Item, Any, Any, Any]
+    items: Sequence[Worked]
+    work: Work[Worked, Any, Any, Any]
     label: str
     tf32: bool = False
 
@@ -155,7 +161,7 @@ class Stage(Generic[Item]):
     name: str
     about: str
     plan: Callable[[ActiveRun], Plan[Item]] = plan_nothing
-    version: int = 3
+    version: int = 1
     needs: Sequence[str] = ()
     tables: Sequence[Table] = ()
     config: type | None = None

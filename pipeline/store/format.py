@@ -40,6 +40,8 @@ def mark_format(layout: Layout, versions: Mapping[str, int]) -> None:
     now = {**versions, "store_format": STORE_FORMAT}
     if written == now:
         return
+    if "result_version" in written:  # one for all stages, before each had its own
+        written |= dict.fromkeys(versions, written.pop("result_version"))
     if any(now.get(name) != version for name, version in written.items()):
         log.info(
             "store: '%s' holds results of another version of artiphys, which stay as they are and"
@@ -53,8 +55,7 @@ def _written(layout: Layout) -> dict[str, int]:
     """Return the versions that a store was written by; none where there is no store."""
     try:
         found: dict[str, Any] = read_document(layout.format)
-        kept = {name: v for name, v in found.items() if isinstance(v, int)}
-        return {"store_format": 0} | kept
+        return {"store_format": 0} | {name: v for name, v in found.items() if isinstance(v, int)}
     except FileNotFoundError:
         return {}
     except NotADirectoryError as error:

@@ -97,8 +97,13 @@ class ResultPaths:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.metadata = folder / "metadata.json"
         self.provenances = folder / "provenance"
+
+    @property
+    def metadata(self) -> Path:
+        """What describes the result; earlier versions called it ``manifest.json``."""
+        path, before = self.folder / "metadata.json", self.folder / "manifest.json"
+        return before if before.is_file() and not path.is_file() else path
 
     def place(self, path: Path) -> str:
         """Return where one of the files lies in its store, as the file itself says it, too."""

@@ -15,7 +15,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Protocol, cast, runtime_checkable
 
 import numpy as np
 from safetensors import safe_open
@@ -233,6 +233,16 @@ class Result:
             if not self.from_before:
                 raise
             return read_arrays(self.paths.item(item))
+
+
+@runtime_checkable
+class HasResult(Protocol):
+    """Anything that is planned: it knows the result that it leaves."""
+
+    @property
+    def result(self) -> Result:
+        """The result."""
+        ...
 
 
 def find_result(

@@ -15,9 +15,6 @@ from pipeline.store.files import is_temporary
 from pipeline.store.layout import ITEM, Layout, ResultPaths
 from pipeline.store.results import STORE_FORMAT, read_metadata
 
-# What described a result in earlier versions, whose files are left alone.
-BEFORE = ("settings.json", "manifest.json")
-
 
 @dataclass
 class Verified:
@@ -137,8 +134,8 @@ def _verify_result(
     there = {path for path in paths.folder.rglob("*") if not path.is_dir()} - {paths.metadata}
     if not current:
         found.foreign.append(paths.folder)
-        if any((paths.folder / name).is_file() for name in BEFORE):
-            return
+        if (paths.folder / "settings.json").is_file():
+            return  # of the first version, whose files carried no checksum
     found.missing += sorted(path for path in expected - there if not path.exists())
     for path in sorted(there | {path for path in expected if path.exists()}):
         belongs = path in expected if expected else path.suffix == ITEM

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from pipeline.errors import ArtiphysError, ConfigError, first_line
 from pipeline.synthesis.recipe import Recipe, Size
@@ -13,36 +15,39 @@ from pipeline.synthesis.smoothing import Smoothing
 from pipeline.synthesis.treatment import Treatment
 
 
+def blank_images(
+    recipe: Recipe, size: Size, copies: int, device: torch.device
+) -> Float[Tensor, "copies c height width"]:
+    """Return blank images, as many as one unit has."""
+    channels = len(recipe.network.preprocessing.mean)
+    return torch.zeros(copies, channels, *size, device=device)
+
+
 def try_images(
     recipe: Recipe,
-    size: Size,
-    images_of: tuple[int, int],
+    images: Float[Tensor, "copies c height width"],
+    unit: int,
     smoothings: Sequence[Smoothing],
-    device: torch.device,
     scorer: Scorer | None = None,
     layer: str = "",
 ) -> None:
-    """Smooth, transform and score blank images.
+    """Smooth, transform and score some images, as a step would.
 
     Args:
         recipe: how images are made.
-        size: height and width of the images.
-        images_of: the unit for which they are scored, and how many there are.
+        images: of one unit, all copies.
+        unit: for which they are scored.
         smoothings: between steps.
-        device: where.
         scorer: what scores them; ``None`` to transform them only.
         layer: name of the layer, for messages.
 
     Raises:
         ConfigError: something cannot be done.
     """
-    unit, copies = images_of
-    channels = len(recipe.network.preprocessing.mean)
-    images = torch.zeros(copies, channels, *size, device=device)
-    units = torch.full((copies,), unit, device=device)
+    units = torch.full((len(images),), unit, device=images.device)
     treatment = Treatment(
         transforms=list(recipe.transforms.values()),
-        seeds=range(copies),
+        seeds=range(len(images)),
         fits=scorer is None or not scorer.takes_any_size(),
         preprocessing=recipe.network.preprocessing,
     )
@@ -59,8 +64,8 @@ def try_images(
     except ArtiphysError:
         raise
     except Exception as error:  # an objective can raise anything
-        reason = first_line(error)
+        height, width = images.shape[2:]
         raise ConfigError(
-            f"objective: images of {size[0]} x {size[1]} pixels cannot be scored for {layer}"
-            f" ({reason})"
+            f"objective: images of {height} x {width} pixels cannot be scored for {layer}"
+            f" ({first_line(error)})"
         ) from error

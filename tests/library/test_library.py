@@ -207,7 +207,7 @@ def test_a_dream_climbs_what_it_is_asked_to(own: Network):
         ),
         (
             lambda own: pipeline.ascend(own, "conv1", [1], start=torch.zeros(1, 3, 5, 5)),
-            "start: images of 3 channels do not fit a network of 1",
+            r"start: images of \(3, 5, 5\) do not fit",
         ),
         (
             lambda own: pipeline.receptive_field(own, "conv1", (99, 0)),
@@ -221,11 +221,11 @@ def test_a_dream_climbs_what_it_is_asked_to(own: Network):
         (lambda own: pipeline.ascend(own, "conv1", copy=2), "copy: is no option; .* copies"),
         (
             lambda own: pipeline.ascend(own, "conv1", [1], start=torch.zeros(1, 1, 4, 4)),
-            r"start: images of \(4, 4\) pixels do not fit; they must be \(5, 5\)",
+            r"start: images of \(1, 4, 4\) do not fit; .* must be \(1, 5, 5\)",
         ),
         (
             lambda own: pipeline.ascend(own, "conv1", [0, 1, 2], start=torch.zeros(2, 1, 5, 5)),
-            "start: 2 images are fewer than units and copies",
+            "start: 2 images are neither one for all nor one for each of 3 units",
         ),
     ],
 )
@@ -248,6 +248,16 @@ def test_units_come_back_in_the_order_in_which_they_are_given(own: Network):
         found = pipeline.responses(own, images, "conv2", units=units)["conv2"]
         np.testing.assert_array_equal(found, both[:, [4, 1]])
     assert pipeline.ascend(own, "conv2", [4, 1], optimizer=sgd(steps=1)).units.tolist() == [4, 1]
+
+
+def test_every_unit_starts_from_its_own_image_in_whatever_batches(own: Network):
+    units = list(range(6))
+    start = torch.arange(12.0).reshape(12, 1, 1, 1).expand(-1, 1, 10, 10) / 10
+    found = pipeline.ascend(
+        own, "conv2", units, start=start, copies=2, optimizer=sgd(steps=1, lr=1e-9)
+    )
+    assert found.units.tolist() == [unit for unit in range(6) for _ in range(2)]
+    torch.testing.assert_close(found.starts, start)
 
 
 def test_a_network_of_one_channel_is_exported(own: Network):

@@ -163,7 +163,7 @@ def test_a_stage_of_ones_own_runs_checks_resumes_and_is_tabled(
     expected = top.groupby(["layer", "unit"]).response.std()
     found = run.spreads.set_index(["layer", "unit"]).spread
     assert found.to_numpy() == pytest.approx(expected.to_numpy(), rel=1e-5)
-    assert run.record["stage_versions"]["spread"] == 3
+    assert run.record["stage_versions"]["spread"] == 1
     assert (first.paths.tables / "spreads.csv").is_file()
     assert run_pipeline(*SMALL, *stages).done == 0
     lost = next(first.layout.store.glob("spread/*/conv2/*/spread.safetensors"))
@@ -182,7 +182,32 @@ def test_its_faults_are_told_with_all_others(lab: Path, composed: Compose):
     assert check_job(config).faults == ["own.spread.ranks: 1 is not 2 or more"]
     config = composed(*SMALL, *stages, "tracking=none", "own.spread.rank=1")
     (fault,) = check_job(config).faults
-    assert fault.startswith("own.spread.rank: is no setting of the stage; it has ranks; nearest: ")
+    assert fault == "own.spread.rank: the stage has no such setting; it has ranks; nearest: ranks"
+    config = composed(*SMALL, *stages, "tracking=none", "own.spread.ranks=many")
+    (fault,) = check_job(config).faults
+    assert fault.startswith("own.spread.ranks: Value 'many' of type 'str' could not be converted")
+    config = composed(*SMALL, *stages, "tracking=none", "own.spraed.ranks=4")
+    assert check_job(config).faults == [
+        "own.spraed: no stage of this run that has settings is called 'spraed'; nearest: spread"
+    ]
+
+
+def test_code_that_its_module_imports_is_in_its_key(
+    lab: Path, run_pipeline: RunPipeline, composed: Compose
+):
+    (lab / "my_lab_numbers.py").write_text("def spread(kept):\n    return kept.std(1)\n")
+    source = SOURCE.replace("from dataclasses", "import my_lab_numbers\nfrom dataclasses")
+    source = source.replace("return kept[:, :", "kept = kept[:, :").replace(
+        "].std(1).numpy()", "]\n        return my_lab_numbers.spread(kept).numpy()"
+    )
+    (lab / "my_lab_spread.py").write_text(source)
+    stages = ("stages=[top_patches,my_lab_spread]", f"out={lab / 'out'}")
+    assert run_pipeline(*SMALL, *stages).done == 3
+    assert run_pipeline(*SMALL, *stages).done == 0
+    (lab / "my_lab_numbers.py").write_text("def spread(kept):\n    return kept.var(1)\n")
+    for name in ("my_lab_numbers", "my_lab_spread"):  # as in a process of its own
+        sys.modules.pop(name)
+    assert run_pipeline(*SMALL, *stages).done == 2
 
 
 def test_an_experiment_of_ones_own_asks_for_it_on_the_command_line(lab: Path):

@@ -14,12 +14,19 @@ from pipeline.store.layout import Layout
 from pipeline.store.results import STORE_FORMAT
 
 VERSIONS = {"ascent": 2, "dream": 1}
+OF_ONE_VERSION = {"store_format": STORE_FORMAT, "result_version": 1}
 NOW = {**VERSIONS, "store_format": STORE_FORMAT}
 
 
 @pytest.mark.parametrize(
     "before",
-    [{"store_format": 2}, NOW | {"ascent": 1}, NOW | {"result_version": 3}, NOW, {**NOW, "x": 2}],
+    [
+        {"store_format": 2},
+        NOW | {"ascent": 1},
+        {"store_format": STORE_FORMAT, "result_version": 1},
+        NOW,
+        {**NOW, "x": 2},
+    ],
 )
 def test_results_from_before_are_told_of_once(tmp_path: Path, caplog, before):
     layout = Layout(tmp_path)

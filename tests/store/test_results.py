@@ -184,6 +184,19 @@ def test_a_sealed_manifest_of_another_kind_is_damaged_and_written_again(result: 
     assert path.read_bytes() == whole
 
 
+def test_a_result_that_an_earlier_version_has_described_stays_described(result: Result):
+    path = result.paths.metadata
+    before = path.with_name("manifest.json")
+    described = read_document(path)
+    path.unlink()
+    content = {name: described[name] for name in ("settings", "items", *versions(3))}
+    write_document(before, content, result.paths.place(before))
+    assert result.paths.metadata == before
+    assert result.is_described()
+    result.begin("run", {})
+    assert not path.exists()
+
+
 def test_other_settings_under_the_same_key_are_refused(result: Result):
     same_key = Result(result.folder, {"weights": "other"}, result.items)
     with pytest.raises(StoreError, match="holds a result of other settings under the same key"):

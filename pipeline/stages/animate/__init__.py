@@ -23,6 +23,7 @@ STAGE = Stage(
     name="animate",
     about="show ascents step by step, by one optimizer or several side by side",
     plan=later("pipeline.stages.animate.results.plan_animations"),
+    version=3,
     needs=("top_patches", "ascent"),
     tables=(ANIMATIONS,),
     check=later("pipeline.stages.animate.work.animation_faults"),

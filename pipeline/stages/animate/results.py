@@ -56,6 +56,15 @@ class Animated:
         return animation_name(self.climb.layer.name, self.climb.init, self.unit, self.optimizer)
 
 
+class AnimationPlan(Plan[Animated]):
+    """What is animated, beside what the ascent stage has stored of the same ascents."""
+
+    @property
+    def consulted(self) -> list[Result]:
+        """The stored ascents, with whose last images those of the animations are compared."""
+        return list({each.climb.result.key: each.climb.result for each in self}.values())
+
+
 def plan_animations(run: ActiveRun) -> Plan[Animated]:
     """Return everything that is animated: by layer, init, unit, and then optimizer.
 
@@ -63,16 +72,13 @@ def plan_animations(run: ActiveRun) -> Plan[Animated]:
         ConfigError: a unit is not climbed, or an optimizer refuses its settings.
     """
     units, optimizers = animated_units(run.parts), animated_optimizers(run.parts)
-    planned = Plan(
+    return AnimationPlan(
         animated
         for layer in run.parts.layers
         for init in run.parts.inits
         if units[layer.name]
         for animated in _of_layer(run, layer, init, units[layer.name], optimizers)
     )
-    # What the ascent stage has stored of them is compared with.
-    run.consulted += {each.climb.result.key: each.climb.result for each in planned}.values()
-    return planned
 
 
 def animated_optimizers(parts: Parts) -> dict[str, Optimizer]:

@@ -50,6 +50,7 @@ STAGE = Stage(
     name="ascent",
     about="climb the response of every unit from every init",
     plan=later("pipeline.stages.ascent.results.plan_climbs"),
+    version=3,
     needs=("top_patches",),
     tables=(ASCENTS, TRAJECTORIES),
     check=later("pipeline.stages.ascent.work.ascent_faults"),

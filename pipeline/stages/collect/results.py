@@ -229,6 +229,7 @@ class Collection:
 
     finished: Finished
     results: tuple[()] = ()
+    consulted: tuple[()] = ()
 
     @cached_property
     def sweep(self) -> Sweep:

@@ -46,6 +46,7 @@ STAGE = Stage(
     name="correlations",
     about="correlate what was added from different inits, beside null and noise ceiling",
     plan=later("pipeline.stages.correlations.results.plan_pairs"),
+    version=3,
     needs=("ascent",),
     tables=(CORRELATIONS, SUMMARY),
     write=later("pipeline.stages.correlations.work.correlate"),

@@ -42,6 +42,7 @@ STAGE = Stage(
     name="dream",
     about="dream images, octave by octave and frame by frame",
     plan=later("pipeline.stages.dream.results.plan_dreams"),
+    version=3,
     needs=("top_patches",),
     tables=(DREAMS, FEATURES),
     check=later("pipeline.stages.dream.faults.dream_faults"),

@@ -15,7 +15,7 @@ from pipeline.stages.top_patches.results import find_search
 from pipeline.synthesis.dream.feedback import blend, check_fill
 from pipeline.synthesis.dream.octaves import CARRY
 from pipeline.synthesis.dream.plan import Octave
-from pipeline.synthesis.dry_run import try_images
+from pipeline.synthesis.dry_run import blank_images, try_images
 
 SLOWEST = 0.01  # frames per second
 
@@ -91,8 +91,8 @@ def _octave_faults(run: ActiveRun, init: str, octave: Octave) -> Iterator[str]:
     scorer = dream_terms(run, octave.size).whole_scorer(parts.sized_network, layer)
     parts.runner.place(scorer.eval())
     unit, smooth = parts.climbed_units(layer)[-1], smoothings(run, octave)
-    device = parts.runner.device
-    try_images(parts.recipe, octave.size, (unit, 1), smooth, device, scorer, layer.name)
+    images = blank_images(parts.recipe, octave.size, 1, parts.runner.device)
+    try_images(parts.recipe, images, unit, smooth, scorer, layer.name)
     yield from _transform_faults(run, octave)
 
 

@@ -10,9 +10,9 @@ import pandas as pd
 from pipeline.networks.layers import Layer
 from pipeline.run.active_run import ActiveRun
 from pipeline.run.identity import network_settings
+from pipeline.run.image_blocks import image_blocks
 from pipeline.stages.responses import IMAGES, STAGE, UNITS
 from pipeline.stages.stage import Plan
-from pipeline.stages.top_patches.results import image_blocks
 from pipeline.store.results import Result
 
 
@@ -78,7 +78,7 @@ def response_units(run: ActiveRun, planned: Sequence[LayerResponses]) -> pd.Data
 def read_unreadable(planned: Sequence[LayerResponses]) -> dict[str, str]:
     """Return the images that could not be read, with reasons."""
     unreadable: dict[str, str] = {}
-    for each in planned[:1]:  # all layers are asked with the same images
+    for each in planned[:1]:  # all layers see the same images
         for item in each.result.items:
             unreadable.update(each.result.read(item, ())[1]["unreadable"])
     return unreadable

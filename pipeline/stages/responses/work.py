@@ -1,4 +1,4 @@
-"""Asking: the responses of units to the image set, block by block."""
+"""Computing: the responses of units to the image set, block by block."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pipeline.images.batches import Batch, load_batch, split
+from pipeline.images.batches import Batch
 from pipeline.networks.layers import Layer
 from pipeline.networks.responses import LayerResponses as ResponseNetwork
 from pipeline.networks.responses import read_map
 from pipeline.run.active_run import ActiveRun
+from pipeline.run.image_blocks import ImageBlocks, check_unreadable
 from pipeline.run.machine import Machine
 from pipeline.stages.responses.results import LayerResponses, read_unreadable
 from pipeline.stages.stage import Cost, WorkItems
-from pipeline.stages.top_patches.results import check_unreadable, image_blocks
 
 log = logging.getLogger(__name__)
 
 
 def respond(run: ActiveRun, planned: Sequence[LayerResponses]) -> Iterator[WorkItems[str]]:
-    """Yield what has not been asked."""
+    """Yield the layers whose responses have not been computed."""
     missing = run.missing(planned)
     if missing:
         names = ", ".join(each.layer.name for each in missing)
-        log.info("responses: asking %s with %d images", names, len(run.images))
+        log.info("responses: computing those of %s to %d images", names, len(run.images))
         work = ResponseWork(run, missing)
         results = [each.result for each in missing]
         yield WorkItems(results, [*work.blocks], work, "responses: images")
@@ -62,33 +62,14 @@ def response_cost(
     )
 
 
-class ResponseWork:
+class ResponseWork(ImageBlocks):
     """Blocks of images as work for the runner (``runner.Work``)."""
 
     def __init__(self, run: ActiveRun, planned: Sequence[LayerResponses]) -> None:
-        self.active, self.planned = run, planned
+        super().__init__(run, [each.result for each in planned])
+        self.planned = planned
         self.units = {each.layer.name: list(each.units) for each in planned}
-        self.blocks = image_blocks(run)
-        run.parts.runner.place(run.parts.network.module)
         self.network = ResponseNetwork(run.parts.graph, [each.layer for each in planned])
-
-    def needed(self, block: str) -> bool:
-        """Say whether a layer lacks a block."""
-        return any(not each.result.holds(block) for each in self.planned)
-
-    def size(self, block: str) -> int:
-        """Return how many images there are in a block."""
-        return len(self.blocks[block])
-
-    def parts(self, block: str) -> list[range]:
-        """Return the batches of a block."""
-        indices = self.blocks[block]
-        batch_size = self.active.parts.config.search.batch_size
-        return [indices[part.start : part.stop] for part in split(len(indices), batch_size)]
-
-    def load(self, indices: range) -> Batch:
-        """Read a batch of images."""
-        return load_batch(self.active.images, indices)
 
     def run(self, batch: Batch) -> Answers:
         """Run the network on a batch."""

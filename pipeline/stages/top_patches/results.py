@@ -12,14 +12,14 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from pipeline.errors import ImageError, StoreError
-from pipeline.images.batches import sample, split
+from pipeline.errors import StoreError
+from pipeline.images.batches import sample
 from pipeline.networks.layers import Layer
 from pipeline.run.active_run import ActiveRun
 from pipeline.run.identity import network_settings
-from pipeline.search.extremes import Kept, merged
+from pipeline.run.image_blocks import check_unreadable, image_blocks
+from pipeline.search.extremes import Kept, at_rank, merged
 from pipeline.search.patches import PATCH_COLUMNS, cut_patches, patch_table
-from pipeline.search.top_patches import block_images
 from pipeline.stages.stage import Plan
 from pipeline.stages.top_patches import STAGE
 from pipeline.store.results import Result
@@ -88,13 +88,6 @@ def find_search(run: ActiveRun, layer: Layer) -> Search:
     return next(search for search in run.plan(STAGE) if search.layer.name == layer.name)
 
 
-def image_blocks(run: ActiveRun) -> dict[str, range]:
-    """Return the blocks of images that are the work items of a search, by name."""
-    total = len(run.images)
-    size = block_images(total, run.parts.config.search.batch_size)
-    return {f"block-{n:04d}": indices for n, indices in enumerate(split(total, size))}
-
-
 def read_unreadable(run: ActiveRun) -> dict[str, str]:
     """Return the images that the searches could not read, with reasons.
 
@@ -107,21 +100,6 @@ def read_unreadable(run: ActiveRun) -> dict[str, str]:
             unreadable.update(search.result.read(item, ())[1]["unreadable"])
     check_unreadable(run, unreadable)
     return unreadable
-
-
-def check_unreadable(run: ActiveRun, unreadable: dict[str, str]) -> None:
-    """Refuse an image set of which too much cannot be read.
-
-    Raises:
-        ImageError: more than ``search.max_unreadable`` (and more than one image), or all.
-    """
-    total, count = len(run.images), len(unreadable)
-    if count > max(1.0, run.parts.config.search.max_unreadable * total) or count == total:
-        name, reason = next(iter(unreadable.items()))
-        raise ImageError(
-            f"images: {count} of {total} images cannot be used, the first is '{name}', which"
-            f" {reason}; mend or remove them, or raise search.max_unreadable"
-        )
 
 
 def read_patches(
@@ -153,7 +131,7 @@ def read_patches(
             " unit; ranks count from 0 (search.keep sets how many are kept)"
         )
     read = partial(_read, run, digests)
-    return cut_patches(read, run.parts.graph, layer, kept, units, rank, size)
+    return cut_patches(read, run.parts.graph, layer, at_rank(kept, units, rank), size)
 
 
 def _read(run: ActiveRun, digests: Int[np.ndarray, " images"], index: int) -> Tensor:

@@ -8,17 +8,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.images.batches import Batch, load_batch, split
+from pipeline.images.batches import Batch
 from pipeline.networks.responses import LayerResponses
 from pipeline.run.active_run import ActiveRun
+from pipeline.run.image_blocks import ImageBlocks, check_unreadable
 from pipeline.run.image_lists import remember_images
 from pipeline.search.top_patches import Found, Peaks, find_peaks
 from pipeline.stages.stage import WorkItems
 from pipeline.stages.top_patches.results import (
     SIGNS,
     Search,
-    check_unreadable,
-    image_blocks,
     read_unreadable,
 )
 from pipeline.store.results import Result
@@ -45,35 +44,15 @@ def remember(run: ActiveRun, searches: Sequence[Search]) -> None:
     remember_images(run.layout, run.parts.images, searches[0].extremes.digests)
 
 
-class SearchWork:
+class SearchWork(ImageBlocks):
     """Blocks of images as work for the runner (``runner.Work``)."""
 
     def __init__(self, run: ActiveRun, searches: Sequence[Search]) -> None:
-        self.active = run
+        super().__init__(run, [search.result for search in searches])
         self.layers = [search.layer for search in searches]
-        self.blocks = image_blocks(run)
         self.results = {search.layer.name: search.result for search in searches}
-        run.parts.runner.place(run.parts.network.module)
         self.network = LayerResponses(run.parts.graph, self.layers)
         self.unreadable: dict[str, str] = {}
-
-    def needed(self, block: str) -> bool:
-        """Say whether a layer lacks a block."""
-        return any(not result.holds(block) for result in self.results.values())
-
-    def size(self, block: str) -> int:
-        """Return how many images there are in a block."""
-        return len(self.blocks[block])
-
-    def parts(self, block: str) -> list[range]:
-        """Return the batches of a block."""
-        indices = self.blocks[block]
-        batch_size = self.active.parts.config.search.batch_size
-        return [indices[part.start : part.stop] for part in split(len(indices), batch_size)]
-
-    def load(self, indices: range) -> Batch:
-        """Read a batch of images."""
-        return load_batch(self.active.images, indices)
 
     def run(self, batch: Batch) -> Peaks:
         """Run the network on a batch."""

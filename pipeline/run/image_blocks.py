@@ -1,0 +1,65 @@
+"""The image set in blocks: work items of stages that show every image to the network."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pipeline.errors import ImageError
+from pipeline.images.batches import Batch, load_batch, split
+from pipeline.run.active_run import ActiveRun
+from pipeline.search.top_patches import block_images
+from pipeline.store.results import Result
+
+
+def image_blocks(run: ActiveRun) -> dict[str, range]:
+    """Return the blocks of images that are the work items of a stage, by name."""
+    total = len(run.images)
+    size = block_images(total, run.parts.config.search.batch_size)
+    return {f"block-{n:04d}": indices for n, indices in enumerate(split(total, size))}
+
+
+class ImageBlocks:
+    """What all work on blocks of images shares (``runner.Work``).
+
+    Args:
+        run: the run.
+        results: of which each item is a block.
+    """
+
+    def __init__(self, run: ActiveRun, results: Sequence[Result]) -> None:
+        self.active, self._results = run, results
+        self.blocks = image_blocks(run)
+        run.parts.runner.place(run.parts.network.module)
+
+    def needed(self, block: str) -> bool:
+        """Say whether a result lacks a block."""
+        return any(not result.holds(block) for result in self._results)
+
+    def size(self, block: str) -> int:
+        """Return how many images there are in a block."""
+        return len(self.blocks[block])
+
+    def parts(self, block: str) -> list[range]:
+        """Return the batches of a block."""
+        indices = self.blocks[block]
+        batch_size = self.active.parts.config.search.batch_size
+        return [indices[part.start : part.stop] for part in split(len(indices), batch_size)]
+
+    def load(self, indices: range) -> Batch:
+        """Read a batch of images."""
+        return load_batch(self.active.images, indices)
+
+
+def check_unreadable(run: ActiveRun, unreadable: dict[str, str]) -> None:
+    """Refuse an image set of which too much cannot be read.
+
+    Raises:
+        ImageError: more than ``search.max_unreadable`` (and more than one image), or all.
+    """
+    total, count = len(run.images), len(unreadable)
+    if count > max(1.0, run.parts.config.search.max_unreadable * total) or count == total:
+        name, reason = next(iter(unreadable.items()))
+        raise ImageError(
+            f"images: {count} of {total} images cannot be used, the first is '{name}', which"
+            f" {reason}; mend or remove them, or raise search.max_unreadable"
+        )
