@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, cast
 from omegaconf import OmegaConf
 
 from pipeline.cli.jobs import ALONE, Job
-from pipeline.cli.log import log_to_console, log_to_file, short, tell_places
+from pipeline.cli.log import log_to_console, log_to_file, tell_places
 from pipeline.config.build import build
 from pipeline.config.schema import CHECK, DEFAULT_STAGES, Config
 from pipeline.errors import ConfigError
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from pipeline.run.active_run import ActiveRun
     from pipeline.run.parts import Parts
     from pipeline.runner.runner import Runner
-    from pipeline.store.layout import Layout, RunPaths
 
 log = logging.getLogger("pipeline")
 Stages = Sequence[Stage[Any]]
@@ -59,6 +58,7 @@ def run(config: Config, job: Job = ALONE) -> None:
     check_values(config)
     _check_own(config)
 
+    from pipeline.cli.repeat import answer
     from pipeline.run.repeats import find_finished
     from pipeline.store.layout import Layout
 
@@ -66,7 +66,7 @@ def run(config: Config, job: Job = ALONE) -> None:
     key = run_fingerprint(config)
     # Of several processes each would answer; they find all work in the store soon enough.
     former = find_finished(layout, key) if processes_outside() == 1 else None
-    if former is not None and _repeat(config, job, layout, former):
+    if former is not None and answer(config, job, layout, former):
         return
 
     build(config.runner, "runner").launch(_in_process, config, job, key, place=layout.out)
@@ -95,37 +95,6 @@ def _in_process(runner: Runner, config: Config, job: Job, key: str) -> int:
     if finished.leads and all(stage.repeats for stage in chosen_stages(config.stages)):
         remember(finished.layout, key, finished.paths)
     return 0
-
-
-def _repeat(config: Config, job: Job, layout: Layout, former: RunPaths) -> bool:
-    """Answer from the folder of a finished run, if it is whole; torch is not even loaded."""
-    from pipeline.errors import StoreError
-    from pipeline.run.repeats import repeat
-    from pipeline.store.files import write_bytes
-    from pipeline.store.provenance import provenance
-    from pipeline.store.records import write_record
-
-    start = time.monotonic()
-    if OmegaConf.select(OmegaConf.load(former.config), "runner") != config.runner:
-        build(config.runner, "runner")  # which alone finds its faults
-    paths = layout.new_run(config.name, datetime.now())
-    try:
-        write_bytes(paths.config, OmegaConf.to_yaml(without_queries(asdict(config))).encode())
-        record = repeat(former, paths)
-    except StoreError:
-        shutil.rmtree(paths.folder, ignore_errors=True)
-        raise
-    if record is None:
-        shutil.rmtree(paths.folder, ignore_errors=True)
-        return False
-    seconds = time.monotonic() - start
-    changes = {"seconds": round(seconds, 2), "computed": 0, **job.facts(config)}
-    origin = former.folder.relative_to(layout.out).as_posix()
-    write_record(paths, record | provenance() | changes | {"repeats": origin})
-    job.ran(paths.folder)
-    log.info("everything was in the store already: repeats %s", short(former.folder))
-    tell_places(paths, record["findings"])
-    return True
 
 
 def run_anew(config: Config, runner: Runner | None = None, job: Job = ALONE) -> ActiveRun:

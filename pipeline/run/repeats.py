@@ -47,7 +47,9 @@ def fingerprint(
         settings["name"] = config.name
     # The order of what is chosen decides what is applied first, and what is balanced against what.
     order = {key: [*v] for key, v in settings.items() if isinstance(v, dict)}
-    known = json.dumps({**settings, "order": order, "code": code}, sort_keys=True, default=str)
+    known = json.dumps(
+        {**settings, "order": order, "code": code or {}}, sort_keys=True, default=str
+    )
     digest = hashlib.sha256(known.encode())
     for path in (PACKAGE, *_files(settings)):
         for line in _stamps(path):

@@ -9,7 +9,7 @@ from typing import Any
 from pipeline.errors import StoreError
 from pipeline.store.checksummed import DamagedError, read_document, write_document
 from pipeline.store.layout import Layout
-from pipeline.store.results import STORE_FORMAT
+from pipeline.store.metadata import STORE_FORMAT
 
 log = logging.getLogger(__name__)
 

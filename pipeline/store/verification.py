@@ -13,7 +13,7 @@ from pipeline.errors import StoreError
 from pipeline.store.checksummed import DamagedError, UnplacedError, read_arrays, read_document
 from pipeline.store.files import is_temporary
 from pipeline.store.layout import ITEM, Layout, ResultPaths
-from pipeline.store.results import STORE_FORMAT, read_metadata
+from pipeline.store.metadata import STORE_FORMAT, read_metadata
 
 
 @dataclass

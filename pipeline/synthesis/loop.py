@@ -76,9 +76,8 @@ def ascend(
         optimizer: takes its steps on all images at once, each by its own gradient.
         treatment: what happens to images on their way to the network and between steps.
         check: called before every step; raises to stop.
-        record: given the number of every step with the images before it, which the step overwrites,
-            and at the end the images that are returned. Where images have to be climbed again, they
-            are given again, from the start.
+        record: given each step's number with the images before it, which the step overwrites, and
+            at the end those returned. Images that are climbed again are given again.
     """
     start = treatment.space.encode(starts) if isinstance(starts, Tensor) else list(starts)
 
@@ -181,8 +180,7 @@ def _descent(
 class Descent:
     """Scores of a batch of images and the gradient of their negatives, for optimizers to descend.
 
-    On a CUDA device plain ascent is recorded once as a graph and then replayed: deep networks of
-    small maps would otherwise wait for Python.
+    On a CUDA device plain ascent is replayed as a graph: small maps would else wait for Python.
 
     Args:
         score: scores image i for unit i.
@@ -191,8 +189,7 @@ class Descent:
         treatment: from parameters to what the network sees.
 
     Attributes:
-        parameters: read anew at every call, so that they can be stepped in place; images lie
-            channels last.
+        parameters: read at every call, so they can be stepped in place; images are channels last.
         starts: the starting images.
     """
 
@@ -255,8 +252,7 @@ class Descent:
         scores = self.score(shown, self.units)
         penalty = self.treatment.penalty(images, self.starts)
         climbed = scores if penalty is None else scores - penalty
-        # The same gradients as with ``downhill`` given as those of the scores, for which PyTorch
-        # loads SymPy, to compare shapes.
+        # Given gradients of the scores, PyTorch would load SymPy to compare their shapes.
         gradients = torch.autograd.grad((climbed * self.downhill).sum(), self.parameters)
         if gradients[0].shape[2:] != images.shape[2:]:
             shift = None  # a gradient of fewer pixels cannot be rolled by as many

@@ -1,9 +1,6 @@
 """Optimizers: how parameters follow their gradient. Each is torch's own, with the number of steps.
 
 Gradients can be normalized before they are followed; the learning rate can change over the steps.
-
-The classes of torch.optim load torch's compiler at their first step, which takes longer than torch
-itself. So the usual two hand their tensors to the functions by which those classes step.
 """
 
 from __future__ import annotations
@@ -11,30 +8,17 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.optim.adam import adam as step_adam
-from torch.optim.sgd import sgd as step_sgd
 
 from pipeline.errors import ConfigError, first_line, nearest
 from pipeline.synthesis.schedules import Schedule, check_schedule, value_at
+from pipeline.synthesis.steppers import Adam, Sgd, Stepper
 
-
-@runtime_checkable
-class Stepping(Protocol):
-    """Steps tensors down their gradients, as those of ``torch.optim`` do."""
-
-    param_groups: list[dict[str, Any]]
-
-    def step(self, closure: Any) -> Any:
-        """Take a step."""
-        ...
-
-
-Build = Callable[[list[Tensor], float], Stepping]
+Build = Callable[[list[Tensor], float], Stepper]
 
 # By what the gradient of each image is divided, or made.
 NORMALIZATIONS: dict[str, Callable[[Tensor], Tensor]] = {
@@ -58,7 +42,7 @@ class Optimizer:
     Attributes:
         steps: number of updates.
         lr: learning rate, or its values at the start and the end.
-        make: from parameters and a learning rate to what steps them, as torch.optim, downwards.
+        make: from parameters and a learning rate to what steps them down, as torch.optim does.
         normalize: how the gradient of each image is normalized, over all of its parameters: divided
             by its largest size (``max``), mean size (``mean``), length (``norm``) or standard
             deviation (``std``; ``standardize`` subtracts its mean before).
@@ -125,66 +109,6 @@ class Steps:
         self.taken += 1
 
 
-class _Sgd:
-    """Steps as torch.optim.SGD does."""
-
-    def __init__(self, tensors: list[Tensor], lr: float, momentum: float = 0.0) -> None:
-        self.param_groups: list[dict[str, Any]] = [{"lr": lr}]
-        self.tensors, self.momentum = tensors, momentum
-        self.velocities: list[Tensor | None] = [None] * len(tensors) if momentum else []
-
-    @torch.no_grad()
-    def step(self, closure: Any) -> None:
-        """Take a step; the loss is not asked for."""
-        del closure
-        step_sgd(
-            self.tensors,
-            _gradients(self.tensors),
-            self.velocities,
-            lr=self.param_groups[0]["lr"],
-            momentum=self.momentum,
-            weight_decay=0,
-            dampening=0,
-            nesterov=False,
-            maximize=False,
-        )
-
-
-class _Adam:
-    """Steps as torch.optim.Adam does."""
-
-    def __init__(self, tensors: list[Tensor], lr: float, beta1: float, beta2: float) -> None:
-        self.param_groups: list[dict[str, Any]] = [{"lr": lr}]
-        self.tensors, self.betas = tensors, (beta1, beta2)
-        self.means = [torch.zeros_like(tensor) for tensor in tensors]
-        self.squares = [torch.zeros_like(tensor) for tensor in tensors]
-        self.taken = [torch.tensor(0.0) for _ in tensors]
-
-    @torch.no_grad()
-    def step(self, closure: Any) -> None:
-        """Take a step; the loss is not asked for."""
-        del closure
-        step_adam(
-            self.tensors,
-            _gradients(self.tensors),
-            self.means,
-            self.squares,
-            [],
-            self.taken,
-            lr=self.param_groups[0]["lr"],
-            beta1=self.betas[0],
-            beta2=self.betas[1],
-            eps=1e-8,
-            weight_decay=0,
-            amsgrad=False,
-            maximize=False,
-        )
-
-
-def _gradients(tensors: Sequence[Tensor]) -> list[Tensor]:
-    return [tensor.grad for tensor in tensors if tensor.grad is not None]
-
-
 def normalized(
     gradients: Sequence[Float[Tensor, "batch *_"]], kind: str | None
 ) -> list[Float[Tensor, "batch *_"]]:
@@ -204,7 +128,7 @@ def sgd(steps: int = 100, lr: Schedule = 0.1, normalize: str | None = None) -> O
     Raises:
         ConfigError: ``steps`` or ``lr`` is not positive.
     """
-    return Optimizer(steps, lr, _Sgd, normalize)
+    return Optimizer(steps, lr, Sgd, normalize)
 
 
 def momentum(
@@ -217,8 +141,8 @@ def momentum(
     """
     _check_share("momentum", momentum)
 
-    def make(tensors: list[Tensor], rate: float) -> Stepping:
-        return _Sgd(tensors, rate, momentum)
+    def make(tensors: list[Tensor], rate: float) -> Stepper:
+        return Sgd(tensors, rate, momentum)
 
     return Optimizer(steps, lr, make, normalize)
 
@@ -238,8 +162,8 @@ def adam(
     _check_share("beta1", beta1)
     _check_share("beta2", beta2)
 
-    def make(tensors: list[Tensor], rate: float) -> Stepping:
-        return _Adam(tensors, rate, beta1, beta2)
+    def make(tensors: list[Tensor], rate: float) -> Stepper:
+        return Adam(tensors, rate, beta1, beta2)
 
     return Optimizer(steps, lr, make, normalize)
 
@@ -281,7 +205,7 @@ def named(
     if name == "LBFGS":
         given |= {"max_iter": 1, "max_eval": 1, "line_search_fn": None}
 
-    def make(tensors: list[Tensor], rate: float) -> Stepping:
+    def make(tensors: list[Tensor], rate: float) -> Stepper:
         return kinds[name](tensors, lr=rate, **given)  # type: ignore[call-arg]
 
     optimizer = Optimizer(steps, lr, make, normalize, separate=name in ("Adafactor", "LBFGS"))

@@ -20,7 +20,7 @@ from pipeline.stages.correlations import STAGE as CORRELATIONS
 from pipeline.stages.dream import STAGE as DREAM
 from pipeline.stages.top_patches import STAGE as TOP_PATCHES
 from pipeline.stages.top_patches.results import find_search
-from pipeline.store import results
+from pipeline.store import metadata
 from pipeline.store.layout import Layout
 from tests.conftest import Compose, here
 
@@ -148,7 +148,7 @@ def test_a_picture_that_is_added_renamed_or_changed_misses(keys, tmp_path: Path)
 
 def test_a_later_version_of_the_files_misses(keys, monkeypatch: pytest.MonkeyPatch):
     before = keys()
-    monkeypatch.setattr(results, "STORE_FORMAT", 1000)
+    monkeypatch.setattr(metadata, "STORE_FORMAT", 1000)
     assert changed(before, keys()) == ALL
 
 

@@ -11,7 +11,7 @@ from pipeline.errors import StoreError
 from pipeline.store.checksummed import read_document, write_document
 from pipeline.store.format import check_format, mark_format
 from pipeline.store.layout import Layout
-from pipeline.store.results import STORE_FORMAT
+from pipeline.store.metadata import STORE_FORMAT
 
 VERSIONS = {"ascent": 2, "dream": 1}
 OF_ONE_VERSION = {"store_format": STORE_FORMAT, "result_version": 1}
@@ -23,7 +23,7 @@ NOW = {**VERSIONS, "store_format": STORE_FORMAT}
     [
         {"store_format": 2},
         NOW | {"ascent": 1},
-        {"store_format": STORE_FORMAT, "result_version": 1},
+        OF_ONE_VERSION,
         NOW,
         {**NOW, "x": 2},
     ],

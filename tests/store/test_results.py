@@ -11,15 +11,8 @@ import pytest
 from pipeline.errors import StoreError
 from pipeline.store.checksummed import DamagedError, read_document, write_arrays, write_document
 from pipeline.store.layout import Layout
-from pipeline.store.results import (
-    STORE_FORMAT,
-    Metadata,
-    Result,
-    digest_settings,
-    find_result,
-    read_metadata,
-    versions,
-)
+from pipeline.store.metadata import STORE_FORMAT, Metadata, digest_settings, read_metadata, versions
+from pipeline.store.results import Result, find_result
 
 SETTINGS = {"weights": "abc", "units": [1, 2], "lr": 0.1}
 
