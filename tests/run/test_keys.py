@@ -247,6 +247,8 @@ def test_own_code_is_known_by_its_contents(
     option = group.partition(".")[0]
     module = tmp_path / f"own_{option}.py"
     monkeypatch.syspath_prepend(tmp_path)
+    # Python takes a file of the same second and size for that which it has compiled.
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
     given = f"{group}._target_=own_{option}.own"
     sys.modules.pop(module.stem, None)  # of another test
     module.write_text(f"{head}\n    {body}\n")
