@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,6 +22,8 @@ from pipeline.runner.runner import Runner
 from pipeline.stages.catalog import all_stages
 
 share_cores()  # before any test imports torch
+# A shell's background job ignores interrupts, and so would the commands that tests interrupt.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 Compose = Callable[..., Config]
 RunPipeline = Callable[..., ActiveRun]

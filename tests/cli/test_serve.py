@@ -155,6 +155,9 @@ def test_it_says_where_and_ends_quietly(tmp_path: Path):
         with urlopen(address) as answer:
             assert answer.read() == b"<h1>run</h1>"
         process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=30)
+        try:
+            _, errors = process.communicate(timeout=30)
+        finally:
+            process.kill()  # else this would wait for it
     assert process.returncode == 0
     assert errors == ""
