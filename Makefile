@@ -7,7 +7,7 @@ export UV_SYSTEM_CERTS = 1
 export UV_NATIVE_TLS = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install figures docs vocabulary test test-slow test-faults test-gpu test-slurm test-browser test-commands bench bench-gpu check lock miniature clean
+.PHONY: help install figures docs vocabulary test test-slow test-faults test-gpu test-processes test-slurm test-browser test-commands bench bench-gpu check lock miniature clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -41,6 +41,9 @@ test-slow: install ## the slow tests
 
 test-faults: install ## the tests that kill, damage and disturb runs
 	$(RUN) pytest -m 'faults and not slow'
+
+test-processes: install ## the tests of faults, commands and pages, one after the other
+	$(MAKE) test-faults test-commands test-browser
 
 test-gpu: install ## the tests that need a GPU
 	$(RUN) pytest -m gpu

@@ -469,6 +469,7 @@ def wait_for(count):
     return answer
 
 
+@pytest.mark.commands
 def test_two_processes_at_once_end_with_one_good_file(server, home):
     server.answer = wait_for(2)
     both = [process(server.url("net.pth")) for _ in range(2)]

@@ -103,6 +103,7 @@ def test_code_tells_apart_what_cannot_be_traced(own_file: Path):
     assert digest("pass", OPAQUE) != before
 
 
+@pytest.mark.commands
 def test_the_digest_is_the_same_in_every_process(tmp_path: Path):
     code = HEAD.format(init="pass", forward=OPAQUE) + (
         "net = Net().eval(); nn.init.ones_(net.conv.weight)\n"

@@ -198,41 +198,41 @@ def test_a_run_whose_results_have_gone_is_done_again(finished):
     assert not known(finished)
 
 
-def test_pictures_that_were_changed_added_or_taken_away_are_noticed(finished):
-    photos = Path(finished.images["root"])
-    key = fingerprint(finished)
+def test_pictures_that_were_changed_added_or_taken_away_are_noticed(little):
+    photos = Path(little.images["root"])
+    key = fingerprint(little)
     (photos / "new.png").write_bytes(b"a picture to come")
-    assert fingerprint(finished) != key
+    assert fingerprint(little) != key
     (photos / "new.png").unlink()
-    assert fingerprint(finished) == key
+    assert fingerprint(little) == key
     time = (photos / "1.png").stat().st_mtime + 5
     os.utime(photos / "1.png", (time, time))
-    assert fingerprint(finished) != key
+    assert fingerprint(little) != key
 
 
-def test_other_files_of_the_same_size_and_time_are_noticed(finished):
-    path = Path(finished.images["root"], "1.png")
-    key, stat, content = fingerprint(finished), path.stat(), bytearray(path.read_bytes())
+def test_other_files_of_the_same_size_and_time_are_noticed(little):
+    path = Path(little.images["root"], "1.png")
+    key, stat, content = fingerprint(little), path.stat(), bytearray(path.read_bytes())
     content[-5] ^= 1
     path.write_bytes(content)
     os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
     assert path.stat().st_size == stat.st_size
     assert path.stat().st_mtime_ns == stat.st_mtime_ns
-    assert fingerprint(finished) != key
+    assert fingerprint(little) != key
 
 
 def test_folders_that_are_called_as_words_of_the_configuration_are_not_looked_into(
-    finished, composed, tmp_path, monkeypatch
+    little, tmp_path, monkeypatch
 ):
     monkeypatch.chdir(tmp_path)
     words = ("out", "weights", "main", "default", "random", "pixel", "conv1", "float32", "..")
-    key = fingerprint(replace(finished, name=".."))
-    plain = fingerprint(finished)
+    key = fingerprint(replace(little, name=".."))
+    plain = fingerprint(little)
     for word in words[:-1]:
         Path(word).mkdir(exist_ok=True)
         Path(word, "x").write_text("1")
-    assert fingerprint(finished) == plain
-    assert fingerprint(replace(finished, name="..")) == key
+    assert fingerprint(little) == plain
+    assert fingerprint(replace(little, name="..")) == key
 
 
 def test_every_argument_that_may_name_a_file_is_looked_at():
@@ -290,8 +290,14 @@ def test_own_code_that_was_edited_is_noticed(little, tmp_path, monkeypatch):
     assert fingerprint(config) != key
 
 
-@pytest.mark.parametrize("lost", ["ascents.csv", "top_patches_conv1.png", "index.html"])
-@pytest.mark.parametrize("loss", [Path.unlink, lambda path: path.write_bytes(b"other")])
+@pytest.mark.parametrize(
+    ("lost", "loss"),
+    [
+        ("ascents.csv", Path.unlink),
+        ("top_patches_conv1.png", lambda path: path.write_bytes(b"other")),
+        ("index.html", Path.unlink),
+    ],
+)
 def test_files_that_go_while_the_run_is_at_work_are_missed(little, monkeypatch, lost, loss):
     def findings(active, _stages):
         loss(next(active.paths.folder.rglob(lost)))

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.commands
 # Lightning and what it loads; torch's compiler, which much of torch loads; what figures need.
 SLOW = ["lightning_fabric", "torchmetrics", "torchvision", "torch._dynamo", "sympy", "scipy"]
 REPORT = f"""

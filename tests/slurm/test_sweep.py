@@ -18,9 +18,9 @@ pytestmark = [pytest.mark.slurm, pytest.mark.timeout(900)]
 
 GIVEN = (
     "layers=[conv1,conv2,conv3]",
-    "units=0:16",
+    "units=0:8",
     "images.limit=40",
-    "optimizer.steps=600",
+    "optimizer.steps=300",
     "search.keep=4",
     "stages=[top_patches,ascent,correlations]",
     "runner.accelerator=cpu",

@@ -343,8 +343,10 @@ def test_training_stage_writes_weights_that_can_be_used(run_pipeline: RunPipelin
     "overrides",
     [
         ["layers=[avgpool]"],  # adaptive pooling
-        ["model=efficientnet_b0", "model.weights=random", "layers=[features.1]", "images.crop=64"],
-        ["model=efficientnet_b0", "model.weights=random", "layers=[conv4]", "images.crop=64"],
+        [
+            *("model=efficientnet_b0", "model.weights=random"),
+            *("layers=[features.1,conv4]", "images.crop=64"),
+        ],
     ],
 )
 def test_unit_behind_a_global_operation_is_climbed_where_it_was_searched(
@@ -362,7 +364,8 @@ def test_unit_behind_a_global_operation_is_climbed_where_it_was_searched(
     run = pipeline.open_run(session.paths.folder)
     top = run.top_patches.query("sign == 1 and rank == 0")
     both = top.merge(run.ascents, on=["layer", "unit"])
-    assert both["row"].nunique() == both["column"].nunique() == 1
+    for _, units in both.groupby("layer"):
+        assert units["row"].nunique() == units["column"].nunique() == 1
     np.testing.assert_allclose(both["start_response"], both["response"], rtol=1e-4, atol=1e-6)
 
 

@@ -210,6 +210,7 @@ def test_code_that_its_module_imports_is_in_its_key(
     assert run_pipeline(*SMALL, *stages).done == 2
 
 
+@pytest.mark.commands
 def test_an_experiment_of_ones_own_asks_for_it_on_the_command_line(lab: Path):
     command = [
         sys.executable, "-m", "pipeline", "--config-dir", str(lab / "conf"), "experiment=spread",
