@@ -1,0 +1,159 @@
+"""Presenting a stimulus set: the responses of all units of a layer, block by block.
+
+Every unit has its receptive field at the center of the canvas, so one presentation answers for all
+units of a layer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from pipeline.errors import ConfigError
+from pipeline.networks.graph.graph import Graph
+from pipeline.networks.layers import Layer
+from pipeline.networks.plane_networks import PlaneNetwork
+from pipeline.stimuli.stimulus_set import StimulusSet
+
+NUMBERS = 1 << 20  # outputs of the first layer that are held at once, at most: 64 MB
+FEWEST = 8  # geometries that are drawn together, at least
+
+
+@dataclass(frozen=True, eq=False)
+class _Look:
+    """A background, the weight of each plane and color, and the rows that look so by geometry."""
+
+    blank: Tensor
+    weights: list[list[float]]
+    rows: Tensor
+
+
+class Presentation:
+    """Presents the stimuli of a set to a layer.
+
+    Args:
+        graph: the traced network.
+        layer: the layer.
+        stimuli: drawn on the receptive field of the layer.
+        device: where the network is; stimuli are drawn there.
+
+    Attributes:
+        blocks: geometries, or figures of a set that steps by the stride, in blocks that fit into
+            memory; the blocks do not depend on the device, nor on what is done with the responses.
+
+    Raises:
+        ConfigError: the canvas of the set is not the receptive field.
+    """
+
+    def __init__(
+        self,
+        graph: Graph,
+        layer: Layer,
+        stimuli: StimulusSet,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        self.stimuli, self.device, self.shifts = stimuli, torch.device(device), stimuli.shifts
+        steps = self.shifts.steps if self.shifts else (0, 0)
+        self.network = PlaneNetwork(graph, layer, steps).to(device)
+        self.buffer: Tensor | None = None
+        self.margin = self.shifts.margin if self.shifts else (0, 0)
+        wanted = tuple(n + 2 * m for n, m in zip(stimuli.size, self.margin, strict=True))
+        if wanted != self.network.input_size:
+            raise ConfigError(
+                f"stimulus: {stimuli.name} is drawn for a receptive field of {stimuli.size} pixels,"
+                f" and that of {layer.name} differs; draw the set for this layer"
+            )
+        self.colors, weights = _colors(stimuli.weights)
+        with torch.inference_mode():
+            self.looks = list(self._looks(weights))
+            numbers = self.looks[0].blank.numel() * self.colors.shape[:2].numel()
+        self.figures = self.shifts.figures if self.shifts else torch.arange(stimuli.geometries)
+        step = max(FEWEST, NUMBERS // numbers)
+        starts = range(0, len(self.figures), step)
+        self.blocks = [range(start, min(start + step, len(self.figures))) for start in starts]
+
+    def respond(
+        self, block: range
+    ) -> tuple[Int[Tensor, " rows"], Float[Tensor, "rows units"]]:
+        """Return the stimulus numbers of a block, and the responses of all units to each.
+
+        Responses are those of the layer, before any nonlinearity that follows it.
+        """
+        with torch.inference_mode():
+            figures = self.figures[block.start : block.stop]
+            planes = self.stimuli.planes(figures, self.device, self.margin)
+            filtered = self.network.filtered(planes, self.colors.to(self.device))
+            rows: list[Tensor] = []
+            responses: list[Tensor] = []
+            for look in self.looks:
+                shown = look.rows[block.start : block.stop]
+                places = (shown >= 0).nonzero(as_tuple=True)
+                maps = self._weighted(look, filtered)
+                answers = self.network(maps)[1:].permute(0, 2, 3, 1).to("cpu")
+                rows.append(shown[places])
+                responses.append(answers[places])
+            return torch.cat(rows), torch.cat(responses)
+
+    def _weighted(self, look: _Look, filtered: Tensor) -> Tensor:
+        """Return the first layer's output for the background and for every figure in one look."""
+        shape = (len(filtered) + 1, *look.blank.shape[1:])
+        if self.buffer is None or self.buffer.shape != shape:
+            self.buffer = look.blank.new_empty(shape)  # memory that is new each time costs more
+        self.buffer[:1], maps, before = look.blank, self.buffer[1:], look.blank
+        for k, weights in enumerate(look.weights):
+            for color, weight in enumerate(weights):
+                if weight:
+                    torch.add(before, filtered[:, k, color], alpha=weight, out=maps)
+                    before = maps
+        if before is not maps:  # nothing but background
+            maps.copy_(look.blank.expand_as(maps))
+        return self.buffer
+
+    def _looks(self, weights: Float[Tensor, "rows k colors"]) -> Iterator[_Look]:
+        """Yield the looks of the set, each with its rows by figure and position, -1 for none."""
+        stimuli = self.stimuli
+        looks = torch.cat([stimuli.background, weights.flatten(1)], 1)
+        different, number = torch.unique(looks, dim=0, return_inverse=True)
+        if self.shifts:
+            by_look = self.shifts.rows.unbind(1)
+        else:
+            by_look = []
+            for look in range(len(different)):
+                own = (number == look).nonzero()[:, 0]
+                rows = torch.full((stimuli.geometries, 1, 1), -1)
+                rows[stimuli.geometry[own], 0, 0] = own
+                by_look.append(rows)
+        for rows in by_look:
+            first = int(rows[rows >= 0][0])
+            blank = self.network.blank(stimuli.background[first].to(self.device))
+            yield _Look(blank, weights[first].tolist(), rows)
+
+
+def _colors(
+    weights: Float[Tensor, "rows k c"],
+) -> tuple[Float[Tensor, "k colors c"], Float[Tensor, "rows k colors"]]:
+    """Return the fewest colors that each plane is shown in, up to a factor, and these factors."""
+    channels = weights.shape[2]
+    of_one = [_single(plane) for plane in weights.unbind(1)]
+    found = [color for color in of_one if color is not None]
+    if len(found) < len(of_one):  # each channel by itself
+        return torch.eye(channels).expand(len(of_one), -1, -1), weights
+    colors = torch.stack(found)
+    strongest = colors.abs().argmax(1)
+    factors = weights.gather(2, strongest.expand(len(weights), -1)[..., None])
+    return colors[:, None], factors
+
+
+def _single(plane: Float[Tensor, "rows c"]) -> Float[Tensor, " c"] | None:
+    """Return the color that a plane always has, up to a factor, with 1 in its strongest channel."""
+    strong = plane[plane.abs().amax(1).argmax()]
+    channel = int(strong.abs().argmax())
+    if not strong[channel]:
+        return strong
+    color = strong / strong[channel]
+    alike = torch.allclose(plane, plane[:, channel, None] * color, rtol=1e-6, atol=0)
+    return color if alike else None
