@@ -22,7 +22,7 @@ from pipeline.networks.responses import LayerResponses
 from pipeline.run.machine import Machine
 from pipeline.run.parts import Parts
 from pipeline.search.top_patches import find_peaks
-from pipeline.synthesis.loop import Descent
+from pipeline.synthesis.descent import Descent
 from pipeline.synthesis.optimizers import Optimizer
 from pipeline.synthesis.scoring import Scorer
 
