@@ -61,7 +61,7 @@ def _verify(layout: Layout) -> int:
 
 def _status(layout: Layout) -> int:
     results = list(progress(layout))
-    cells = [("stage", "results", "begun", "items", "left")]
+    cells: list[Sequence[str]] = [("stage", "results", "begun", "items", "left")]
     for stage, count in count_by_stage(iter(results)).items():
         numbers = (count[name] for name in ("complete", "begun", "done", "left"))
         cells.append((stage, *map(str, numbers)))
