@@ -12,6 +12,7 @@ from pipeline.config.build import Group, complete
 from pipeline.images.batches import load_batch, spread
 from pipeline.images.image_sets import ImageSet
 from pipeline.images.preprocessing import UNSIZED
+from pipeline.networks.graph.counting import forward_operations
 from pipeline.networks.layers import find_layers
 from pipeline.networks.loading.downloads import SCHEMES, cached
 from pipeline.networks.loading.network import Network
@@ -195,6 +196,11 @@ def _inspect_layers(parts: Parts, found: Inspection, faults: Faults) -> None:
     }
     parts.units = {name: chosen or [] for name, chosen in units.items()}
     found.has.add("layers")
+
+
+def forward_by_layer(parts: Parts) -> dict[str, int]:
+    """Return the operations that the network takes from one image to each layer, by its name."""
+    return {layer.name: forward_operations(parts.graph, [layer.node]) for layer in parts.layers}
 
 
 def _wanted_size(parts: Parts) -> tuple[int, int]:
