@@ -5,54 +5,54 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pipeline.errors import NetworkError
-from pipeline.run.parts import Parts
+from pipeline.networks.gradient_rules import check_rule
+from pipeline.synthesis.recipe import Recipe
 
 
-def combination_faults(parts: Parts) -> Iterator[str]:
-    """Yield why what is chosen in the groups of ascents does not go together."""
-    yield from _unit_faults(parts)
-    from pipeline.networks.gradient_rules import check_rule
-
+def combination_faults(recipe: Recipe) -> Iterator[str]:
+    """Yield why what is chosen for ascents does not go together."""
+    yield from _unit_faults(recipe)
     try:
-        check_rule(parts.graph.traced, parts.scoring.rule)
+        check_rule(recipe.network.graph.traced, recipe.terms.rule)
     except NetworkError as error:
         yield str(error)
-    yield from _inverse_faults(parts)
+    yield from _inverse_faults(recipe)
 
 
-def combination_notes(parts: Parts) -> Iterator[str]:
+def combination_notes(recipe: Recipe) -> Iterator[str]:
     """Yield what is allowed, but surely not meant."""
-    if parts.copies > 1 and not any(t.random for t in parts.transforms.values()):
-        for name, init in parts.inits.items():
+    if recipe.terms.copies > 1 and not any(t.random for t in recipe.transforms.values()):
+        for name, init in recipe.inits.items():
             if not init.random:
                 yield (
-                    f"init.copies: all {parts.copies} copies from '{name}' will be equal, since"
-                    " nothing about them is random; use init=[noise] or a transform"
+                    f"init.copies: all {recipe.terms.copies} copies from '{name}' will be equal,"
+                    " since nothing about them is random; use init=[noise] or a transform"
                 )
 
 
-def _unit_faults(parts: Parts) -> Iterator[str]:
-    if parts.scoring.per_unit:
+def _unit_faults(recipe: Recipe) -> Iterator[str]:
+    if recipe.terms.per_unit:
         return
-    whole = f"objective={parts.option('objective')} is of a layer as a whole, which has no patch"
-    for name, init in parts.inits.items():
+    names = "+".join(recipe.terms.objectives)
+    whole = f"objective={names} is of a layer as a whole, which has no patch"
+    for name, init in recipe.inits.items():
         if init.needs_units:
             yield f"init: {whole} that '{name}' could start from; use others, such as init=[image]"
-    if parts.constraint.needs_patches:
+    if recipe.constraint is not None and recipe.constraint.needs_patches:
         yield f"constraint: {whole} to take a 'natural' value from; give a number"
 
 
-def _inverse_faults(parts: Parts) -> Iterator[str]:
-    pieces = parts.parameterization
+def _inverse_faults(recipe: Recipe) -> Iterator[str]:
+    pieces = recipe.parameterization
     closed = [name for name, piece in pieces.items() if not piece.invertible]
-    for name, init in parts.inits.items():
+    for name, init in recipe.inits.items():
         if closed and init.start is not None:
             yield (
                 f"init: '{name}' is an image, and '{closed[0]}' has no inverse that would turn it"
                 " into parameters; use init=[parameters]"
             )
-    spaces = [name for name, piece in pieces.items() if piece.kind == "space" and name != "pixel"]
-    for name, smoothing in parts.smoothings.items():
+    spaces = [n for n, piece in pieces.items() if piece.kind == "space" and not piece.is_image]
+    for name, smoothing in recipe.smoothings.items():
         if closed and smoothing.image is not None:
             yield (
                 f"smoothing: '{name}' changes the image between steps, and '{closed[0]}' has no"
