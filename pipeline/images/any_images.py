@@ -73,8 +73,8 @@ def plain_tensor(key: str, numbers: Tensor | np.ndarray) -> Tensor:
     if isinstance(numbers, Tensor):
         return numbers.detach().to_dense()
     native = np.require(numbers, numbers.dtype.newbyteorder("="), ["C", "W"])
-    try:
-        return torch.from_numpy(native)
+    try:  # an axis of length 1 may keep a negative stride, which PyTorch does not take
+        return torch.from_numpy(native.copy() if min(native.strides, default=0) < 0 else native)
     except TypeError as error:
         raise ImageError(f"{key}: an array of {numbers.dtype} is no array of images") from error
 

@@ -88,7 +88,9 @@ class Preprocessing:
         mean, std = (images.new_tensor(value) for value in (self.mean, self.std))
         return images * std[:, None, None] + mean[:, None, None]
 
-    def __call__(self, picture: UInt8[Tensor, "c height width"]) -> Float[Tensor, "c rows columns"]:
+    def __call__(
+        self, picture: UInt8[Tensor, "given height width"]
+    ) -> Float[Tensor, "c rows columns"]:
         """Return network input from a picture: resized, center-cropped, normalized.
 
         Raises:

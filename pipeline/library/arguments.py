@@ -26,8 +26,8 @@ Returned = TypeVar("Returned")
 
 # Keys of the command line, and what a function of the library calls the same.
 _ARGUMENTS = (
-    (r"\binit\.copies\b", "copies"),
-    (r"\bsearch\.batch_size\b", "batch_size"),
+    (r"(?<!\S)init\.copies(?=\s|:)", "copies"),
+    (r"(?<!\S)search\.batch_size(?=\s|,)", "batch_size"),
     (r"^images\.root:", "images:"),
     (r"\blower images\.crop or set images\.resize\b", "enlarge it"),
     (r"^model\.name:", "model:"),
