@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pipeline.errors import NetworkError
+import torch
+
+from pipeline.errors import ConfigError, NetworkError
 from pipeline.networks.gradient_rules import check_rule
+from pipeline.synthesis.constraints import ConstraintContext
 from pipeline.synthesis.recipe import Recipe
 
 
@@ -17,6 +20,7 @@ def combination_faults(recipe: Recipe) -> Iterator[str]:
     except NetworkError as error:
         yield str(error)
     yield from _inverse_faults(recipe)
+    yield from _channel_faults(recipe)
 
 
 def combination_notes(recipe: Recipe) -> Iterator[str]:
@@ -40,6 +44,18 @@ def _unit_faults(recipe: Recipe) -> Iterator[str]:
             yield f"init: {whole} that '{name}' could start from; use others, such as init=[image]"
     if recipe.constraint is not None and recipe.constraint.needs_patches:
         yield f"constraint: {whole} to take a 'natural' value from; give a number"
+
+
+def _channel_faults(recipe: Recipe) -> Iterator[str]:
+    """Yield why a constraint does not fit the channels of images, as an image of zeros shows."""
+    if recipe.constraint is None or recipe.constraint.needs_patches:
+        return
+    preprocessing = recipe.network.preprocessing
+    zeros = torch.zeros(1, len(preprocessing.mean), 1, 1)
+    try:
+        recipe.constraint.bind(ConstraintContext(zeros, preprocessing, lambda: zeros))
+    except ConfigError as error:
+        yield str(error)
 
 
 def _inverse_faults(recipe: Recipe) -> Iterator[str]:

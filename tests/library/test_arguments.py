@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 import pipeline
-from pipeline.errors import ArtiphysError, ConfigError, ImageError, NetworkError
+from pipeline.errors import ArtiphysError, ConfigError, ImageError, NetworkError, StoreError
 from pipeline.library.arguments import as_arguments
 from pipeline.networks.loading.network import Network
 from pipeline.synthesis.objectives import channel_mean, layer_mean
@@ -222,6 +222,16 @@ def test_a_network_stays_where_it_is_when_a_layer_is_exported(own: Network):
     pipeline.export(own, "conv1")
     assert own.module[0].weight is weights
     assert own.device == weights.device
+
+
+def test_what_is_no_path_of_a_run_is_refused():
+    with pytest.raises(StoreError, match=r"^path: NoneType is not the path of a run$"):
+        pipeline.open_run(None)  # type: ignore[arg-type]
+
+
+def test_a_weight_is_a_number():
+    with pytest.raises(ConfigError, match="objective: weight 'a' is no number"):
+        channel_mean(weight="a")  # type: ignore[arg-type]
 
 
 def test_optimizers_may_be_named_made_or_given_as_functions(own: Network):

@@ -87,6 +87,14 @@ def test_parts_that_are_replaced_are_refused(
             ask()
 
 
+def test_a_network_that_was_moved_and_moved_back_is_the_same(used: Network):
+    before = pipeline.responses(used, IMAGES, "conv2")["conv2"]
+    buffer = used.module[1].running_mean
+    used.module._apply(torch.clone)  # what a move does to every tensor
+    assert used.module[1].running_mean is not buffer
+    np.testing.assert_array_equal(pipeline.responses(used, IMAGES, "conv2")["conv2"], before)
+
+
 def test_a_network_made_again_sees_what_was_replaced(used: Network):
     used.module[3] = nn.Conv2d(4, 7, 3)
     again = pipeline.network(used.module, input_size=20)

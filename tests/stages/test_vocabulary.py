@@ -266,6 +266,12 @@ def test_copies_that_will_be_equal_are_noted(bench: Bench):
     assert list(combination_notes(moved.recipe)) == []
 
 
+def test_bounds_of_other_channels_are_found_before_any_work(bench: Bench):
+    clipped = {"_target_": "pipeline.synthesis.constraints.clip", "lowest": [-1.0, -1.0]}
+    (fault,) = combination_faults(bench.parts(constraint=clipped).recipe)
+    assert fault.startswith("constraint.lowest: [-1.0, -1.0] and constraint.highest: 2.0 are not 3")
+
+
 @pytest.mark.parametrize("objective", ["unit_response", "channel_mean"])
 def test_eight_units_climb_together_as_each_of_them_alone(bench: Bench, objective: str):
     standard: Any = OmegaConf.to_container(OmegaConf.load(CONF / "transform" / "standard.yaml"))

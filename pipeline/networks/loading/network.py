@@ -179,11 +179,13 @@ def _parts(module: Any) -> dict[str, tuple[Any, torch.dtype | None]]:
 
 
 def _same(one: Any, other: Any) -> bool:
-    """Say whether two parts are the same; a buffer is another tensor on another device."""
+    """Say whether two parts are the same; a move to a device and back makes buffers others."""
     if one is None or other is None or one[1] != other[1]:
         return False
-    moved = isinstance(one[0], torch.Tensor) and one[0].device != other[0].device
-    return moved or one[0] is other[0]
+    before, now = one[0], other[0]
+    if before is now or not isinstance(before, torch.Tensor):
+        return before is now
+    return before.device != now.device or torch.equal(before, now)
 
 
 def build_network(
