@@ -33,8 +33,8 @@ def fit_curvature(
     """Fit the model to the responses of each unit and return its five parameters.
 
     Bounded least squares from 20 starts (five curvatures at four angles, standard deviations of
-    0.1); the fit that correlates best with the responses is kept. It takes about a quarter of a second a unit;
-    ``curvature_tuning.fit_models`` is far faster and has no local optima.
+    0.1); the fit that correlates best with the responses is kept. It takes about a quarter of a
+    second a unit; ``curvature_tuning.fit_models`` is far faster and has no local optima.
 
     Args:
         responses: of each unit to each stimulus; the model has no offset, so responses are to be

@@ -50,7 +50,7 @@ class ModelBank:
     angles: Float[np.ndarray, " a"] = field(default_factory=lambda: np.arange(16) * np.pi / 8)
     curvatures: Float[np.ndarray, " c"] = field(default_factory=lambda: np.linspace(-0.5, 1, 16))
     angle_spreads: Float[np.ndarray, " b"] = field(
-        default_factory=lambda: np.deg2rad(_logarithmic(23, 171))
+        default_factory=lambda: np.deg2rad(_logarithmic(23.0, 171.0))
     )
     curvature_spreads: Float[np.ndarray, " d"] = field(
         default_factory=lambda: _logarithmic(0.09, 0.98)

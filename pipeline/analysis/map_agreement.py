@@ -62,7 +62,7 @@ def half_height_ious(first: Maps, second: Maps, blur: float = 1 / 30) -> np.ndar
         ConfigError: the maps are of different numbers of units.
 
     >>> one, other = np.array([[[0.0, 4, 4, 0]]]), np.array([[[0.0, 0, 4, 4]]])
-    >>> half_height_ious(one, other, blur=0).round(4)
+    >>> half_height_ious(one, other, blur=0.0).round(4)
     array([0.3333])
     """
     _check(first, second)
