@@ -29,8 +29,9 @@ def centers_of_mass(
     """
     mass = _masses(maps)
     height, width = maps.shape[1:]
-    x = mass.sum(axis=1) @ (np.arange(width) - (width - 1) / 2)
-    y = mass.sum(axis=2) @ (np.arange(height) - (height - 1) / 2)
+    # Sums rather than matrix products, whose rounding depends on how many units there are.
+    x = (mass.sum(axis=1) * (np.arange(width) - (width - 1) / 2)).sum(axis=1)
+    y = (mass.sum(axis=2) * (np.arange(height) - (height - 1) / 2)).sum(axis=1)
     return np.stack([x, y], axis=1)
 
 
