@@ -16,10 +16,11 @@ from pipeline.errors import ConfigError
 
 _TRIFLE = 1e-10  # of the mass of a map
 
-Maps = Float[np.ndarray, "units _ _"]
+Maps = Float[np.ndarray, "_ _ _"]  # units, height, width
+Values = Float[np.ndarray, " units"]
 
 
-def map_correlations(first: Maps, second: Maps, blur: float = 1 / 30) -> np.ndarray:
+def map_correlations(first: Maps, second: Maps, blur: float = 1 / 30) -> Values:
     """Return Pearson's r between the blurred maps of each unit.
 
     As in tonyfu97/RF-Mapping (MIT), correlations/map_corelations.py, which calls r > 0.7 high.
@@ -45,7 +46,7 @@ def map_correlations(first: Maps, second: Maps, blur: float = 1 / 30) -> np.ndar
     return pearson(*_same_size(*(_blurred(maps, blur) for maps in (first, second))))
 
 
-def half_height_ious(first: Maps, second: Maps, blur: float = 1 / 30) -> np.ndarray:
+def half_height_ious(first: Maps, second: Maps, blur: float = 1 / 30) -> Values:
     """Return how much the areas above half height overlap: intersection over union.
 
     Half height is halfway between the lowest and the highest value of the blurred map.
@@ -74,7 +75,7 @@ def half_height_ious(first: Maps, second: Maps, blur: float = 1 / 30) -> np.ndar
     return np.divide(both, either, out=np.full(len(first), np.nan), where=defined)
 
 
-def earth_movers_distances(first: Maps, second: Maps, grid: int = 12) -> np.ndarray:
+def earth_movers_distances(first: Maps, second: Maps, grid: int = 12) -> Values:
     """Return how far the mass of one map must be moved to make the other, in pixels.
 
     The minimum of each map is subtracted and its sum is made 1. The distance is the smallest sum of

@@ -156,7 +156,7 @@ class WeightedMaps:
             numbers: of the stimuli, each added once only.
             masks: ``binarized`` as in the published maps, or the coverage itself.
         """
-        flat = masks.reshape(len(masks), -1).astype(np.float64)
+        flat = _rows(masks).astype(np.float64)
         added = (self._weights[:, numbers] @ flat).reshape(-1, *masks.shape[1:])
         self._maps = added if self._maps is None else self._maps + added
 
@@ -202,7 +202,7 @@ class NonOverlappingMaps:
         used = self._wanted[numbers]
         kept = sum(len(bits) for bits in self._bits)
         self._row[numbers[used]] = kept + np.arange(used.sum())
-        self._bits.append(np.packbits(masks[used].reshape(int(used.sum()), -1), axis=1))
+        self._bits.append(np.packbits(_rows(masks)[used], axis=1))
         self._size = masks.shape[1:]
 
     def finish(self) -> tuple[Bool[np.ndarray, "units *size"], Int[np.ndarray, " units"]]:
@@ -219,6 +219,10 @@ class NonOverlappingMaps:
         maps = np.stack([np.bitwise_or.reduce(masks, axis=0) for masks in chosen])
         maps = np.unpackbits(maps, axis=1, count=pixels).astype(bool)
         return maps.reshape(-1, *self._size), np.array([len(masks) for masks in chosen])
+
+
+def _rows(masks: np.ndarray) -> np.ndarray:
+    return masks.reshape(len(masks), int(np.prod(masks.shape[1:])))
 
 
 def _disjoint(masks: UInt8[np.ndarray, "masks bytes"]) -> UInt8[np.ndarray, "chosen bytes"]:
