@@ -57,10 +57,10 @@ def spline(
     segment = np.floor(at).astype(int)
     t = at - segment
     around = np.stack([np.roll(control, 1 - shift, axis=0) for shift in range(4)], axis=1)
-    cubic = np.einsum("pc,scd->spd", _BASIS, around)[segment % len(control)]
+    cubic = np.einsum("pc,scx->spx", _BASIS, around)[segment % len(control)]
     zero, one = np.zeros_like(t), np.ones_like(t)
     powers = ([one, t, t**2, t**3], [zero, one, 2 * t, 3 * t**2], [zero, zero, 2 * one, 6 * t])
-    point, first, second = (np.einsum("pn,npd->nd", np.stack(rows), cubic) for rows in powers)
+    point, first, second = (np.einsum("pn,npx->nx", np.stack(rows), cubic) for rows in powers)
     return point, first, second
 
 

@@ -9,7 +9,9 @@ from pipeline.errors import ConfigError
 
 # Units of a higher kurtosis respond to few shapes; Pospisil et al. (2018) leave them out of fits.
 HIGHEST_KURTOSIS = 42.0
-_SILENT = 1e-12  # of the largest response: what rounding leaves of no response
+# What rounding leaves of no response, as a share of the largest one: double and single precision.
+_SILENT = 1e-12
+_SILENT_SINGLE = 2e-6
 
 
 def kurtosis(responses: Float[np.ndarray, "units stimuli"]) -> Float[np.ndarray, " units"]:
@@ -83,18 +85,21 @@ def positions_inside(
     positions: Float[np.ndarray, " positions"],
     width: float,
     blank: Float[np.ndarray, " units"] | None = None,
+    silent: float | None = None,
 ) -> Bool[np.ndarray, "units positions"]:
     """Return at which positions the stimuli lie wholly inside the receptive field of each unit.
 
     A position counts if there is a response to some stimulus at every position within one stimulus
-    width of it. The first and the last position never count (Pospisil et al. 2018). A response
-    is what differs from that to a blank by more than 1e-12 of the unit's largest response.
+    width of it. The first and the last position never count (Pospisil et al. 2018).
 
     Args:
         responses: to each stimulus at each position.
         positions: along one axis, in ascending order, pixels.
         width: of the stimuli, pixels.
         blank: response of each unit to no stimulus, by default 0.
+        silent: a difference from the blank counts as a response if it is more than this share of
+            the unit's largest response. By default 1e-12, or 2e-6 where responses are in single
+            precision: their rounding may differ between the blank and the stimuli.
 
     Raises:
         ConfigError: positions are not in ascending order.
@@ -106,9 +111,11 @@ def positions_inside(
     if not (np.diff(positions) > 0).all():
         raise ConfigError("positions: they must be in ascending order")
     blank = np.zeros(len(responses)) if blank is None else blank
+    if silent is None:
+        silent = _SILENT if responses.dtype == np.float64 else _SILENT_SINGLE
     difference = np.abs(responses - blank[:, None, None]).max(axis=2, initial=0.0)
     scale = np.abs(responses).max(axis=(1, 2), initial=0.0)
-    responded = difference > _SILENT * np.maximum(scale, np.abs(blank))[:, None]
+    responded = difference > silent * np.maximum(scale, np.abs(blank))[:, None]
     near = np.abs(positions[:, None] - positions) <= width
     inside = ~(~responded[:, None, :] & near).any(axis=2)
     inside[:, [0, -1]] = False

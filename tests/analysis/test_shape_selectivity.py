@@ -111,6 +111,17 @@ def test_what_rounding_leaves_of_a_blank_is_no_response():
     responses[0, 0] += 1e-10
     inside = positions_inside(responses, np.arange(5.0), 0.5, blank=np.array([1000.0]))
     assert inside[0].tolist() == [False, False, True, False, False]
+    responses[0, 3] += 1e-3
+    for kind, share, found in (
+        (np.float32, None, False),
+        (np.float32, 1e-8, True),
+        (np.float64, None, True),
+        (np.float64, 1e-5, False),
+    ):
+        inside = positions_inside(
+            responses.astype(kind), np.arange(5.0), 0.5, np.array([1000.0]), share
+        )
+        assert bool(inside[0, 3]) == found
 
 
 def test_positions_out_of_order():
