@@ -24,7 +24,8 @@ def fit_models(
     that correlate equally well (to 1e-12) the one with the lowest number is taken. With several
     positions the responses at each are centered, and r is the sum of the dot products with the
     model divided by the norm of all responses and the square root of the number of positions: 1
-    only if all positions agree (Pospisil et al. 2018).
+    only if all positions agree (Pospisil et al. 2018). The last digits of r may depend on how many
+    units are fitted together, as matrix products are rounded by blocks.
 
     Args:
         responses: of each unit to each stimulus, at one position or at several.

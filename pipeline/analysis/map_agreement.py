@@ -86,20 +86,20 @@ def earth_movers_distances(first: Maps, second: Maps, grid: int = 12) -> Values:
     Maps of more than ``grid`` pixels a side are first brought to that size: the mass of a pixel is
     divided among the nearest points of the coarser grid so that its center of mass stays. Distances
     are then exact for the coarse maps, still in pixels of the originals, and differ from those of
-    the originals by less than the spacing of the grid. They are never below the distance between
-    the centers of mass.
+    the originals by at most sqrt(2) times the spacing of the grid. They are never below the
+    distance between the centers of mass.
 
     Args:
         first: a map of each unit.
         second: likewise by another method.
-        grid: largest number of points a side. Time grows with its fourth power or faster:
+        grid: largest number of points a side, at least 2. Time grows with its fourth power or faster:
             about 0.05 seconds a unit for 12, and 0.2 for 16.
 
     Returns:
         Distance of each unit; NaN where a map is flat or not finite.
 
     Raises:
-        ConfigError: the maps are of different numbers of units.
+        ConfigError: the maps are of different numbers of units, or the grid is too small.
 
     >>> one = np.zeros((1, 8, 8))
     >>> one[0, 2, 2] = 5
@@ -107,6 +107,8 @@ def earth_movers_distances(first: Maps, second: Maps, grid: int = 12) -> Values:
     array([5.])
     """
     _check(first, second)
+    if grid < 2:
+        raise ConfigError(f"grid: at least 2 points a side are needed, not {grid}")
     first, second = _same_size(first.astype(np.float64), second.astype(np.float64))
     defined = _described(first) & _described(second)
     rows, columns = (_sharing(side, grid) for side in first.shape[1:])
@@ -175,7 +177,7 @@ def _mass(unit: Float[np.ndarray, "height width"]) -> Float[np.ndarray, "height 
 
 def _blurred(maps: Maps, blur: float) -> Maps:
     sigma = blur * maps.shape[1]
-    return np.stack([gaussian_filter(unit.astype(np.float64), sigma) for unit in maps])
+    return gaussian_filter(maps.astype(np.float64), (0.0, sigma, sigma))
 
 
 def _same_size(first: Maps, second: Maps) -> tuple[Maps, Maps]:

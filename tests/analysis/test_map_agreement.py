@@ -102,6 +102,20 @@ def test_on_a_coarser_grid_a_shift_stays_the_shift(x: float, y: float, sigma: fl
 
 
 @settings(max_examples=10, deadline=None)
+@given(st.integers(0, 1000), st.integers(2, 11))
+def test_a_coarser_grid_keeps_the_bounds_that_theory_gives(seed: int, grid: int):
+    one, other = np.random.default_rng(seed).random((2, 1, 12, 12)) ** 6
+    exact, coarse = (earth_movers_distances(one, other, points)[0] for points in (12, grid))
+    assert abs(coarse - exact) <= np.sqrt(2) * 11 / (grid - 1) + 1e-9
+    centers = [
+        np.array([((maps[0] - maps.min()) * axis).sum() for axis in np.indices((12, 12))])
+        / (maps - maps.min()).sum()
+        for maps in (one, other)
+    ]
+    assert coarse >= np.hypot(*(centers[0] - centers[1])) - 1e-9
+
+
+@settings(max_examples=10, deadline=None)
 @given(st.integers(0, 1000), st.floats(0.01, 100), st.floats(-10, 10))
 def test_gain_offset_order_and_the_triangle(seed: int, gain: float, offset: float):
     one, other, third = np.random.default_rng(seed).random((3, 1, 7, 7))
@@ -128,3 +142,8 @@ def test_maps_of_different_numbers_of_units(measure):
     message = r"^map against map: maps of 2 units were compared with maps of 3$"
     with pytest.raises(ConfigError, match=message):
         measure(np.zeros((2, 5, 5)), np.zeros((3, 5, 5)))
+
+
+def test_a_grid_of_one_point_would_hide_every_distance():
+    with pytest.raises(ConfigError, match=r"^grid: at least 2 points a side are needed, not 1$"):
+        earth_movers_distances(np.zeros((1, 5, 5)), np.zeros((1, 5, 5)), grid=1)
