@@ -92,8 +92,8 @@ def earth_movers_distances(first: Maps, second: Maps, grid: int = 12) -> Values:
     Args:
         first: a map of each unit.
         second: likewise by another method.
-        grid: largest number of points a side, at least 2. Time grows with its fourth power or faster:
-            about 0.05 seconds a unit for 12, and 0.2 for 16.
+        grid: largest number of points a side, at least 2. Time grows with its fourth power or
+            faster: about 0.05 seconds a unit for 12, and 0.2 for 16.
 
     Returns:
         Distance of each unit; NaN where a map is flat or not finite.
