@@ -124,7 +124,7 @@ def test_several_positions(rng: np.random.Generator):
     tuned = SMALL.predictions(STIMULI, np.array([77]))[0]
     other = rng.normal(size=40)
     same = np.stack([tuned, tuned, tuned])
-    # Responses with nothing to do with the model at one of two positions: r falls by sqrt(1 / 2).
+    # Responses unrelated to the model at one of two positions: r falls to a half.
     other -= other.mean()
     centered = tuned - tuned.mean()
     other -= centered * (other @ centered) / (centered @ centered)
@@ -133,12 +133,12 @@ def test_several_positions(rng: np.random.Generator):
     np.testing.assert_allclose(table["r"], 1, atol=1e-9)
     assert table["model"].tolist() == [77, 77]
     mixed = np.stack([tuned, other])[None]
-    r = float(normalized(tuned[None])[0] @ normalized(mixed.sum(1))[0])
-    found = fit_models(mixed, STIMULI, SMALL)["r"][0]
-    assert r == pytest.approx(np.sqrt(0.5))
-    # The model with both halves in it gets r / sqrt(2); the bank may hold one that does better.
-    assert found >= r * np.sqrt(0.5) - 1e-9
-    assert found < np.sqrt(0.5) + 0.1
+    a, c, b, d = np.unravel_index(77, (4, 4, 4, 4))
+    lists = zip(vars(SMALL).values(), (a, c, b, d), strict=True)
+    alone = ModelBank(*(values[number : number + 1] for values, number in lists))
+    # The dot products add up to n, the norm is n sqrt(2), and there are two positions.
+    assert fit_models(mixed, STIMULI, alone)["r"][0] == pytest.approx(0.5)
+    assert fit_models(mixed[:, :1], STIMULI, alone)["r"][0] == pytest.approx(1)
     doubled = np.repeat(mixed[:, :1], 2, axis=1)
     single = fit_models(mixed[:, 0], STIMULI, SMALL)["r"][0]
     assert fit_models(doubled, STIMULI, SMALL)["r"][0] == pytest.approx(single)

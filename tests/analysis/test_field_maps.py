@@ -21,11 +21,16 @@ from pipeline.analysis.gaussian_fit import gaussian
 
 def test_center_and_radii_by_hand():
     cross = np.zeros((5, 7))
-    cross[2, 4] = 6.0  # (1, 0) from the center
+    cross[2, 4] = 4.0  # (1, 0) from the center
     cross[2, 3] = cross[2, 5] = cross[1, 4] = cross[3, 4] = 1.0
     maps = (cross + 2.5)[None]  # a pedestal has no mass
     np.testing.assert_allclose(centers_of_mass(maps), [[1, 0]], atol=1e-12)
-    np.testing.assert_allclose(mass_radii(maps, (0.1, 0.6, 0.61)), [[0, 0, 1]], atol=1e-12)
+    np.testing.assert_allclose(mass_radii(maps, (0.1, 0.5, 0.51)), [[0, 0, 1]], atol=1e-12)
+
+
+def test_half_height_itself_is_not_above_it():
+    maps = np.array([[[0.0, 2.0, 4.0, 3.0]], [[5.0, 7.0, 9.0, 7.0]]])
+    assert areas_above_half(maps).tolist() == [2, 1]
 
 
 def test_the_radii_of_a_gaussian():
