@@ -92,34 +92,17 @@ def wandb(
         if os.environ.get("WANDB_MODE") == "disabled":
             log.info("tracking: nothing is tracked, as WANDB_MODE=disabled")
             return _Silent()
-        os.environ.setdefault("WANDB_SILENT", "true")
-        import wandb as client
-        from wandb.errors import Error
-
-        # W&B would write the command down, and with it what a URL's query may hold.
-        settings = client.Settings(
-            console="off", disable_git=True, disable_code=True, x_disable_meta=_asks_by_query()
+        return _Wandb(
+            project=project,
+            entity=entity,
+            group=group or sweep,
+            id=identity,
+            resume="allow",
+            name=f"{folder.parent.name}/{folder.name}",
+            dir=folder,
+            mode=mode,
+            config=without_queries(dict(config)),
         )
-        try:
-            run = client.init(
-                project=project,
-                entity=entity,
-                group=group or sweep,
-                id=identity,
-                resume="allow",
-                name=f"{folder.parent.name}/{folder.name}",
-                dir=folder,
-                mode=mode,  # type: ignore[arg-type]
-                config=without_queries(dict(config)),
-                settings=settings,
-            )
-        except (Error, ValueError) as error:  # pydantic's are ValueErrors
-            reason = " ".join(str(error).split())[:200]
-            raise ConfigError(
-                f"tracking: W&B cannot start in mode '{mode}' ({reason}); use"
-                " tracking.mode=offline or tracking=none"
-            ) from error
-        return _Wandb(client, run)
 
     return start
 
@@ -129,9 +112,26 @@ def _asks_by_query() -> bool:
 
 
 class _Wandb:
-    def __init__(self, client: Any, run: Any) -> None:
-        self.client = client
-        self.run = run
+    """A run of W&B, begun with what ``wandb.init`` takes."""
+
+    def __init__(self, *, mode: Any, **given: Any) -> None:
+        os.environ.setdefault("WANDB_SILENT", "true")
+        import wandb as client
+        from wandb.errors import Error
+
+        # W&B would write the command down, and with it what a URL's query may hold.
+        settings = client.Settings(
+            console="off", disable_git=True, disable_code=True, x_disable_meta=_asks_by_query()
+        )
+        self.client: Any = client
+        try:
+            self.run = client.init(mode=mode, settings=settings, **given)
+        except (Error, ValueError) as error:  # pydantic's are ValueErrors
+            reason = " ".join(str(error).split())[:200]
+            raise ConfigError(
+                f"tracking: W&B cannot start in mode '{mode}' ({reason}); use"
+                " tracking.mode=offline or tracking=none"
+            ) from error
 
     def log(self, values: Mapping[str, float | int]) -> None:
         self.run.log(dict(values))

@@ -1,1 +1,1 @@
-"""Similarity of images, statistics over units and boxes of pixels, without torch."""
+"""Similarity of images and statistics over units, without torch."""

@@ -10,10 +10,15 @@ from pathlib import Path
 from pipeline.config.checks import value_faults
 from pipeline.config.schema import CHECK, DEFAULT_STAGES, Config
 from pipeline.errors import ArtiphysError, ConfigError
-from pipeline.networks.graph.counting import forward_operations
 from pipeline.run.active_run import ActiveRun
 from pipeline.run.faults import Faults
-from pipeline.run.inspection import Inspection, inspect, inspect_sample, precision_faults
+from pipeline.run.inspection import (
+    Inspection,
+    forward_by_layer,
+    inspect,
+    inspect_sample,
+    precision_faults,
+)
 from pipeline.run.machine import Machine, this_machine
 from pipeline.run.parts import Parts
 from pipeline.run.room import check_disk, folder_faults
@@ -213,9 +218,10 @@ def _rows(parts: Parts, inspected: Inspection, costs: Iterable[Cost]) -> list[Ro
     if "layers" not in inspected.has:
         return []
     rows: list[Row] = []
+    forward = forward_by_layer(parts)
     for layer in parts.layers:
         box = parts.canvas(layer).box
-        columns = {"forward": forward_operations(parts.graph, [layer.node])}
+        columns = {"forward": forward[layer.name]}
         seconds: list[float] = []
         for cost in costs:
             columns |= {name: found.get(layer.name, 0) for name, found in cost.columns.items()}

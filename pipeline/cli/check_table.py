@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from pipeline.cli.check import Checked, Row
+from pipeline.cli.text_table import text_table
 
 WIDTH = 100
 _PREFIXES = ("", "k", "M", "G", "T", "P", "E")
@@ -28,7 +29,7 @@ def overview(settings: Sequence[str], jobs: Sequence[Checked]) -> str:
     """
     cells = [("job", "layers", "images", "work", "time", "memory", "disk", "faults")]
     cells += [(str(number), *_job_cells(job)) for number, job in enumerate(jobs)]
-    lines = list(aligned(cells))
+    lines = text_table(cells)
     for number, (given, job) in enumerate(zip(settings, jobs, strict=True)):
         lines.append(_wrapped(given, f"{number}: ", "   "))
         lines += [_wrapped(fault, "   - ", "     ") for fault in job.faults]
@@ -77,7 +78,7 @@ def _layers(rows: Sequence[Row]) -> list[str]:
     columns = list(dict.fromkeys(name for row in rows for name in row.operations))
     cells = [("layer", "units", "field", *columns, "time")]
     cells += [_cells(row, columns) for row in rows]
-    return list(aligned(cells))
+    return text_table(cells)
 
 
 def _cells(row: Row, columns: Sequence[str]) -> tuple[str, ...]:
@@ -90,17 +91,6 @@ def _cells(row: Row, columns: Sequence[str]) -> tuple[str, ...]:
         *(quantity(number, "op") if number else "-" for number in operations),
         duration(row.seconds) if row.seconds is not None else "-",
     )
-
-
-def aligned(rows: Sequence[Sequence[str]]) -> Iterable[str]:
-    """Yield lines of cells, the first cell to the left and the others to the right."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        first, *others = (
-            cell.rjust(width) if at else cell.ljust(width)
-            for at, (cell, width) in enumerate(zip(row, widths, strict=True))
-        )
-        yield "  ".join((first, *others)).rstrip()
 
 
 def _totals(checked: Checked) -> list[str]:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pipeline.cli.output import say
+from pipeline.cli.text_table import text_table
 from pipeline.errors import listed
 from pipeline.stages.catalog import stage_versions
 from pipeline.store.layout import Layout
@@ -60,12 +61,11 @@ def _verify(layout: Layout) -> int:
 
 def _status(layout: Layout) -> int:
     results = list(progress(layout))
-    say(f"{'stage':<16} {'results':>8} {'begun':>6} {'items':>8} {'left':>6}")
+    cells: list[Sequence[str]] = [("stage", "results", "begun", "items", "left")]
     for stage, count in count_by_stage(iter(results)).items():
-        say(
-            f"{stage:<16} {count['complete']:>8} {count['begun']:>6} {count['done']:>8}"
-            f" {count['left']:>6}"
-        )
+        numbers = (count[name] for name in ("complete", "begun", "done", "left"))
+        cells.append((stage, *map(str, numbers)))
+    say("\n".join(text_table(cells)))
     begun = [result for result in results if result.done < result.items]
     _list(
         "begun and not finished; the commands that began them continue",

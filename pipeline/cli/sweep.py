@@ -32,6 +32,7 @@ from pipeline.cli.job_status import KILLED, standing
 from pipeline.cli.jobs import ALONE, Job, own_settings, read_job
 from pipeline.cli.output import say
 from pipeline.cli.slurm import in_queue
+from pipeline.cli.text_table import text_table
 from pipeline.config.overrides import quoted
 from pipeline.config.schema import Config
 from pipeline.errors import ConfigError, StoreError
@@ -109,14 +110,14 @@ def status(sweep: Sweep) -> int:
     except StoreError as error:
         queued, doubt = None, str(error)
     rows = [standing(sweep, number, queued) for number in range(len(sweep.overrides))]
-    settings = own_settings(sweep.overrides)
-    width = max(len("settings"), *map(len, settings))
-    say(f"{'job':>4}  {'settings':<{width}}  {'state':<10} {'results':>13}  {'last sign':>12}")
-    for number, row in enumerate(rows):
+    cells = [("job", "settings", "state", "results", "last sign")]
+    for number, (given, row) in enumerate(zip(own_settings(sweep.overrides), rows, strict=True)):
         items = f"{row.done} of {row.items}" if row.items else ""
-        say(
-            f"{number:>4}  {settings[number]:<{width}}  {row.state:<10} {items:>13}  {row.seen:>12}"
-        )
+        cells.append((str(number), given, row.state, items, row.seen))
+    heading, *lines = text_table(cells, left=(1, 2))
+    say(heading)
+    for line, row in zip(lines, rows, strict=True):
+        say(line)
         if row.reason:
             say(f"      {row.reason}")
     finished = sum(row.state == "finished" for row in rows)

@@ -133,26 +133,32 @@ def _fits(value: Any, hint: Any) -> bool:
     return True
 
 
-def read_settings(kind: type, given: Mapping[str, Any], stage: str) -> Any:
+def read_settings(kind: type, given: Any, stage: str) -> Any:
     """Return the settings of a stage of one's own, as the dataclass that describes them.
 
     Args:
         kind: the dataclass.
-        given: values by name.
+        given: values by name; ``None`` for none.
         stage: name of the stage, for messages.
 
     Raises:
         ConfigError: there is no such setting, or a value is of another type.
     """
     known = [each.name for each in fields(kind)]
-    for name in given:
+    settings = {} if given is None else given
+    if not isinstance(settings, Mapping):
+        raise ConfigError(
+            f"own.{stage}: {settings!r} are not settings by name; set one, as in"
+            f" own.{stage}.{known[0] if known else 'NAME'}=VALUE"
+        )
+    for name in settings:
         if name not in known:
             raise ConfigError(
                 f"own.{stage}.{name}: the stage has no such setting; it has {', '.join(known)}"
                 f"{nearest(name, known)}"
             )
     try:
-        return OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(kind), given))
+        return OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(kind), settings))
     except OmegaConfBaseException as error:
         key = getattr(error, "full_key", None) or "settings"
         raise ConfigError(f"own.{stage}.{key}: {first_line(error)}") from error

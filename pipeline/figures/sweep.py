@@ -20,11 +20,12 @@ from matplotlib.lines import Line2D
 from pipeline.figures import style
 
 _COLUMNS = "job model layer init_a init_b units undefined median q25 q75 ci_low ci_high"
-COLUMNS = (*_COLUMNS.split(), "null_median", "floor")
+COLUMNS = (*_COLUMNS.split(), "null_median", "noise_ceiling")
 LABEL = "Pearson corr. coeff."
 CAPTION = (
     "Marker: median over units; thick line: its 95 % interval; thin line: quartiles; gray:"
-    " null (units shuffled); black: floor. Below each layer: how many units have a correlation."
+    " null (units shuffled); black: noise ceiling. Below each layer: how many units have a"
+    " correlation."
 )
 
 # Inches.
@@ -159,7 +160,7 @@ def _turned(panels: Sequence[ModelCorrelations]) -> list[str]:
 
 
 def _lowest(table: pd.DataFrame) -> float:
-    values = table[["median", "q25", "ci_low", "null_median", "floor"]].to_numpy(np.float64)
+    values = table[["median", "q25", "ci_low", "null_median", "noise_ceiling"]].to_numpy(np.float64)
     lowest = float(values[np.isfinite(values)].min()) if np.isfinite(values).any() else 0.0
     return max(min(lowest - 0.05, -0.15), -1.08)
 
@@ -176,7 +177,7 @@ def _draw_panel(axis: Axes, panel: ModelCorrelations, names: Sequence[str]) -> N
         rows = rows.iloc[np.argsort([layers.index(layer) for layer in rows["layer"]])]
         x = np.array([layers.index(layer) for layer in rows["layer"]])
         x = x + (number + 0.5) * step - SPREAD / 2
-        for column, ink in (("null_median", style.NULL_COLOR), ("floor", style.INK)):
+        for column, ink in (("null_median", style.NULL_COLOR), ("noise_ceiling", style.INK)):
             axis.hlines(rows[column], x - step / 2, x + step / 2, color=ink, lw=0.9, gid=column)
         axis.vlines(x, rows["q25"], rows["q75"], color=color, lw=0.8, gid=f"quartiles {name}")
         interval = axis.vlines(x, rows["ci_low"], rows["ci_high"], color=color, lw=2.4, alpha=0.5)

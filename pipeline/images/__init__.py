@@ -1,1 +1,1 @@
-"""Image sets, preprocessing and patches."""
+"""Image sets, preprocessing, patches and boxes of pixels."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Float
 from PIL import Image
 from torch import Tensor
 
@@ -30,7 +30,9 @@ def as_image_set(images: Any, preprocessing: Preprocessing) -> ImageSet:
         images: an ``ImageSet``; a folder; one path or several; one PIL picture or several; uint8
             pixels ``[images, height, width, channels]``, an array or a tensor, which are resized
             and cropped as the network wants it; or float network input
-            ``[images, channels, height, width]``, which is taken as it is.
+            ``[images, channels, height, width]``, which is taken as it is. Arrays and tensors may
+            be lists of one per image; those of pixels may differ in size. Pictures are read in gray
+            for a network of one channel.
         preprocessing: of the network.
 
     Raises:
@@ -46,50 +48,89 @@ def as_image_set(images: Any, preprocessing: Preprocessing) -> ImageSet:
         return images
     if isinstance(images, str | Path) and Path(images).expanduser().is_dir():
         return folder(preprocessing, root=str(images))
-    if isinstance(images, np.ndarray):
-        images = torch.from_numpy(np.ascontiguousarray(images))
-    if isinstance(images, Tensor):
-        return _of_tensor(images, preprocessing)
+    if isinstance(images, Tensor | np.ndarray):
+        return _of_tensors(plain_tensor("images", images), preprocessing)
     given: list[Any] = list(images) if isinstance(images, list | tuple) else [images]
     if given and all(isinstance(each, str | Path) for each in given):
         return _of_files([Path(each).expanduser() for each in given], preprocessing)
     if given and all(isinstance(each, Image.Image) for each in given):
         return _of_pictures(given, preprocessing)
     if given and all(isinstance(each, Tensor | np.ndarray) for each in given):
-        return _of_tensor(torch.stack([torch.as_tensor(each) for each in given]), preprocessing)
+        return _of_tensors([plain_tensor("images", each) for each in given], preprocessing)
     raise ImageError(f"images: {type(images).__name__} is no kind of images; {KINDS}")
 
 
-def _of_tensor(images: Tensor, preprocessing: Preprocessing) -> ImageSet:
-    channels = len(preprocessing.mean)
-    if images.ndim != 4 or not len(images):
-        raise ImageError(f"images: shape {tuple(images.shape)} is not that of images; {KINDS}")
-    if images.dtype == torch.uint8:
-        if images.shape[3] != channels:
-            raise ImageError(
-                f"images: pixels of {images.shape[3]} channels do not fit a network of {channels};"
-                f" {KINDS}"
-            )
-        pixels = images.permute(0, 3, 1, 2)
-        return _in_memory(len(images), lambda n: preprocessing(pixels[n]), preprocessing, pixels)
-    if not images.is_floating_point() or images.shape[1] != channels:
+def plain_tensor(key: str, numbers: Tensor | np.ndarray) -> Tensor:
+    """Return numbers as a dense tensor without a gradient, whatever holds them.
+
+    Args:
+        key: of the argument, for messages.
+        numbers: an array of any order of bytes and axes, or a tensor.
+
+    Raises:
+        ImageError: they are no numbers.
+    """
+    if isinstance(numbers, Tensor):
+        return numbers.detach().to_dense()
+    native = np.require(numbers, numbers.dtype.newbyteorder("="), ["C", "W"])
+    try:  # an axis of length 1 may keep a negative stride, which PyTorch does not take
+        return torch.from_numpy(native.copy() if min(native.strides, default=0) < 0 else native)
+    except TypeError as error:
+        raise ImageError(f"{key}: an array of {numbers.dtype} is no array of images") from error
+
+
+def finite_floats(key: str, images: Tensor | Sequence[Tensor]) -> Float[Tensor, "images *_"]:
+    """Return images of one size as one float32 tensor.
+
+    Raises:
+        ImageError: they differ in size, or one of them holds NaN or an infinite number.
+    """
+    if len({tuple(image.shape) for image in images}) > 1:
+        sizes = list(dict.fromkeys(str(tuple(image.shape)) for image in images))
         raise ImageError(
-            f"images: {images.dtype} of shape {tuple(images.shape)} is no network input of"
-            f" {channels} channels; {KINDS}"
+            f"{key}: network input of shapes {sizes[0]} and {sizes[1]} is not of one size; resize"
+            " it, or give uint8 pixels or pictures, which the network's preprocessing resizes"
         )
-    return _in_memory(len(images), lambda n: images[n].float(), preprocessing, images)
+    whole = images if isinstance(images, Tensor) else torch.stack([*images])
+    whole = whole.float()
+    wrong = (~whole.isfinite().flatten(1).all(1)).nonzero()
+    if len(wrong):
+        raise ImageError(f"{key}: image {int(wrong[0, 0])} holds values that are not finite")
+    return whole
+
+
+def _of_tensors(images: Tensor | Sequence[Tensor], preprocessing: Preprocessing) -> ImageSet:
+    """Return images, of which a sequence is not empty, as an image set."""
+    channels = len(preprocessing.mean)
+    shape = tuple(images.shape if isinstance(images, Tensor) else (len(images), *images[0].shape))
+    if len(shape) != 4 or not shape[0] or any(image.ndim != 3 for image in images):
+        raise ImageError(f"images: shape {shape} is not that of images; {KINDS}")
+    kinds = {image.dtype for image in images}
+    if kinds == {torch.uint8}:
+        if wrong := [image.shape[2] for image in images if image.shape[2] != channels]:
+            raise ImageError(
+                f"images: pixels of {wrong[0]} channels do not fit a network of {channels}; {KINDS}"
+            )
+        pixels = [image.permute(2, 0, 1) for image in images]
+        return _in_memory(len(images), lambda n: preprocessing(pixels[n]), preprocessing, pixels)
+    if not all(kind.is_floating_point for kind in kinds) or images[0].shape[0] != channels:
+        kind = str(images[0].dtype).removeprefix("torch.")
+        raise ImageError(
+            f"images: {kind} of shape {shape} is no network input of {channels} channels; {KINDS}"
+        )
+    whole = finite_floats("images", images)
+    size = (whole.shape[2], whole.shape[3])
+    return _in_memory(len(images), lambda n: whole[n], preprocessing, [whole], size)
 
 
 def _of_pictures(pictures: Sequence[Image.Image], preprocessing: Preprocessing) -> ImageSet:
-    mode = {1: "L", 3: "RGB", 4: "RGBA"}.get(len(preprocessing.mean))
-    if mode is None:
-        raise ImageError(f"images: pictures have no {len(preprocessing.mean)} channels; {KINDS}")
+    def image(number: int) -> Float[Tensor, "c height width"]:
+        picture = pictures[number]
+        opacity = len(preprocessing.mean) == 4 and picture.has_transparency_data
+        array = np.array(picture.convert("RGBA" if opacity else "RGB"))
+        return preprocessing(torch.from_numpy(array).permute(2, 0, 1))
 
-    def pixels(number: int) -> UInt8[Tensor, "c height width"]:
-        array = np.array(pictures[number].convert(mode))
-        return torch.from_numpy(array.reshape(*array.shape[:2], -1)).permute(2, 0, 1)
-
-    return _in_memory(len(pictures), lambda number: preprocessing(pixels(number)), preprocessing)
+    return _in_memory(len(pictures), image, preprocessing)
 
 
 def _of_files(paths: Sequence[Path], preprocessing: Preprocessing) -> ImageSet:
@@ -109,11 +150,11 @@ def _in_memory(
     count: int,
     image: Callable[[int], Float[Tensor, "c height width"]],
     preprocessing: Preprocessing,
-    contents: Tensor | None = None,
+    contents: Sequence[Tensor] = (),
+    size: tuple[int, int] | None = None,
 ) -> ImageSet:
     names = [str(number) for number in range(count)]
-    height, width = image(0).shape[1:]
-    held = [] if contents is None else [contents.contiguous().cpu().numpy().tobytes()]
+    held = [each.contiguous().cpu().numpy().tobytes() for each in contents]
     settings = {
         "kind": "memory",
         "preprocessing": preprocessing.settings(),
@@ -121,5 +162,9 @@ def _in_memory(
     }
     scale = (preprocessing.mean, preprocessing.std)
     return ImageSet(
-        names, (height, width), settings, lambda n: Loaded(image(n), 0), pixel_scale=scale
+        names,
+        size or preprocessing.input_size,
+        settings,
+        lambda n: Loaded(image(n), 0),
+        pixel_scale=scale,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import torch
@@ -48,7 +48,10 @@ def load_batch(images: ImageSet, indices: Sequence[int]) -> Batch:
     unreadable: dict[str, str] = {}
     for index in indices:
         try:
-            good[index], digest = images.load(index)
+            image, digest = images.load(index)
+            if not image.isfinite().all():
+                raise ImageError("holds values that are not finite")
+            good[index] = image
         except TransientError as error:
             raise TransientError(f"images: '{images.names[index]}' {error}") from error
         except ImageError as error:
@@ -58,6 +61,12 @@ def load_batch(images: ImageSet, indices: Sequence[int]) -> Batch:
     loaded = torch.stack([*good.values()]) if good else torch.empty(0, 3, *images.size)
     read, all_digests = (torch.tensor(x, dtype=torch.int64) for x in ([*good], digests))
     return Batch(read, loaded, all_digests, unreadable)
+
+
+def none_usable(unreadable: Mapping[str, str]) -> ImageError:
+    """Return the error of images that are all unreadable, given the reasons by name."""
+    name, reason = next(iter(unreadable.items()))
+    return ImageError(f"images: none can be used; the first is '{name}', which {reason}")
 
 
 def sample(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from jaxtyping import Float
 from torch import Tensor
 
-from pipeline.analysis.boxes import Box, overlap
+from pipeline.images.boxes import Box, overlap
 
 
 def cut_patch(image: Float[Tensor, "c height width"], box: Box) -> Float[Tensor, "c rows columns"]:

@@ -88,12 +88,15 @@ class Preprocessing:
         mean, std = (images.new_tensor(value) for value in (self.mean, self.std))
         return images * std[:, None, None] + mean[:, None, None]
 
-    def __call__(self, picture: UInt8[Tensor, "c height width"]) -> Float[Tensor, "c rows columns"]:
-        """Return network input from an RGB picture: resized, center-cropped, normalized.
+    def __call__(
+        self, picture: UInt8[Tensor, "given height width"]
+    ) -> Float[Tensor, "c rows columns"]:
+        """Return network input from a picture: resized, center-cropped, normalized.
 
         Raises:
-            ImageError: the picture is smaller than the crop.
+            ImageError: the picture is smaller than the crop, or has other channels.
         """
+        picture = self.in_channels(picture)
         if self.resize is not None:
             size = self._resized((picture.shape[1], picture.shape[2]), self.resize)
             picture = resize(picture, size, self.interpolation)
@@ -106,6 +109,24 @@ class Preprocessing:
             )
         picture = center_crop(picture, self.input_size)
         return self.normalize(picture.to(torch.float32) / 255)
+
+    def in_channels(
+        self, picture: UInt8[Tensor, "given height width"]
+    ) -> UInt8[Tensor, "c height width"]:
+        """Return a picture in the channels that the network takes: for one, RGB becomes gray.
+
+        Gray is the luminance of ITU-R 601, to the bit as Pillow computes it.
+
+        Raises:
+            ImageError: it has other channels; the message is without its name.
+        """
+        given, wanted = len(picture), len(self.mean)
+        if given == wanted:
+            return picture
+        if (given, wanted) != (3, 1):
+            raise ImageError(f"has {given} channels, and the network takes {wanted}")
+        red, green, blue = picture.to(torch.int32)
+        return ((19595 * red + 38470 * green + 7471 * blue + 2**15) >> 16).to(torch.uint8)[None]
 
     def _resized(self, size: tuple[int, int], side: int) -> tuple[int, int]:
         """Return the size that a picture is resized to, so that it covers the crop's shape.

@@ -12,20 +12,21 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from pipeline.errors import ConfigError, nearest
+from pipeline.errors import ConfigError
+from pipeline.images.any_images import finite_floats, plain_tensor
+from pipeline.library.arguments import chosen_layer, chosen_units, of_network, whole_number
 from pipeline.library.options import (
     NoSources,
     OneDevice,
     Options,
     as_objective,
+    as_option,
     make_recipe,
     read_options,
 )
-from pipeline.library.units import checked_count, chosen_units
 from pipeline.networks.layers import Layer
 from pipeline.networks.loading.network import Network
 from pipeline.store.results import WHOLE_LAYER
-from pipeline.synthesis import inits
 from pipeline.synthesis.climber import Batch, Climber
 from pipeline.synthesis.inits import Init, Request
 from pipeline.synthesis.objectives import Objective, Seen, unit_response
@@ -34,8 +35,6 @@ from pipeline.synthesis.plan import batches, score_costs
 from pipeline.synthesis.recipe import Recipe
 from pipeline.synthesis.starts import Starts
 from pipeline.synthesis.terms import Terms
-
-STARTS: dict[str, Callable[[], Init]] = {"zeros": inits.zeros, "noise": inits.noise}
 
 
 @dataclass(frozen=True)
@@ -77,14 +76,15 @@ class Ascents:
         )
 
 
+@of_network
 def ascend(
     net: Network,
     layer: str,
     units: Any = "all",
     *,
     start: str | Init | Tensor | np.ndarray = "zeros",
-    objective: Objective | Callable[[Seen], Tensor] | None = None,
-    optimizer: Optimizer | None = None,
+    objective: Objective | Callable[[Seen], Tensor] | str | None = None,
+    optimizer: Optimizer | str | None = None,
     **options: Any,
 ) -> Ascents:
     """Climb the response of units, or an objective of one's own, and return the images.
@@ -95,15 +95,24 @@ def ascend(
     Args:
         net: the network, on whose device the images are climbed.
         layer: name of the layer.
-        units: ``all``, a number, a list of numbers, or a range such as ``0:64``.
-        start: ``zeros``, ``noise``, an init of ``pipeline.synthesis.inits``, or images
-            ``[units x copies, channels, height, width]`` in network-input space, or one for all;
-            they are not altered.
+        units: ``all``, a number, a list of numbers, or a range such as ``0:64``; of an objective of
+            the layer as a whole, ``all``.
+        start: images ``[units x copies, channels, height, width]`` in network-input space, or one
+            for all, which are not altered; or an init of ``pipeline.synthesis.inits``: ``zeros``,
+            ``constant``, ``noise``, ``uniform``, ``parameters``, ``image`` or ``result``. In place
+            of ``top_patch`` and ``mean_patch``, give the images that ``top_patches`` finds.
         objective: of ``pipeline.synthesis.objectives``, or a function from what was seen of the
             layer (``Seen``: ``responses`` [batch, units, rows, columns], ``units``, ``images``) to
-            one score per image.
-        optimizer: of ``pipeline.synthesis.optimizers``; plain gradient ascent by default.
-        options: copies, size, constraint, transforms, seed and so on (``Options``).
+            one score per image. Of units are ``unit_response``, ``channel_mean``, ``channel_sum``,
+            ``constant_minus_channel``; of the layer as a whole ``layer_mean``, ``layer_sum``,
+            ``layer_mean_square``, ``layer_sum_square``, ``layer_half_sum_square``, ``direction``,
+            ``cosine_direction``, ``inversion``, ``caricature``; of the output ``class_logit`` and
+            ``class_probability``. ``diversity``, ``alignment`` and ``accentuation`` are made to be
+            added to others.
+        optimizer: of ``pipeline.synthesis.optimizers``: ``sgd``, ``momentum``, ``adam`` or
+            ``named`` (any of ``torch.optim``); plain gradient ascent by default.
+        options: copies, size, constraint, transforms, seed and so on (``Options``). Options, inits,
+            objectives and optimizers may also be given by name, which stands for their defaults.
 
     Raises:
         ConfigError: there is no such layer or unit, or the options do not go together.
@@ -121,18 +130,43 @@ def ascend(
     (1, 3, 96, 96)
     """
     chosen = read_options(Options, options)
-    checked_count("copies", chosen.copies)
-    start = torch.as_tensor(start) if isinstance(start, np.ndarray) else start
-    given = start if isinstance(start, Tensor) else None
+    copies = whole_number("copies", chosen.copies)
+    given = _images(start) if isinstance(start, Tensor | np.ndarray) else None
     goal = as_objective(objective, unit_response())
-    size = _size(net, chosen.size, given)
-    terms = Terms({"objective": goal}, chosen.copies, size, chosen.gradient)
+    terms = Terms({"objective": goal}, copies, _size(net, chosen.size, given), chosen.gradient)
     terms.check()
-    found = net.layer(layer)
+    found = chosen_layer(net, layer)
+    _refuse_unused(terms, units, chosen.size)
     numbers = chosen_units(units, found) if terms.per_unit else [WHOLE_LAYER]
-    init = _init(start) if given is None else _given_start(given, numbers, chosen.copies)
+    init = as_option("start", start) if given is None else _given_start(given, numbers, copies)
     recipe = make_recipe(net, terms, {start if isinstance(start, str) else "start": init}, chosen)
-    return _climb(recipe, found, numbers, optimizer or sgd())
+    climber = sgd() if optimizer is None else as_option("optimizer", optimizer)
+    return _climb(recipe, found, numbers, climber)
+
+
+def _refuse_unused(terms: Terms, units: Any, size: Any) -> None:
+    if terms.of_fields and size is not None:
+        raise ConfigError(
+            "size: images of this objective have the size of the receptive field; leave it out, or"
+            " give an objective of whole images, such as objective='channel_mean'"
+        )
+    if not terms.per_unit and not (isinstance(units, str) and units == "all"):
+        raise ConfigError(
+            "units: this objective is of the layer as a whole; leave them out, or give an"
+            " objective of units, such as objective='channel_mean'"
+        )
+
+
+def _images(start: Tensor | np.ndarray) -> Float[Tensor, "starts c height width"]:
+    images = plain_tensor("start", start)
+    if images.ndim != 4:
+        raise ConfigError(
+            f"start: a tensor of shape {tuple(images.shape)} is not [images, channels, height,"
+            " width]"
+        )
+    if not images.is_floating_point():
+        raise ConfigError(f"start: {images.dtype} is no network input; give floating-point images")
+    return finite_floats("start", images)
 
 
 def _climb(recipe: Recipe, layer: Layer, units: Sequence[int], optimizer: Optimizer) -> Ascents:
@@ -152,29 +186,10 @@ def _climb(recipe: Recipe, layer: Layer, units: Sequence[int], optimizer: Optimi
     )
 
 
-def _init(start: Any) -> Init:
-    if isinstance(start, Init):
-        return start
-    if start not in STARTS:
-        known = ", ".join(STARTS)
-        raise ConfigError(
-            f"start: {start!r} is not one of {known}, an init or a tensor"
-            f"{nearest(str(start), STARTS)}"
-        )
-    return STARTS[start]()
-
-
 def _given_start(
     images: Float[Tensor, "starts c height width"], units: Sequence[int], copies: int
 ) -> Init:
     """Return an init that starts from one's own images: one for all, or one per unit and copy."""
-    if images.ndim != 4:
-        raise ConfigError(
-            f"start: a tensor of shape {tuple(images.shape)} is not [images, channels, height,"
-            " width]"
-        )
-    if not images.is_floating_point():
-        raise ConfigError(f"start: {images.dtype} is no network input; give floating-point images")
     wanted = [(unit, copy) for unit in units for copy in range(copies)]
     if len(images) not in (1, len(wanted)):
         raise ConfigError(
@@ -197,7 +212,13 @@ def _given_start(
 
 def _size(net: Network, size: Any, start: Tensor | None) -> tuple[int, int]:
     if size is not None:
-        return (size, size) if isinstance(size, int) else (int(size[0]), int(size[1]))
+        try:
+            height, width = (size, size) if isinstance(size, int) else size
+            return whole_number("size", height), whole_number("size", width)
+        except (ConfigError, TypeError, ValueError) as error:
+            raise ConfigError(
+                f"size: {size!r} is no side, or height and width, in pixels"
+            ) from error
     if start is not None:
         return (start.shape[2], start.shape[3])
     return net.input_size or net.preprocessing.input_size

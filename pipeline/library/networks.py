@@ -11,6 +11,7 @@ from torch import nn
 
 from pipeline.errors import ConfigError, NetworkError
 from pipeline.images.preprocessing import Preprocessing
+from pipeline.library.arguments import chosen_layer, of_network, own_names, whole_number
 from pipeline.networks.loading.network import Network
 from pipeline.networks.loading.preparation import prepared
 from pipeline.networks.loading.weights import load_weights, read_weights
@@ -20,13 +21,14 @@ from pipeline.networks.receptive_fields import receptive_field as field_at
 MINIATURE = "miniature"
 
 
+@own_names()
 def network(
     model: str | nn.Module,
     *,
     weights: str | Path | None = None,
     input_size: Sequence[int] | int | None = None,
-    mean: Sequence[float] | None = None,
-    std: Sequence[float] | None = None,
+    mean: Sequence[float] | float | None = None,
+    std: Sequence[float] | float | None = None,
     name: str | None = None,
 ) -> Network:
     """Return a network ready to be used: in eval mode, in float32, traced when first needed.
@@ -42,13 +44,13 @@ def network(
             the path or URL of a file; of a module, a file to load into it, or ``None`` for those
             that it has.
         input_size: of a module: height and width in pixels, a side, or channels, height and width.
-        mean: of a module: what was subtracted from pixels in 0..1, one number per channel; zeros by
-            default.
+        mean: of a module: what was subtracted from pixels in 0..1, one number per channel or one
+            for all; zeros by default.
         std: of a module: what they were divided by; ones by default.
         name: of a module, in tables; its class by default.
 
     Raises:
-        ConfigError: there is no network of that name.
+        ConfigError: there is no network of that name, or it has an input of its own.
         NetworkError: the module has no input size, or is of a kind that cannot be used.
 
     >>> import pipeline
@@ -60,6 +62,7 @@ def network(
     [(5, 5), (7, 7)]
     """
     if isinstance(model, str):
+        _refuse_for_names(model, input_size=input_size, mean=mean, std=std, name=name)
         return _by_name(model, "default" if weights is None else str(weights))
     given: Any = model
     if not isinstance(given, nn.Module):
@@ -82,6 +85,7 @@ def network(
     return prepared(Network(called, model, preprocessing, source, "", missing))
 
 
+@of_network
 def receptive_field(net: Network, layer: str, position: tuple[int, int] | None = None) -> Box:
     """Return the box of input pixels that a unit sees: exact, from its index maps.
 
@@ -102,16 +106,30 @@ def receptive_field(net: Network, layer: str, position: tuple[int, int] | None =
     >>> pipeline.receptive_field(pipeline.network("miniature"), "conv2", (0, 0))[:2]
     (-12, -12)
     """
-    found = net.layer(layer)
-    if position is not None and not all(
-        0 <= n < size for n, size in zip(position, found.map_size, strict=True)
-    ):
-        raise ConfigError(
-            f"position: {position} is not a row and a column of the map of {found.map_size}"
-        )
+    found = chosen_layer(net, layer)
     if position is None:
         return smallest_canvas(net.graph, found.node).box
-    return field_at(net.graph, found.node, position)
+    try:
+        row, column = (whole_number("position", n, 0) for n in position)
+        on_map = row < found.map_size[0] and column < found.map_size[1]
+    except (ConfigError, TypeError, ValueError):
+        row, column, on_map = 0, 0, False
+    if not on_map:
+        raise ConfigError(
+            f"position: {position!r} is not a row and a column of the map of {found.map_size}"
+        )
+    return field_at(net.graph, found.node, (row, column))
+
+
+def _refuse_for_names(model: str, **given: Any) -> None:
+    """Refuse what is said about a network that is known by its name."""
+    for argument, value in given.items():
+        if value is not None:
+            raise ConfigError(
+                f"{argument}: '{model}' has its own; for another give the module, as in"
+                f" pipeline.network(pipeline.network('{model}').module, input_size=..., mean=...,"
+                " std=..., name=...)"
+            )
 
 
 def _by_name(name: str, weights: str) -> Network:
@@ -127,22 +145,30 @@ def _by_name(name: str, weights: str) -> Network:
 
 def _input(size: Sequence[int] | int) -> tuple[int, tuple[int, int]]:
     """Return the channels, and height and width."""
-    sides: Any = [size, size] if isinstance(size, int) else list(size)
-    channels = sides.pop(0) if len(sides) == 3 else 3
-    if len(sides) != 2 or not all(isinstance(n, int) and n > 0 for n in (channels, *sides)):
+    try:
+        given: Any = [size, size] if isinstance(size, int) else size
+        sides = [whole_number("input_size", n) for n in given]
+        channels = sides.pop(0) if len(sides) == 3 else 3
+        height, width = sides
+    except (ConfigError, TypeError, ValueError) as error:
         raise NetworkError(
             f"input_size: {size!r} is no side, height and width, or channels, height and width"
-        )
-    return channels, (sides[0], sides[1])
+        ) from error
+    return channels, (height, width)
 
 
 def _per_channel(
-    key: str, values: Sequence[float] | None, default: float, channels: int
+    key: str, values: Sequence[float] | float | None, default: float, channels: int
 ) -> tuple[float, ...]:
     if values is None:
         return (default,) * channels
-    if not all(math.isfinite(value) for value in values) or (key == "std" and min(values) <= 0):
-        raise NetworkError(f"{key}: {list(values)} are not finite numbers, above 0 for std")
-    if len(values) != channels:
-        raise NetworkError(f"{key}: {list(values)} are not {channels} numbers, one per channel")
-    return tuple(map(float, values))
+    given: Any = [values] * channels if isinstance(values, int | float) else values
+    try:
+        numbers = tuple(map(float, given))
+    except (TypeError, ValueError) as error:
+        raise NetworkError(f"{key}: {values!r} are not numbers, one per channel") from error
+    if not all(map(math.isfinite, numbers)) or (key == "std" and min(numbers) <= 0):
+        raise NetworkError(f"{key}: {list(numbers)} are not finite numbers, above 0 for std")
+    if len(numbers) != channels:
+        raise NetworkError(f"{key}: {list(numbers)} are not {channels} numbers, one per channel")
+    return numbers

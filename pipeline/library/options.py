@@ -2,19 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import inspect
+import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, fields
+from types import ModuleType
 from typing import Any, TypeVar
 
+import torch
 from torch import Tensor, nn
 
 from pipeline.errors import ConfigError, nearest
+from pipeline.library.arguments import as_arguments, whole_number
+from pipeline.networks import gradient_rules
 from pipeline.networks.gradient_rules import PLAIN, GradientRule
 from pipeline.networks.loading.network import Network
+from pipeline.synthesis import (
+    constraints,
+    inits,
+    objectives,
+    optimizers,
+    parameterizations,
+    regularizers,
+    smoothing,
+    transforms,
+)
+from pipeline.synthesis.combinations import combination_faults, combination_notes
 from pipeline.synthesis.constraints import Constraint
 from pipeline.synthesis.inits import Init
 from pipeline.synthesis.objectives import Objective, Seen
+from pipeline.synthesis.optimizers import Optimizer
 from pipeline.synthesis.parameterizations import Parameterization, pixel
 from pipeline.synthesis.recipe import Recipe
 from pipeline.synthesis.regularizers import Regularizer
@@ -22,25 +40,27 @@ from pipeline.synthesis.smoothing import Smoothing
 from pipeline.synthesis.terms import Terms
 from pipeline.synthesis.transforms import Transform
 
+log = logging.getLogger(__name__)
+
+# The modules whose functions return what an argument takes, and what that is.
+_ROOMS: dict[str, tuple[ModuleType, type]] = {
+    "objective": (objectives, Objective),
+    "start": (inits, Init),
+    "optimizer": (optimizers, Optimizer),
+    "parameterization": (parameterizations, Parameterization),
+    "constraint": (constraints, Constraint),
+    "regularizers": (regularizers, Regularizer),
+    "smoothings": (smoothing, Smoothing),
+    "transforms": (transforms, Transform),
+    "gradient": (gradient_rules, GradientRule),
+}
+_LISTS = ("parameterization", "regularizers", "smoothings", "transforms")
+
 
 @dataclass(frozen=True)
-class Options:
-    """How images are made besides objective, start and optimizer; plain by default.
+class CommonOptions:
+    """How images of any kind are made; ``Options`` and ``DreamOptions`` say what each is."""
 
-    Attributes:
-        copies: images of every unit, each with random numbers of its own.
-        size: side, or height and width, of whole images; those of the start, or of the network.
-        parameterization: pieces of ``pipeline.synthesis.parameterizations``; pixels by default.
-        constraint: of ``pipeline.synthesis.constraints``.
-        regularizers: of ``pipeline.synthesis.regularizers``.
-        smoothings: of ``pipeline.synthesis.smoothing``.
-        transforms: of ``pipeline.synthesis.transforms``, in order.
-        gradient: how gradients pass ReLU and pooling (``pipeline.networks.gradient_rules``).
-        seed: of random numbers.
-    """
-
-    copies: int = 1
-    size: tuple[int, int] | int | None = None
     parameterization: Sequence[Parameterization] = field(default_factory=lambda: [pixel()])
     constraint: Constraint | None = None
     regularizers: Sequence[Regularizer] = ()
@@ -49,50 +69,165 @@ class Options:
     gradient: GradientRule = PLAIN
     seed: int = 0
 
+    @staticmethod
+    def names() -> dict[str, list[str]]:
+        """Return the options that each argument takes by name; ``help`` of one says more.
 
-Kind = TypeVar("Kind", bound=Options)
+        >>> import pipeline
+        >>> pipeline.Options.names()["optimizer"]
+        ['sgd', 'momentum', 'adam', 'named']
+        """
+        return {argument: list(known_options(argument)) for argument in _ROOMS}
+
+
+@dataclass(frozen=True)
+class Options(CommonOptions):
+    """How images are made besides objective, start and optimizer; plain by default.
+
+    Each is what a function of its module returns, such as ``jitter(pixels=4)``, or the name of such
+    a function for its defaults, such as ``"jitter"``. ``Options.names()`` lists them.
+
+    Attributes:
+        copies: images of every unit, each with random numbers of its own.
+        size: side, or height and width, of whole images; those of the start, or of the network.
+            Images of receptive fields have the size of these.
+        parameterization: one or several pieces of ``pipeline.synthesis.parameterizations``; pixels
+            by default. Spaces are ``pixel``, ``fourier``, ``maco`` and ``cppn``; the resolution is
+            ``low_resolution``, the colors ``decorrelated``, and ranges ``unbounded``, ``clamp``,
+            ``sigmoid`` and ``tanh``.
+        constraint: of ``pipeline.synthesis.constraints``: ``none``, ``norm``, ``contrast``,
+            ``mean``, ``ball``, ``clip`` or ``range``.
+        regularizers: one or several of ``pipeline.synthesis.regularizers``: ``l1``, ``l2``,
+            ``l_infinity``, ``total_variation``, ``blur``, ``high_frequency``,
+            ``distance_to_start``.
+        smoothings: one or several of ``pipeline.synthesis.smoothing``: ``blur``, ``cascade``.
+        transforms: one or several of ``pipeline.synthesis.transforms``, in order: ``pixels``,
+            ``pad``, ``jitter``, ``roll``, ``crop``, ``flip``, ``fit``, ``scale``, ``rotate``,
+            ``resize``, ``noise``, ``boxes``.
+        gradient: how gradients pass ReLU and pooling (``pipeline.networks.gradient_rules``):
+            ``plain``, ``redirected_relu``, ``guided`` or ``smooth_pooling``.
+        seed: of random numbers, 0 or more.
+    """
+
+    copies: int = 1
+    size: tuple[int, int] | int | None = None
+
+
+Kind = TypeVar("Kind", bound=CommonOptions)
+
+
+def known_options(argument: str) -> dict[str, Callable[..., Any]]:
+    """Return the functions whose results an argument takes, by name."""
+    module, kind = _ROOMS[argument]
+    return {
+        name: found
+        for name, found in vars(module).items()
+        if inspect.isfunction(found)
+        and not name.startswith("_")
+        and found.__annotations__.get("return") in (kind, kind.__name__)
+    }
+
+
+def as_option(argument: str, given: Any) -> Any:
+    """Return an option that is given as such, by its name, or as the function that returns it.
+
+    Raises:
+        ConfigError: it is none, or asks for settings.
+    """
+    (module, kind), known = _ROOMS[argument], known_options(argument)
+    if isinstance(given, kind):
+        return given
+    name = given if isinstance(given, str) else getattr(given, "__name__", None)
+    if name not in known or not (name == given or known[name] is given):
+        shown = repr(given) if isinstance(given, str | int | float | None) else type(given).__name__
+        raise ConfigError(
+            f"{argument}: {shown} is no {kind.__name__}; give one of {', '.join(known)}, or what"
+            f" these functions of {module.__name__} return{nearest(shown, known)}"
+        )
+    asked = inspect.signature(known[name]).parameters.values()
+    if lacking := [each.name for each in asked if each.default is each.empty]:
+        raise ConfigError(
+            f"{argument}: {name} needs settings; give {module.__name__}.{name}({lacking[0]}=...)"
+        )
+    return known[name]()
 
 
 def read_options(kind: type[Kind], options: Mapping[str, Any]) -> Kind:
     """Return options by name.
 
     Raises:
-        ConfigError: there is none of a name.
+        ConfigError: there is none of a name, or it is not what it should be.
     """
     known = [each.name for each in fields(kind)]
-    for name in options:
+    read: dict[str, Any] = {}
+    for name, value in options.items():
         if name not in known:
             raise ConfigError(
                 f"{name}: is no option; the options are {', '.join(known)}{nearest(name, known)}"
             )
-    return kind(**options)
+        if name in _LISTS:
+            several = isinstance(value, Iterable) and not isinstance(value, str)
+            read[name] = [as_option(name, each) for each in (value if several else [value])]
+        elif name in _ROOMS:
+            read[name] = None if name == "constraint" and value is None else as_option(name, value)
+        else:
+            read[name] = whole_number("seed", value, 0) if name == "seed" else value
+    return kind(**read)
 
 
-def as_objective(objective: Any, default: Objective) -> Objective:
-    """Return an objective, or one of a function of what was seen."""
+class _WholeLayer(Seen):
+    """What an objective may look at where no unit is chosen."""
+
+    @property
+    def own(self) -> Tensor:
+        """Refuse: there is no unit."""
+        raise ConfigError("unit: must be given, since the objective looks at the map of a unit")
+
+
+def as_objective(objective: Any, default: Objective, *, per_unit: bool = True) -> Objective:
+    """Return an objective by its name, or one of a function of what was seen.
+
+    Args:
+        objective: an objective, its name, or a function.
+        default: where there is none.
+        per_unit: whether a function scores for units.
+
+    Raises:
+        ConfigError: it is none of these.
+    """
     if objective is None:
         return default
-    if isinstance(objective, Objective):
-        return objective
-    if not callable(objective):
-        raise ConfigError(f"objective: {objective!r} is no function and no Objective")
+    if not callable(objective) or objective in known_options("objective").values():
+        return as_option("objective", objective)
 
     def score(seen: Seen) -> Tensor:
-        found: Any = objective(seen)
+        given = seen if per_unit else _WholeLayer(**vars(seen))
+        found: Any = objective(given)
         shape = tuple(found.shape) if isinstance(found, Tensor) else type(found).__name__
         if shape != (len(seen.images),):
             raise ConfigError(
                 f"objective: it returned {shape}, and must return one score per image"
                 f" ({len(seen.images)},)"
             )
+        if torch.is_grad_enabled() and not found.requires_grad:
+            raise ConfigError(
+                "objective: its score has no gradient; compute it from what was seen, by operations"
+                " of PyTorch without detach, item or no_grad"
+            )
         return found
 
-    return Objective(score)
+    return Objective(score, per_unit=per_unit)
 
 
-def make_recipe(net: Network, terms: Terms, starts: Mapping[str, Init], options: Options) -> Recipe:
-    """Return a recipe of what is given in a notebook."""
-    return Recipe(
+def make_recipe(
+    net: Network, terms: Terms, starts: Mapping[str, Init], options: CommonOptions
+) -> Recipe:
+    """Return a recipe of what is given in a notebook.
+
+    Raises:
+        ConfigError: what is given does not go together.
+    """
+    recipe = Recipe(
         net,
         terms,
         starts,
@@ -103,6 +238,16 @@ def make_recipe(net: Network, terms: Terms, starts: Mapping[str, Init], options:
         _named(options.transforms),
         options.seed,
     )
+    if recipe.constraint is not None and recipe.constraint.needs_patches:
+        raise ConfigError(
+            "constraint: what is 'natural' follows from top patches, which are not known here; give"
+            " a number"
+        )
+    for fault in combination_faults(recipe):
+        raise ConfigError(fault)
+    for note in combination_notes(recipe):
+        log.warning(as_arguments(note))
+    return recipe
 
 
 class OneDevice:
@@ -138,4 +283,11 @@ class NoSources:
 
 
 def _named(options: Sequence[Any]) -> Mapping[str, Any]:
-    return {str(number): option for number, option in enumerate(options)}
+    """Return options by the functions that have made them, for messages; repeated ones numbered."""
+    found: dict[str, Any] = {}
+    for number, option in enumerate(options):
+        parts = [getattr(part, "__qualname__", "") for part in vars(option).values()]
+        makers = [part.partition(".")[0] for part in parts if ".<locals>" in part]
+        name = makers[0] if makers and not makers[0].startswith("_") else str(number)
+        found[name if name not in found else f"{name} ({number})"] = option
+    return found

@@ -12,9 +12,9 @@ from torch import Tensor
 
 from pipeline.errors import ImageError
 from pipeline.images.any_images import as_image_set
-from pipeline.images.batches import load_batch, split
+from pipeline.images.batches import load_batch, none_usable, split
 from pipeline.images.image_sets import ImageSet
-from pipeline.library.units import checked_count, chosen_units
+from pipeline.library.arguments import chosen_layers, chosen_units, of_network, whole_number
 from pipeline.networks.layers import Layer
 from pipeline.networks.loading.network import Network
 from pipeline.networks.responses import LayerResponses
@@ -42,38 +42,40 @@ class TopPatches:
     kept: dict[str, tuple[Layer, dict[int, Kept]]]
 
     def patches(
-        self, layer: str, units: Sequence[int], *, rank: int = 0, sign: int = 1
+        self, layer: str, units: Any = "all", *, rank: int = 0, sign: int = 1
     ) -> Float[Tensor, "units c height width"]:
         """Return patches as network input; what lies outside of an image is zero.
 
         Args:
             layer: name of the layer.
-            units: whose patches.
+            units: whose patches: ``all``, a number, a list, or a range such as ``0:64``.
             rank: 0 is the most extreme.
             sign: 1 for the top, -1 for the bottom.
 
         Raises:
+            ConfigError: there is no such unit or rank.
             ImageError: that was not searched or kept, or an image cannot be read any more.
         """
-        if layer not in self.kept or sign not in (1, -1):
+        if str(layer) not in self.kept or sign not in (1, -1):
             raise ImageError(
                 f"patches: '{layer}' with sign {sign} was not searched; layers are"
                 f" {', '.join(self.kept)}, and signs 1 and -1"
             )
         found, by_sign = self.kept[layer]
-        if rank >= by_sign[sign].images.shape[1]:
+        if whole_number("rank", rank, 0) >= by_sign[sign].images.shape[1]:
             raise ImageError(f"rank: {rank} is beyond the {by_sign[sign].images.shape[1]} kept")
         graph = self.network.graph
-        kept = at_rank(by_sign[sign], list(units), rank)
+        kept = at_rank(by_sign[sign], chosen_units(units, found), rank)
         return cut_patches(self.images.read, graph, found, kept)
 
     def pixels(
-        self, layer: str, units: Sequence[int], *, rank: int = 0, sign: int = 1
+        self, layer: str, units: Any = "all", *, rank: int = 0, sign: int = 1
     ) -> Float[Tensor, "units c height width"]:
         """Return patches as pixels in 0..1; raises as ``patches``."""
         return self.network.preprocessing.pixels(self.patches(layer, units, rank=rank, sign=sign))
 
 
+@of_network
 def top_patches(
     net: Network,
     images: Any,
@@ -105,15 +107,14 @@ def top_patches(
     """
     image_set = as_image_set(images, net.preprocessing)
     sized = net.sized(image_set.size)
-    wanted = sized.find_layers(layers)
+    wanted = chosen_layers(sized, layers)
     chosen = {layer.name: chosen_units(units, layer) for layer in wanted}
-    found = Found(wanted, checked_count("keep", keep), net.device)
+    found = Found(wanted, whole_number("keep", keep), net.device)
     network = LayerResponses(sized.graph, wanted)
-    for indices in split(len(image_set), checked_count("batch_size", batch_size)):
+    for indices in split(len(image_set), whole_number("batch_size", batch_size)):
         found.add(find_peaks(network, load_batch(image_set, indices), net.device))
     if len(found.unreadable) == len(image_set):
-        name, reason = next(iter(found.unreadable.items()))
-        raise ImageError(f"images: none can be used; the first is '{name}', which {reason}")
+        raise none_usable(found.unreadable)
     kept: dict[str, tuple[Layer, dict[int, Kept]]] = {}
     for layer in wanted:
         by_sign = found.extremes[layer.name]

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
-from pipeline.errors import ImageError
 from pipeline.images.any_images import as_image_set
-from pipeline.images.batches import load_batch, split
-from pipeline.library.units import checked_count, chosen_units
+from pipeline.images.batches import load_batch, none_usable, split
+from pipeline.library.arguments import chosen_layers, chosen_units, of_network, whole_number
 from pipeline.networks.layers import Layer
 from pipeline.networks.loading.network import Network
 from pipeline.networks.responses import LayerResponses, read_map
@@ -22,6 +20,20 @@ from pipeline.networks.responses import LayerResponses, read_map
 log = logging.getLogger(__name__)
 
 
+class ImageResponses(dict[str, np.ndarray]):
+    """Responses to images, an array by the name of each layer.
+
+    Attributes:
+        images: names of the rows: of files their paths, below the folder if one was given; of
+            others their numbers.
+    """
+
+    def __init__(self, by_layer: Mapping[str, np.ndarray], images: Sequence[str]) -> None:
+        super().__init__(by_layer)
+        self.images = list(images)
+
+
+@of_network
 def responses(
     net: Network,
     images: Any,
@@ -30,7 +42,7 @@ def responses(
     at: str = "max",
     units: Any = "all",
     batch_size: int = 16,
-) -> dict[str, Float[np.ndarray, "images units *map"]]:
+) -> ImageResponses:
     """Return the responses of units of some layers to images.
 
     The response of a unit is the output of its layer, before any nonlinearity that follows it.
@@ -45,7 +57,8 @@ def responses(
 
     Returns:
         Float32 arrays by layer, ``[images, units]``, or ``[images, units, rows, columns]`` of all
-        positions. Rows of images that cannot be read are NaN, which is logged.
+        positions; ``images`` are the names of the rows. Rows of images that cannot be read are NaN,
+        which is logged.
 
     Raises:
         ConfigError: there is no such layer, unit or place.
@@ -58,7 +71,7 @@ def responses(
     """
     image_set = as_image_set(images, net.preprocessing)
     sized = net.sized(image_set.size)
-    found = sized.find_layers(layers)
+    found = chosen_layers(sized, layers)
     chosen = {layer.name: chosen_units(units, layer) for layer in found}
     network = LayerResponses(sized.graph, found)
     taken: dict[str, list[Tensor]] = {layer.name: [] for layer in found}
@@ -67,17 +80,22 @@ def responses(
         taken[layer.name].append(read_map(responses[:, chosen[layer.name]], at).cpu())
 
     rows: list[int] = []
-    for indices in split(len(image_set), checked_count("batch_size", batch_size)):
+    unreadable: dict[str, str] = {}
+    for indices in split(len(image_set), whole_number("batch_size", batch_size)):
         batch = load_batch(image_set, indices)
         for name, reason in batch.unreadable.items():
             log.warning("images: '%s' %s", name, reason)
+        unreadable |= batch.unreadable
         if len(batch.indices):
             rows += batch.indices.tolist()
             with torch.inference_mode():
+                network.module.to(net.device)
                 network.visit(batch.images.to(net.device), take)
     if not rows:
-        raise ImageError("images: none can be read; the log names each with the reason")
-    return {name: _whole(parts, rows, len(image_set)) for name, parts in taken.items()}
+        raise none_usable(unreadable)
+    count = len(image_set)
+    by_layer = {name: _whole(parts, rows, count) for name, parts in taken.items()}
+    return ImageResponses(by_layer, image_set.names)
 
 
 def _whole(parts: Sequence[Tensor], rows: Sequence[int], count: int) -> np.ndarray:

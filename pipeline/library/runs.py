@@ -124,4 +124,7 @@ def open_run(path: str | Path) -> OpenedRun:
     Raises:
         StoreError: there is no run, or its record is damaged.
     """
+    given: Any = path
+    if not isinstance(given, str | Path):
+        raise StoreError(f"path: {type(given).__name__} is not the path of a run")
     return find_run(path, OpenedRun)

@@ -6,20 +6,18 @@ from another stream of random numbers, on photographs that no training image sho
 
 from __future__ import annotations
 
-import json
 import math
 import platform
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as lightning
 import torch
 from jaxtyping import Float, Int64
 from pytorch_lightning.utilities.types import OptimizerLRSchedulerConfig
-from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
@@ -36,7 +34,6 @@ from pipeline.miniature.network import (
     STD,
     Miniature,
 )
-from pipeline.store.files import write_whole
 
 # One colored photograph and one texture.
 HELD_OUT = ("chelsea", "gravel")
@@ -117,55 +114,60 @@ class MiniatureTraining(lightning.LightningModule):
         return 0.5 + 0.5 * math.cos(math.pi * (step - warm_up) / max(1, self.steps - warm_up))
 
 
-def train_miniature(
-    out: Path,
-    seed: int = 0,
-    steps: int = 2500,
-    batch: int = 64,
-    learning_rate: float = 2e-3,
-    weight_decay: float = 0.2,
-    test_images: int = 3000,
-    accelerator: str = "cpu",
-) -> dict[str, Any]:
-    """Train the embedded network; return its record, with the test accuracies reached.
+@dataclass(frozen=True)
+class TrainingSettings:
+    """What tells one training from another.
 
-    Writes ``miniature.safetensors`` (the network's state, float32) and ``miniature.json`` (the
-    record) into the folder ``out``, which is made if need be; files of these names are replaced.
-    ``weight_decay`` is AdamW's, decoupled. ``accelerator`` is Lightning's name of one device. The
-    same seed and settings give the same weights on the same kind of device and number of threads.
-    About ten minutes on two CPU cores.
+    Attributes:
+        seed: of the weights and of all images.
+        steps: number of training steps.
+        batch: images per step.
+        learning_rate: its peak.
+        weight_decay: AdamW's, decoupled.
+        test_images: number of images that the accuracies are measured on.
+        accelerator: Lightning's name of one device.
     """
-    settings = {
-        "seed": seed,
-        "steps": steps,
-        "batch": batch,
-        "learning_rate": learning_rate,
-        "weight_decay": weight_decay,
-        "test_images": test_images,
-        "accelerator": accelerator,
-    }
+
+    seed: int = 0
+    steps: int = 2500
+    batch: int = 64
+    learning_rate: float = 2e-3
+    weight_decay: float = 0.2
+    test_images: int = 3000
+    accelerator: str = "cpu"
+
+
+def train_miniature(settings: TrainingSettings) -> tuple[Miniature, dict[str, Any]]:
+    """Return the trained network, and the record of its training with the test accuracies.
+
+    The same settings give the same weights on the same kind of device and number of threads. The
+    default ones take about ten minutes on two CPU cores.
+    """
+    seed = settings.seed
     # On CPUs, channels-last convolutions take two thirds of the time.
     network = Miniature().to(memory_format=torch.channels_last)
     initialize(network, torch.Generator().manual_seed(_stream(seed, _WEIGHTS)))
-    module = MiniatureTraining(network, steps, learning_rate, weight_decay)
+    module = MiniatureTraining(
+        network, settings.steps, settings.learning_rate, settings.weight_decay
+    )
     photographs, _ = split_photographs()
-    drawings = Drawings(list(photographs.values()), batch, steps, _stream(seed, _TRAINING))
+    drawings = Drawings(
+        list(photographs.values()), settings.batch, settings.steps, _stream(seed, _TRAINING)
+    )
     begin = time.perf_counter()
     with quiet_lightning():
-        trainer(steps, accelerator).fit(module, drawings)
+        trainer(settings.steps, settings.accelerator).fit(module, drawings)
     seconds = time.perf_counter() - begin
 
-    images, labels = held_out_drawings(test_images, seed)
-    record = {
+    images, labels = held_out_drawings(settings.test_images, seed)
+    return network, {
         **_facts(network),
-        "settings": settings,
-        "training_images": steps * batch,
+        "settings": asdict(settings),
+        "training_images": settings.steps * settings.batch,
         "training_seconds": round(seconds, 1),
         "last_losses": [round(loss, 4) for loss in module.losses[-5:]],
         "test_accuracy": accuracies(network.cpu(), images, labels),
     }
-    _write(out, network, record)
-    return record
 
 
 def split_photographs() -> tuple[dict[str, Tensor], dict[str, Tensor]]:
@@ -268,11 +270,3 @@ def _facts(network: nn.Module) -> dict[str, Any]:
 def _stream(seed: int, purpose: int) -> int:
     """Return the seed of one purpose, which no other seed and purpose share."""
     return 3 * seed + purpose
-
-
-def _write(out: Path, network: nn.Module, record: dict[str, Any]) -> None:
-    state = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
-    # The record last: where it lies, the weights that it tells of lie too.
-    write_whole(out / "miniature.safetensors", lambda path: save_file(state, path))
-    text = json.dumps(record, indent=2) + "\n"
-    write_whole(out / "miniature.json", lambda path: path.write_text(text, encoding="utf-8"))

@@ -17,13 +17,17 @@ from torch import Tensor, fx, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from pipeline.networks.graph.nodes import operation_name
+from pipeline.networks.graph.opaque import Opaque
 
 BLOCK_CHANNELS = 12  # channels of a block of pixels from which a convolution runs fast
 NARROW = 5  # columns of an output up to which a matrix product is faster than a convolution
 
 
 def lower(network: fx.GraphModule) -> fx.GraphModule:
-    """Rewrite a network whose modules are its own; weights are copied where they change."""
+    """Rewrite a network whose modules are its own; weights are copied where they change.
+
+    What is opaque is the user's network itself, which stays as it is.
+    """
     _fold_batch_norms(network)
     _drop_identities(network)
     _pool_before_relu(network)
@@ -32,8 +36,10 @@ def lower(network: fx.GraphModule) -> fx.GraphModule:
     network.graph.lint()
     network.delete_all_unused_submodules()
     network.recompile()
+    opaque = [module for module in network.modules() if isinstance(module, Opaque)]
+    theirs = {part for module in opaque for part in module.modules()}
     for module in network.modules():
-        if isinstance(module, nn.Conv2d):
+        if isinstance(module, nn.Conv2d) and module not in theirs:
             module.weight = nn.Parameter(_last(module.weight), requires_grad=False)
     return network
 

@@ -67,7 +67,7 @@ REDUCTIONS: dict[str, Callable[[Tensor], Tensor]] = {
 
 
 def read_map(
-    maps: Float[Tensor, "batch units rows columns"], at: str
+    maps: Float[Tensor, "batch units rows columns"], at: Any
 ) -> Float[Tensor, "batch units *map"]:
     """Return one number of every map, or all of them.
 
@@ -78,8 +78,9 @@ def read_map(
     Raises:
         ConfigError: it is none of these.
     """
-    if at not in REDUCTIONS:
+    if not isinstance(at, str) or at not in REDUCTIONS:
         raise ConfigError(
-            f"responses.at: '{at}' is not one of {', '.join(REDUCTIONS)}{nearest(at, REDUCTIONS)}"
+            f"responses.at: {at!r} is not one of {', '.join(REDUCTIONS)}"
+            f"{nearest(str(at), REDUCTIONS)}"
         )
     return REDUCTIONS[at](maps)

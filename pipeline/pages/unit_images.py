@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Float, UInt8
 from PIL import Image
 
-from pipeline.analysis.boxes import Box, overlap
+from pipeline.images.boxes import Box, overlap
 from pipeline.pages.contents import Picture, ShownAscent, ShownPreprocessing
 from pipeline.pages.data_scripts import data_url
 

@@ -94,7 +94,7 @@ class ActiveRun:
         Raises:
             ConfigError: it has no such setting, or a value is of another type.
         """
-        return read_settings(stage.config, self.parts.config.own.get(stage.name) or {}, stage.name)
+        return read_settings(stage.config, self.parts.config.own.get(stage.name), stage.name)
 
     # Plans and results.
 

@@ -7,8 +7,21 @@ from collections.abc import Sequence
 from pipeline.errors import ImageError
 from pipeline.images.batches import Batch, load_batch, split
 from pipeline.run.active_run import ActiveRun
-from pipeline.search.top_patches import block_images
 from pipeline.store.results import Result
+
+BLOCK_IMAGES = 64  # images of a block, at least
+BLOCKS = 128  # of one image set, at most: what waits to be merged stays small
+
+
+def block_images(total: int, batch_size: int) -> int:
+    """Return how many images a block holds: a whole number of batches, for any number of processes.
+
+    Args:
+        total: images of the set.
+        batch_size: images that the network runs at once.
+    """
+    wanted = max(BLOCK_IMAGES, -(-total // BLOCKS))
+    return -(-wanted // batch_size) * batch_size
 
 
 def image_blocks(run: ActiveRun) -> dict[str, range]:

@@ -12,11 +12,11 @@ from pipeline.config.build import Group, complete
 from pipeline.images.batches import load_batch, spread
 from pipeline.images.image_sets import ImageSet
 from pipeline.images.preprocessing import UNSIZED
+from pipeline.networks.graph.counting import forward_operations
 from pipeline.networks.layers import find_layers
 from pipeline.networks.loading.downloads import SCHEMES, cached
 from pipeline.networks.loading.network import Network
 from pipeline.networks.units.selection import select_units
-from pipeline.run.combinations import combination_faults, combination_notes
 from pipeline.run.faults import Faults
 from pipeline.run.pace import SAMPLE
 from pipeline.run.parts import Parts, copies
@@ -66,9 +66,13 @@ def inspect(
     _inspect_layers(parts, found, faults)
     _inspect_options(parts, faults)
     if len(faults.found) == before and found.has == {"network", "images", "layers"}:
-        faults.attempt(lambda: parts.recipe)
-        faults.add(combination_faults(parts) if len(faults.found) == before else ())
-        found.notes.extend(combination_notes(parts) if len(faults.found) == before else ())
+        from pipeline.synthesis.combinations import combination_faults, combination_notes
+
+        recipe = faults.attempt(lambda: parts.recipe)
+        if recipe is not None:
+            faults.add(combination_faults(recipe))
+        if recipe is not None and len(faults.found) == before:
+            found.notes.extend(combination_notes(recipe))
         found.whole = len(faults.found) == before
     return found
 
@@ -195,6 +199,11 @@ def _inspect_layers(parts: Parts, found: Inspection, faults: Faults) -> None:
     }
     parts.units = {name: chosen or [] for name, chosen in units.items()}
     found.has.add("layers")
+
+
+def forward_by_layer(parts: Parts) -> dict[str, int]:
+    """Return the operations that the network takes from one image to each layer, by its name."""
+    return {layer.name: forward_operations(parts.graph, [layer.node]) for layer in parts.layers}
 
 
 def _wanted_size(parts: Parts) -> tuple[int, int]:

@@ -14,15 +14,14 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from pipeline.images.batches import load_batch, spread
+from pipeline.images.batches import Batch, load_batch, spread
 from pipeline.images.image_sets import ImageSet
 from pipeline.networks.graph.counting import forward_operations
 from pipeline.networks.layers import Layer
 from pipeline.networks.responses import LayerResponses
 from pipeline.run.machine import Machine
 from pipeline.run.parts import Parts
-from pipeline.search.top_patches import find_peaks
-from pipeline.synthesis.loop import Descent
+from pipeline.synthesis.descent import Descent
 from pipeline.synthesis.optimizers import Optimizer
 from pipeline.synthesis.scoring import Scorer
 
@@ -30,6 +29,8 @@ BRIEF = 0.15  # seconds that one thing is timed for
 AFFORDABLE = {"cpu": 5e9, "other": 5e11}  # operations of a batch that is timed
 REPEATS = 20  # at most
 SAMPLE = 16  # images that are read
+
+Search = Callable[[LayerResponses, Batch, torch.device], object]
 
 
 class Pace:
@@ -102,14 +103,26 @@ class Visit(NamedTuple):
     seconds: float
 
 
-def time_visit(parts: Parts, machine: Machine, layers: Sequence[Layer]) -> Visit:
-    """Time the search of one batch of images for some layers."""
+def time_visit(parts: Parts, machine: Machine, layers: Sequence[Layer], search: Search) -> Visit:
+    """Time the search of one batch of images for some layers.
+
+    Args:
+        parts: of the run.
+        machine: that is timed.
+        layers: whose responses are searched.
+        search: shows a batch to the layers, on a device.
+    """
     machine.runner.place(parts.network.module)
     forward = forward_operations(parts.graph, [layer.node for layer in layers])
     whole = min(parts.config.search.batch_size, len(parts.images))
     count = affordable(forward, whole, machine.device.type)
     network = LayerResponses(parts.graph, layers)
-    return Visit(count, forward * count, _visit_seconds(machine, network, parts.images, count))
+    batch = load_batch(parts.images, range(min(count, len(parts.images))))
+
+    def visit() -> None:
+        search(network, batch, machine.device)
+
+    return Visit(count, forward * count, _timed(machine, lambda: visit))
 
 
 def image_seconds(machine: Machine, visit: Visit, loading: float) -> float:
@@ -127,18 +140,6 @@ def loading_seconds(images: ImageSet, machine: Machine) -> float:
     begin = time.perf_counter()
     load_batch(images, neighbors)
     return (time.perf_counter() - begin) / len(neighbors) / machine.threads
-
-
-def _visit_seconds(
-    machine: Machine, network: LayerResponses, images: ImageSet, count: int
-) -> float:
-    """Return the seconds of searching one batch of images, in every worker at once."""
-    batch = load_batch(images, range(min(count, len(images))))
-
-    def visit() -> None:
-        find_peaks(network, batch, machine.device)
-
-    return _timed(machine, lambda: visit)
 
 
 def _timed(machine: Machine, worker: Callable[[], Callable[[], None]]) -> float:

@@ -1,4 +1,4 @@
-"""Top and bottom patches of every unit of every layer, block by block of an image set."""
+"""Top and bottom patches of every unit of every layer, batch by batch of an image set."""
 
 from __future__ import annotations
 
@@ -13,9 +13,6 @@ from pipeline.images.batches import Batch
 from pipeline.networks.layers import Layer
 from pipeline.networks.responses import LayerResponses
 from pipeline.search.extremes import Extremes, peaks
-
-BLOCK_IMAGES = 64  # images of a block, at least
-BLOCKS = 128  # of one image set, at most: what waits to be merged stays small
 
 
 @dataclass(frozen=True)
@@ -33,17 +30,6 @@ class Peaks:
     digests: Int[Tensor, " asked"]
     unreadable: dict[str, str]
     by_layer: dict[str, dict[int, tuple[Tensor, Tensor]]]
-
-
-def block_images(total: int, batch_size: int) -> int:
-    """Return how many images a block holds: a whole number of batches, for any number of processes.
-
-    Args:
-        total: images of the set.
-        batch_size: images that the network runs at once.
-    """
-    wanted = max(BLOCK_IMAGES, -(-total // BLOCKS))
-    return -(-wanted // batch_size) * batch_size
 
 
 def find_peaks(

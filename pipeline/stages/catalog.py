@@ -11,6 +11,7 @@ from pkgutil import iter_modules
 from typing import Any
 
 import pipeline.stages
+from pipeline.config.build import read_settings
 from pipeline.config.schema import CHECK, Config
 from pipeline.errors import ArtiphysError, ConfigError, first_line, nearest
 from pipeline.stages.stage import Stage
@@ -86,14 +87,23 @@ def own_code(names: Sequence[str]) -> dict[str, str]:
 
 
 def own_faults(config: Config) -> Iterator[str]:
-    """Yield which settings under ``own`` are of no stage of a run."""
-    stages = [stage.name for stage in chosen_stages(config.stages) if stage.config is not None]
-    for name in config.own:
-        if name not in stages:
+    """Yield what is wrong with settings under ``own``: of no stage of a run, or of no such type."""
+    kinds = {
+        stage.name: stage.config
+        for stage in chosen_stages(config.stages)
+        if stage.config is not None
+    }
+    for name, given in config.own.items():
+        if name not in kinds:
             yield (
                 f"own.{name}: no stage of this run that has settings is called '{name}'"
-                f"{nearest(name, stages)}"
+                f"{nearest(name, kinds)}"
             )
+            continue
+        try:
+            read_settings(kinds[name], given, name)
+        except ConfigError as error:
+            yield str(error)
 
 
 def stage_versions(names: Sequence[str]) -> dict[str, int]:

@@ -13,6 +13,12 @@ from pipeline.store.files import write_whole
 
 FORMULA = tuple("=+-@\t\r")  # what a spreadsheet calculates begins with one of them
 
+# Columns of tables that were written before they had their present name.
+FORMER_COLUMNS = {
+    "correlation_summary": {"floor": "noise_ceiling"},
+    "sweep_summary": {"floor": "noise_ceiling"},
+}
+
 
 def write_table(
     folder: Path, name: str, columns: Sequence[str], table: pd.DataFrame, csv: bool = False
@@ -54,7 +60,7 @@ def _as_text(value: object) -> object:
 
 
 def read_table(folder: Path, name: str) -> pd.DataFrame:
-    """Return a table of a run.
+    """Return a table of a run; columns of earlier versions have their present names.
 
     Raises:
         StoreError: the run has no such table, or it is damaged.
@@ -63,12 +69,13 @@ def read_table(folder: Path, name: str) -> pd.DataFrame:
     if not path.is_file():
         raise StoreError(f"'{folder}' has no table '{name}'; run the stage that makes it")
     try:
-        return pd.read_parquet(path)
+        table = pd.read_parquet(path)
     except (OSError, ValueError, ArrowException) as error:
         reason = str(error).strip().splitlines()[0]
         raise StoreError(
             f"'{path}' is damaged ({reason}); run the stage that makes it again"
         ) from error
+    return table.rename(columns=FORMER_COLUMNS.get(name, {}))
 
 
 def table_names(folder: Path) -> list[str]:

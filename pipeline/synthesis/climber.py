@@ -15,7 +15,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from pipeline.networks.layers import Layer
-from pipeline.synthesis.loop import Ascent, Record, ascend
+from pipeline.synthesis.loop import Ascent, Record, Watch, ascend
 from pipeline.synthesis.optimizers import Optimizer
 from pipeline.synthesis.scoring import Score, Scorer
 from pipeline.synthesis.starts import Start, Starts
@@ -86,7 +86,7 @@ class Climber:
 
         Args:
             batch: to be climbed.
-            record: given the images of every step (``synthesis.loop.ascend``).
+            record: given the images of every step (``synthesis.loop.Watch``).
         """
         scorer = self.scorers(batch.layer, batch.precision)
         device = device_for(self.machine.device, batch.precision)
@@ -99,8 +99,7 @@ class Climber:
             start.parameters,
             batch.optimizer,
             start.treatment,
-            check=self.machine.check,
-            record=record,
+            Watch(self.machine.check, record),
         )
         if batch.precision in (EXACT, "float32"):
             return start, done

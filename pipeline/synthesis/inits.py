@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from pipeline.errors import ConfigError, StoreError
+from pipeline.errors import ConfigError, ImageError, StoreError
 from pipeline.images.patches import centered
 from pipeline.images.pictures import chosen_picture, cover
 from pipeline.images.preprocessing import Preprocessing
@@ -96,14 +96,19 @@ def constant(value: float | Sequence[float] = 0.5) -> Init:
     """Start from one color.
 
     Args:
-        value: of pixels, from 0 to 1: a gray, or red, green and blue.
+        value: of pixels, from 0 to 1: a gray, or one number per channel: red, green and blue.
     """
-    values = [float(value)] * 3 if isinstance(value, int | float) else list(map(float, value))
-    if len(values) != 3 or not all(0 <= number <= 1 for number in values):
+    values = [float(value)] if isinstance(value, int | float) else list(map(float, value))
+    if len(values) not in (1, 3) or not all(0 <= number <= 1 for number in values):
         raise ConfigError(f"init.constant.value: {value} is not one or three numbers from 0 to 1")
 
     def start(request: Request) -> Float[Tensor, "units c height width"]:
-        pixels = torch.tensor(values)[:, None, None].expand(3, *request.input_size)
+        if len(values) not in (1, request.channels):
+            raise ConfigError(
+                f"init.constant.value: {value} is a color, and images have {request.channels}"
+                " channels; give one number"
+            )
+        pixels = torch.tensor(values)[:, None, None].expand(request.channels, *request.input_size)
         return request.preprocessing.normalize(pixels).repeat(len(request.units), 1, 1, 1)
 
     return Init(start)
@@ -208,11 +213,15 @@ def image(path: str | None = None) -> Init:
     picture, contents = chosen_picture("init.image.path", path)
 
     def start(request: Request) -> Float[Tensor, "units c height width"]:
+        try:
+            own = request.preprocessing.in_channels(picture)
+        except ImageError as error:
+            raise ConfigError(f"init.image.path: the picture {error}") from error
         if request.whole:
-            covering = cover(picture, request.input_size)
+            covering = cover(own, request.input_size)
             patch = request.preprocessing.normalize(covering.to(torch.float32) / 255)
         else:
-            patch = centered(request.preprocessing(picture), request.input_size)
+            patch = centered(request.preprocessing(own), request.input_size)
         return patch.repeat(len(request.units), 1, 1, 1)
 
     size = (picture.shape[1], picture.shape[2])

@@ -1,36 +1,46 @@
 """The loop: climb the score of a batch of images, one unit each.
 
-rho_t = rho_(t-1) + lr * gradient of z(rho_(t-1)) for plain ascent (seed document 000). Objectives
+rho_t = rho_(t-1) + lr * gradient of z(rho_(t-1)) for plain ascent (Erhan et al. 2009). Objectives
 are maximized; the sign flips here and nowhere else. After n updates the last score is that of the
 image that is returned.
 """
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
-from typing import Any
-from weakref import WeakKeyDictionary
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from pipeline.errors import first_line
+from pipeline.synthesis.descent import Descent, find_descent
 from pipeline.synthesis.optimizers import Optimizer
 from pipeline.synthesis.scoring import Score
 from pipeline.synthesis.treatment import PLAIN, Treatment
 
-log = logging.getLogger(__name__)
-
 Record = Callable[[int, Float[Tensor, "batch c height width"]], None]
-Look = Callable[[int, Sequence[Tensor]], None]
 
 OK = "ok"
 ZERO_GRADIENT = "zero_gradient"
 NOT_FINITE = "not_finite"
+
+
+@dataclass(frozen=True)
+class Watch:
+    """Who looks on while a batch is climbed.
+
+    Attributes:
+        check: called before every step; raises to stop.
+        record: given each step's number with the images before it, which the step overwrites, and
+            at the end those returned. Images that are climbed again are given again.
+    """
+
+    check: Callable[[], None] = lambda: None
+    record: Record | None = None
+
+
+UNWATCHED = Watch()
 
 
 @dataclass(frozen=True)
@@ -64,8 +74,7 @@ def ascend(
     starts: Float[Tensor, "batch c height width"] | Sequence[Tensor],
     optimizer: Optimizer,
     treatment: Treatment = PLAIN,
-    check: Callable[[], None] = lambda: None,
-    record: Record | None = None,
+    watch: Watch = UNWATCHED,
 ) -> Ascent:
     """Climb the scores of a batch of images.
 
@@ -75,212 +84,90 @@ def ascend(
         starts: starting images, or the parameters that stand for them; not altered.
         optimizer: takes its steps on all images at once, each by its own gradient.
         treatment: what happens to images on their way to the network and between steps.
-        check: called before every step; raises to stop.
-        record: given each step's number with the images before it, which the step overwrites, and
-            at the end those returned. Images that are climbed again are given again.
+        watch: looks on before every step.
     """
     start = treatment.space.encode(starts) if isinstance(starts, Tensor) else list(starts)
-
-    def look(step: int, parameters: Sequence[Tensor]) -> None:
-        check()
-        if record is not None:
-            with torch.no_grad():
-                record(step, treatment.image(parameters))
-
-    climb = partial(_climb, score, units, start, optimizer, treatment, look)
-    climbed = climb(guarded=False)
-    if not climbed.finite.all():  # seldom: climb again and look at every step
-        climbed = climb(guarded=True)
-    if record is not None:
-        record(optimizer.steps, climbed.images)
-    status = [
-        NOT_FINITE if not finite else OK if moved else ZERO_GRADIENT
-        for finite, moved in zip(climbed.finite.tolist(), climbed.moved.tolist(), strict=True)
-    ]
-    return Ascent(climbed.starts, climbed.images, _from_failure_on(climbed.responses), status)
+    climb = _Climb(find_descent(score, units, start, treatment), optimizer, watch)
+    ascent = climb.run()
+    if NOT_FINITE in ascent.status:  # seldom: climb again and look at every step
+        climb = _GuardedClimb(find_descent(score, units, start, treatment), optimizer, watch)
+        ascent = climb.run()
+    if watch.record is not None:
+        watch.record(optimizer.steps, ascent.images)
+    return ascent
 
 
-@dataclass(frozen=True)
-class _Climbed:
-    """Images, responses before and after every step, and which images moved and are finite."""
-
-    starts: Tensor
-    images: Tensor
-    responses: Tensor
-    moved: Tensor
-    finite: Tensor
-
-
-def _climb(
-    score: Score,
-    units: Int[Tensor, " batch"],
-    start: Sequence[Tensor],
-    optimizer: Optimizer,
-    treatment: Treatment,
-    look: Look,
-    *,
-    guarded: bool,
-) -> _Climbed:
-    """Where ``guarded``, an image whose score or gradient is not finite stays as it was before."""
-    descent = _descent(score, units, start, treatment)
-    parameters = descent.parameters
-    step_down = optimizer.build(parameters)
-    starts = descent.starts
-    responses = starts.new_empty(len(units), optimizer.steps + 1)
-    moved = torch.zeros(len(units), dtype=torch.bool, device=starts.device)
-    finite = ~moved
-    for step in range(optimizer.steps):
-        look(step, parameters)
-        scores, gradients = descent(step, optimizer.steps)
-        responses[:, step] = scores
-        if step == 0 or treatment.transforms:  # which may show the network something else
-            moved = moved | ~_all(torch.stack([_all(g == 0) for g in gradients], 1))
-        if not guarded:
-            step_down(gradients)
-            treatment.settle(parameters, step, optimizer.steps)
-            continue
-        finite = finite & scores.isfinite() & _finite(gradients)
-        before = [parameter.detach().clone() for parameter in parameters]
-        step_down([_where(finite, gradient, 0.0) for gradient in gradients])
-        treatment.settle(parameters, step, optimizer.steps)
-        with torch.no_grad():
-            # Momentum must not move an image whose score is no longer finite.
-            finite = finite & _finite(parameters)
-            for parameter, old in zip(parameters, before, strict=True):
-                parameter.copy_(_where(finite, parameter, old))
-    with torch.no_grad():
-        images = treatment.image(parameters).detach()
-        responses[:, -1] = score(images, units)
-        if treatment.transforms:
-            responses[:, 0] = score(starts, units)
-    images = images.clone(memory_format=torch.contiguous_format)
-    finite = finite & _all(responses.isfinite()) & _all(images.isfinite())
-    starts = starts.clone(memory_format=torch.contiguous_format)
-    return _Climbed(starts, images, responses, moved, finite)
-
-
-# Recorded graphs by score, then by shape and type of the batch. Only one thread runs a GPU.
-_RECORDED: WeakKeyDictionary[Any, dict[tuple[Any, ...], Descent]] = WeakKeyDictionary()
-
-
-def _descent(
-    score: Score, units: Int[Tensor, " batch"], start: Sequence[Tensor], treatment: Treatment
-) -> Descent:
-    """Return a new descent or, for pixels on a CUDA device, the recorded one of the same shape."""
-    if not start[0].is_cuda or not treatment.is_plain:
-        return Descent(score, units, start, treatment)
-    recorded = _RECORDED.setdefault(score, {})
-    shape = (tuple(start[0].shape), start[0].dtype)
-    if shape not in recorded:
-        recorded[shape] = Descent(score, units, start, treatment)
-    recorded[shape].restart(units, start)
-    return recorded[shape]
-
-
-class Descent:
-    """Scores of a batch of images and the gradient of their negatives, for optimizers to descend.
-
-    On a CUDA device plain ascent is replayed as a graph: small maps would else wait for Python.
-
-    Args:
-        score: scores image i for unit i.
-        units: unit numbers.
-        start: parameters of the starting images; not altered.
-        treatment: from parameters to what the network sees.
+class _Climb:
+    """One climb of a batch.
 
     Attributes:
-        parameters: read at every call, so they can be stepped in place; images are channels last.
-        starts: the starting images.
+        responses: before every step and after the last.
+        moved: which images have had a gradient.
+        finite: which images have had finite scores and gradients alone.
     """
 
-    def __init__(
-        self,
-        score: Score,
-        units: Int[Tensor, " batch"],
-        start: Sequence[Tensor],
-        treatment: Treatment = PLAIN,
-    ) -> None:
-        self.score, self.units, self.treatment = score, units.clone(), treatment
-        self.parameters = [_leaf(parameter) for parameter in start]
-        # A start of another scale would have a gradient of another scale, which Adam remembers.
-        treatment.constrain(self.parameters)
+    def __init__(self, descent: Descent, optimizer: Optimizer, watch: Watch) -> None:
+        self.descent, self.steps, self.watch = descent, optimizer.steps, watch
+        self.step_down = optimizer.build(descent.parameters)
+        starts, batch = descent.starts, len(descent.units)
+        self.responses = starts.new_empty(batch, optimizer.steps + 1)
+        self.moved = torch.zeros(batch, dtype=torch.bool, device=starts.device)
+        self.finite = ~self.moved
+
+    def run(self) -> Ascent:
+        """Take all steps."""
+        for step in range(self.steps):
+            self._look(step)
+            scores, gradients = self.descent(step, self.steps)
+            self.responses[:, step] = scores
+            # Transforms may show the network something else at every step.
+            if step == 0 or self.descent.treatment.transforms:
+                self.moved = self.moved | ~_all(torch.stack([_all(g == 0) for g in gradients], 1))
+            self._step(step, scores, gradients)
+        return self._finished()
+
+    def _look(self, step: int) -> None:
+        self.watch.check()
+        if self.watch.record is not None:
+            with torch.no_grad():
+                self.watch.record(step, self.descent.treatment.image(self.descent.parameters))
+
+    def _step(self, step: int, _scores: Tensor, gradients: Sequence[Tensor]) -> None:
+        self.step_down(gradients)
+        self.descent.treatment.settle(self.descent.parameters, step, self.steps)
+
+    @torch.no_grad()
+    def _finished(self) -> Ascent:
+        descent, treatment = self.descent, self.descent.treatment
+        images = treatment.image(descent.parameters).detach()
+        self.responses[:, -1] = descent.score(images, descent.units)
+        if treatment.transforms:
+            self.responses[:, 0] = descent.score(descent.starts, descent.units)
+        finite = self.finite & _all(self.responses.isfinite()) & _all(images.isfinite())
+        return Ascent(
+            descent.starts.clone(memory_format=torch.contiguous_format),
+            images.clone(memory_format=torch.contiguous_format),
+            _from_failure_on(self.responses),
+            [
+                NOT_FINITE if not finite else OK if moved else ZERO_GRADIENT
+                for finite, moved in zip(finite.tolist(), self.moved.tolist(), strict=True)
+            ],
+        )
+
+
+class _GuardedClimb(_Climb):
+    """A climb in which an image whose score or gradient is not finite stays as it was before."""
+
+    def _step(self, step: int, scores: Tensor, gradients: Sequence[Tensor]) -> None:
+        parameters = self.descent.parameters
+        finite = self.finite & scores.isfinite() & _finite(gradients)
+        before = [parameter.detach().clone() for parameter in parameters]
+        super()._step(step, scores, [_where(finite, gradient, 0.0) for gradient in gradients])
         with torch.no_grad():
-            self.starts = treatment.image(self.parameters).detach().clone()
-        self.generators = treatment.generators()
-        self.downhill = -torch.ones(len(units), dtype=start[0].dtype, device=start[0].device)
-        self.replay: Callable[[], None] | None = None
-        self.found: tuple[Tensor, Sequence[Tensor]] = (self.starts, self.parameters)
-        if start[0].is_cuda and treatment.is_plain:
-            self._record()
-
-    def restart(self, units: Int[Tensor, " batch"], start: Sequence[Tensor]) -> None:
-        """Take other units and parameters of the same shape."""
-        with torch.no_grad():
-            self.units.copy_(units)
-            for parameter, value in zip(self.parameters, start, strict=True):
-                parameter.copy_(value)
-            self.starts = self.treatment.image(self.parameters).detach().clone()
-
-    def __call__(
-        self, step: int = 0, steps: int = 1
-    ) -> tuple[Float[Tensor, " batch"], Sequence[Tensor]]:
-        """Return scores and gradients of the parameters as they are now; overwritten by the next.
-
-        Args:
-            step: of the ascent, which transforms, smoothing and gradient rules may depend on.
-            steps: of how many.
-        """
-        if self.replay is None:
-            if self.treatment.at_step is not None:
-                self.treatment.at_step(step)
-            return self._compute(step, steps)
-        self.replay()
-        return self.found
-
-    def _compute(self, step: int = 0, steps: int = 1) -> tuple[Tensor, Sequence[Tensor]]:
-        looks = [self._look(step, steps) for _ in range(self.treatment.looks)]
-        if len(looks) == 1:
-            return looks[0]
-        scores, gradients = zip(*looks, strict=True)
-        means = [torch.stack(each).mean(0) for each in zip(*gradients, strict=True)]
-        return torch.stack(scores).mean(0), means
-
-    def _look(self, step: int, steps: int) -> tuple[Tensor, Sequence[Tensor]]:
-        """Return scores and smoothed gradients for one draw of the transforms."""
-        images = self.treatment.image(self.parameters)
-        shown, shift = self.treatment.shown(images, self.generators, step, steps)
-        scores = self.score(shown, self.units)
-        penalty = self.treatment.penalty(images, self.starts)
-        climbed = scores if penalty is None else scores - penalty
-        # Given gradients of the scores, PyTorch would load SymPy to compare their shapes.
-        gradients = torch.autograd.grad((climbed * self.downhill).sum(), self.parameters)
-        if gradients[0].shape[2:] != images.shape[2:]:
-            shift = None  # a gradient of fewer pixels cannot be rolled by as many
-        return scores.detach(), self.treatment.smoothed(gradients, shift, step, steps)
-
-    def _record(self) -> None:
-        """Follow PyTorch's recipe: warm up on another stream, then record."""
-        stream = torch.cuda.Stream()
-        stream.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(stream):
-            for _ in range(3):
-                self._compute()
-        torch.cuda.current_stream().wait_stream(stream)
-        graph = torch.cuda.CUDAGraph()
-        try:
-            with torch.cuda.graph(graph):
-                self.found = self._compute()
-        except RuntimeError as error:  # an objective that asks the host cannot be recorded
-            log.info("ascent: not recorded as a CUDA graph (%s)", first_line(error))
-            return
-        self.replay = graph.replay
-
-
-def _leaf(parameter: Tensor) -> Tensor:
-    own = parameter.detach()
-    is_image = own.ndim == 4 and own.shape[1] == 3
-    kept = torch.channels_last if is_image else torch.contiguous_format
-    return own.clone(memory_format=kept).requires_grad_()
+            # Momentum must not move an image whose score is no longer finite.
+            self.finite = finite & _finite(parameters)
+            for parameter, old in zip(parameters, before, strict=True):
+                parameter.copy_(_where(self.finite, parameter, old))
 
 
 def _all(mask: Tensor) -> Tensor:

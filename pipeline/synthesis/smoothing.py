@@ -116,7 +116,8 @@ def _gaussian_blur(
         )
     weights = _gaussian(kernel, sigma, images)
     padded = pad(images, [kernel // 2] * 4, mode="reflect")
-    return conv2d(padded, weights.expand(3, 1, kernel, kernel), groups=3)
+    channels = images.shape[1]
+    return conv2d(padded, weights.expand(channels, 1, kernel, kernel), groups=channels)
 
 
 def _gaussian(kernel: int, sigma: float, like: Tensor) -> Float[Tensor, "kernel kernel"]:

@@ -91,7 +91,7 @@ def test_the_status_says_what_slurm_knows(slurm, made, monkeypatch, capsys, scri
     job.ran(made.paths.out / "runs" / "main" / "now")
     assert call(made, "status") == (state == "killed")
     said = capsys.readouterr().out
-    assert f" {state} " in said
+    assert state in said.splitlines()[2].split()
     doubt = "the states are what the jobs last said of themselves; sweep: squeue failed (slurm_load"
     assert (doubt in said) == (script is SILENT)
 

@@ -44,10 +44,10 @@ WARM = [
 
 def small_items() -> None:
     """Cut the work into many small items: here it is their number that matters."""
-    from pipeline.search import top_patches
+    from pipeline.run import image_blocks
     from pipeline.synthesis import plan
 
-    top_patches.BLOCK_IMAGES = 8
+    image_blocks.BLOCK_IMAGES = 8
     plan.BATCH_UNITS = plan.BLOCK_UNITS = 2
 
 

@@ -28,7 +28,7 @@ def rows(job: str, layers: int, model: str = "alexnet", inits=("zeros", "noise")
             "ci_low": median - 0.1,
             "ci_high": median + 0.05,
             "null_median": rng.normal(0, 0.02, layers),
-            "floor": rng.uniform(0.9, 1, layers),
+            "noise_ceiling": rng.uniform(0.9, 1, layers),
         }
     )
 
@@ -96,7 +96,7 @@ def test_marks_are_the_values_of_the_table():
                 ends = np.array(lines.get_segments())
                 np.testing.assert_array_equal(ends[:, :, 1], source[[low, high]].to_numpy())
                 np.testing.assert_array_equal(ends[:, 0, 0], line.get_xdata())
-    for column, color in (("null_median", style.NULL_COLOR), ("floor", style.INK)):
+    for column, color in (("null_median", style.NULL_COLOR), ("noise_ceiling", style.INK)):
         found = gid(figure, column)
         heights = np.concatenate([np.array(lines.get_segments())[:, 0, 1] for lines in found])
         np.testing.assert_array_equal(heights, TWO[column])
@@ -191,7 +191,7 @@ def test_units_are_those_with_a_correlation():
 
 def test_undefined_layers_are_left_blank():
     summary = TWO.copy()
-    numbers = ["median", "q25", "q75", "ci_low", "ci_high", "null_median", "floor"]
+    numbers = ["median", "q25", "q75", "ci_low", "ci_high", "null_median", "noise_ceiling"]
     summary.loc[summary["layer"] == "conv2", numbers] = np.nan
     summary.loc[summary["layer"] == "conv2", "undefined"] = 64
     figure = sweep_figure(summary)
@@ -205,7 +205,7 @@ def test_undefined_layers_are_left_blank():
 
 
 def test_every_value_lies_inside_the_axes():
-    low = TWO.assign(q25=-0.9, floor=1.0)
+    low = TWO.assign(q25=-0.9, noise_ceiling=1.0)
     for axis in sweep_figure(low).axes:
         bottom, top = axis.get_ylim()
         assert bottom < -0.9
@@ -282,7 +282,7 @@ def test_figures_are_saved_with_truetype_fonts():
 
 
 def test_wrong_tables_are_refused_in_one_sentence():
-    with pytest.raises(ValueError, match="no column floor; it has job"):
-        sweep_figure(TWO.drop(columns="floor"))
+    with pytest.raises(ValueError, match="no column noise_ceiling; it has job"):
+        sweep_figure(TWO.drop(columns="noise_ceiling"))
     with pytest.raises(ValueError, match="has no rows"):
         sweep_figure(TWO.iloc[:0])

@@ -15,22 +15,11 @@ from torch import Tensor, nn
 import pipeline
 from pipeline.errors import ConfigError, ImageError, NetworkError, StoreError
 from pipeline.networks.loading.network import Network
-from pipeline.networks.loading.weights import seeded
 from pipeline.synthesis.optimizers import sgd
 from tests.conftest import RunPipeline
 
 ZEROS = torch.zeros(1, 1, 20, 30)
 SMALL = ("layers=[conv1,conv2]", "units=0:5", "images.limit=20", "search.keep=4")
-
-
-@pytest.fixture(scope="module")
-def own() -> Network:
-    """A network of one's own: one channel, wider than high."""
-    with seeded(0):
-        module = nn.Sequential(
-            nn.Conv2d(1, 4, 5, padding=2), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(4, 6, 3)
-        )
-    return pipeline.network(module, input_size=(1, 20, 30), mean=[0.5], std=[0.25])
 
 
 def hooked(module: nn.Module, name: str, images: Tensor) -> Tensor:
@@ -217,7 +206,10 @@ def test_a_dream_climbs_what_it_is_asked_to(own: Network):
             lambda own: pipeline.network(nn.Conv2d(1, 4, 3), input_size=(1, 8, 8), std=[0.0]),
             r"std: \[0.0\] are not finite numbers, above 0",
         ),
-        (lambda own: pipeline.ascend(own, "conv1", start="ones"), "start: 'ones' is not one of"),
+        (
+            lambda own: pipeline.ascend(own, "conv1", start="ones"),
+            "start: 'ones' is no Init; give one",
+        ),
         (lambda own: pipeline.ascend(own, "conv1", copy=2), "copy: is no option; .* copies"),
         (
             lambda own: pipeline.ascend(own, "conv1", [1], start=torch.zeros(1, 1, 4, 4)),

@@ -1,6 +1,7 @@
 """Training learns, repeats itself, and never shows a photograph that testing uses."""
 
 import json
+from dataclasses import replace
 
 import pytest
 import torch
@@ -12,20 +13,21 @@ from pipeline.miniature import training as miniature
 from pipeline.miniature.network import CLASSES, INPUT_SIZE, Miniature
 from pipeline.miniature.training import (
     Drawings,
+    TrainingSettings,
     accuracies,
     initialize,
     normalized,
     split_photographs,
     train_miniature,
 )
+from pipeline.stages.train.work import write_weights
 
-TINY = {"steps": 3, "batch": 8, "test_images": 20}
+TINY = TrainingSettings(steps=3, batch=8, test_images=20)
 
 
 @pytest.fixture(scope="module")
-def tiny_run(tmp_path_factory):
-    out = tmp_path_factory.mktemp("deep") / "folder"
-    return out, train_miniature(out, **TINY)
+def tiny_run():
+    return train_miniature(TINY)
 
 
 def test_photographs_are_split_without_rest_or_overlap():
@@ -35,7 +37,7 @@ def test_photographs_are_split_without_rest_or_overlap():
     assert set(training) | set(test) == set(bundled_photographs())
 
 
-def test_held_out_photographs_are_never_trained_on(monkeypatch, tmp_path):
+def test_held_out_photographs_are_never_trained_on(monkeypatch):
     """Look over the shoulder of a run: which photographs and random numbers it draws with."""
     drawn, asked = miniature.labeled_drawings, []
 
@@ -44,9 +46,9 @@ def test_held_out_photographs_are_never_trained_on(monkeypatch, tmp_path):
         return drawn(photographs, count, size, generator)
 
     monkeypatch.setattr(miniature, "labeled_drawings", record)
-    train_miniature(tmp_path, **TINY)
+    train_miniature(TINY)
     *training, (test_photographs, test_seed) = asked
-    assert len(training) >= TINY["steps"]
+    assert len(training) >= TINY.steps
     held_out = list(split_photographs()[1].values())
     assert all(any(torch.equal(one, other) for other in held_out) for one in test_photographs)
     for photographs, seed in training:
@@ -55,32 +57,38 @@ def test_held_out_photographs_are_never_trained_on(monkeypatch, tmp_path):
             assert not any(torch.equal(one, other) for other in held_out)
 
 
-def test_a_run_writes_weights_that_load_and_a_record_of_itself(tiny_run):
-    out, record = tiny_run
+def test_a_run_writes_weights_that_load_and_a_record_of_itself(tiny_run, tmp_path):
+    network, record = tiny_run
+    out = tmp_path / "deep" / "folder"
+    write_weights(out, network, record)
     assert {file.name for file in out.iterdir()} == {"miniature.safetensors", "miniature.json"}
-    Miniature().load_state_dict(load_file(out / "miniature.safetensors"), strict=True)
+    loaded = Miniature()
+    loaded.load_state_dict(load_file(out / "miniature.safetensors"), strict=True)
+    for name, tensor in network.state_dict().items():
+        assert torch.equal(tensor, loaded.state_dict()[name]), name
     written = json.loads((out / "miniature.json").read_text())
-    assert written["settings"].items() >= {**TINY, "seed": 0, "accelerator": "cpu"}.items()
+    assert written["settings"] == {
+        "seed": 0, "steps": 3, "batch": 8, "learning_rate": 0.002, "weight_decay": 0.2,
+        "test_images": 20, "accelerator": "cpu",
+    }  # fmt: skip
     assert written["training_images"] == 24
     assert tuple(written["classes"]) == CLASSES
     assert written["test_accuracy"] == record["test_accuracy"]
     assert written["chance"]["class"] == pytest.approx(1 / 60)
 
 
-def test_the_recorded_settings_repeat_the_run_to_the_bit(tiny_run, tmp_path):
-    out, record = tiny_run
+def test_the_recorded_settings_repeat_the_run_to_the_bit(tiny_run):
+    network, record = tiny_run
     torch.rand(5)  # moves the global stream of random numbers, which must not matter
-    train_miniature(tmp_path, **record["settings"])
-    once, again = (load_file(folder / "miniature.safetensors") for folder in (out, tmp_path))
-    for name, tensor in once.items():
-        assert torch.equal(tensor, again[name]), name
+    again, _ = train_miniature(TrainingSettings(**record["settings"]))
+    for name, tensor in network.state_dict().items():
+        assert torch.equal(tensor, again.state_dict()[name]), name
 
 
-def test_another_seed_gives_other_weights(tiny_run, tmp_path):
-    out, _ = tiny_run
-    train_miniature(tmp_path, seed=1, **TINY)
-    once, other = (load_file(folder / "miniature.safetensors") for folder in (out, tmp_path))
-    assert not torch.equal(once["features.10.weight"], other["features.10.weight"])
+def test_another_seed_gives_other_weights(tiny_run):
+    network, _ = tiny_run
+    other, _ = train_miniature(replace(TINY, seed=1))
+    assert not torch.equal(network.features[10].weight, other.features[10].weight)
 
 
 def test_training_lowers_the_loss_on_what_it_has_seen():

@@ -73,8 +73,8 @@ def whole_layer(name: str) -> Layer:
         status=["undefined" if unit == DEAD else "ok" for unit in UNITS],
     )  # fmt: skip
     summary = rows(
-        "correlation_summary", layer=[name], **pair, median=0.1, null_median=0.01, floor=np.nan,
-        ci_low=0.0, ci_high=0.5, undefined=1,
+        "correlation_summary", layer=[name], **pair, median=0.1, null_median=0.01,
+        noise_ceiling=np.nan, ci_low=0.0, ci_high=0.5, undefined=1,
     )  # fmt: skip
     ascents = [
         rows("ascents", layer=name, unit=UNITS, copy=0, init=init, start_response=0.0,

@@ -21,7 +21,7 @@ def test_numbers_are_in_the_order_of_units():
     assert pair["r"] == [None if unit == DEAD else unit / 10 for unit in UNITS]
     assert pair["status"] == ["undefined" if unit == DEAD else "ok" for unit in UNITS]
     assert pair["summary"]["median"] == 0.1
-    assert pair["summary"]["floor"] is None
+    assert pair["summary"]["noise_ceiling"] is None
 
 
 def test_what_is_missing_is_none():

@@ -14,7 +14,7 @@ from pipeline.networks.graph.graph import Graph
 from pipeline.networks.layers import find_layers
 from pipeline.networks.responses import LayerResponses
 from pipeline.search.extremes import Kept, merged
-from pipeline.search.top_patches import Found, block_images, find_peaks
+from pipeline.search.top_patches import Found, find_peaks
 
 
 @pytest.fixture(scope="module")
@@ -121,14 +121,6 @@ def test_merged_blocks_are_what_one_search_keeps(layers):
             together = merged(short, 5, sign)
             for one, other in zip(together, kept(whole, name, sign), strict=True):
                 assert torch.equal(one, other)
-
-
-@pytest.mark.parametrize(
-    ("total", "batch_size", "size"),
-    [(1, 16, 64), (500, 16, 64), (8192, 16, 64), (8193, 16, 80), (50_000, 16, 400), (100, 7, 70)],
-)
-def test_blocks_are_whole_batches_and_not_too_many(total, batch_size, size):
-    assert block_images(total, batch_size) == size
 
 
 def test_a_batch_of_unreadable_images_alone_is_passed_over(layers):

@@ -71,7 +71,7 @@ def summary(table: pd.DataFrame) -> pd.DataFrame:
     rows = [
         dict(zip(keys, key, strict=True))
         | summarize(rows["r"].to_numpy(), rows["null_r"].to_numpy(), np.random.default_rng(0))
-        | {"floor": 0.9}
+        | {"noise_ceiling": 0.9}
         for key, rows in table.groupby(keys, sort=False)
     ]
     return pd.DataFrame(rows, columns=list(table_columns()["correlation_summary"]))

@@ -136,7 +136,7 @@ def test_what_cannot_be_collected_is_left_out_with_the_reason(runs, composed, tm
         )
     old = make_run(tmp_path, next(unlike), 13)
     path = old.tables / "correlation_summary.parquet"
-    pd.read_parquet(path).drop(columns="floor").to_parquet(path)
+    pd.read_parquet(path).drop(columns="noise_ceiling").to_parquet(path)
     older = make_run(tmp_path, next(unlike), 14)
     text = older.config.read_text()
     older.config.write_text(text.replace("precision: float32\n", ""))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 import pipeline
 from pipeline.cli.check import check_job
 from pipeline.errors import ConfigError, StoreError
-from pipeline.stages.catalog import find_stage
+from pipeline.stages.catalog import find_stage, own_faults
 from tests.conftest import Compose, RunPipeline
 
 SOURCE = '''
@@ -190,6 +191,22 @@ def test_its_faults_are_told_with_all_others(lab: Path, composed: Compose):
     assert check_job(config).faults == [
         "own.spraed: no stage of this run that has settings is called 'spraed'; nearest: spread"
     ]
+
+
+@pytest.mark.parametrize(
+    ("setting", "sentence"),
+    [
+        ("own.spread.ranks=abc", "own.spread.ranks: Value 'abc' of type 'str' could not be"),
+        ("own.spread.ranks=2.5", "own.spread.ranks: Value '2.5' of type 'float' could not be"),
+        ("own.spread=5", "own.spread: 5 are not settings by name; .* own.spread.ranks=VALUE"),
+    ],
+)
+def test_settings_of_another_type_are_refused_before_anything_is_planned(
+    lab: Path, composed: Compose, setting: str, sentence: str
+):
+    config = composed(*SMALL, "stages=[top_patches,my_lab_spread]", f"out={lab / 'out'}", setting)
+    (fault,) = own_faults(config)
+    assert re.match(sentence, fault)
 
 
 def test_code_that_its_module_imports_is_in_its_key(

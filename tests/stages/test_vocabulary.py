@@ -19,10 +19,10 @@ from pipeline.config.search_path import conf_dir
 from pipeline.errors import ConfigError
 from pipeline.networks.layers import Layer
 from pipeline.run.active_run import ActiveRun
-from pipeline.run.combinations import combination_faults, combination_notes
 from pipeline.run.parts import Parts
 from pipeline.stages.top_patches.results import StoredSources, read_patches
 from pipeline.store.runs import Run
+from pipeline.synthesis.combinations import combination_faults, combination_notes
 from pipeline.synthesis.loop import Ascent, ascend
 from pipeline.synthesis.scoring import Scorer
 from pipeline.synthesis.starts import Starts
@@ -91,7 +91,7 @@ class Bench:
     def climb(self, **changes: Any) -> Ascent | str:
         """Return what an ascent leaves, or why there is none."""
         parts = self.parts(**changes)
-        for fault in combination_faults(parts):
+        for fault in combination_faults(parts.recipe):
             return fault
         session = ActiveRun(parts, self.searched.layout, self.searched.paths, self.searched.tracker)
         session.images = self.searched.images
@@ -258,12 +258,18 @@ def test_no_piece_is_pixels(bench: Bench):
 
 def test_copies_that_will_be_equal_are_noted(bench: Bench):
     inits = listed("init", "zeros", "noise") | {"copies": 3}
-    assert list(combination_notes(bench.parts(init=inits))) == [
+    assert list(combination_notes(bench.parts(init=inits).recipe)) == [
         "init.copies: all 3 copies from 'zeros' will be equal, since nothing about them is random;"
         " use init=[noise] or a transform"
     ]
     moved = bench.parts(init=inits, transform=listed("transform", "roll"))
-    assert list(combination_notes(moved)) == []
+    assert list(combination_notes(moved.recipe)) == []
+
+
+def test_bounds_of_other_channels_are_found_before_any_work(bench: Bench):
+    clipped = {"_target_": "pipeline.synthesis.constraints.clip", "lowest": [-1.0, -1.0]}
+    (fault,) = combination_faults(bench.parts(constraint=clipped).recipe)
+    assert fault.startswith("constraint.lowest: [-1.0, -1.0] and constraint.highest: 2.0 are not 3")
 
 
 @pytest.mark.parametrize("objective", ["unit_response", "channel_mean"])

@@ -28,6 +28,20 @@ def test_table_is_read_as_written(tmp_path: Path):
     assert not (tmp_path / "trajectories.csv").exists()  # long tables are Parquet alone
 
 
+@pytest.mark.parametrize("name", ["correlation_summary", "sweep_summary"])
+def test_the_noise_ceiling_of_earlier_runs_is_read_by_its_present_name(tmp_path: Path, name: str):
+    columns = table_columns()[name]
+    assert columns[-1] == "noise_ceiling"
+    row = pd.DataFrame([range(len(columns))], columns=list(columns))
+    row.rename(columns={"noise_ceiling": "floor"}).to_parquet(tmp_path / f"{name}.parquet")
+    pd.testing.assert_frame_equal(read_table(tmp_path, name), row)
+
+
+def test_a_column_of_that_name_in_another_table_is_left_alone(tmp_path: Path):
+    pd.DataFrame({"floor": [2]}).to_parquet(tmp_path / "my_lab.rooms.parquet")
+    assert list(read_table(tmp_path, "my_lab.rooms").columns) == ["floor"]
+
+
 def test_wrong_columns_are_refused(tmp_path: Path):
     with pytest.raises(StoreError, match=r"^table 'trajectories' has columns \['model'\], not"):
         write_table(

@@ -9,7 +9,8 @@ from pipeline.networks.graph.graph import Graph
 from pipeline.networks.layers import find_layers
 from pipeline.networks.unit_networks import unit_network
 from pipeline.synthesis.constraints import ConstraintContext, norm
-from pipeline.synthesis.loop import Descent, ascend
+from pipeline.synthesis.descent import Descent
+from pipeline.synthesis.loop import Watch, ascend
 from pipeline.synthesis.optimizers import adam, momentum, sgd
 from pipeline.synthesis.treatment import Treatment
 
@@ -145,8 +146,9 @@ def test_a_climb_stops_where_it_is_checked(kernels: Tensor):
         if len(asked) == 3:
             raise KeyboardInterrupt
 
+    watch = Watch(check)
     with pytest.raises(KeyboardInterrupt):
-        ascend(Dot(kernels), torch.tensor([0]), torch.zeros(1, 3, 2, 2), sgd(steps=50), check=check)
+        ascend(Dot(kernels), torch.tensor([0]), torch.zeros(1, 3, 2, 2), sgd(steps=50), watch=watch)
     assert len(asked) == 3
 
 
@@ -191,7 +193,7 @@ def test_every_step_is_recorded_from_the_start_to_the_images_that_are_returned(k
     starts = torch.ones(1, 3, 2, 2)
     done = ascend(
         Dot(kernels), torch.tensor([2]), starts, momentum(steps=3, lr=0.1),
-        record=lambda step, images: seen.update({step: images.clone()}),
+        watch=Watch(record=lambda step, images: seen.update({step: images.clone()})),
     )  # fmt: skip
     assert list(seen) == [0, 1, 2, 3]
     for step, velocities in enumerate((0, 1, 1 + 1.9, 1 + 1.9 + 2.71)):
@@ -209,7 +211,7 @@ def test_what_is_recorded_of_an_image_that_fails_is_its_last_finite_self(kernels
     seen: dict[int, Tensor] = {}
     done = ascend(
         Broken(kernels), torch.tensor([0]), torch.zeros(1, 3, 2, 2), sgd(steps=4, lr=0.1),
-        record=lambda step, images: seen.update({step: images.clone()}),
+        watch=Watch(record=lambda step, images: seen.update({step: images.clone()})),
     )  # fmt: skip
     assert done.status == ["not_finite"]
     assert all(images.isfinite().all() for images in seen.values())

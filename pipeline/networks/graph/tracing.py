@@ -199,17 +199,23 @@ def _refuse_another(traced: fx.GraphModule, module: nn.Module, image: Tensor) ->
     torch.fx takes ``a += b`` for ``a = a + b``, which differs where others read ``a``.
     """
     pixels = torch.randn(image.shape, generator=torch.Generator().manual_seed(0)).to(image)
+    # What nobody reads is left out, as it is where the network is cut off at a layer.
+    output = traced.graph.output_node()
+    used = truncated(traced, output.all_input_nodes)
+
+    def outputs(images: Tensor) -> list[Any]:
+        values = dict(zip(output.all_input_nodes, tree_leaves(used(images)), strict=True))
+        # A network may return the same twice, and what is no tensor.
+        return [values.get(leaf, leaf) for leaf in tree_leaves(output.args[0])]
+
     with torch.no_grad(), redirect_stderr(io.StringIO()):  # fx prints a traceback and raises
-        # What nobody reads is left out, as it is where the network is cut off at a layer.
-        outputs = traced.graph.output_node().all_input_nodes
-        used = truncated(traced, outputs)
-        found, expected = used(pixels), module(pixels)
-    pairs = zip(tree_leaves(found), tree_leaves(expected), strict=True)
+        found, expected = outputs(pixels), module(pixels)
+    pairs = zip(found, tree_leaves(expected), strict=True)
     for one, other in pairs:
         if isinstance(one, Tensor) and not torch.allclose(one, other, 1e-4, 1e-4, equal_nan=True):
             raise UntraceableError("the traced network computes something else")
     if any(_is_own(part) for part in module.modules()):
-        _refuse_another_gradient(used, module, pixels)
+        _refuse_another_gradient(outputs, module, pixels)
 
 
 def _is_own(module: nn.Module) -> bool:
@@ -217,7 +223,9 @@ def _is_own(module: nn.Module) -> bool:
     return home not in ("torch", "torchvision", "pipeline")
 
 
-def _refuse_another_gradient(traced: nn.Module, module: nn.Module, pixels: Tensor) -> None:
+def _refuse_another_gradient(
+    traced: Callable[[Tensor], Any], module: nn.Module, pixels: Tensor
+) -> None:
     """Refuse a graph with another gradient: functions of a user's own may have one of their own."""
     try:
         expected = _gradient(module, pixels)
@@ -229,7 +237,7 @@ def _refuse_another_gradient(traced: nn.Module, module: nn.Module, pixels: Tenso
         raise UntraceableError("the traced network has another gradient")
 
 
-def _gradient(module: nn.Module, pixels: Tensor) -> Tensor:
+def _gradient(module: Callable[[Tensor], Any], pixels: Tensor) -> Tensor:
     """Return the gradient of some weighted sum of all outputs; zeros where none depends on it."""
     images = pixels.clone().requires_grad_()
     total = images.sum() * 0

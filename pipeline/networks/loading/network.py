@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import fx, nn
@@ -45,8 +45,33 @@ class Network:
     missing: frozenset[str] = frozenset()
     input_size: tuple[int, int] | None = None
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_parts", _parts(self.module))
+
+    def refuse_changes(self) -> None:
+        """Refuse a module whose parts are not any more those that were traced and digested.
+
+        Weights that are changed in place are seen, and the device may change.
+
+        Raises:
+            NetworkError: a part was replaced, added, removed or converted, or trains again.
+        """
+        before: dict[str, Any] = vars(self)["_parts"]
+        now = _parts(self.module)
+        names = [name for name in before | now if not _same(before.get(name), now.get(name))]
+        if names:
+            raise NetworkError(
+                f"model: {names[0]} of {self.name} has been changed since the network was made"
+                " ready; call pipeline.network(module, ...) again"
+            )
+        if any(part.training for part in self.module.modules()):
+            raise NetworkError(
+                f"model: {self.name} is in training mode again; call net.module.eval()"
+            )
+
     def sized(self, size: tuple[int, int]) -> Network:
         """Return the same network traced at another size of its images."""
+        self.refuse_changes()
         if size == (self.input_size or self.preprocessing.input_size):
             return self
         if size not in self._others:
@@ -75,6 +100,7 @@ class Network:
             ConfigError: a layer is unknown.
             NetworkError: a layer needs weights that are missing.
         """
+        self.refuse_changes()
         found = find_layers(self.graph, names, self.name)
         lacking = [layer for layer in found if self._lacks_weights(layer.node)]
         if lacking:
@@ -134,6 +160,32 @@ class Network:
             if ancestor.op in ("call_module", "get_attr")
         ]
         return any(f"{name}.".startswith(f"{part}.") for name in self.missing for part in needed)
+
+
+def _parts(module: Any) -> dict[str, tuple[Any, torch.dtype | None]]:
+    """Return all that a network is made of, by name."""
+    if not isinstance(module, nn.Module):
+        return {}  # which is refused where a user's network is prepared
+    parts: dict[str, tuple[Any, torch.dtype | None]] = {
+        f"module '{name}'": (part, None)
+        for name, part in module.named_modules(remove_duplicate=False)
+    }
+    for kind, tensors in (
+        ("parameter", module.named_parameters(remove_duplicate=False)),
+        ("buffer", module.named_buffers(remove_duplicate=False)),
+    ):
+        parts |= {f"{kind} '{name}'": (tensor, tensor.dtype) for name, tensor in tensors}
+    return parts
+
+
+def _same(one: Any, other: Any) -> bool:
+    """Say whether two parts are the same; a move to a device and back makes buffers others."""
+    if one is None or other is None or one[1] != other[1]:
+        return False
+    before, now = one[0], other[0]
+    if before is now or not isinstance(before, torch.Tensor):
+        return before is now
+    return before.device != now.device or torch.equal(before, now)
 
 
 def build_network(

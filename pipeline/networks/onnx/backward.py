@@ -16,7 +16,7 @@ aten = torch.ops.aten
 Sides = Sequence[int]
 
 
-def convolution_backward(  # noqa: PLR0913 - those of aten's
+def convolution_backward(
     gradient: Tensor,
     images: Tensor,
     weight: Tensor,

@@ -94,7 +94,7 @@ function about(layer, rows, number) {
   for (const pair of number === null ? rows.pairs.filter(({ copy }) => copy === 0) : []) {
     const { summary } = pair;
     parts.push(`median r between ${pair.a} and ${pair.b} ${correlationText(summary.median)} `
-      + `(null ${correlationText(summary.null_median)}, floor ${correlationText(summary.floor)})`);
+      + `(null ${correlationText(summary.null_median)}, noise ceiling ${correlationText(summary.noise_ceiling)})`);
   }
   for (const init of state.site.inits.filter((name) => !layer.climbed[name])) parts.push(`not climbed from ${init}`);
   if (!layer.searched) parts.push("not searched: no top or bottom patches");

@@ -13,6 +13,7 @@ from pipeline.run.active_run import ActiveRun
 from pipeline.run.machine import Machine
 from pipeline.run.pace import Pace, affordable, loading_seconds, step_seconds, time_visit
 from pipeline.run.parts import Parts
+from pipeline.search.top_patches import find_peaks
 from pipeline.stages.ascent.layer_cost import (
     LayerCost,
     ascent_memory,
@@ -116,7 +117,7 @@ def _paces(
         count = affordable(EXACT_COST * cost.step, cost.exact_images, kind)
         exact = deepcopy(scorer).to(torch.float64)
         double[cost.step * count] = _step(machine, exact, optimizer, cost, count)
-    visit = time_visit(parts, machine, [cost.layer for cost in costs])
+    visit = time_visit(parts, machine, [cost.layer for cost in costs], find_peaks)
     if visit.operations > max(single):  # no large layer could be timed, but the search could
         single[2 * visit.operations] = 2 * visit.seconds
         double[2 * visit.operations] = 2 * visit.seconds * EXACT_COST

@@ -89,8 +89,8 @@ def correlation_summary(run: ActiveRun, pairs: Sequence[Pair]) -> pd.DataFrame:
         rng = random_numbers(run, pair, "bootstrap")
         r, null = (unit_means(arrays["units"], arrays[name]) for name in ("r", "null_r"))
         summary = summarize(r, null, rng)
-        floor = {"floor": float(arrays["floor"][0])}
-        rows.append(_identity(run, pair) | summary | floor)
+        ceiling = {"noise_ceiling": float(arrays["noise_ceiling"][0])}
+        rows.append(_identity(run, pair) | summary | ceiling)
     return pd.DataFrame(rows, columns=list(SUMMARY.columns))
 
 
@@ -124,7 +124,8 @@ def findings(run: ActiveRun, _pairs: Sequence[Pair]) -> list[str]:
             undefined = ", {undefined} undefined" if row["undefined"] else ""
             line = (
                 "  {layer:<10} {median:6.3f}  [{ci_low:.3f}, {ci_high:.3f}]"
-                "  null {null_median:6.3f}  floor {floor:.3f}  {units} units" + undefined
+                "  null {null_median:6.3f}  noise ceiling {noise_ceiling:.3f}  {units} units"
+                + undefined
             )
             lines.append(line.format(**row))
     return lines

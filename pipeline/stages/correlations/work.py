@@ -50,7 +50,7 @@ def _correlate(run: ActiveRun, pair: Pair) -> None:
         "copies": images[0].copies,
         "r": r,
         "null_r": np.where(comparable, pearson(first, second[partners]), np.nan),
-        "floor": np.array([_pair_floor(pair, read)]),
+        "noise_ceiling": np.array([_pair_noise_ceiling(pair, read)]),
     }
     status = [
         "undefined" if np.isnan(value) and reason == "ok" else reason
@@ -82,16 +82,16 @@ def _first_failure(first: str, second: str) -> str:
     return first if first != "ok" else second
 
 
-def _pair_floor(pair: Pair, images: list[Images]) -> float:
-    """Return the lower floor of both inits: no correlation of the pair can mean more."""
-    floors = [
-        _floor(found, read_images(climb.result))
+def _pair_noise_ceiling(pair: Pair, images: list[Images]) -> float:
+    """Return the lower noise ceiling of both inits: no correlation of the pair can mean more."""
+    ceilings = [
+        _noise_ceiling(found, read_images(climb.result))
         for found, climb in zip(images, pair.exact, strict=True)
     ]
-    return float(np.min(floors))
+    return float(np.min(ceilings))
 
 
-def _floor(images: Images, exact: Images) -> float:
+def _noise_ceiling(images: Images, exact: Images) -> float:
     """Return the median over some units of r between their float32 and float64 ascents."""
     at = np.flatnonzero(np.isin(images.units, exact.units))
     r = unit_means(exact.units, pearson(images.added[at], exact.added))

@@ -23,7 +23,7 @@ DREAMS = Table(
         "final_score": "score after its last step",
         "status": "ok, zero_gradient or not_finite",
     },
-    later("pipeline.stages.dream.results.dreams"),
+    later("pipeline.stages.dream.tables.dreams"),
     csv=True,
 )
 FEATURES = Table(
@@ -36,7 +36,7 @@ FEATURES = Table(
         "feature": "number of the channel in that layer",
         "mean_response": "mean over all positions of its response to the untransformed image",
     },
-    later("pipeline.stages.dream.results.dream_features"),
+    later("pipeline.stages.dream.tables.dream_features"),
 )
 STAGE = Stage(
     name="dream",
@@ -49,5 +49,5 @@ STAGE = Stage(
     cost=later("pipeline.stages.dream.results.dream_cost"),
     work=later("pipeline.stages.dream.work.dream"),
     write=later("pipeline.stages.dream.pictures.write_pictures"),
-    summary=later("pipeline.stages.dream.results.findings"),
+    summary=later("pipeline.stages.dream.tables.findings"),
 )

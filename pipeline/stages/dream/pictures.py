@@ -14,7 +14,8 @@ from pipeline.figures.contact_sheet import png
 from pipeline.figures.feature_means import feature_means
 from pipeline.figures.video import FASTEST_GIF, gif, mp4
 from pipeline.run.active_run import ActiveRun
-from pipeline.stages.dream.results import Dream, dream_features, read_frame
+from pipeline.stages.dream.results import Dream, read_frame
+from pipeline.stages.dream.tables import dream_features
 from pipeline.store.files import write_bytes
 
 

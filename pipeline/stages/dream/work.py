@@ -26,7 +26,7 @@ from pipeline.synthesis.dream.feedback import blend
 from pipeline.synthesis.dream.octaves import CARRY, Size, resized
 from pipeline.synthesis.dream.plan import Octave
 from pipeline.synthesis.inits import Request
-from pipeline.synthesis.loop import Ascent, ascend
+from pipeline.synthesis.loop import Ascent, Watch, ascend
 from pipeline.synthesis.scoring import MapScorer, Weighted
 from pipeline.synthesis.starts import Numbered, Starts, image_seed
 from pipeline.synthesis.tiling import TiledScorer
@@ -141,8 +141,7 @@ class DreamWork:
             start.parameters,
             octave.optimizer,
             start.treatment,
-            check=parts.runner.check,
-            record=watched.look if parts.transforms else None,
+            Watch(parts.runner.check, watched.look if parts.transforms else None),
         )
         return _OctaveDone(done, watched.means())
 

@@ -9,10 +9,11 @@ from pipeline.networks.graph.counting import forward_operations, largest_held
 from pipeline.networks.graph.graph import Graph
 from pipeline.networks.layers import Layer
 from pipeline.run.active_run import ActiveRun
+from pipeline.run.image_blocks import block_images
 from pipeline.run.machine import Machine
 from pipeline.run.pace import image_seconds, loading_seconds, time_visit
 from pipeline.search.extremes import WAITING
-from pipeline.search.top_patches import block_images
+from pipeline.search.top_patches import find_peaks
 from pipeline.stages.stage import Cost
 from pipeline.stages.top_patches.results import Search
 
@@ -28,7 +29,7 @@ def search_cost(run: ActiveRun, searches: Sequence[Search], machine: Machine | N
     missing = [search.layer.units for search in searches if search.result.missing()]
     seconds: dict[str, float] = {}
     if machine is not None and any(parts.units.values()):
-        visit = time_visit(parts, machine, layers)
+        visit = time_visit(parts, machine, layers, find_peaks)
         loading = loading_seconds(parts.images, machine)
         seconds["search"] = images * image_seconds(machine, visit, loading)
     workers = machine.workers if machine is not None else 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import lt
 
 import torch
 from jaxtyping import Float
@@ -19,10 +20,10 @@ from pipeline.synthesis.constraints.constraint import (
 
 
 def range() -> Constraint:
-    """Clip the images to what can be displayed: pixels in 0..1, in all three colors."""
+    """Clip the images to what can be displayed: pixels in 0..1, in all colors."""
 
     def bind(given: ConstraintContext) -> Bound:
-        black = given.starts.new_zeros(3, 1, 1)
+        black = given.starts.new_zeros(given.starts.shape[1], 1, 1)
         normalize = given.preprocessing.normalize
         return _between(normalize(black), normalize(black + 1), given)
 
@@ -35,20 +36,28 @@ def clip(
     """Clip the images to bounds in network-input space.
 
     Args:
-        lowest: a number, or three: one per channel.
+        lowest: a number, or one per channel.
         highest: likewise.
 
     Raises:
         ConfigError: they are not, or a bound ``lowest`` is not below ``highest``.
     """
-    low, high = _per_channel("lowest", lowest), _per_channel("highest", highest)
-    if not all(below < above for below, above in zip(low, high, strict=True)):
+    bounds = _per_channel("lowest", lowest), _per_channel("highest", highest)
+    count = max(map(len, bounds))
+    low, high = (each * count if len(each) == 1 else each for each in bounds)
+    if len(low) != len(high) or not all(map(lt, low, high)):
         raise ConfigError(
             f"constraint.lowest: {lowest} is not below constraint.highest, {highest}, in every"
             " channel"
         )
 
     def bind(given: ConstraintContext) -> Bound:
+        channels = given.starts.shape[1]
+        if count not in (1, channels):
+            raise ConfigError(
+                f"constraint.lowest: {lowest} and constraint.highest: {highest} are not {channels}"
+                " numbers each, one per channel"
+            )
         bounds = given.starts.new_tensor([low, high])
         return _between(bounds[0, :, None, None], bounds[1, :, None, None], given)
 
@@ -67,9 +76,9 @@ def _between(low: Tensor, high: Tensor, given: ConstraintContext) -> Bound:
 
 
 def _per_channel(key: str, value: float | Sequence[float]) -> list[float]:
-    values = [value] * 3 if isinstance(value, int | float) else list(value)
-    if len(values) != 3 or not all(is_finite(each) for each in values):
+    values = [value] if isinstance(value, int | float) else list(value)
+    if not values or not all(is_finite(each) for each in values):
         raise ConfigError(
-            f"constraint.{key}: {value} is not a finite number, or three of them, one per channel"
+            f"constraint.{key}: {value} is not a finite number, or one for each channel"
         )
     return [float(each) for each in values]

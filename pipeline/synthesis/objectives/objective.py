@@ -94,6 +94,9 @@ class Objective:
     contents: str | None = None
 
     def __post_init__(self) -> None:
+        weight: Any = self.weight
+        if weight is not None and (isinstance(weight, bool) or not isinstance(weight, int | float)):
+            raise ConfigError(f"objective: weight {weight!r} is no number; null balances gradients")
         names: Any = [self.layers] if isinstance(self.layers, str | None) else self.layers
         fits = isinstance(names, list | tuple) and len(names) > 0
         if not fits or not all(isinstance(name, str | None) for name in names):

@@ -42,6 +42,11 @@ def decorrelated(matrix: str = "imagenet", images: int = 200) -> Parameterizatio
         )
 
     def build(setting: Setting) -> Map:
+        if setting.channels != 3:
+            raise ConfigError(
+                "parameterization.decorrelated: it mixes red, green and blue, and the images have"
+                f" {setting.channels} channels; leave it out"
+            )
         if matrix == "imagenet":
             root = torch.tensor(IMAGENET, dtype=torch.float64)
         else:

@@ -29,11 +29,13 @@ class PatternNetworks:
         size: height and width of the images in pixels.
         layers: number of layers, the one that gives colors included.
         width: number of units of the other layers.
+        channels: of an image.
     """
 
     size: tuple[int, int]
     layers: int
     width: int
+    channels: int = 3
     invertible: bool = False
     is_image: bool = False
 
@@ -77,8 +79,8 @@ class PatternNetworks:
         for inputs in [2] + [2 * self.width] * (self.layers - 2):
             weights = normal(generators, (self.width, inputs)) / inputs**0.5
             parameters += [weights, torch.zeros(len(generators), self.width)]
-        last = torch.zeros(len(generators), 3, 2 * self.width)
-        return [*parameters, last, torch.zeros(len(generators), 3)]
+        last = torch.zeros(len(generators), self.channels, 2 * self.width)
+        return [*parameters, last, torch.zeros(len(generators), self.channels)]
 
 
 def cppn(layers: int = 8, width: int = 24) -> Parameterization:
@@ -99,7 +101,7 @@ def cppn(layers: int = 8, width: int = 24) -> Parameterization:
         raise ConfigError(f"parameterization.cppn.width: {width} is not positive; use 1 or more")
 
     def build(setting: Setting) -> PatternNetworks:
-        return PatternNetworks(setting.size, layers, width)
+        return PatternNetworks(setting.size, layers, width, setting.channels)
 
     return Parameterization("space", build, invertible=False)
 

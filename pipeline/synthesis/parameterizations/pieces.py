@@ -33,6 +33,11 @@ class Setting:
     preprocessing: Preprocessing
     pictures: Callable[[], Float[Tensor, "pictures c height width"]]
 
+    @property
+    def channels(self) -> int:
+        """Of an image."""
+        return len(self.preprocessing.mean)
+
 
 @runtime_checkable
 class Space(Protocol):
@@ -94,9 +99,11 @@ class Parameterization:
         build: to a space where that is the kind, else to a map.
         images: how many pictures of the image set it asks for.
         invertible: whether an image can be turned into parameters.
+        is_image: of a space, whether its parameters are an image, whose gradient can be blurred.
     """
 
     kind: Kind
     build: Callable[[Setting], Space | Map]
     images: int = 0
     invertible: bool = True
+    is_image: bool = False

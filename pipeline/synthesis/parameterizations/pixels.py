@@ -48,7 +48,7 @@ class Pixels:
 def pixel() -> Parameterization:
     """Climb pixels: the chain of this piece alone is the identity, in network-input space."""
     return Parameterization(
-        "space", lambda setting: Pixels(setting.size, len(setting.preprocessing.mean))
+        "space", lambda setting: Pixels(setting.size, setting.channels), is_image=True
     )
 
 

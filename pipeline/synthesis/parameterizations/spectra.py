@@ -27,15 +27,17 @@ STILL = 1e-4  # added to standard deviations, as in Horama: what does not vary s
 
 @dataclass(frozen=True)
 class Coefficients:
-    """The space of real and imaginary parts: one tensor [batch, 3, height, width // 2 + 1, 2].
+    """The space of real and imaginary parts, one tensor [batch, c, height, width // 2 + 1, 2].
 
     Attributes:
         size: height and width of the images in pixels.
         decay: exponent with which a coefficient's weight falls with its frequency.
+        channels: of an image.
     """
 
     size: tuple[int, int]
     decay: float
+    channels: int = 3
     invertible: bool = True
     is_image: bool = False
 
@@ -47,13 +49,13 @@ class Coefficients:
 
     def encode(
         self, images: Float[Tensor, "batch c height width"]
-    ) -> list[Float[Tensor, "batch 3 height columns 2"]]:
+    ) -> list[Float[Tensor, "batch c height columns 2"]]:
         """Return the coefficients of images: the exact inverse of ``decode``."""
         spectrum = spectrum_of(images * CONTRAST) / self.scale.like(images)
         return [torch.view_as_real(spectrum)]
 
     def decode(
-        self, parameters: Sequence[Float[Tensor, "batch 3 height columns 2"]]
+        self, parameters: Sequence[Float[Tensor, "batch c height columns 2"]]
     ) -> Float[Tensor, "batch c height width"]:
         """Return the images of coefficients.
 
@@ -66,25 +68,27 @@ class Coefficients:
 
     def draw(
         self, generators: Sequence[torch.Generator], std: float
-    ) -> list[Float[Tensor, "batch 3 height columns 2"]]:
+    ) -> list[Float[Tensor, "batch c height columns 2"]]:
         """Return independent normal coefficients; lucent's ``std`` is 0.01."""
         height, width = self.size
-        return [std * normal(generators, (3, height, width // 2 + 1, 2))]
+        return [std * normal(generators, (self.channels, height, width // 2 + 1, 2))]
 
 
 @dataclass(frozen=True)
 class Phases:
-    """The space of phases at fixed magnitudes: one tensor [batch, 3, height, width // 2 + 1].
+    """The space of phases at fixed magnitudes: one tensor [batch, c, height, width // 2 + 1].
 
     Attributes:
         size: height and width of the images in pixels.
-        magnitudes: absolute values of the coefficients, [3, height, width // 2 + 1].
+        magnitudes: absolute values of the coefficients, [channels, height, width // 2 + 1].
         standardize: whether phases and images are given the mean 0 and the standard deviation 1.
+        channels: of an image.
     """
 
     size: tuple[int, int]
     magnitudes: Constant
     standardize: bool = False
+    channels: int = 3
     is_image: bool = False
 
     @property
@@ -94,7 +98,7 @@ class Phases:
 
     def encode(
         self, images: Float[Tensor, "batch c height width"]
-    ) -> list[Float[Tensor, "batch 3 height columns"]]:
+    ) -> list[Float[Tensor, "batch c height columns"]]:
         """Return the phases of images in radians; the magnitudes of the images are lost.
 
         Raises:
@@ -108,7 +112,7 @@ class Phases:
         return [spectrum_of(images).angle()]
 
     def decode(
-        self, parameters: Sequence[Float[Tensor, "batch 3 height columns"]]
+        self, parameters: Sequence[Float[Tensor, "batch c height columns"]]
     ) -> Float[Tensor, "batch c height width"]:
         """Return the images of phases, whose magnitudes are the fixed ones whatever the phases.
 
@@ -127,11 +131,11 @@ class Phases:
 
     def draw(
         self, generators: Sequence[torch.Generator], std: float
-    ) -> list[Float[Tensor, "batch 3 height columns"]]:
+    ) -> list[Float[Tensor, "batch c height columns"]]:
         """Return phases uniform from -pi to pi, or standard normal, whatever ``std`` is."""
         del std
         height, width = self.size
-        shape = (3, height, width // 2 + 1)
+        shape = (self.channels, height, width // 2 + 1)
         if self.standardize:
             return [normal(generators, shape)]
         drawn = [torch.rand(shape, generator=source, dtype=torch.float32) for source in generators]
@@ -157,7 +161,9 @@ def fourier(decay: float = 1.0) -> Parameterization:
             f"parameterization.fourier.decay: {decay} is not 0 or a positive number; use 1 for the"
             " spectrum of photographs"
         )
-    return Parameterization("space", lambda setting: Coefficients(setting.size, decay))
+    return Parameterization(
+        "space", lambda setting: Coefficients(setting.size, decay, setting.channels)
+    )
 
 
 def maco(images: int = 200, standardize: bool = False) -> Parameterization:
@@ -182,7 +188,7 @@ def maco(images: int = 200, standardize: bool = False) -> Parameterization:
 
     def build(setting: Setting) -> Phases:
         magnitudes = Constant(mean_magnitudes(setting.pictures()[:images]))
-        return Phases(setting.size, magnitudes, standardize)
+        return Phases(setting.size, magnitudes, standardize, setting.channels)
 
     return Parameterization("space", build, images=images, invertible=not standardize)
 
@@ -203,7 +209,7 @@ def frequencies(size: tuple[int, int]) -> Float[Tensor, "height columns"]:
 
 def mean_magnitudes(
     pictures: Float[Tensor, "pictures c height width"],
-) -> Float[Tensor, "3 height columns"]:
+) -> Float[Tensor, "c height columns"]:
     """Return the mean over pictures of the coefficients' absolute values, float64 on the CPU."""
     one_by_one = (spectrum_of(picture.double()).abs() for picture in pictures)
     first = next(one_by_one)
@@ -237,13 +243,13 @@ def _on_mirrored_columns(change: Callable[[Tensor], Tensor], values: Tensor, wid
 
 
 def _hermitian(
-    column: Complex[Tensor, "batch 3 height 1"],
-) -> Complex[Tensor, "batch 3 height 1"]:
+    column: Complex[Tensor, "batch c height 1"],
+) -> Complex[Tensor, "batch c height 1"]:
     """Return the part of which row -k is the conjugate of row k."""
     return (column + column.flip(-2).roll(1, -2).conj()) / 2
 
 
-def _antisymmetric(column: Float[Tensor, "batch 3 height 1"]) -> Float[Tensor, "batch 3 height 1"]:
+def _antisymmetric(column: Float[Tensor, "batch c height 1"]) -> Float[Tensor, "batch c height 1"]:
     """Return phases of which row -k is the negative of row k, by the upper half of the rows."""
     height = column.shape[-2]
     upper = column[..., 1 : (height + 1) // 2, :]

@@ -49,7 +49,7 @@ def boxes(
 
         def apply(
             images: Float[Tensor, "batch c height width"], generators: Generators
-        ) -> Float[Tensor, "batch 3 pixels pixels"]:
+        ) -> Float[Tensor, "batch c pixels pixels"]:
             drawn = torch.stack([torch.randn(3, generator=source) for source in generators])
             sides = (mean + spread * drawn[:, 0]).clamp(SMALLEST, LARGEST)
             return _sampled(images, wander * drawn[:, 1:], sides, pixels)
@@ -76,7 +76,7 @@ def _sampled(
     centers: Float[Tensor, "batch 2"],
     sides: Float[Tensor, " batch"],
     pixels: int,
-) -> Float[Tensor, "batch 3 pixels pixels"]:
+) -> Float[Tensor, "batch c pixels pixels"]:
     """Sample one box of every image.
 
     Args:

@@ -1,0 +1,81 @@
+"""Choices that make no sense together, each refused with its reason."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+
+from pipeline.errors import ConfigError, NetworkError
+from pipeline.networks.gradient_rules import check_rule
+from pipeline.synthesis.constraints import ConstraintContext
+from pipeline.synthesis.recipe import Recipe
+
+
+def combination_faults(recipe: Recipe) -> Iterator[str]:
+    """Yield why what is chosen for ascents does not go together."""
+    yield from _unit_faults(recipe)
+    try:
+        check_rule(recipe.network.graph.traced, recipe.terms.rule)
+    except NetworkError as error:
+        yield str(error)
+    yield from _inverse_faults(recipe)
+    yield from _channel_faults(recipe)
+
+
+def combination_notes(recipe: Recipe) -> Iterator[str]:
+    """Yield what is allowed, but surely not meant."""
+    if recipe.terms.copies > 1 and not any(t.random for t in recipe.transforms.values()):
+        for name, init in recipe.inits.items():
+            if not init.random:
+                yield (
+                    f"init.copies: all {recipe.terms.copies} copies from '{name}' will be equal,"
+                    " since nothing about them is random; use init=[noise] or a transform"
+                )
+
+
+def _unit_faults(recipe: Recipe) -> Iterator[str]:
+    if recipe.terms.per_unit:
+        return
+    names = "+".join(recipe.terms.objectives)
+    whole = f"objective={names} is of a layer as a whole, which has no patch"
+    for name, init in recipe.inits.items():
+        if init.needs_units:
+            yield f"init: {whole} that '{name}' could start from; use others, such as init=[image]"
+    if recipe.constraint is not None and recipe.constraint.needs_patches:
+        yield f"constraint: {whole} to take a 'natural' value from; give a number"
+
+
+def _channel_faults(recipe: Recipe) -> Iterator[str]:
+    """Yield why a constraint does not fit the channels of images, as an image of zeros shows."""
+    if recipe.constraint is None or recipe.constraint.needs_patches:
+        return
+    preprocessing = recipe.network.preprocessing
+    zeros = torch.zeros(1, len(preprocessing.mean), 1, 1)
+    try:
+        recipe.constraint.bind(ConstraintContext(zeros, preprocessing, lambda: zeros))
+    except ConfigError as error:
+        yield str(error)
+
+
+def _inverse_faults(recipe: Recipe) -> Iterator[str]:
+    pieces = recipe.parameterization
+    closed = [name for name, piece in pieces.items() if not piece.invertible]
+    for name, init in recipe.inits.items():
+        if closed and init.start is not None:
+            yield (
+                f"init: '{name}' is an image, and '{closed[0]}' has no inverse that would turn it"
+                " into parameters; use init=[parameters]"
+            )
+    spaces = [n for n, piece in pieces.items() if piece.kind == "space" and not piece.is_image]
+    for name, smoothing in recipe.smoothings.items():
+        if closed and smoothing.image is not None:
+            yield (
+                f"smoothing: '{name}' changes the image between steps, and '{closed[0]}' has no"
+                " inverse that would turn it into parameters; use smoothing=[]"
+            )
+        if spaces and smoothing.gradient is not None:
+            yield (
+                f"smoothing: '{name}' smooths a gradient that is an image, and that of"
+                f" '{spaces[0]}' is none; use parameterization=[pixel]"
+            )
