@@ -15,12 +15,16 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, fx, nn
 
-from pipeline.networks.changed_convolution import ChangedConvolution
 from pipeline.networks.cropping import Crop, UncroppableError, crop_network
 from pipeline.networks.graph.graph import Graph
 from pipeline.networks.layers import Layer
 from pipeline.networks.lowering import ImageConvolution, lower
 from pipeline.networks.receptive_fields import Box, Canvas, smallest_canvas, strides
+from pipeline.networks.sparse_convolution import (
+    ChangedConvolution,
+    convolve_changes,
+    is_plain,
+)
 
 
 class PlaneNetwork(nn.Module):
@@ -63,7 +67,10 @@ class PlaneNetwork(nn.Module):
         kernels = torch.einsum("ocyx,kdc->kdoyx", self.first.weight, colors)
         number, each = kernels.shape[:2]
         kernels = kernels.flatten(0, 2).unsqueeze(1)
-        maps = F.conv2d(planes, kernels, None, *self.first.rest, number)
+        if self.first.sparse:
+            maps = convolve_changes(planes, None, kernels, self.first.stride, number)
+        else:
+            maps = F.conv2d(planes, kernels, None, *self.first.rest, number)
         return maps.unflatten(1, (number, each, -1))
 
     def blank(self, background: Float[Tensor, " c"]) -> Float[Tensor, "1 f rows columns"]:
@@ -92,7 +99,9 @@ class FirstConvolution(nn.Module):
     def __init__(self, conv: nn.Conv2d | ImageConvolution) -> None:
         super().__init__()
         self.weight, self.bias = nn.Buffer(conv.weight.detach()), conv.bias
+        self.sparse = isinstance(conv, ImageConvolution) or is_plain(conv)
         plain = isinstance(conv, nn.Conv2d)
+        self.stride = conv.stride[0] if plain else conv.stride
         # Stride, padding and dilation.
         self.rest: Any = (conv.stride, conv.padding, conv.dilation) if plain else (conv.stride, 0, 1)
 
@@ -155,8 +164,7 @@ def _convolve_changes(network: fx.GraphModule) -> None:
     for node in network.graph.nodes:
         conv = network.get_submodule(str(node.target)) if node.op == "call_module" else None
         if isinstance(conv, nn.Conv2d):
-            plain = conv.stride == conv.dilation == (1, 1) and conv.groups == 1
-            if plain and conv.padding == (0, 0) and conv.kernel_size != (1, 1):
+            if is_plain(conv) and conv.kernel_size != (1, 1):
                 network.add_submodule("changed", ChangedConvolution(conv))
                 node.target = "changed"
                 network.recompile()

@@ -19,7 +19,7 @@ from pipeline.networks.layers import Layer
 from pipeline.networks.plane_networks import PlaneNetwork
 from pipeline.stimuli.stimulus_set import StimulusSet
 
-NUMBERS = 1 << 20  # outputs of the first layer that are held at once, at most: 64 MB
+NUMBERS = 1 << 19  # outputs of the first layer that are held at once: they fit into a cache
 FEWEST = 8  # geometries that are drawn together, at least
 
 
@@ -102,7 +102,9 @@ class Presentation:
         """Return the first layer's output for the background and for every figure in one look."""
         shape = (len(filtered) + 1, *look.blank.shape[1:])
         if self.buffer is None or self.buffer.shape != shape:
-            self.buffer = look.blank.new_empty(shape)  # memory that is new each time costs more
+            # Memory that is new each time costs more; pooling is fast where channels lie last.
+            empty = torch.empty(shape, device=self.device)
+            self.buffer = empty.contiguous(memory_format=torch.channels_last)
         self.buffer[:1], maps, before = look.blank, self.buffer[1:], look.blank
         for k, weights in enumerate(look.weights):
             for color, weight in enumerate(weights):

@@ -1,1 +1,1 @@
-"""Stimuli drawn by formula: bars, gratings, shapes, blocks, noise, checkerboards, edges, pictures."""
+"""Stimuli by formula: bars, gratings, shapes, blocks, noise, checkerboards, edges, pictures."""

@@ -6,7 +6,7 @@ Source: tonyfu97/RF-Mapping, ``bar.py``, after W. Bair.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -68,7 +68,12 @@ def softened(distance: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
 
 
 def with_flags(field: Field, bars: pd.DataFrame) -> pd.DataFrame:
-    """Add the flags: narrower than a pixel (aliased), and leaving the canvas (clipped)."""
+    """Add the flags: narrower than a pixel (aliased), and leaving the canvas (clipped).
+
+    >>> bar = {"x": 1.0, "y": 0.0, "length": 4.0, "width": 0.5, "orientation": 90.0}
+    >>> with_flags(Field(5, 5), pd.DataFrame([bar]))[["aliased", "clipped"]].to_numpy().tolist()
+    [[True, True]]
+    """
     cosine, sine = (np.abs(part) for part in cosine_and_sine(bars["orientation"].to_numpy()))
     width, length = bars["width"].to_numpy() / 2, bars["length"].to_numpy() / 2
     clipped = leaves(field, bars, width * cosine + length * sine, width * sine + length * cosine)
@@ -76,18 +81,33 @@ def with_flags(field: Field, bars: pd.DataFrame) -> pd.DataFrame:
 
 
 def bar_planes(bars: pd.DataFrame) -> BarPlanes:
-    """Return what draws the bars of a table."""
+    """Return what draws the bars of a table.
+
+    >>> bar = {"x": 0.0, "y": 0.0, "length": 3.0, "width": 3.0, "orientation": 0.0}
+    >>> draw = bar_planes(pd.DataFrame([bar]))
+    >>> draw(torch.tensor([0]), (3, 5), torch.device("cpu"))[0, 0, 1].mul(1000).round().tolist()
+    [146.0, 854.0, 1000.0, 854.0, 146.0]
+    """
     cosine, sine = cosine_and_sine(bars["orientation"].to_numpy())
     sizes = [bars["width"] / 2, bars["length"] / 2]
     columns = np.stack([bars["x"], bars["y"], cosine, sine, *sizes], axis=1)
     return BarPlanes(torch.from_numpy(columns.astype(np.float64)))
 
 
-def _bars(field: Field, divider: float = 2.0) -> pd.DataFrame:
+def bar_table(field: Field, places: Callable[[float], dict[str, np.ndarray]]) -> pd.DataFrame:
+    """Return the parameters and flags of bars of the published sizes and orientations.
+
+    Args:
+        field: the canvas.
+        places: the positions, ``x`` and ``y``, of bars of a length in pixels.
+
+    >>> len(bar_table(Field(51, 51), lambda length: {"x": np.zeros(1), "y": np.zeros(1)}))
+    96
+    """
     tables = []
     for length in (fraction * field.side for fraction in LENGTHS):
         for aspect in ASPECTS:
-            table = loops(**placed(field, length, divider), orientation=ORIENTATIONS)
+            table = loops(**places(length), orientation=ORIENTATIONS)
             table.insert(0, "length", length)
             table.insert(1, "width", aspect * length)
             tables.append(table)
@@ -105,7 +125,7 @@ def bars_4a(field: Field) -> StimulusSet:
             x       y  orientation  polarity
     2 -19.125 -19.125         22.5         1
     """
-    table = _bars(field)
+    table = bar_table(field, lambda length: placed(field, length))
     return compose("bars_4a", field, table, polarities(field.colors), bar_planes(table))
 
 
@@ -116,12 +136,12 @@ def bars_4b(field: Field, divider: float = 2.0) -> StimulusSet:
         field: the canvas and its colors.
         divider: how many steps of the grid a bar's length holds; 2 as in 4a.
 
-    >>> len(bars_4b(Field(51, 51), divider=1))
-    9888
+    >>> len(bars_4b(Field(51, 51), divider=1.0))
+    9024
     """
     if not divider > 0:
         raise ConfigError(f"stimulus.bars_4b.divider: {divider} is not a positive number")
-    table = _bars(field, divider)
+    table = bar_table(field, lambda length: placed(field, length, divider))
     return compose("bars_4b", field, table, polarities(field.colors), bar_planes(table))
 
 
@@ -133,16 +153,5 @@ def bars_4c7o(field: Field) -> StimulusSet:
     >>> bars_4c7o(Field(51, 51)).table["color"][:8].tolist()
     ['W', 'K', 'R', 'G', 'B', 'Y', 'M', 'C']
     """
-    table = _bars(field)
+    table = bar_table(field, lambda length: placed(field, length))
     return compose("bars_4c7o", field, table, eight_colors(field.colors), bar_planes(table))
-
-
-def figures_of_4a(field: Field, x: Sequence[float], y: Sequence[float]) -> pd.DataFrame:
-    """Return the bars of 4a on one grid of positions for all lengths, with flags."""
-    tables = []
-    for length in (fraction * field.side for fraction in LENGTHS):
-        widths = [aspect * length for aspect in ASPECTS]
-        table = loops(width=widths, x=x, y=y, orientation=ORIENTATIONS)
-        table.insert(0, "length", length)
-        tables.append(table)
-    return with_flags(field, pd.concat(tables, ignore_index=True))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from pipeline.stimuli.bars import ASPECTS, LENGTHS, ORIENTATIONS, bar_planes, figures_of_4a
+from pipeline.stimuli.bars import ASPECTS, LENGTHS, ORIENTATIONS, bar_planes, bar_table
 from pipeline.stimuli.field import Field
 from pipeline.stimuli.looks import polarities
 from pipeline.stimuli.stimulus_set import Shifts, StimulusSet, compose
@@ -15,19 +15,19 @@ def bars_on_stride(field: Field) -> StimulusSet:
     """Return the bars of 4a at positions that step by the layer's stride.
 
     Positions are -k to k strides on both axes, k the whole part of the field's extent by two
-    strides. Loops, slowest first: length, width, x, y, orientation, polarity. The columns ``step_x``
-    and ``step_y`` are positions in strides, and ``figure`` numbers the 96 bars apart from position
-    and polarity. One presentation of a figure on a wide canvas answers for all of its positions:
-    see ``shifts``.
+    strides. Loops, slowest first: length, width, x, y, orientation, polarity. The columns
+    ``step_x`` and ``step_y`` are positions in strides, and ``figure`` numbers the 96 bars apart
+    from position and polarity. One presentation of a figure on a wide canvas answers for all of
+    its positions: see ``shifts``.
 
-    >>> from pipeline.stimuli.field import Field
     >>> bars = bars_on_stride(Field(51, 51, stride=8))
     >>> len(bars), bars.shifts.rows.shape, bars.shifts.margin
     (9408, torch.Size([96, 2, 7, 7]), (24, 24))
     """
     down, across = (extent // (2 * field.stride) for extent in field.size)
     step_x, step_y = np.arange(-across, across + 1), np.arange(-down, down + 1)
-    table = figures_of_4a(field, step_x * float(field.stride), step_y * float(field.stride))
+    x, y = step_x * float(field.stride), step_y * float(field.stride)
+    table = bar_table(field, lambda _: {"x": x, "y": y})
     kinds, turns = len(LENGTHS) * len(ASPECTS), len(ORIENTATIONS)
     loop = np.arange(len(table)).reshape(kinds, len(step_x), len(step_y), turns)
     figure = np.empty_like(loop)

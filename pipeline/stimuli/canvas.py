@@ -1,4 +1,4 @@
-"""The pixels of a canvas, seen from its center, and the precision in which formulas are computed."""
+"""The pixels of a canvas, seen from its center, and the precision of formulas."""
 
 from __future__ import annotations
 
@@ -11,6 +11,9 @@ def precision(device: torch.device) -> torch.dtype:
     """Return the number format of formulas: 64 bits, but 32 where the device has no more.
 
     Figures jump at their outlines, so a rounding error may move a whole pixel.
+
+    >>> precision(torch.device("cpu"))
+    torch.float64
     """
     return torch.float32 if device.type == "mps" else torch.float64
 

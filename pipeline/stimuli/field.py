@@ -31,6 +31,13 @@ class Colors:
                 f"and {len(self.gray)} channels; give each one value a channel of the network"
             )
 
+        colors = zip(self.black, self.gray, self.white, strict=True)
+        if not all(black < white and black <= gray <= white for black, gray, white in colors):
+            raise ConfigError(
+                f"stimulus.colors: gray {self.gray} is not between black {self.black} and white "
+                f"{self.white} in every channel"
+            )
+
     @classmethod
     def published(cls, channels: int = 3) -> Colors:
         """Return the colors of the published protocols: -1, +1 and 0 in every channel.
@@ -86,7 +93,9 @@ class Colors:
         (1.6, 2.0)
         """
         triples = list(zip(self.black, self.gray, self.white, strict=True))
-        share = min(min(gray - black, white - gray) / (white - black) for black, gray, white in triples)
+        share = min(
+            min(gray - black, white - gray) / (white - black) for black, gray, white in triples
+        )
         return tuple(share * (white - black) for black, _, white in triples)
 
 
@@ -108,9 +117,10 @@ class Field:
 
     def __post_init__(self) -> None:
         for name in ("height", "width", "stride"):
-            if getattr(self, name) < 1:
+            length = getattr(self, name)
+            if length < 1:
                 raise ConfigError(
-                    f"stimulus.field.{name}: {getattr(self, name)} is not a positive number of pixels"
+                    f"stimulus.field.{name}: {length} is not a positive number of pixels"
                 )
 
     @property

@@ -15,6 +15,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from pipeline.errors import ConfigError
 from pipeline.stimuli.canvas import pixels, precision
 from pipeline.stimuli.field import Field
 from pipeline.stimuli.looks import phases
@@ -41,7 +42,9 @@ class GratingPlanes:
         x0, y0, cosine, sine, frequency, radius = gratings.T[:, :, None]
         y, x = pixels(canvas, device)
         down, across = y - y0, x - x0
-        inside = across.square()[:, None, :] + down.square()[:, :, None] < radius.square()[..., None]
+        inside = (
+            across.square()[:, None, :] + down.square()[:, :, None] < radius.square()[..., None]
+        )
         # cos(a - b) and sin(a - b) from those of both axes: no cosine of every pixel is needed.
         a = 2 * math.pi * frequency * cosine * across
         b = 2 * math.pi * frequency * sine * down
@@ -51,9 +54,7 @@ class GratingPlanes:
         return planes.mul_(inside[:, None])
 
 
-def _compose(
-    name: str, field: Field, table: pd.DataFrame, degrees: Sequence[float]
-) -> StimulusSet:
+def _compose(name: str, field: Field, table: pd.DataFrame, degrees: Sequence[int]) -> StimulusSet:
     cosine, sine = cosine_and_sine(table["orientation"].to_numpy())
     frequency, radius = table["frequency"].to_numpy(), table["diameter"].to_numpy() / 2
     finest = frequency * np.maximum(np.abs(cosine), np.abs(sine))
@@ -67,11 +68,11 @@ def sin1(field: Field, frequencies: Sequence[float] = FREQUENCIES) -> StimulusSe
     """Return the gratings of the published set sin1, for mapping receptive fields.
 
     A grating is ``cos(2 pi f (x cos t - y sin t) - phase)`` about the center of its disc, x right
-    and y down: the waves run at t degrees counterclockwise from rightward on the screen. Loops,
-    slowest first: diameter (48, 24, 12 and 6/64 of the field), frequency, x, y, orientation (0 to
-    157.5 degrees in steps of 22.5), phase (0, 90, 180, 270). The published numbers count y up, so
-    ``y`` falls along its loop; ``published_y`` is the published sign. Aliased are gratings of more
-    than half a cycle per pixel along an axis.
+    and y down: the wave vector points t degrees counterclockwise from rightward on the screen.
+    Loops, slowest first: diameter (48, 24, 12 and 6/64 of the field), frequency, x, y, orientation
+    (0 to 157.5 degrees in steps of 22.5), phase (0, 90, 180, 270). The published numbers count y
+    up, so ``y`` falls along its loop; ``published_y`` has the published sign. Aliased are gratings
+    of more than half a cycle per pixel along an axis.
 
     Args:
         field: the canvas and its colors.
@@ -81,14 +82,21 @@ def sin1(field: Field, frequencies: Sequence[float] = FREQUENCIES) -> StimulusSe
             x       y  published_y  frequency  phase
     0 -19.125  19.125      -19.125       0.02      0
     """
+    for frequency in frequencies:
+        if not frequency > 0:
+            raise ConfigError(
+                f"stimulus.sin1.frequencies: {frequency} is not a positive number of cycles per "
+                "pixel"
+            )
     tables = []
     for diameter in (fraction * field.side for fraction in DIAMETERS):
         grid = placed(field, diameter)
-        table = loops(frequency=frequencies, x=grid["x"], published_y=grid["y"], orientation=ORIENTATIONS)
+        places = {"x": grid["x"], "published_y": grid["y"]}
+        table = loops(frequency=frequencies, **places, orientation=ORIENTATIONS)
         table.insert(0, "diameter", diameter)
         tables.append(table)
     table = pd.concat(tables, ignore_index=True)
-    table.insert(3, "y", -table["published_y"])
+    table.insert(3, "y", 0.0 - table["published_y"])
     return _compose("sin1", field, table, (0, 90, 180, 270))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -25,7 +26,7 @@ class Looks:
         weights: what each plane adds to the background where it is 1.
     """
 
-    columns: dict[str, Sequence[float] | Sequence[str]]
+    columns: dict[str, Sequence[Any]]
     background: Float[Tensor, "looks channels"]
     weights: Float[Tensor, "looks k channels"]
 
@@ -34,17 +35,25 @@ class Looks:
 
 
 def figures(
-    columns: dict[str, Sequence[float] | Sequence[str]],
+    columns: dict[str, Sequence[Any]],
     shown: Sequence[Color],
     background: Sequence[Color],
 ) -> Looks:
-    """Return looks of one plane: figures of a color on a background."""
+    """Return looks of one plane: figures of a color on a background.
+
+    >>> figures({"color": ["gray"]}, [(0.0,)], [(-1.0,)]).weights
+    tensor([[[1.]]])
+    """
     colors, grounds = (torch.tensor(given, dtype=torch.float64) for given in (shown, background))
     return Looks(columns, grounds.float(), (colors - grounds).float()[:, None, :])
 
 
 def polarities(colors: Colors) -> Looks:
-    """Return white on black (polarity +1) and black on white (-1)."""
+    """Return white on black (polarity +1) and black on white (-1).
+
+    >>> polarities(Colors.published(1)).weights.flatten()
+    tensor([ 2., -2.])
+    """
     both = [colors.white, colors.black]
     return figures({"polarity": [1, -1]}, both, both[::-1])
 
@@ -53,6 +62,9 @@ def eight_colors(colors: Colors, order: str = "WKRGBYMC") -> Looks:
     """Return eight colors on gray: white, black (K), red, green, blue, yellow, magenta and cyan.
 
     Source: tonyfu97/RF-Mapping, ``bar.py``, protocol 4c7o.
+
+    >>> eight_colors(Colors.published()).weights[2]
+    tensor([[ 1., -1., -1.]])
     """
     if colors.channels != 3:
         raise ConfigError(
@@ -73,8 +85,13 @@ def eight_colors(colors: Colors, order: str = "WKRGBYMC") -> Looks:
     return figures({"color": list(order)}, shown, [colors.gray] * len(order))
 
 
-def phases(colors: Colors, degrees: Sequence[float]) -> Looks:
-    """Return phases of a grating on gray, at contrast 1, from its planes of cosine and sine."""
+def phases(colors: Colors, degrees: Sequence[int]) -> Looks:
+    """Return phases of a grating on gray, at contrast 1, from its planes of cosine and sine.
+
+    >>> phases(Colors.published(1), [0, 90]).weights[..., 0]
+    tensor([[1., 0.],
+            [0., 1.]])
+    """
     turns = np.stack(cosine_and_sine(np.asarray(degrees, dtype=np.float64)), axis=1)
     weights = torch.from_numpy(turns[:, :, None] * np.asarray(colors.swing))
     background = torch.tensor([colors.gray] * len(degrees))

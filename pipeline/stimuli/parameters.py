@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,13 +13,13 @@ from jaxtyping import Float
 from pipeline.errors import ConfigError
 from pipeline.stimuli.field import Field
 
-# Columns in pixels; x to the right and y down from the center of the canvas.
+# Columns in pixels, with or without a number (x_0); x to the right and y down from the center.
 LENGTHS = (
     "x", "y", "published_y", "length", "width", "diameter", "size", "side", "check", "position",
 )  # fmt: skip
 
 
-def loops(**values: Sequence[float] | np.ndarray) -> pd.DataFrame:
+def loops(**values: Sequence[Any] | np.ndarray) -> pd.DataFrame:
     """Return a table of all combinations; the first column varies slowest.
 
     >>> loops(x=[0, 1], y=[5, 6]).to_numpy().tolist()
@@ -51,7 +53,11 @@ def positions(extent: int, size: float, divider: float = 2.0) -> Float[np.ndarra
 
 
 def placed(field: Field, size: float, divider: float = 2.0) -> dict[str, np.ndarray]:
-    """Return the positions of a figure of a size on both axes, x first."""
+    """Return the positions of a figure of a size on both axes, x first.
+
+    >>> {axis: len(places) for axis, places in placed(Field(51, 99), 38.25).items()}
+    {'x': 7, 'y': 3}
+    """
     return {
         "x": positions(field.width, size, divider),
         "y": positions(field.height, size, divider),
@@ -59,7 +65,11 @@ def placed(field: Field, size: float, divider: float = 2.0) -> dict[str, np.ndar
 
 
 def cosine_and_sine(degrees: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return cosines and sines of angles in degrees, exact at the multiples of 90."""
+    """Return cosines and sines of angles in degrees, exact at the multiples of 90.
+
+    >>> [part.tolist() for part in cosine_and_sine(np.array([0.0, 90.0]))]
+    [[1.0, 0.0], [0.0, 1.0]]
+    """
     radians = np.deg2rad(degrees)
     square = np.mod(degrees, 90) == 0
     cosine, sine = np.cos(radians), np.sin(radians)
@@ -69,7 +79,12 @@ def cosine_and_sine(degrees: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def leaves(
     field: Field, table: pd.DataFrame, reach_x: np.ndarray, reach_y: np.ndarray
 ) -> np.ndarray:
-    """Return which figures leave the canvas, from how far they reach from their x and y."""
+    """Return which figures leave the canvas, from how far they reach from their x and y.
+
+    >>> reach = np.array([2.0, 2.0])
+    >>> leaves(Field(5, 5), pd.DataFrame({"x": [0.0, 1.0], "y": [0.0, 0.0]}), reach, reach).tolist()
+    [False, True]
+    """
     tolerance = 1e-9
     return np.asarray(
         (table["x"].abs() + reach_x > field.width / 2 + tolerance)
@@ -91,7 +106,7 @@ def in_degrees(table: pd.DataFrame, pixels_per_degree: float) -> pd.DataFrame:
     Raises:
         ConfigError: where ``pixels_per_degree`` is not positive.
 
-    >>> in_degrees(pd.DataFrame({"x": [14.0], "frequency": [0.5]}), 28)
+    >>> in_degrees(pd.DataFrame({"x": [14.0], "frequency": [0.5]}), 28.0)
           x  frequency  x_degrees  frequency_degrees
     0  14.0        0.5        0.5               14.0
     """
@@ -101,7 +116,9 @@ def in_degrees(table: pd.DataFrame, pixels_per_degree: float) -> pd.DataFrame:
             "the screen in pixels divided by its width in degrees"
         )
     lengths = {
-        f"{name}_degrees": table[name] / pixels_per_degree for name in LENGTHS if name in table
+        f"{name}_degrees": table[name] / pixels_per_degree
+        for name in map(str, table.columns)
+        if re.sub(r"_\d+$", "", name) in LENGTHS
     }
     if "frequency" in table:
         lengths["frequency_degrees"] = table["frequency"] * pixels_per_degree

@@ -14,8 +14,8 @@ def coverage(
 ) -> Float[Tensor, "n height width"]:
     """Return the share of each pixel inside closed polygons that do not cross themselves.
 
-    Every edge turns the samples to its right on by +1 or -1 as it goes up or down, so that their sum
-    is the winding number. The sums are whole numbers: the result depends on no order.
+    Every edge adds 1 to the samples at its right where it goes down, and -1 where it goes up, so
+    that their sums are winding numbers. The sums are whole numbers: the result depends on no order.
 
     Args:
         vertices: x (right) and y (down) in pixels from the center of the canvas; the last vertex
@@ -41,7 +41,7 @@ def coverage(
     at = x0[edge] + (row - y0[edge]) * slope[edge]
     column = at.ceil().clamp(0, SAMPLES * width).long()
     sign = torch.where(y1 > y0, 1.0, -1.0)[edge]
-    # The pixel that holds the crossing has some of its samples to the right, all later ones have all.
+    # Of the pixel that holds the crossing, some samples lie to its right; of later pixels, all.
     pixel, skipped = column // SAMPLES, column % SAMPLES
     line = edge // vertices.shape[1] * height + row // SAMPLES
     sums = torch.zeros(count * height * (width + 2), device=vertices.device)

@@ -35,7 +35,11 @@ VERTICES = 512  # of the polygon that is filled for an outline
 
 @cache
 def control_points() -> tuple[Float[np.ndarray, "points 2"], ...]:
-    """Return the control points of the 51 shapes, x right and y up."""
+    """Return the control points of the 51 shapes, x right and y up.
+
+    >>> control_points()[1][:2].tolist()
+    [[-1.6, 0.0], [-1.131, 1.131]]
+    """
     table = _table()
     return tuple(part[["x", "y"]].to_numpy() for _, part in table.groupby("shape"))
 
@@ -50,7 +54,7 @@ def rotations() -> pd.DataFrame:
     (362, [[1, 0], [2, 0], [2, 45]])
     """
     counts = _table().groupby("shape")["rotations"].first()
-    pairs = [(shape, 45 * turn) for shape, count in counts.items() for turn in range(count)]
+    pairs = [(shape, 45 * turn) for shape, count in enumerate(counts) for turn in range(count)]
     return pd.DataFrame(pairs, columns=["shape", "rotation"])
 
 
@@ -64,6 +68,9 @@ def outlines(centered: bool) -> Float[np.ndarray, "shapes vertices 2"]:
 
     Args:
         centered: on the center of their area, or where their control points are.
+
+    >>> outlines(centered=True).shape
+    (362, 512, 2)
     """
     drawn = []
     for control in control_points():
@@ -109,7 +116,7 @@ def _drawn(
     reach = np.abs(polygons).max(1)[which] * scale[:, None]
     flagged = table.assign(aliased=False, clipped=leaves(field, table, reach[:, 0], reach[:, 1]))
     places = np.stack([table["x"], table["y"], scale], axis=1).astype(np.float64)
-    tensors = (torch.from_numpy(part) for part in (polygons, which, places))
+    tensors = (torch.from_numpy(part) for part in (polygons, which.copy(), places))
     return flagged, ShapePlanes(*tensors)
 
 
@@ -126,7 +133,7 @@ def shapes(field: Field) -> StimulusSet:
     of the area, lies at x and y.
 
     Source: tonyfu97/RF-Mapping, ``pasu_shape.py``; its pixels differ, since it draws every pixel
-    that an outline touches and mirrors the shapes top to bottom.
+    that an outline touches, mirrors the shapes top to bottom, and exchanges x and y of positions.
 
     >>> len(shapes(Field(51, 51)))
     129596

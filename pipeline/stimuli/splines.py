@@ -32,7 +32,12 @@ def spline_at(
     parameter: Float[np.ndarray, " count"],
     derivative: int = 0,
 ) -> Float[np.ndarray, "count 2"]:
-    """Return points of the closed curve at any parameter; see ``spline``."""
+    """Return points of the closed curve at any parameter; see ``spline``.
+
+    >>> square = np.array([[1.0, 0.0], [0.0, 1.0], [-1.0, 0.0], [0.0, -1.0]])
+    >>> spline_at(square, np.array([0.5, 4.5])).round(6).tolist()
+    [[0.458333, 0.458333], [0.458333, 0.458333]]
+    """
     segment = np.floor(parameter).astype(int)
     t = parameter - segment
     around = control[(segment[:, None] + np.arange(-1, 3)) % len(control)]
@@ -50,6 +55,11 @@ def area_and_centroid(
 
     Green's theorem makes both integrals along the curve, of polynomials of degree 8 at most, for
     which five nodes of Gauss-Legendre a segment are exact.
+
+    >>> square = np.array([[1.0, 0.0], [0.0, 1.0], [-1.0, 0.0], [0.0, -1.0]])
+    >>> area, centroid = area_and_centroid(square + [3.0, 1.0])
+    >>> round(area, 6), centroid.round(6).tolist()
+    (1.355556, [3.0, 1.0])
     """
     nodes, weights = np.polynomial.legendre.leggauss(5)
     parameter = (np.arange(len(control))[:, None] + (nodes + 1) / 2).ravel()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, SupportsIndex, runtime_checkable
 
 import numpy as np
 import pandas as pd
@@ -16,16 +16,20 @@ from pipeline.errors import ConfigError
 from pipeline.stimuli.field import Field
 from pipeline.stimuli.looks import Looks
 
+Numbers = Int[Tensor, " n"] | Int[np.ndarray, " n"] | pd.Index | Sequence[SupportsIndex]
 # So many pixels are drawn at once on the CPU: what a formula needs of them stays in its cache.
 PIECE = 1 << 16
 
 
+@runtime_checkable
 class Planes(Protocol):
     """Draws planes of geometries on a canvas (height, width) whose center is theirs."""
 
     def __call__(
         self, geometries: Int[Tensor, " n"], canvas: tuple[int, int], device: torch.device
-    ) -> Float[Tensor, "n k height width"]: ...
+    ) -> Float[Tensor, "n k height width"]:
+        """Return the planes of each geometry."""
+        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,9 +63,10 @@ class Shifts:
 class StimulusSet:
     """Stimuli by formula, in network-input space.
 
-    A stimulus is ``background[row] + sum over k of weights[row, k] * plane k of its geometry``, with
-    one background and weight a channel. Since the first layer of a network is linear, its response
-    to a stimulus is the same sum of its responses to planes, so it needs to run only once a geometry.
+    A stimulus is ``background[row] + sum over k of weights[row, k] * plane k of its geometry``,
+    with one background and weight a channel. Since the first layer of a network is linear, its
+    response to a stimulus is the same sum of its responses to the planes, so it needs to run only
+    once a geometry.
 
     Attributes:
         name: of the set.
@@ -96,7 +101,7 @@ class StimulusSet:
 
     def planes(
         self,
-        geometries: Int[Tensor, " n"] | Sequence[int],
+        geometries: Numbers,
         device: torch.device | str | None = None,
         margin: tuple[int, int] = (0, 0),
     ) -> Float[Tensor, "n k height width"]:
@@ -105,7 +110,7 @@ class StimulusSet:
         Args:
             geometries: numbers from 0 to ``geometries - 1``.
             device: where to draw; the CPU if not given.
-            margin: pixels that the canvas is larger on each side, down and across.
+            margin: pixels that the canvas is larger on each side, down and across; for figures.
 
         Raises:
             ConfigError: where a geometry does not exist.
@@ -119,7 +124,7 @@ class StimulusSet:
 
     def draw(
         self,
-        rows: Int[Tensor, " n"] | Sequence[int],
+        rows: Numbers,
         device: torch.device | str | None = None,
     ) -> Float[Tensor, "n channels height width"]:
         """Draw stimuli in network-input space.
@@ -149,10 +154,14 @@ class StimulusSet:
             stimuli = stimuli + weights[:, k] * planes[which, k, None]
         return stimuli
 
-    def _numbers(
-        self, given: Int[Tensor, " n"] | Sequence[int], count: int, what: str
-    ) -> Int[Tensor, " n"]:
-        numbers = torch.as_tensor(given, dtype=torch.int64, device="cpu")
+    def _numbers(self, given: Numbers, count: int, what: str) -> Int[Tensor, " n"]:
+        found = given.cpu().numpy() if isinstance(given, Tensor) else np.asarray(given)
+        if found.size and found.dtype.kind not in "iu":
+            raise ConfigError(
+                f"{what}: are of type {found.dtype}; give whole numbers, and for a mask those that "
+                "np.flatnonzero returns"
+            )
+        numbers = torch.from_numpy(found.astype(np.int64))
         wrong = numbers[(numbers < 0) | (numbers >= count)]
         if len(wrong):
             raise ConfigError(
@@ -179,6 +188,15 @@ def compose(
         looks: the colors in which each geometry is shown.
         renderer: draws the planes of geometries.
         shifts: of a set whose positions step by the layer's stride.
+
+    >>> from pipeline.stimuli.bars import bar_planes
+    >>> from pipeline.stimuli.looks import polarities
+    >>> bar = {"x": 0.0, "y": 0.0, "length": 3.0, "width": 1.0, "orientation": 0.0}
+    >>> table = pd.DataFrame([bar | {"aliased": False, "clipped": False}])
+    >>> looks = polarities(Field(3, 3).colors)
+    >>> own = compose("own", Field(3, 3), table, looks, bar_planes(table))
+    >>> own.draw([0])[0, 0, 1].mul(10).round().tolist()
+    [-7.0, 7.0, -7.0]
     """
     count, each = len(geometries), len(looks)
     columns = {
