@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,7 +13,7 @@ from jaxtyping import Float
 from pipeline.errors import ConfigError
 from pipeline.stimuli.field import Field
 
-# Columns in pixels; x to the right and y down from the center of the canvas.
+# Columns in pixels, with or without a number (x_0); x to the right and y down from the center.
 LENGTHS = (
     "x", "y", "published_y", "length", "width", "diameter", "size", "side", "check", "position",
 )  # fmt: skip
@@ -115,7 +116,9 @@ def in_degrees(table: pd.DataFrame, pixels_per_degree: float) -> pd.DataFrame:
             "the screen in pixels divided by its width in degrees"
         )
     lengths = {
-        f"{name}_degrees": table[name] / pixels_per_degree for name in LENGTHS if name in table
+        f"{name}_degrees": table[name] / pixels_per_degree
+        for name in map(str, table.columns)
+        if re.sub(r"_\d+$", "", name) in LENGTHS
     }
     if "frequency" in table:
         lengths["frequency_degrees"] = table["frequency"] * pixels_per_degree

@@ -131,8 +131,8 @@ def test_squares_reach_black_and_white_of_the_network():
         (dense_noise, {"stimuli": -1}, r"dense_noise.stimuli: -1 is not a positive number"),
         (
             dense_noise,
-            {"distribution": "unifrom"},
-            r"distribution: 'unifrom' is not one of binary, uniform; nearest: uniform",
+            {"distribution": "unifrm"},
+            r"distribution: 'unifrm' is not one of binary, uniform; nearest: uniform",
         ),
     ],
 )

@@ -108,6 +108,16 @@ def test_a_margin_adds_pixels_around_the_canvas(build: Builder):
     assert torch.equal(wide[:, :, 3:-3, 5:-5], stimuli.planes(numbers))
 
 
+@pytest.mark.gpu
+@every_set
+def test_a_gpu_draws_the_same(build: Builder):
+    stimuli = build(Field(23, 26, 4, COLORS))
+    rows = some_rows(stimuli)
+    drawn = stimuli.draw(rows, "cuda")
+    assert drawn.device.type == "cuda"
+    torch.testing.assert_close(drawn.cpu(), stimuli.draw(rows), rtol=0, atol=1e-5)
+
+
 def test_no_rows_give_no_stimuli():
     assert bars_4a(Field(11, 11)).draw([]).shape == (0, 3, 11, 11)
 
@@ -137,6 +147,9 @@ def test_degrees_are_pixels_by_pixels_per_degree():
     assert table["diameter_degrees"].iloc[0] == pytest.approx(1.5)
     assert table["frequency_degrees"].iloc[0] == pytest.approx(0.51)
     assert "orientation_degrees" not in table
+    squares = sparse_noise(Field(51, 51), stimuli=2, per_frame=2).table
+    found = in_degrees(squares, 2.0)["y_1_degrees"]
+    assert found.tolist() == (squares["y_1"] / 2).tolist()
     with pytest.raises(ConfigError, match=r"pixels_per_degree: 0.0 is not a positive number"):
         in_degrees(table, 0.0)
 
