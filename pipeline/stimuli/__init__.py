@@ -1,0 +1,1 @@
+"""Stimuli by formula: bars, gratings, shapes, blocks, noise, checkerboards, edges, pictures."""
