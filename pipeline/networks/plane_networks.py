@@ -103,7 +103,9 @@ class FirstConvolution(nn.Module):
         plain = isinstance(conv, nn.Conv2d)
         self.stride = conv.stride[0] if plain else conv.stride
         # Stride, padding and dilation.
-        self.rest: Any = (conv.stride, conv.padding, conv.dilation) if plain else (conv.stride, 0, 1)
+        self.rest: Any = (
+            (conv.stride, conv.padding, conv.dilation) if plain else (conv.stride, 0, 1)
+        )
 
     def forward(self, images: Tensor) -> Tensor:
         """Return the convolution's output."""

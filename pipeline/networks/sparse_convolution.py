@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 WORTHWHILE = 2_000_000  # multiplications for a map, from which it pays to look for changes
 
+
 def convolve_changes(
     maps: Float[Tensor, "batch c height width"],
     blank: Float[Tensor, "1 c height width"] | None,

@@ -61,11 +61,13 @@ class Presentation:
         self.network = PlaneNetwork(graph, layer, steps).to(device)
         self.buffer: Tensor | None = None
         self.margin = self.shifts.margin if self.shifts else (0, 0)
-        wanted = tuple(n + 2 * m for n, m in zip(stimuli.size, self.margin, strict=True))
-        if wanted != self.network.input_size:
+        sides = zip(self.network.input_size, self.margin, strict=True)
+        height, width = (side - 2 * margin for side, margin in sides)
+        if stimuli.size != (height, width):
             raise ConfigError(
-                f"stimulus: {stimuli.name} is drawn for a receptive field of {stimuli.size} pixels,"
-                f" and that of {layer.name} differs; draw the set for this layer"
+                f"stimulus: {stimuli.name} is drawn for a receptive field of {stimuli.size[0]} x"
+                f" {stimuli.size[1]} pixels, and that of {layer.name} has {height} x {width}; draw"
+                " the set for this layer"
             )
         self.colors, weights = _colors(stimuli.weights)
         with torch.inference_mode():
@@ -76,9 +78,7 @@ class Presentation:
         starts = range(0, len(self.figures), step)
         self.blocks = [range(start, min(start + step, len(self.figures))) for start in starts]
 
-    def respond(
-        self, block: range
-    ) -> tuple[Int[Tensor, " rows"], Float[Tensor, "rows units"]]:
+    def respond(self, block: range) -> tuple[Int[Tensor, " rows"], Float[Tensor, "rows units"]]:
         """Return the stimulus numbers of a block, and the responses of all units to each.
 
         Responses are those of the layer, before any nonlinearity that follows it.

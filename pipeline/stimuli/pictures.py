@@ -69,15 +69,8 @@ def pictures(field: Field, folder: str | Path, table: str = "stimuli.csv") -> St
     [1.0]
     """
     path = Path(folder) / table
-    if not path.is_file():
-        raise ImageError(
-            f"{path}: there is no such table; give a CSV file with the column 'file' and one row a "
-            "picture"
-        )
-    rows = pd.read_csv(path)
-    if "file" not in rows or rows.empty:
-        raise ImageError(f"{path}: needs the column 'file' and one row a picture")
-    files = [Path(folder) / str(name) for name in rows["file"]]
+    rows = _table(path)
+    files = [path.parent / str(name) for name in rows["file"]]
     missing = [file.name for file in files if not file.is_file()]
     if missing:
         raise ImageError(f"{path}: names pictures that are not in the folder: {listed(missing, 5)}")
@@ -90,13 +83,19 @@ def pictures(field: Field, folder: str | Path, table: str = "stimuli.csv") -> St
         for color in (field.colors.black, field.colors.white)
     )
     looks = Looks({}, black.float()[None], (white - black).float().diag()[None])
-    return compose(
-        "pictures", field, _flagged(path, rows), looks, PicturePlanes(tuple(files), gray)
-    )
+    return compose("pictures", field, rows, looks, PicturePlanes(tuple(files), gray))
 
 
-def _flagged(path: Path, rows: pd.DataFrame) -> pd.DataFrame:
-    """Return the table with both flags: its own, or False."""
+def _table(path: Path) -> pd.DataFrame:
+    """Return the table of pictures with both flags: its own, or False."""
+    if not path.is_file():
+        raise ImageError(
+            f"{path}: there is no such table; give a CSV file with the column 'file' and one row a "
+            "picture"
+        )
+    rows = pd.read_csv(path)
+    if "file" not in rows or rows.empty:
+        raise ImageError(f"{path}: needs the column 'file' and one row a picture")
     for flag in ("aliased", "clipped"):
         if flag not in rows:
             rows = rows.assign(**{flag: False})

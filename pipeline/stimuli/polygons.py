@@ -27,7 +27,7 @@ def coverage(
     [[[0.5, 1.0, 0.0], [0.5, 1.0, 0.0]]]
     """
     count, (height, width) = len(vertices), canvas
-    extent = torch.tensor([width, height], dtype=vertices.dtype, device=vertices.device)
+    extent = vertices.new_tensor([width, height])
     samples = (vertices + extent / 2) * SAMPLES - 0.5  # sample k of an axis lies at k
     x0, y0 = samples.flatten(0, 1).T
     x1, y1 = samples.roll(-1, 1).flatten(0, 1).T
@@ -48,5 +48,5 @@ def coverage(
     place = line * (width + 2) + pixel
     sums.scatter_add_(0, place, sign * (SAMPLES - skipped))
     sums.scatter_add_(0, place + 1, sign * skipped)
-    inside = sums.view(count, height, width + 2).cumsum(2)[..., :width]
-    return inside.abs_().div_(SAMPLES**2).clamp_(max=1)
+    winding = sums.view(count, height, width + 2).cumsum(2)[..., :width]
+    return winding.abs_().div_(SAMPLES**2).clamp_(max=1)

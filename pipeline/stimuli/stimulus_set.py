@@ -17,8 +17,16 @@ from pipeline.stimuli.field import Field
 from pipeline.stimuli.looks import Looks
 
 Numbers = Int[Tensor, " n"] | Int[np.ndarray, " n"] | pd.Index | Sequence[SupportsIndex]
-# So many pixels are drawn at once on the CPU: what a formula needs of them stays in its cache.
-PIECE = 1 << 16
+CACHED = 1 << 17  # pixels that a formula works on at once without leaving a CPU's cache
+
+
+def at_once(canvas: tuple[int, int], device: torch.device) -> int:
+    """Return how many stimuli to draw together: on a CPU, what stays in its cache.
+
+    >>> at_once((64, 64), torch.device("cpu"))
+    32
+    """
+    return max(1, CACHED // (canvas[0] * canvas[1])) if device.type == "cpu" else 1 << 10
 
 
 @runtime_checkable
@@ -96,8 +104,8 @@ class StimulusSet:
 
     @property
     def geometries(self) -> int:
-        """How many geometries the set has."""
-        return int(self.geometry.max()) + 1
+        """How many geometries the set has; the rows have them in order."""
+        return int(self.geometry[-1]) + 1
 
     def planes(
         self,
@@ -118,8 +126,7 @@ class StimulusSet:
         numbers = self._numbers(geometries, self.geometries, "geometries")
         on = torch.device(device or "cpu")
         canvas = self.size[0] + 2 * margin[0], self.size[1] + 2 * margin[1]
-        at_once = max(1, PIECE // (canvas[0] * canvas[1])) if on.type == "cpu" else len(numbers)
-        pieces = [self.renderer(piece, canvas, on) for piece in numbers.split(max(at_once, 1))]
+        pieces = [self.renderer(some, canvas, on) for some in numbers.split(at_once(canvas, on))]
         return pieces[0] if len(pieces) == 1 else torch.cat(pieces)
 
     def draw(
@@ -142,17 +149,27 @@ class StimulusSet:
         torch.Size([2, 3, 51, 51])
         """
         numbers = self._numbers(rows, len(self), "rows")
-        drawn, which = torch.unique(self.geometry[numbers], return_inverse=True)
-        planes = self.planes(drawn, device)
-        which = which.to(planes.device)
+        on = torch.device(device or "cpu")
+        shape = len(numbers), self.background.shape[1], *self.size
+        stimuli = torch.empty(shape, device=on)
+        step = at_once(self.size, on)
+        for some, piece in zip(numbers.split(step), stimuli.split(step), strict=True):
+            self._draw_into(piece, some)
+        return stimuli
+
+    def _draw_into(
+        self, stimuli: Float[Tensor, "n channels height width"], rows: Int[Tensor, " n"]
+    ) -> None:
+        drawn, which = torch.unique(self.geometry[rows], return_inverse=True)
+        planes = self.renderer(drawn, self.size, stimuli.device)[which.to(stimuli.device)]
         background, weights = (
-            part[numbers].to(planes.device)[..., None, None]
+            part[rows].to(stimuli.device)[..., None, None]
             for part in (self.background, self.weights)
         )
-        stimuli = background.expand(-1, -1, *self.size)
-        for k in range(weights.shape[1]):
-            stimuli = stimuli + weights[:, k] * planes[which, k, None]
-        return stimuli
+        torch.mul(weights[:, 0], planes[:, 0, None], out=stimuli)
+        for k in range(1, weights.shape[1]):
+            stimuli += weights[:, k] * planes[:, k, None]
+        stimuli += background
 
     def _numbers(self, given: Numbers, count: int, what: str) -> Int[Tensor, " n"]:
         found = given.cpu().numpy() if isinstance(given, Tensor) else np.asarray(given)
@@ -199,20 +216,14 @@ def compose(
     [-7.0, 7.0, -7.0]
     """
     count, each = len(geometries), len(looks)
-    columns = {
-        column: np.repeat(values.to_numpy(), each)
-        for column, values in geometries.items()
-        if column not in ("aliased", "clipped")
-    }
-    columns |= {column: np.tile(np.asarray(v), count) for column, v in looks.columns.items()}
-    columns |= {
-        flag: np.repeat(np.asarray(geometries[flag], dtype=bool), each)
-        for flag in ("aliased", "clipped")
-    }
+    flags = ["aliased", "clipped"]
+    table = geometries.loc[geometries.index.repeat(each)].reset_index(drop=True)
+    shown = {column: np.tile(np.asarray(values), count) for column, values in looks.columns.items()}
+    table = table.drop(columns=flags).assign(**shown, **{f: table[f].astype(bool) for f in flags})
     return StimulusSet(
         name,
         field.size,
-        pd.DataFrame(columns),
+        table,
         torch.arange(count).repeat_interleave(each),
         looks.background.repeat(count, 1),
         looks.weights.repeat(count, 1, 1),

@@ -1,0 +1,128 @@
+"""Presenting a set gives the responses of the plain network to every stimulus, drawn by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor, nn
+
+import pipeline
+from pipeline.errors import ConfigError
+from pipeline.networks import sparse_convolution
+from pipeline.networks.layers import Layer
+from pipeline.networks.loading.network import Network
+from pipeline.networks.receptive_fields import smallest_canvas, strides
+from pipeline.networks.sparse_convolution import convolve_changes
+from pipeline.search.presentation import Presentation
+from pipeline.stimuli.bars import bars_4a, bars_4c7o
+from pipeline.stimuli.bars_on_stride import bars_on_stride
+from pipeline.stimuli.field import Colors, Field
+from pipeline.stimuli.gratings import sin1
+from pipeline.stimuli.noise import dense_noise, sparse_noise
+from pipeline.stimuli.stimulus_set import StimulusSet
+
+
+def field(net: Network, layer: Layer, channels: int = 3) -> Field:
+    box, (stride, _) = smallest_canvas(net.graph, layer.node).box, strides(net.graph, layer.node)
+    return Field(box.height, box.width, int(stride), Colors.published(channels))
+
+
+def plain(net: Network, layer: Layer, images: Tensor) -> Tensor:
+    """Lay stimuli on a canvas and run the network as it is."""
+    canvas = smallest_canvas(net.graph, layer.node)
+    box = canvas.box
+    whole = torch.zeros(len(images), images.shape[1], *canvas.size)
+    whole[:, :, box.top : box.bottom, box.left : box.right] = images
+    with torch.inference_mode():
+        maps = net.graph.truncated([layer.node])(whole)
+    return maps[:, :, *canvas.position]
+
+
+def assert_presented(net: Network, name: str, stimuli: StimulusSet, blocks: int = 3) -> None:
+    layer = net.layer(name)
+    presentation = Presentation(net.graph, layer, stimuli)
+    step = max(1, len(presentation.blocks) // blocks)
+    for block in presentation.blocks[::step]:
+        rows, responses = presentation.respond(block)
+        some = torch.randperm(len(rows))[:24]
+        wanted = plain(net, layer, stimuli.draw(rows[some]))
+        torch.testing.assert_close(responses[some], wanted, rtol=1e-4, atol=1e-4)
+
+
+@pytest.fixture(scope="module")
+def miniature() -> Network:
+    return pipeline.network("miniature")
+
+
+@pytest.mark.parametrize("draw", [bars_4a, bars_4c7o, sin1, sparse_noise, bars_on_stride])
+@pytest.mark.parametrize("name", ["conv1", "conv3"])
+def test_a_set_is_answered_as_by_the_whole_network(
+    miniature: Network, draw: Callable[[Field], StimulusSet], name: str
+):
+    assert_presented(miniature, name, draw(field(miniature, miniature.layer(name))))
+
+
+@pytest.mark.parametrize("colored", [False, True])
+def test_noise_of_one_or_three_planes_too(miniature: Network, colored: bool):
+    own = field(miniature, miniature.layer("conv2"))
+    assert_presented(miniature, "conv2", dense_noise(own, 40, colored=colored))
+
+
+@pytest.mark.parametrize(
+    "first",
+    [
+        nn.Sequential(nn.AvgPool2d(2), nn.Conv2d(1, 6, 5)),  # no convolution reads the image
+        nn.Conv2d(1, 6, 5, padding=2, padding_mode="reflect"),
+        nn.Conv2d(1, 6, (5, 3), stride=(2, 1), padding=2, dilation=2),
+    ],
+)
+def test_whatever_a_network_begins_with(first: nn.Module):
+    torch.manual_seed(1)
+    module = nn.Sequential(first, nn.BatchNorm2d(6), nn.ReLU(inplace=True), nn.Conv2d(6, 4, 3))
+    net = pipeline.network(module, input_size=(1, 40, 44))
+    name = net.layers.name.iloc[-1]
+    assert_presented(net, name, bars_4a(field(net, net.layer(name), channels=1)))
+
+
+def test_every_stimulus_is_presented_once(miniature: Network):
+    for draw in (bars_4a, bars_on_stride):
+        stimuli = draw(field(miniature, miniature.layer("conv1")))
+        presentation = Presentation(miniature.graph, miniature.layer("conv1"), stimuli)
+        rows = torch.cat([presentation.respond(block)[0] for block in presentation.blocks])
+        assert rows.sort().values.tolist() == list(range(len(stimuli)))
+
+
+def test_a_set_for_another_layer_is_refused(miniature: Network):
+    stimuli = bars_4a(Field(30, 30))
+    sentence = r"^stimulus: bars_4a is drawn for a receptive field of 30 x 30 pixels, and that of "
+    with pytest.raises(ConfigError, match=sentence + r"conv1 has 9 x 9; draw the set for this"):
+        Presentation(miniature.graph, miniature.layer("conv1"), stimuli)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.tuples(st.integers(0, 18), st.integers(0, 20), st.integers(0, 9), st.integers(0, 9)),
+    st.tuples(st.integers(1, 7), st.integers(1, 7)),
+    st.integers(1, 4),
+    st.booleans(),
+)
+def test_what_changes_is_convolved_wherever_it_lies(
+    box: tuple[int, int, int, int], kernel: tuple[int, int], stride: int, has_blank: bool
+):
+    top, left, height, width = box
+    rng = torch.Generator().manual_seed(0)
+    blank = torch.randn(1, 2, 19, 21, generator=rng) if has_blank else None
+    maps = torch.zeros(3, 2, 19, 21) if blank is None else blank.repeat(3, 1, 1, 1)
+    part = maps[:, :, top : top + height, left : left + width]
+    part += torch.randn(part.shape, generator=rng)
+    weight = torch.randn(5, 2, *kernel, generator=rng)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sparse_convolution, "WORTHWHILE", 0)
+        found = convolve_changes(maps, blank, weight, stride)
+    wanted = F.conv2d(maps if blank is None else maps - blank, weight, None, stride)
+    torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-5)
