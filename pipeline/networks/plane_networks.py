@@ -1,9 +1,9 @@
 """Responses of all units of a layer to images made of a few colored planes.
 
-Drawn stimuli are a background and planes of coverage times colors: bars in black and white, gratings
-in four phases. The first convolution is linear, so it is computed once for a plane, and its output
-is then weighted for every stimulus that the plane occurs in. What follows is computed on the
-receptive field alone.
+Drawn stimuli are a background and planes of coverage times colors: bars in black and white,
+gratings in four phases. The first convolution is linear, so it is computed once for a plane, and
+its output is then weighted for every stimulus that the plane occurs in. What follows is computed on
+the receptive field alone.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, fx, nn
 
+from pipeline.errors import ConfigError
 from pipeline.networks.cropping import Crop, UncroppableError, crop_network
 from pipeline.networks.graph.graph import Graph
 from pipeline.networks.layers import Layer
@@ -41,7 +42,7 @@ class PlaneNetwork(nn.Module):
         positions: rows and columns of the units that are read.
 
     Raises:
-        UncroppableError: there are steps, and units do not all see the same, only shifted.
+        ConfigError: there are steps, and units do not all see the same field, only shifted.
     """
 
     def __init__(self, graph: Graph, layer: Layer, steps: tuple[int, int] = (0, 0)) -> None:
@@ -70,7 +71,8 @@ class PlaneNetwork(nn.Module):
         if self.first.sparse:
             maps = convolve_changes(planes, None, kernels, self.first.stride, number)
         else:
-            maps = F.conv2d(planes, kernels, None, *self.first.rest, number)
+            stride, padding, dilation = self.first.rest
+            maps = F.conv2d(planes, kernels, None, stride, padding, dilation, number)
         return maps.unflatten(1, (number, each, -1))
 
     def blank(self, background: Float[Tensor, " c"]) -> Float[Tensor, "1 f rows columns"]:
@@ -114,9 +116,13 @@ class FirstConvolution(nn.Module):
 
 def _widened(graph: Graph, layer: Layer, canvas: Canvas, steps: tuple[int, int]) -> Canvas:
     """Return a canvas that is wider by some strides on every side."""
-    apart = strides(graph, layer.node)
-    more = [2 * number * int(stride) for number, stride in zip(steps, apart, strict=True)]
-    box = canvas.box
+    down, across = strides(graph, layer.node)
+    if down is None or across is None:
+        raise ConfigError(
+            f"stimulus: units of {layer.name} do not all see the same field, only shifted; present"
+            " a set that does not step by the stride, such as bars_4a"
+        )
+    more, box = (2 * steps[0] * down, 2 * steps[1] * across), canvas.box
     return Canvas(
         (canvas.size[0] + more[0], canvas.size[1] + more[1]),
         canvas.position,

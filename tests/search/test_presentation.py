@@ -82,7 +82,6 @@ def test_noise_of_one_or_three_planes_too(miniature: Network, colored: bool):
     ],
 )
 def test_whatever_a_network_begins_with(first: nn.Module):
-    torch.manual_seed(1)
     module = nn.Sequential(first, nn.BatchNorm2d(6), nn.ReLU(inplace=True), nn.Conv2d(6, 4, 3))
     net = pipeline.network(module, input_size=(1, 40, 44))
     name = net.layers.name.iloc[-1]
@@ -102,6 +101,16 @@ def test_a_set_for_another_layer_is_refused(miniature: Network):
     sentence = r"^stimulus: bars_4a is drawn for a receptive field of 30 x 30 pixels, and that of "
     with pytest.raises(ConfigError, match=sentence + r"conv1 has 9 x 9; draw the set for this"):
         Presentation(miniature.graph, miniature.layer("conv1"), stimuli)
+
+
+def test_positions_cannot_step_where_units_see_different_fields():
+    pooled = nn.Sequential(nn.Conv2d(3, 4, 3), nn.AdaptiveAvgPool2d(3), nn.Conv2d(4, 5, 1))
+    net = pipeline.network(pooled, input_size=(3, 20, 20))
+    layer = net.layer("conv2")
+    box = smallest_canvas(net.graph, layer.node).box
+    stimuli = bars_on_stride(Field(box.height, box.width, 2))
+    with pytest.raises(ConfigError, match=r"^stimulus: units of conv2 do not all see"):
+        Presentation(net.graph, layer, stimuli)
 
 
 @settings(max_examples=40, deadline=None)
