@@ -15,8 +15,11 @@ from torch import Tensor
 
 from pipeline.errors import ConfigError
 from pipeline.networks.graph.graph import Graph
+from pipeline.networks.graph.nodes import traced_shape
 from pipeline.networks.layers import Layer
 from pipeline.networks.plane_networks import PlaneNetwork
+from pipeline.networks.receptive_fields import smallest_canvas, strides
+from pipeline.stimuli.field import Colors, Field
 from pipeline.stimuli.stimulus_set import StimulusSet
 
 NUMBERS = 1 << 19  # outputs of the first layer that are held at once: they fit into a cache
@@ -30,6 +33,22 @@ class _Look:
     blank: Tensor
     weights: list[list[float]]
     rows: Tensor
+
+
+def field_of(graph: Graph, layer: Layer, colors: Colors | None = None) -> Field:
+    """Return the canvas on which stimuli for a layer are drawn: its units' receptive field.
+
+    Args:
+        graph: the traced network.
+        layer: the layer.
+        colors: black, white and gray; -1, 1 and 0 in every channel by default.
+    """
+    box, (down, across) = smallest_canvas(graph, layer.node).box, strides(graph, layer.node)
+    # Where units do not all see the same field, positions that step by the stride are refused.
+    stride = down if down and down == across else 1
+    return Field(
+        box.height, box.width, stride, colors or Colors.published(traced_shape(graph.image)[1])
+    )
 
 
 class Presentation:

@@ -16,20 +16,15 @@ from pipeline.errors import ConfigError
 from pipeline.networks import sparse_convolution
 from pipeline.networks.layers import Layer
 from pipeline.networks.loading.network import Network
-from pipeline.networks.receptive_fields import smallest_canvas, strides
+from pipeline.networks.receptive_fields import smallest_canvas
 from pipeline.networks.sparse_convolution import convolve_changes
-from pipeline.search.presentation import Presentation
+from pipeline.search.presentation import Presentation, field_of
 from pipeline.stimuli.bars import bars_4a, bars_4c7o
 from pipeline.stimuli.bars_on_stride import bars_on_stride
-from pipeline.stimuli.field import Colors, Field
+from pipeline.stimuli.field import Field
 from pipeline.stimuli.gratings import sin1
 from pipeline.stimuli.noise import dense_noise, sparse_noise
 from pipeline.stimuli.stimulus_set import StimulusSet
-
-
-def field(net: Network, layer: Layer, channels: int = 3) -> Field:
-    box, (stride, _) = smallest_canvas(net.graph, layer.node).box, strides(net.graph, layer.node)
-    return Field(box.height, box.width, int(stride), Colors.published(channels))
 
 
 def plain(net: Network, layer: Layer, images: Tensor) -> Tensor:
@@ -64,12 +59,12 @@ def miniature() -> Network:
 def test_a_set_is_answered_as_by_the_whole_network(
     miniature: Network, draw: Callable[[Field], StimulusSet], name: str
 ):
-    assert_presented(miniature, name, draw(field(miniature, miniature.layer(name))))
+    assert_presented(miniature, name, draw(field_of(miniature.graph, miniature.layer(name))))
 
 
 @pytest.mark.parametrize("colored", [False, True])
 def test_noise_of_one_or_three_planes_too(miniature: Network, colored: bool):
-    own = field(miniature, miniature.layer("conv2"))
+    own = field_of(miniature.graph, miniature.layer("conv2"))
     assert_presented(miniature, "conv2", dense_noise(own, 40, colored=colored))
 
 
@@ -85,12 +80,12 @@ def test_whatever_a_network_begins_with(first: nn.Module):
     module = nn.Sequential(first, nn.BatchNorm2d(6), nn.ReLU(inplace=True), nn.Conv2d(6, 4, 3))
     net = pipeline.network(module, input_size=(1, 40, 44))
     name = net.layers.name.iloc[-1]
-    assert_presented(net, name, bars_4a(field(net, net.layer(name), channels=1)))
+    assert_presented(net, name, bars_4a(field_of(net.graph, net.layer(name))))
 
 
 def test_every_stimulus_is_presented_once(miniature: Network):
     for draw in (bars_4a, bars_on_stride):
-        stimuli = draw(field(miniature, miniature.layer("conv1")))
+        stimuli = draw(field_of(miniature.graph, miniature.layer("conv1")))
         presentation = Presentation(miniature.graph, miniature.layer("conv1"), stimuli)
         rows = torch.cat([presentation.respond(block)[0] for block in presentation.blocks])
         assert rows.sort().values.tolist() == list(range(len(stimuli)))
