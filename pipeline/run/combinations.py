@@ -1,4 +1,4 @@
-"""Choices that make no sense together, each refused with its reason."""
+"""Combinations of options that make no sense, each rejected with its reason."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pipeline.run.parts import Parts
 
 
 def combination_faults(parts: Parts) -> Iterator[str]:
-    """Yield why what is chosen in the groups of ascents does not go together."""
+    """Yield the reasons why chosen options of ascents do not go together."""
     yield from _unit_faults(parts)
     from pipeline.networks.gradient_rules import check_rule
 
@@ -21,13 +21,13 @@ def combination_faults(parts: Parts) -> Iterator[str]:
 
 
 def combination_notes(parts: Parts) -> Iterator[str]:
-    """Yield what is allowed, but surely not meant."""
+    """Yield warnings about options that are allowed, but probably not intended."""
     if parts.copies > 1 and not any(t.random for t in parts.transforms.values()):
         for name, init in parts.inits.items():
             if not init.random:
                 yield (
-                    f"init.copies: all {parts.copies} copies from '{name}' will be equal, since"
-                    " nothing about them is random; use init=[noise] or a transform"
+                    f"init.copies: all {parts.copies} copies from '{name}' will be the same, as "
+                    "nothing in them is random; use init=[noise] or a transform"
                 )
 
 
@@ -60,6 +60,6 @@ def _inverse_faults(parts: Parts) -> Iterator[str]:
             )
         if spaces and smoothing.gradient is not None:
             yield (
-                f"smoothing: '{name}' smooths a gradient that is an image, and that of"
-                f" '{spaces[0]}' is none; use parameterization=[pixel]"
+                f"smoothing: '{name}' smooths a gradient that is an image, but the gradient of "
+                f"'{spaces[0]}' is not one; use parameterization=[pixel]"
             )

@@ -149,12 +149,12 @@ def test_unreadable_images_are_set_aside_by_name_and_too_many_stop_the_run(own: 
     out = own.folder / "out"
     (own.photographs / "007.png").write_bytes(b"no picture")
     said = own.run(out)
-    assert "images: '007.png' is set aside, as it cannot be decoded" in said
+    assert "images: '007.png' is left out, as it cannot be decoded" in said
     for number in range(10, 20):
         (own.photographs / f"{number:03d}.png").write_bytes(b"no picture")
     said = own.run(out, code=1)
     assert "of 60 images cannot be used, the first is '" in said
-    assert "mend or remove them, or raise search.max_unreadable\n" in said
+    assert "repair or remove them, or raise search.max_unreadable\n" in said
     said = own.run(out, "search.max_unreadable=0.5")
     assert "done in" in said
     # What the run that stopped has found is judged again by the next.

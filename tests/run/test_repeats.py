@@ -298,7 +298,7 @@ def test_files_that_go_while_the_run_is_at_work_are_missed(little, monkeypatch, 
         return []
 
     monkeypatch.setattr("pipeline.cli.run._findings", findings)
-    with pytest.raises(StoreError, match=rf"{lost}' went or changed while the run was at work; gi"):
+    with pytest.raises(StoreError, match=rf"{lost}' disappeared or changed during the run; repea"):
         run(little)
     assert json.loads((runs(little)[0] / "record.json").read_text())["state"] == "failed"
     assert not known(little)

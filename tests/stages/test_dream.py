@@ -325,7 +325,7 @@ def test_frames_of_a_video_are_mixed_with_the_dream_before(
         ),
         (
             "transform=[boxes]",
-            "transform.boxes.count: dreams look at their image once a step, not 32 times; use 1",
+            "transform.boxes.count: dreams score one transformed image per step, not 32; use 1",
         ),
         ("dream.tile=0", "dream.tile: 0 is not a positive number of pixels"),
         (

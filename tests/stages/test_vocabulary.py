@@ -223,7 +223,8 @@ def test_smoothing_that_does_not_fit_the_parameters_is_refused(bench: Bench):
         smoothing=listed("smoothing", "cascade"),
     )
     assert gradient == (
-        "smoothing: 'cascade' smooths a gradient that is an image, and that of 'fourier' is none;"
+        "smoothing: 'cascade' smooths a gradient that is an image, but the gradient of 'fourier' is not"
+        " one;"
         " use parameterization=[pixel]"
     )
     image = bench.climb(
@@ -259,7 +260,7 @@ def test_no_piece_is_pixels(bench: Bench):
 def test_copies_that_will_be_equal_are_noted(bench: Bench):
     inits = listed("init", "zeros", "noise") | {"copies": 3}
     assert list(combination_notes(bench.parts(init=inits))) == [
-        "init.copies: all 3 copies from 'zeros' will be equal, since nothing about them is random;"
+        "init.copies: all 3 copies from 'zeros' will be the same, as nothing in them is random;"
         " use init=[noise] or a transform"
     ]
     moved = bench.parts(init=inits, transform=listed("transform", "roll"))
