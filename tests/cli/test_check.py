@@ -141,7 +141,7 @@ def test_few_broken_images_are_set_aside(composed: Compose, photos: Path):
     checked = check_job(composed(*OFFLINE, *SMALL, *images, "images.limit=4"))
     assert checked.faults == []
     (note,) = checked.notes
-    assert note.startswith("images: 1 of 4 images looked at would be set aside, the first is '1.pn")
+    assert note.startswith("images: 1 of 4 sampled images would be left out, the first is '1.png'")
 
 
 def test_pictures_that_are_too_small_are_told(composed: Compose, photos: Path):
