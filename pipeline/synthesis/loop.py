@@ -1,8 +1,8 @@
-"""The loop: climb the score of a batch of images, one unit each.
+"""The loop: gradient ascent on the scores of a batch of images, one unit per image.
 
-rho_t = rho_(t-1) + lr * gradient of z(rho_(t-1)) for plain ascent (seed document 000). Objectives
-are maximized; the sign flips here and nowhere else. After n updates the last score is that of the
-image that is returned.
+rho_t = rho_(t-1) + lr * gradient of z(rho_(t-1)) for plain ascent
+(tonyfu97/ActivationMaximization). Objectives are maximized; the sign is flipped only here. After n
+updates, the last score is that of the returned image.
 """
 
 from __future__ import annotations
@@ -35,13 +35,14 @@ NOT_FINITE = "not_finite"
 
 @dataclass(frozen=True)
 class Ascent:
-    """What one batch of ascents left, in network-input space.
+    """The finished ascents of one batch, in network-input space.
 
     Attributes:
         starts: the starting images, as they were scored before the first step.
         images: the images after the last step.
-        responses: the score before every step and after the last. With transforms the first and
-            the last are those of the images themselves, those between of what the network saw.
+        responses: the score before every step and after the last. With transforms, the first and
+            the last are those of the images themselves, and the others those of the transformed
+            images.
         status: per image ``ok``, ``zero_gradient`` (the start has no gradient: the image could not
             move) or ``not_finite`` (a score or gradient was not finite: the image is the last
             finite one, and its responses are NaN from there on).
@@ -54,7 +55,7 @@ class Ascent:
 
     @property
     def added(self) -> Float[Tensor, "batch c height width"]:
-        """What the ascent added to its start."""
+        """The difference between the final and the starting images."""
         return self.images - self.starts
 
 
@@ -67,17 +68,18 @@ def ascend(
     check: Callable[[], None] = lambda: None,
     record: Record | None = None,
 ) -> Ascent:
-    """Climb the scores of a batch of images.
+    """Maximize the scores of a batch of images by gradient ascent.
 
     Args:
         score: scores image i for unit i.
         units: unit numbers.
-        starts: starting images, or the parameters that stand for them; not altered.
-        optimizer: takes its steps on all images at once, each by its own gradient.
-        treatment: what happens to images on their way to the network and between steps.
-        check: called before every step; raises to stop.
-        record: given each step's number with the images before it, which the step overwrites, and
-            at the end those returned. Images that are climbed again are given again.
+        starts: starting images, or their parameters; not modified.
+        optimizer: steps all images at once, each along its own gradient.
+        treatment: processing of images before the network and between steps.
+        check: called before every step; raises an error to stop.
+        record: receives the number of each step and the images before it, which the step
+            overwrites, and finally the returned images. If the ascent is repeated, so are these
+            calls.
     """
     start = treatment.space.encode(starts) if isinstance(starts, Tensor) else list(starts)
 
@@ -89,7 +91,7 @@ def ascend(
 
     climb = partial(_climb, score, units, start, optimizer, treatment, look)
     climbed = climb(guarded=False)
-    if not climbed.finite.all():  # seldom: climb again and look at every step
+    if not climbed.finite.all():  # rare: repeat the ascent and check every step
         climbed = climb(guarded=True)
     if record is not None:
         record(optimizer.steps, climbed.images)
@@ -102,7 +104,7 @@ def ascend(
 
 @dataclass(frozen=True)
 class _Climbed:
-    """Images, responses before and after every step, and which images moved and are finite."""
+    """Images, responses before and after every step, and which images moved and stayed finite."""
 
     starts: Tensor
     images: Tensor
@@ -121,7 +123,7 @@ def _climb(
     *,
     guarded: bool,
 ) -> _Climbed:
-    """Where ``guarded``, an image whose score or gradient is not finite stays as it was before."""
+    """If ``guarded``, an image whose score or gradient is not finite keeps its last value."""
     descent = _descent(score, units, start, treatment)
     parameters = descent.parameters
     step_down = optimizer.build(parameters)
@@ -133,7 +135,7 @@ def _climb(
         look(step, parameters)
         scores, gradients = descent(step, optimizer.steps)
         responses[:, step] = scores
-        if step == 0 or treatment.transforms:  # which may show the network something else
+        if step == 0 or treatment.transforms:  # the score of a step may be of transformed images
             moved = moved | ~_all(torch.stack([_all(g == 0) for g in gradients], 1))
         if not guarded:
             step_down(gradients)
@@ -159,7 +161,7 @@ def _climb(
     return _Climbed(starts, images, responses, moved, finite)
 
 
-# Recorded graphs by score, then by shape and type of the batch. Only one thread runs a GPU.
+# Recorded graphs by score, then by shape and type of the batch. Only one thread uses a GPU.
 _RECORDED: WeakKeyDictionary[Any, dict[tuple[Any, ...], Descent]] = WeakKeyDictionary()
 
 
@@ -178,18 +180,19 @@ def _descent(
 
 
 class Descent:
-    """Scores of a batch of images and the gradient of their negatives, for optimizers to descend.
+    """The scores of a batch of images, and the gradients of their negatives for optimizers.
 
-    On a CUDA device plain ascent is replayed as a graph: small maps would else wait for Python.
+    On a CUDA device, plain ascent is replayed as a graph, as Python is the bottleneck for small
+    maps.
 
     Args:
         score: scores image i for unit i.
         units: unit numbers.
-        start: parameters of the starting images; not altered.
-        treatment: from parameters to what the network sees.
+        start: parameters of the starting images; not modified.
+        treatment: maps parameters to the images for the network.
 
     Attributes:
-        parameters: read at every call, so they can be stepped in place; images are channels last.
+        parameters: current parameters, to be stepped in place; images are in channels-last format.
         starts: the starting images.
     """
 
@@ -202,7 +205,7 @@ class Descent:
     ) -> None:
         self.score, self.units, self.treatment = score, units.clone(), treatment
         self.parameters = [_leaf(parameter) for parameter in start]
-        # A start of another scale would have a gradient of another scale, which Adam remembers.
+        # The first gradient must have the final scale, as Adam remembers it.
         treatment.constrain(self.parameters)
         with torch.no_grad():
             self.starts = treatment.image(self.parameters).detach().clone()
@@ -214,7 +217,7 @@ class Descent:
             self._record()
 
     def restart(self, units: Int[Tensor, " batch"], start: Sequence[Tensor]) -> None:
-        """Take other units and parameters of the same shape."""
+        """Switch to other units and parameters of the same shape."""
         with torch.no_grad():
             self.units.copy_(units)
             for parameter, value in zip(self.parameters, start, strict=True):
@@ -224,11 +227,11 @@ class Descent:
     def __call__(
         self, step: int = 0, steps: int = 1
     ) -> tuple[Float[Tensor, " batch"], Sequence[Tensor]]:
-        """Return scores and gradients of the parameters as they are now; overwritten by the next.
+        """Return scores and gradients at the current parameters; the next call overwrites them.
 
         Args:
-            step: of the ascent, which transforms, smoothing and gradient rules may depend on.
-            steps: of how many.
+            step: number of the step, on which transforms, smoothing and gradient rules may depend.
+            steps: total number of steps.
         """
         if self.replay is None:
             if self.treatment.at_step is not None:
@@ -252,14 +255,14 @@ class Descent:
         scores = self.score(shown, self.units)
         penalty = self.treatment.penalty(images, self.starts)
         climbed = scores if penalty is None else scores - penalty
-        # Given gradients of the scores, PyTorch would load SymPy to compare their shapes.
+        # With explicit output gradients, PyTorch would load SymPy to compare shapes.
         gradients = torch.autograd.grad((climbed * self.downhill).sum(), self.parameters)
         if gradients[0].shape[2:] != images.shape[2:]:
-            shift = None  # a gradient of fewer pixels cannot be rolled by as many
+            shift = None  # a gradient with fewer pixels cannot be rolled back by the same shift
         return scores.detach(), self.treatment.smoothed(gradients, shift, step, steps)
 
     def _record(self) -> None:
-        """Follow PyTorch's recipe: warm up on another stream, then record."""
+        """Record a graph as PyTorch recommends: warm up on another stream first."""
         stream = torch.cuda.Stream()
         stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(stream):
@@ -270,7 +273,7 @@ class Descent:
         try:
             with torch.cuda.graph(graph):
                 self.found = self._compute()
-        except RuntimeError as error:  # an objective that asks the host cannot be recorded
+        except RuntimeError as error:  # an objective may synchronize with the host
             log.info("ascent: not recorded as a CUDA graph (%s)", first_line(error))
             return
         self.replay = graph.replay
@@ -296,6 +299,6 @@ def _where(mask: Tensor, tensor: Tensor, other: Tensor | float) -> Tensor:
 
 
 def _from_failure_on(responses: Tensor) -> Tensor:
-    """Return responses with NaN in place of everything from the first that is not finite."""
+    """Return responses with NaN from the first one that is not finite."""
     failed = (~responses.isfinite()).cumsum(1) > 0
     return responses.masked_fill(failed, float("nan"))

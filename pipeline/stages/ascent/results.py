@@ -75,7 +75,6 @@ def find_climb(run: ActiveRun, layer: Layer, init: str, *, exact: bool = False) 
     Args:
         run: the run.
         layer: layer of the units.
-
         init: name of the init.
         exact: return the sample in float64.
     """
