@@ -1,4 +1,4 @@
-"""Ascents from a notebook: images that drive units, from any start, by any objective."""
+"""Ascents in a notebook: images that maximize responses, from any start, by any objective."""
 
 from __future__ import annotations
 
@@ -40,10 +40,10 @@ STARTS: dict[str, Callable[[], Init]] = {"zeros": inits.zeros, "noise": inits.no
 
 @dataclass(frozen=True)
 class Ascents:
-    """What ascents reached, one image a unit and copy.
+    """Finished ascents, one image per unit and copy.
 
     Attributes:
-        units: one per image; -1 is the layer as a whole.
+        units: unit of each image; -1 is the layer as a whole.
         copies: number of each image among those of its unit.
         starts: the starting images, in network-input space.
         images: the images after the last step.
@@ -60,7 +60,7 @@ class Ascents:
 
     @property
     def added(self) -> Float[Tensor, "images c height width"]:
-        """What the ascents added to their starts."""
+        """The difference between the final and the starting images."""
         return self.images - self.starts
 
     @property
@@ -87,22 +87,22 @@ def ascend(
     optimizer: Optimizer | None = None,
     **options: Any,
 ) -> Ascents:
-    """Climb the response of units, or an objective of one's own, and return the images.
+    """Maximize the response of units, or your own objective, by gradient ascent.
 
-    Without an objective the image of a unit has exactly the size of its receptive field, and only
-    what the unit sees is computed (``networks.unit_networks``). Any objective sees whole images.
+    Without an objective, the image of a unit has exactly the size of its receptive field, and only
+    that part is computed (``networks.unit_networks``). Objectives are computed on whole images.
 
     Args:
-        net: the network, on whose device the images are climbed.
+        net: the network, whose device is used.
         layer: name of the layer.
         units: ``all``, a number, a list of numbers, or a range such as ``0:64``.
         start: ``zeros``, ``noise``, an init of ``pipeline.synthesis.inits``, or images
             ``[units x copies, channels, height, width]`` in network-input space, or one for all;
-            they are not altered.
-        objective: of ``pipeline.synthesis.objectives``, or a function from what was seen of the
-            layer (``Seen``: ``responses`` [batch, units, rows, columns], ``units``, ``images``) to
-            one score per image.
-        optimizer: of ``pipeline.synthesis.optimizers``; plain gradient ascent by default.
+            they are not modified.
+        objective: one of ``pipeline.synthesis.objectives``, or a function from the layer's data
+            (``Seen``: ``responses`` [batch, units, rows, columns], ``units``, ``images``) to one
+            score per image.
+        optimizer: one of ``pipeline.synthesis.optimizers``; plain gradient ascent by default.
         options: copies, size, constraint, transforms, seed and so on (``Options``).
 
     Raises:
@@ -167,7 +167,7 @@ def _init(start: Any) -> Init:
 def _given_start(
     images: Float[Tensor, "starts c height width"], units: Sequence[int], copies: int
 ) -> Init:
-    """Return an init that starts from one's own images: one for all, or one per unit and copy."""
+    """Return an init that starts from given images: one for all, or one per unit and copy."""
     if images.ndim != 4:
         raise ConfigError(
             f"start: a tensor of shape {tuple(images.shape)} is not [images, channels, height,"

@@ -1,4 +1,4 @@
-"""How a notebook says what images are made of: options, and objectives of one's own."""
+"""Options of ascents and dreams in a notebook, and the user's own objectives."""
 
 from __future__ import annotations
 
@@ -25,18 +25,19 @@ from pipeline.synthesis.transforms import Transform
 
 @dataclass(frozen=True)
 class Options:
-    """How images are made besides objective, start and optimizer; plain by default.
+    """Options of ascents other than objective, start and optimizer.
 
     Attributes:
-        copies: images of every unit, each with random numbers of its own.
-        size: side, or height and width, of whole images; those of the start, or of the network.
+        copies: images per unit, each with its own random numbers.
+        size: side, or height and width, of whole images; by default that of the start or the
+            network.
         parameterization: pieces of ``pipeline.synthesis.parameterizations``; pixels by default.
-        constraint: of ``pipeline.synthesis.constraints``.
-        regularizers: of ``pipeline.synthesis.regularizers``.
-        smoothings: of ``pipeline.synthesis.smoothing``.
-        transforms: of ``pipeline.synthesis.transforms``, in order.
-        gradient: how gradients pass ReLU and pooling (``pipeline.networks.gradient_rules``).
-        seed: of random numbers.
+        constraint: one of ``pipeline.synthesis.constraints``.
+        regularizers: some of ``pipeline.synthesis.regularizers``.
+        smoothings: some of ``pipeline.synthesis.smoothing``.
+        transforms: some of ``pipeline.synthesis.transforms``, in order.
+        gradient: gradient rule of ReLU and pooling (``pipeline.networks.gradient_rules``).
+        seed: seed of random numbers.
     """
 
     copies: int = 1
@@ -57,7 +58,7 @@ def read_options(kind: type[Kind], options: Mapping[str, Any]) -> Kind:
     """Return options by name.
 
     Raises:
-        ConfigError: there is none of a name.
+        ConfigError: there is no option with that name.
     """
     known = [each.name for each in fields(kind)]
     for name in options:
@@ -69,7 +70,7 @@ def read_options(kind: type[Kind], options: Mapping[str, Any]) -> Kind:
 
 
 def as_objective(objective: Any, default: Objective) -> Objective:
-    """Return an objective, or one of a function of what was seen."""
+    """Return an objective; a function is wrapped as one."""
     if objective is None:
         return default
     if isinstance(objective, Objective):
@@ -91,7 +92,7 @@ def as_objective(objective: Any, default: Objective) -> Objective:
 
 
 def make_recipe(net: Network, terms: Terms, starts: Mapping[str, Init], options: Options) -> Recipe:
-    """Return a recipe of what is given in a notebook."""
+    """Return a recipe from the options of a notebook."""
     return Recipe(
         net,
         terms,
@@ -106,7 +107,7 @@ def make_recipe(net: Network, terms: Terms, starts: Mapping[str, Init], options:
 
 
 class OneDevice:
-    """The device of a network, and no other process (``synthesis.climber.Machine``)."""
+    """The device of a network, used by a single process (``synthesis.climber.Machine``)."""
 
     def __init__(self, net: Network) -> None:
         self.device = net.device
@@ -119,21 +120,21 @@ class OneDevice:
         """Go on."""
 
     def in_float32(self) -> AbstractContextManager[None]:
-        """Compute as always."""
+        """Change nothing."""
         return nullcontext()
 
 
 class NoSources:
-    """Stands for an image set where there is none (``synthesis.recipe.Sources``)."""
+    """A placeholder for a missing image set (``synthesis.recipe.Sources``)."""
 
     def patches(self, *_asked: Any) -> Tensor:
-        """Refuse: nothing has been searched."""
+        """Raise an error: nothing has been searched."""
         raise ConfigError(
             "start: there are no top patches here; give those that pipeline.top_patches finds"
         )
 
     def pictures(self, *_asked: Any) -> Tensor:
-        """Refuse: there are no images."""
+        """Raise an error: there are no images."""
         raise ConfigError("parameterization: it learns from images, and there are none here")
 
 

@@ -1,4 +1,4 @@
-"""Units as a notebook names them."""
+"""Selecting units in a notebook."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def chosen_units(units: Any, layer: Layer) -> list[int]:
 
     Args:
         units: ``all``, a number, a range such as ``0:64``, a list, an array or a tensor.
-        layer: whose units they are.
+        layer: layer of the units.
 
     Raises:
         ConfigError: a unit is named twice, or is beyond the layer's last.

@@ -92,7 +92,7 @@ def test_what_is_no_regular_file_is_named_as_not_checked(
     assert status == 1
     assert "not checked, because they cannot be read; check their permissions:\n" in said
     assert f"{name}: it is no regular file\n" in said
-    assert " 0 damaged, 1 not checked, 0 not there" in said
+    assert " 0 damaged, 1 not checked, 0 missing" in said
     assert checked(tmp_path, capsys, "status")[0] == 0
 
 

@@ -89,7 +89,7 @@ class Crop:
         return sum(self._operations(node) for node in self.nodes)
 
     def adapts(self, node: fx.Node) -> bool:
-        """Return whether a node is adaptive pooling of a known map, which can be computed in part."""
+        """Return whether a node is adaptive pooling of a known map, and can be cropped."""
         module = self.graph.modules[str(node.target)] if node.op == "call_module" else None
         mapped = all(self.graph.operations[o].axes for o in self.graph.operations[node].inputs)
         return mapped and isinstance(windows(node, module), Adapting)

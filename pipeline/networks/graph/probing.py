@@ -23,12 +23,8 @@ from pipeline.networks.graph.opaque import Opaque
 Axes = tuple[int, int]
 Run = Callable[[list[Tensor]], list[Tensor]]
 
-_SCALES = (
-    1.0,
-    1e3,
-    -1e3,
-    1e6,
-)  # sizes of changes, which move any maximum or mean
+# Sizes of changes, which are certain to move a maximum or a mean over the map.
+_SCALES = (1.0, 1e3, -1e3, 1e6)
 
 
 def probed_axes(
