@@ -45,6 +45,6 @@ def answer(config: Config, job: Job, layout: Layout, former: RunPaths) -> bool:
     origin = former.folder.relative_to(layout.out).as_posix()
     write_record(paths, record | provenance() | changes | {"repeats": origin})
     job.ran(paths.folder)
-    log.info("everything was in the store already: same as %s", short(former.folder))
+    log.info("everything was in the store already: repeats %s", short(former.folder))
     tell_places(paths, record["findings"])
     return True

@@ -1,4 +1,4 @@
-"""Images as a notebook has them: a folder, files, pictures, arrays or tensors, as an image set."""
+"""Images in any form (a folder, files, pictures, arrays or tensors) as an image set."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ def as_image_set(images: Any, preprocessing: Preprocessing) -> ImageSet:
     Args:
         images: an ``ImageSet``; a folder; one path or several; one PIL picture or several; uint8
             pixels ``[images, height, width, channels]``, an array or a tensor, which are resized
-            and cropped as the network wants it; or float network input
-            ``[images, channels, height, width]``, which is taken as it is.
-        preprocessing: of the network.
+            and cropped as the network expects; or float network input ``[images, channels, height,
+            width]``, which is used unchanged.
+        preprocessing: preprocessing of the network.
 
     Raises:
-        ImageError: they are none of these.
+        ImageError: they are in none of these forms.
         ConfigError: there is no such folder, or it holds no picture.
 
     >>> from pipeline.images.preprocessing import Preprocessing

@@ -94,9 +94,7 @@ def _note_written(path: Path) -> None:
 
 def _written_stamp(path: Path) -> tuple[int, ...]:
     try:
-        return file_stamp(path)[
-            :3
-        ]  # permissions and links may change, too
+        return file_stamp(path)[:3]  # permissions and links may change, too
     except OSError:
         return ()
 

@@ -78,7 +78,7 @@ def test_a_run_is_repeated_with_all_its_files_and_says_so(finished, said):
     run(finished)
     first, second = runs(finished)
     said = "\n".join(said)
-    assert "everything was in the store already: same as " in said
+    assert "everything was in the store already: repeats " in said
     assert "median r between ascents from zeros and top_patch:" in said
     for part in ("tables", "figures", "site"):
         names, copied = (

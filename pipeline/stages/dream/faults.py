@@ -102,7 +102,7 @@ def _transform_faults(run: ActiveRun, octave: Octave) -> Iterator[str]:
         if transform.looks > 1:
             yield (
                 f"transform.{name}.count: dreams score one transformed image per step, not"
-                f" {transform.looks} times; use 1"
+                f" {transform.looks}; use 1"
             )
         changed = transform.apply(blank, [torch.Generator()])
         if parts.config.dream.tile is not None and changed.shape != blank.shape:
