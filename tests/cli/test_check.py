@@ -149,7 +149,7 @@ def test_pictures_that_are_too_small_are_told(composed: Compose, photos: Path):
     checked = check_job(composed(*OFFLINE, *images, "layers=[conv1]"))
     assert checked.faults == [
         "images: 4 of 4 sampled images cannot be used, the first is '0.png', which is 110 x 100"
-        " pixels, smaller than the crop of 105; lower images.crop or set images.resize; mend or"
+        " pixels, smaller than the crop of 105; lower images.crop or set images.resize; repair or"
         " remove them, or raise search.max_unreadable"
     ]
 
