@@ -327,7 +327,7 @@ def test_a_finished_command_on_a_full_disk_is_told(finished, monkeypatch):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr("shutil.copy2", refuse)
-    with pytest.raises(StoreError, match=r"^out: the disk is full: '.* are free; make room and gi"):
+    with pytest.raises(StoreError, match=r"^out: the disk is full: '.* are free; free some space"):
         run(finished)
     assert len(runs(finished)) == 1
 

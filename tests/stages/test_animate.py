@@ -296,8 +296,8 @@ def test_copies_and_whole_layers_are_panels_too(run_pipeline: RunPipeline, tmp_p
         ),
         (
             "+optimizer@animate.optimizers.adam=adam +animate.optimizers.adan.lr=0.2",
-            "animate.optimizers.adan: has settings, but is no optimizer; choose one, as in"
-            " +optimizer@animate.optimizers.adan=adam; nearest: adam",
+            "animate.optimizers.adan: has settings, but no optimizer is chosen for it;"
+            " choose one, as in +optimizer@animate.optimizers.adan=adam; nearest: adam",
         ),
         (
             "+optimizer@animate.optimizers.own=adam animate.optimizers.own.beta1=2.0",
@@ -312,8 +312,8 @@ def test_copies_and_whole_layers_are_panels_too(run_pipeline: RunPipeline, tmp_p
         ("animate.formats=[mp3]", "animate.formats: 'mp3' is not one of gif, mp4; nearest: mp4"),
         (
             "animate.show=added animate.scale=pixels",
-            "animate.scale: what was added to an image has no colors of its own, as pixels have;"
-            " use last or frame, or show=image",
+            "animate.scale: pixels needs show=image, as what was added to an image has no colors"
+            " of its own; use last or frame",
         ),
         (
             "init=[top_patch]",
