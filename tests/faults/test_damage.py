@@ -62,7 +62,7 @@ def test_every_damaged_item_is_found_computed_again_and_never_used(
             damage(out / name, rng)
             gone += damage is delete
         assert store(["verify", str(out)]) == 1
-        damaged, missing = re.findall(r"(\d+) (?:damaged|not there)", capsys.readouterr().out)[-2:]
+        damaged, missing = re.findall(r"(\d+) (?:damaged|missing)", capsys.readouterr().out)[-2:]
         assert int(damaged) + int(missing) == each
         said = bench.run(out)
         found += said.count("and is computed again")
