@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pipeline.library.runs import open_run as open_run
     from pipeline.stages.collect.results import collect as collect
 
-# Loaded when asked for: the command line must answer before torch and pandas are imported.
+# Loaded on first use: the command line must respond without importing torch and pandas.
 _ROOMS = {
     "Options": "pipeline.library.options",
     "ascend": "pipeline.library.ascent",

@@ -1,7 +1,7 @@
 """The named errors of the project.
 
 Every message is one sentence: what was wrong and where (configuration key or file), what was
-allowed, and what to do. The command line prints the message alone; anything else is a defect.
+allowed, and what to do. The command line prints only the message; any other exception is a bug.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 
 
 class ArtiphysError(Exception):
-    """Anything a user can cause and mend."""
+    """An error that a user can cause and correct."""
 
 
 class ConfigError(ArtiphysError):
@@ -19,7 +19,7 @@ class ConfigError(ArtiphysError):
 
 
 class NetworkError(ArtiphysError):
-    """A network, its weights or one of its layers cannot be used as asked."""
+    """A network, its weights or one of its layers cannot be used as requested."""
 
 
 class ImageError(ArtiphysError):
@@ -27,15 +27,15 @@ class ImageError(ArtiphysError):
 
 
 class TransientError(ArtiphysError):
-    """A file cannot be read now and may be later: nothing is concluded from it."""
+    """A file cannot be read now, but perhaps later, so nothing is stored about it."""
 
 
 class StoreError(ArtiphysError):
-    """A stored result is missing, damaged or in the way."""
+    """A stored result is missing, damaged or conflicts with a new one."""
 
 
 def first_line(error: BaseException, most: int = 200) -> str:
-    """Return the first line of what an exception says, or its kind where it says nothing."""
+    """Return the first line of an exception's message, or its type if there is no message."""
     text = str(error).strip()
     return text.splitlines()[0][:most] if text else type(error).__name__
 
@@ -50,10 +50,10 @@ def listed(names: Sequence[object], most: int, separator: str = ", ", last: str 
     """Return the first few names in one line, and how many more there are.
 
     Args:
-        names: in order.
-        most: how many are named.
-        separator: between two names.
-        last: between the names and ``and 3 more``.
+        names: names in order.
+        most: largest number of names.
+        separator: text between two names.
+        last: text between the names and ``and 3 more``.
     """
     shown = separator.join(map(str, names[:most]))
     return f"{shown}{last}and {len(names) - most} more" if len(names) > most else shown

@@ -1,4 +1,4 @@
-"""Tracking: a W&B run beside the run folder, or none; offline by default, without an account."""
+"""Tracking with W&B, offline by default and without an account, or no tracking."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MODES = ("offline", "online")
 
 @runtime_checkable
 class Tracker(Protocol):
-    """What a run tells of itself while it works."""
+    """Receives the progress and outputs of a run."""
 
     def log(self, values: Mapping[str, float | int], /) -> None:
         """Record numbers by name, as progress."""
@@ -44,8 +44,8 @@ class Tracker(Protocol):
         ...
 
 
-# From the run folder, the configuration, the sweep's name, and a name that a run keeps when it is
-# run again.
+# From the run folder, the configuration, the sweep's name, and a name that stays the same when the
+# run is repeated.
 Start = Callable[[Path, Mapping[str, Any], str | None, str], Tracker]
 
 
@@ -72,7 +72,7 @@ def wandb(
     entity: str | None = None,
     group: str | None = None,
 ) -> Start:
-    """Track with Weights & Biases; its files lie in ``wandb/`` of the run folder.
+    """Track with Weights & Biases, with its files in ``wandb/`` of the run folder.
 
     The variable ``WANDB_MODE=disabled`` turns it off; otherwise ``mode`` decides.
 

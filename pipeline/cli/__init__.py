@@ -1,4 +1,4 @@
-"""The command line: Hydra's for runs, and a few sub-commands for what is no run."""
+"""The command line: Hydra's for runs, and a few sub-commands for other tasks."""
 
 from __future__ import annotations
 
@@ -54,14 +54,14 @@ def main() -> None:
 
 
 def name_stages() -> None:
-    """Let the help name the stages that there are."""
+    """Make the help text list the available stages."""
     OmegaConf.register_new_resolver(
         "stage_names", lambda: ", ".join([CHECK, *all_stages()]), replace=True
     )
 
 
 def _refuse_word(arguments: Sequence[str]) -> None:
-    """Refuse a first word that is no sub-command and nothing that Hydra knows."""
+    """Reject a first word that is neither a sub-command nor an argument for Hydra."""
     word = arguments[0] if arguments else ""
     if word and word.isidentifier() and word not in SUBCOMMANDS:
         raise ConfigError(
@@ -99,18 +99,18 @@ def _print(command: Callable[[], None]) -> None:
 
 
 def share_cores() -> None:
-    """Let threads that wait for each other spin only briefly; call before torch loads.
+    """Limit how long waiting threads spin; call this before torch loads.
 
-    GNU OpenMP spins for milliseconds. Where another process works on the same cores, that makes
-    small networks run up to twenty times slower; where none does, a brief spin is as fast.
+    GNU OpenMP spins for milliseconds. If another process uses the same cores, that makes small
+    networks run up to twenty times slower; otherwise, a brief spin is as fast.
     """
     os.environ.setdefault("GOMP_SPINCOUNT", "30000")
 
 
 def open_no_windows() -> None:
-    """Let matplotlib draw into files alone; call before it loads.
+    """Restrict Matplotlib to drawing into files; call this before it loads.
 
-    Its box plot reads every setting, and reading that of the backend makes it look for a display.
+    Its box plot reads every setting, and reading the backend setting makes it look for a display.
     """
     os.environ.setdefault("MPLBACKEND", "agg")
 
@@ -131,14 +131,14 @@ def task(config: DictConfig) -> None:
 
 
 def _refuse(message: str) -> None:
-    """Say what is wrong, without a traceback; in a multirun the other jobs go on."""
+    """Print the error without a traceback; in a multirun the other jobs continue."""
     hydra_config = HydraConfig.get()
     if hydra_config.mode is not RunMode.MULTIRUN:
         complain(f"error: {message}")
         raise SystemExit(1)
     complain(f"error: job {hydra_config.job.num}: {message}")
-    # One after the other in this process, the summary at the end is enough; elsewhere, a cluster's
-    # job must be seen to fail.
+    # For jobs in this process, the summary at the end suffices; on a cluster, the job itself must
+    # be reported as failed.
     if not str(hydra_config.launcher.get("_target_")).endswith("BasicLauncher"):
         raise CompactHydraException(message)
 

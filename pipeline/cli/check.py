@@ -1,4 +1,4 @@
-"""The check of a job: what it would do and cost, layer by layer, and all that is wrong with it."""
+"""The check of a job: what it would do and cost, layer by layer, and all its faults."""
 
 from __future__ import annotations
 
@@ -35,21 +35,21 @@ from pipeline.store.layout import Layout
 
 log = logging.getLogger(__name__)
 
-IMPORTED = 1.1e9  # bytes of a process that has loaded its libraries, and draws figures
-IMPORTED_CUDA = 3e9  # the same with CUDA's
+IMPORTED = 1.1e9  # bytes of a process with its libraries loaded, including figures
+IMPORTED_CUDA = 3e9  # the same including CUDA libraries
 
 
 @dataclass(frozen=True)
 class Row:
-    """What one layer would cost.
+    """The estimated cost of one layer.
 
     Attributes:
-        layer: its name.
-        units: how many are asked for.
-        of: how many it has.
+        layer: name of the layer.
+        units: number of chosen units.
+        of: number of units in the layer.
         field: height and width of the receptive field, in pixels.
-        operations: by the column of the table.
-        seconds: that its work takes here; ``None`` where nothing was timed.
+        operations: operations by column of the table.
+        seconds: time for its work on this machine; ``None`` if nothing was timed.
     """
 
     layer: str
@@ -62,15 +62,15 @@ class Row:
 
 @dataclass(frozen=True)
 class Totals:
-    """What a whole job would cost if the store held none of it.
+    """The estimated cost of a whole job if the store held none of its results.
 
     Attributes:
-        operations: of everything, by what they are for.
-        seconds: that these take on this machine, where they were timed.
-        memory: peak bytes of one process; ``None`` where there is no telling.
-        device_memory: peak bytes on the device of one process, where it has memory of its own.
-        disk: bytes that the results take; ``None`` where there is no telling.
-        free: bytes that are free where they will lie.
+        operations: total operations by purpose.
+        seconds: time for these on this machine, if timed.
+        memory: peak bytes of one process; ``None`` if unknown.
+        device_memory: peak bytes on the device per process, if the device has its own memory.
+        disk: bytes of the results; ``None`` if unknown.
+        free: free bytes on the disk for the results.
     """
 
     operations: Mapping[str, int] = field(default_factory=dict[str, int])
@@ -83,18 +83,18 @@ class Totals:
 
 @dataclass(frozen=True)
 class Checked:
-    """What is known of a job before it runs.
+    """The findings about a job before it runs.
 
     Attributes:
-        name: of the job.
-        model: of the network, and what is known of its weights.
-        stages: that would run.
-        facts: what else is asked for, by name, in words.
+        name: name of the job.
+        model: name of the network, and a description of its weights.
+        stages: stages that would run.
+        facts: descriptions of the other options, by name.
         rows: one per layer.
-        totals: of the whole job.
-        device: what it would run on here.
-        notes: what is worth knowing and no fault.
-        faults: everything that is wrong, a sentence each.
+        totals: totals of the whole job.
+        device: device that it would use on this machine.
+        notes: remarks that are not faults.
+        faults: all faults, one sentence each.
     """
 
     name: str
@@ -108,13 +108,13 @@ class Checked:
 
 
 def check(config: Config) -> Config:
-    """Print the check of a job, and return what of it remains to be run.
+    """Print the check of a job, and return the configuration that remains to be run.
 
     Returns:
-        The configuration without the check; its stages may be none.
+        The configuration without the check; its list of stages may be empty.
 
     Raises:
-        ConfigError: something is wrong; the faults have been printed.
+        ConfigError: there are faults, which have been printed.
     """
     from pipeline.cli.check_table import table
 
@@ -127,32 +127,32 @@ def check(config: Config) -> Config:
 
 
 def remaining(config: Config) -> list[str]:
-    """Return the stages that are asked for besides the check."""
+    """Return the chosen stages other than the check."""
     return [stage for stage in config.stages if stage != CHECK]
 
 
 def check_job(config: Config, *, elsewhere: bool = False) -> Checked:
-    """Find out what a job would do and cost, and everything that is wrong with it.
+    """Determine what a job would do and cost, and all its faults.
 
     Nothing is written and nothing is downloaded. A few batches are timed, for about two seconds.
 
     Args:
-        config: of the job.
-        elsewhere: the job will run on another machine: that this one has not the device that is
-            asked for is no fault.
+        config: configuration of the job.
+        elsewhere: whether the job will run on another machine, so that a device missing on this
+            machine is not a fault.
     """
     config = replace(config, stages=remaining(config) or list(DEFAULT_STAGES))
     faults = Faults()
     faults.add(stage_faults(config.stages))
     known = [name for name in config.stages if not list(stage_faults([name]))]
-    # A stage that is misspelled may ask for the network.
+    # A misspelled stage may be one that needs the network.
     network = len(known) < len(config.stages) or asks_network(known)
     config = replace(config, stages=known)
     wrong_values = [*value_faults(config), *own_faults(config)]
     faults.add(wrong_values)
     machine = _machine(config, faults, elsewhere)
     faults.add(folder_faults("out", config.out))
-    if machine is None:  # what is wrong with the rest shows on a CPU, too
+    if machine is None:  # other faults also show on a CPU
         machine = this_machine(Processes("cpu"))
         device = ""
     else:
@@ -163,7 +163,7 @@ def check_job(config: Config, *, elsewhere: bool = False) -> Checked:
     if elsewhere:
         found.notes.insert(0, f"times and memory are those of this machine ({machine})")
     active = ActiveRun.planned(parts, Layout(config.out), own_code(config.stages))
-    # Values that are wrong make no plan; training and collecting need no parts.
+    # With invalid values there is no plan; training and collecting need no parts.
     plannable = found.whole and not wrong_values if network else True
     costs = _costs(active, found, faults, machine) if plannable else {}
     missing = sum(cost.missing if found.own_weights else cost.disk for cost in costs.values())
@@ -195,9 +195,9 @@ def _machine(config: Config, faults: Faults, elsewhere: bool) -> Machine | None:
 def _costs(
     active: ActiveRun, found: Inspection, faults: Faults, machine: Machine
 ) -> dict[str, Cost]:
-    """Plan every stage, note what is wrong with it, and return what each costs, by name."""
+    """Plan every stage, collect its faults, and return the costs by stage name."""
     if found.whole:
-        active.images = active.parts.images  # as they are, without comparing them with others
+        active.images = active.parts.images  # as given, without comparing them with other runs
     costs: dict[str, Cost] = {}
     for stage in chosen_stages(active.parts.config.stages):
         plan = faults.attempt(lambda stage=stage: active.plan(stage))
@@ -257,7 +257,7 @@ def _facts(parts: Parts, found: Inspection, costs: Iterable[Cost]) -> dict[str, 
     facts: dict[str, str] = {}
     if "network" in found.has:
         facts = {"model": parts.network.name, "weights": found.weights}
-        if "images" in found.has:  # the network says how large they are
+        if "images" in found.has:  # the network determines their size
             height, width = parts.images.size
             facts["images"] = f"{len(parts.images)} of {height} x {width} pixels"
     for cost in costs:

@@ -13,7 +13,7 @@ _PREFIXES = ("", "k", "M", "G", "T", "P", "E")
 
 
 def table(checked: Checked) -> str:
-    """Return the check of a job as text of at most 100 columns, where names allow it."""
+    """Return the check of a job as text, at most 100 columns wide unless names are long."""
     blocks = [_heading(checked), _layers(checked.rows), _totals(checked)]
     blocks.append([_wrapped(note, "note: ", "      ") for note in checked.notes])
     blocks.append(_faults(checked.faults))
@@ -24,8 +24,8 @@ def overview(settings: Sequence[str], jobs: Sequence[Checked]) -> str:
     """Return the checks of the jobs of a sweep as text: one line per job, then all faults.
 
     Args:
-        settings: what each job was given.
-        jobs: their checks, as many.
+        settings: overrides of each job.
+        jobs: check of each job, in the same order.
     """
     cells = [("job", "layers", "images", "work", "time", "memory", "disk", "faults")]
     cells += [(str(number), *_job_cells(job)) for number, job in enumerate(jobs)]
@@ -107,9 +107,9 @@ def _totals(checked: Checked) -> list[str]:
             f", and {quantity(on_it, 'B')} on the device" if on_it else ""
         )
     if totals.disk is not None:
-        free = f" of {quantity(totals.free, 'B')} that are free" if totals.free is not None else ""
+        free = f" of {quantity(totals.free, 'B')} free" if totals.free is not None else ""
         facts["disk"] = f"{quantity(totals.disk, 'B')}{free}"
-        facts["counted"] = "as if the store held none of it, without figures and pages"
+        facts["counted"] = "if the store held no results, without figures and pages"
     return _facts(facts)
 
 
@@ -135,7 +135,7 @@ def quantity(number: int, unit: str) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Return a time as h:mm:ss, at least one second, or as days and hours where it is long."""
+    """Return a time as h:mm:ss, at least one second, or as days and hours if it is long."""
     whole = max(1, round(seconds))
     if whole >= 100 * 3600:
         return f"{whole // 86400} d {whole % 86400 // 3600} h"

@@ -1,4 +1,4 @@
-"""Frozen sweeps: jobs composed and checked once, and run as they were frozen, wherever that is."""
+"""Frozen sweeps: jobs that are composed and checked once, and run later from that frozen state."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ class Sweep:
     """The jobs of a sweep.
 
     Attributes:
-        paths: its files.
-        overrides: of every job, in the order of their numbers.
-        submitted: ids that Slurm gave to arrays, the newest last.
+        paths: files of the sweep.
+        overrides: overrides of every job, in the order of their numbers.
+        submitted: ids of the arrays in Slurm, the newest last.
     """
 
     paths: SweepPaths
@@ -48,12 +48,12 @@ class Sweep:
 
     @property
     def name(self) -> str:
-        """The sweep's name: that of its runs, and eight digits that stand for its jobs."""
+        """The name of its runs, and eight hexadecimal digits that identify its jobs."""
         return self.paths.folder.name
 
 
 def composed(overrides: Sequence[str]) -> list[tuple[list[str], Config]]:
-    """Return the jobs that overrides stand for, as ``-m`` would make them, in order.
+    """Return the jobs for some overrides, as ``-m`` would compose them, in order.
 
     Raises:
         ConfigError: an override is wrong.
@@ -65,7 +65,7 @@ def composed(overrides: Sequence[str]) -> list[tuple[list[str], Config]]:
             configs = [compose("config", [*job]) for job in jobs]
     except ConfigError:
         raise
-    except Exception as error:  # Hydra's parser lets others than its own pass
+    except Exception as error:  # Hydra's parser also raises other errors than its own
         raise ConfigError(_sentence(error)) from error
     return [(job, typed(config)) for job, config in zip(jobs, configs, strict=True)]
 
@@ -83,7 +83,7 @@ def launcher(overrides: Sequence[str]) -> dict[str, Any]:
                 "config", ["hydra/launcher=slurm", *overrides], return_hydra_config=True
             )
         node = cast("DictConfig", whole.hydra.launcher)
-        node.submitit_folder = ""  # refers to what only a running Hydra knows
+        node.submitit_folder = ""  # refers to values that only exist while Hydra runs
         found = OmegaConf.to_container(node, resolve=True)
     except (HydraException, ValueError) as error:
         raise ConfigError(_sentence(error)) from error
@@ -91,12 +91,12 @@ def launcher(overrides: Sequence[str]) -> dict[str, Any]:
 
 
 def freeze(jobs: Sequence[tuple[list[str], Config]], given: Sequence[str]) -> Sweep:
-    """Write down every job with its resolved configuration, and the version of the code.
+    """Write every job with its resolved configuration, and the version of the code.
 
-    The same jobs make the same sweep: what its earlier jobs have finished stays finished.
+    The same jobs always belong to the same sweep, so jobs that finished earlier stay finished.
 
     Raises:
-        StoreError: the disk refuses.
+        StoreError: the files cannot be written.
     """
     sweep = find_sweep(jobs)
     for number, (overrides, config) in enumerate(jobs):
@@ -107,10 +107,10 @@ def freeze(jobs: Sequence[tuple[list[str], Config]], given: Sequence[str]) -> Sw
 
 
 def find_sweep(jobs: Sequence[tuple[list[str], Config]]) -> Sweep:
-    """Return the sweep that jobs make, whether it is there already or not.
+    """Return the sweep of some jobs, whether or not it exists already.
 
     Raises:
-        StoreError: it is, and its files are damaged.
+        StoreError: it exists, but its files are damaged.
     """
     first = jobs[0][1]
     canonical = json.dumps([asdict(config) for _, config in jobs], sort_keys=True)
@@ -124,7 +124,7 @@ def open_sweep(out: str | Path, name: str) -> Sweep:
     """Return a sweep by its name.
 
     Raises:
-        StoreError: there is none, or its files are damaged.
+        StoreError: there is no such sweep, or its files are damaged.
     """
     layout = Layout(out)
     paths = layout.sweep(name)
@@ -142,17 +142,17 @@ def open_sweep(out: str | Path, name: str) -> Sweep:
 
 
 def note_submitted(sweep: Sweep, slurm: str) -> None:
-    """Note the id that Slurm gave to an array of a sweep's jobs."""
+    """Record the Slurm id of an array of the sweep's jobs."""
     plan = read_document(sweep.paths.plan)
     write_document(sweep.paths.plan, plan | {"submitted": [*plan["submitted"], slurm]})
 
 
 class FrozenJob:
-    """One job of a sweep, as Slurm runs it: what submitit calls in a process of its own.
+    """One job of a sweep, which submitit calls in a separate process under Slurm.
 
     Args:
-        folder: of the sweep.
-        number: which of its jobs.
+        folder: folder of the sweep.
+        number: number of the job in the sweep.
     """
 
     def __init__(self, folder: Path, number: int) -> None:
@@ -163,7 +163,7 @@ class FrozenJob:
         """Run the job.
 
         Raises:
-            ArtiphysError: whatever is wrong; the job then fails, and says why.
+            ArtiphysError: the job fails with this message.
         """
         from pipeline.cli import share_cores
         from pipeline.cli.run import log_to_console, run
@@ -179,31 +179,31 @@ class FrozenJob:
             with report(job):
                 run(_config(frozen["config"]), job)
         except Stopped as stop:
-            if str(stop) == "SIGUSR1":  # time is up; at SIGTERM Slurm itself knows what to do
+            if str(stop) == "SIGUSR1":  # the time limit; at SIGTERM, Slurm itself requeues the job
                 _requeue()
             raise SystemExit(STOPPED) from None
 
     def checkpoint(self) -> Any:
-        """Return what submitit submits again when the job is preempted or its time is up."""
+        """Return what submitit resubmits when the job is preempted or reaches its time limit."""
         from submitit.helpers import DelayedSubmission
 
         return DelayedSubmission(self)
 
 
 def say_if_code_changed(folder: Path) -> None:
-    """Warn where the code is not what the sweep was frozen with."""
+    """Warn if the code is not the version with which the sweep was frozen."""
     frozen, now = read_document(SweepPaths(folder).plan)["code"], code_version()
     if frozen["digest"] != now["digest"]:
         log.warning(
-            "the code has changed since the sweep was frozen: it was %s, and is %s; results of"
-            " both are told apart only by their result version and provenance",
+            "the code has changed since the sweep was frozen: it was %s, and is now %s; results "
+            "of both are distinguished only by their result version and provenance",
             describe_code(frozen),
             describe_code(now),
         )
 
 
 def describe_code(code: dict[str, Any]) -> str:
-    """Return a version of the code in a few words."""
+    """Return a short description of a version of the code."""
     git = code["git"] or {}
     commit = f", commit {git['commit'][:8]}" if git else ""
     dirty = " with changes" if git.get("dirty") else ""
@@ -230,7 +230,7 @@ def _write_plan(sweep: Sweep, given: Sequence[str]) -> None:
 
 
 def _sentence(error: Exception) -> str:
-    """Return what Hydra says in one line, without where its manual is."""
+    """Return an error message of Hydra in one line, without the link to its manual."""
     lines = [line.strip() for line in str(error).splitlines()]
     return " ".join(line for line in lines if line and not line.startswith("See http"))
 

@@ -1,4 +1,4 @@
-"""How the jobs of a sweep stand: what each said itself, and what the store holds of it."""
+"""The status of a sweep's jobs: what each reported, and what the store holds."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from pipeline.store.records import recorded_files
 UNDER_WAY = ("starting", "running")
 KILLED = "killed"
 _GONE = (
-    "it is not in Slurm any more and did not say how it ended, as where memory has run out; the"
-    " same submit command continues it"
+    "it is no longer in Slurm and did not report how it ended, for example because it ran out "
+    "of memory; the same submit command continues it"
 )
 
 
 @dataclass(frozen=True)
 class JobStatus:
-    """How a job stands.
+    """The status of a job.
 
     Attributes:
-        state: what it said of itself, ``waiting`` if nothing yet; ``incomplete`` where results of a
-            finished job have gone since, ``killed`` where it had no time to say anything.
-        reason: why it failed or was stopped, if it was.
-        done: files of its results that the store holds.
-        items: files that its results have, as far as it has told yet.
-        seen: how long ago it last wrote to its log, such as ``3 min ago``.
+        state: its last reported state, or ``waiting`` if there is none; ``incomplete`` if results
+            of a finished job have since disappeared, ``killed`` if it ended without a report.
+        reason: why it failed or was stopped, if so.
+        done: number of its result files in the store.
+        items: total number of its result files, as far as reported.
+        seen: time since it last wrote to its log, such as ``3 min ago``.
     """
 
     state: str
@@ -41,12 +41,12 @@ class JobStatus:
 
 
 def standing(sweep: Sweep, number: int, queued: Collection[str] | None = None) -> JobStatus:
-    """Return how one job of a sweep stands.
+    """Return the status of one job of a sweep.
 
     Args:
-        sweep: that it is of.
+        sweep: sweep of the job.
         number: which of its jobs.
-        queued: the jobs of the sweep that Slurm had before; ``None`` if it does not say.
+        queued: jobs of the sweep in Slurm's queue; ``None`` if Slurm does not answer.
     """
     job = read_job(sweep.paths.folder, number)
     if queued is not None and job.get("state") in UNDER_WAY:

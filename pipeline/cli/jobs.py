@@ -1,4 +1,4 @@
-"""Jobs: one run each, alone or of a sweep, and what became of them."""
+"""Jobs: one run each, single or in a sweep, and how they ended."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ from pipeline.store.layout import SweepPaths
 
 @dataclass(frozen=True)
 class Job:
-    """Where a run belongs.
+    """The job that a run belongs to.
 
     Attributes:
-        overrides: what was given on the command line.
-        sweep: folder of the sweep that it is a job of, if it is.
-        number: which of its jobs, from 0.
+        overrides: overrides from the command line.
+        sweep: folder of the sweep that it belongs to, if any.
+        number: number of the job in the sweep, from 0.
     """
 
     overrides: tuple[str, ...] = ()
@@ -44,37 +44,37 @@ class Job:
     number: int = 0
 
     def group(self, config: Config) -> str | None:
-        """Return the name that the runs of a sweep share in tracking: the name of the runs."""
+        """Return the name that the runs of a sweep share in tracking, which is their run name."""
         return config.name if self.sweep is not None else None
 
     def identity(self, config: Config) -> str:
-        """Return a name for tracking that the job keeps when it is run again.
+        """Return a name for tracking that stays the same when the job is run again.
 
-        It follows from what the run computes, under which name: so a job that is requeued, or given
-        again, goes on with its own tracked run.
+        It depends only on the configuration and the name of the run, so a job that is requeued or
+        repeated continues the same tracked run.
         """
         values = with_effect(asdict(config), Effect.NUMBERS, Effect.FILES, Effect.NAME)
         return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]
 
     def facts(self, config: Config) -> dict[str, Any]:
-        """Return what the record of the run says of it."""
+        """Return the entries about the job for the record of the run."""
         group = self.group(config)
         sweep = {"group": group, "job": self.number} if group is not None else {}
         return {"overrides": list(self.overrides), "tracked_as": self.identity(config), **sweep}
 
     def began(self) -> None:
-        """Note that the job is being done; its run begins once the configuration is checked."""
+        """Record that the job has begun; its run begins once the configuration is checked."""
         if self.sweep is not None:
             known = own_id()
             self._note("starting", **({"slurm": known} if known else {}))
 
     def ran(self, folder: Path) -> None:
-        """Note the folder of the run that does the job."""
+        """Record the folder of the job's run."""
         if self.sweep is not None:
             self._note("running", run=os.path.relpath(folder, self.sweep))
 
     def ended(self, state: str, reason: str = "") -> None:
-        """Note how the job ended."""
+        """Record how the job ended."""
         if self.sweep is not None:
             self._note(state, reason=reason)
 
@@ -94,7 +94,7 @@ ALONE = Job()
 
 
 def read_job(sweep: Path, number: int) -> dict[str, Any]:
-    """Return what is known of a job: overrides, state, reason and run; nothing if it never ran."""
+    """Return the recorded overrides, state, reason and run of a job; empty if it never ran."""
     from pipeline.store.checksummed import DamagedError, read_document
 
     with suppress(OSError, DamagedError):
@@ -113,28 +113,28 @@ def hydra_job() -> Job:
     return Job(overrides, Path(hydra.sweep.dir).absolute(), int(hydra.job.num))
 
 
-_sweeps: list[tuple[Path, int]] = []  # that this process has begun, with the number of jobs
+_sweeps: list[tuple[Path, int]] = []  # sweeps begun by this process, with the number of jobs
 
 
 class RememberSweep(Callback):
-    """Lets ``summarize`` know which sweep Hydra begins; named in ``hydra.callbacks``."""
+    """Records for ``summarize`` which sweep Hydra begins; configured in ``hydra.callbacks``."""
 
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
-        """Note the folder of the sweep, which is new: no other command notes its jobs there."""
+        """Create and record a new folder for the sweep, so that no other command writes to it."""
         jobs = combinations(list(config.hydra.overrides.task))
         folder = _new_folder(Path(str(config.hydra.sweep.dir)).expanduser().absolute())
         with read_write(config):
             config.hydra.sweep.dir = str(folder)
-            # The configuration of every job is composed anew.
+            # The configuration is composed again for every job.
             config.hydra.overrides.hydra.append(f"hydra.sweep.dir={quoted(str(folder))}")
         _sweeps.append((folder, len(jobs)))
 
 
 def _new_folder(wanted: Path) -> Path:
-    """Create a folder; where another command has made it, one with a number behind its name."""
+    """Create a folder; if it exists already, append a number to its name."""
     for suffix in ("", *(f"_{number}" for number in range(2, 10_000))):
         folder = wanted.with_name(wanted.name + suffix)
-        with suppress(OSError):  # what cannot be created is told where it is first written to
+        with suppress(OSError):  # an error here is reported at the first write into the folder
             folder.mkdir(parents=True)
             return folder
         if not folder.is_dir():
@@ -143,7 +143,7 @@ def _new_folder(wanted: Path) -> Path:
 
 
 def summarize() -> int:
-    """Say how the jobs of the sweeps of this process ended; return how many did not finish."""
+    """Print how the jobs of this process's sweeps ended; return how many did not finish."""
     failed = 0
     for sweep, total in _sweeps:
         numbers = sorted(int(path.stem) for path in SweepPaths(sweep).jobs.glob("[0-9]*.json"))
@@ -158,7 +158,7 @@ def summarize() -> int:
         )
         for number, job in bad.items():
             said = f": {job['reason']}" if job.get("reason") else ""
-            state = job.get("state", "left a damaged note")
+            state = job.get("state", "left a damaged record")
             lines.append(f"  job {number} ({own[number]}) {state}{said}")
         if len(jobs) < total:
             lines.append(f"  {total - len(jobs)} not begun")
@@ -169,10 +169,10 @@ def summarize() -> int:
 
 
 def combinations(overrides: Sequence[str]) -> list[list[str]]:
-    """Return the overrides of every job: all combinations of the values that are swept.
+    """Return the overrides of every job: all combinations of the swept values.
 
     Raises:
-        ConfigError: something else is swept than lists, choices and ranges.
+        ConfigError: anything other than lists, choices and ranges is swept.
     """
     choices: dict[str, list[str]] = {}
     for override in OverridesParser.create().parse_overrides(list(overrides)):
@@ -187,14 +187,14 @@ def combinations(overrides: Sequence[str]) -> list[list[str]]:
 
 
 def own_settings(jobs: Sequence[Sequence[str]]) -> list[str]:
-    """Return for every job of a sweep what only some of its jobs were given, as one text."""
+    """Return for every job of a sweep the overrides that not all jobs share, as one text."""
     common = set[str].intersection(*map(set, jobs)) if len(jobs) > 1 else set[str]()
     return [" ".join(given for given in job if given not in common) for job in jobs]
 
 
 @contextmanager
 def report(job: Job) -> Generator[None]:
-    """Note how a job ends, also when it fails."""
+    """Record how a job ends, even if it fails."""
     job.began()
     try:
         yield
@@ -202,7 +202,7 @@ def report(job: Job) -> Generator[None]:
         job.ended("stopped", "it was interrupted")
         raise
     except Stopped as stop:
-        job.ended("stopped", f"it was told to stop by {stop}")
+        job.ended("stopped", f"it was stopped by {stop}")
         raise
     except ArtiphysError as error:
         job.ended("failed", str(error))

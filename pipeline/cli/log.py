@@ -1,4 +1,4 @@
-"""What a run says: on standard output, and in its log."""
+"""Log messages of a run: on standard output, and in its log file."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ log = logging.getLogger("pipeline")
 
 
 def tell_places(paths: RunPaths, lines: list[str]) -> None:
-    """Say what was found, and where everything is."""
+    """Log the findings, and where the files are."""
     for line in lines:
         log.info("%s", line)
     for label, path in (
@@ -33,17 +33,17 @@ def tell_places(paths: RunPaths, lines: list[str]) -> None:
 
 
 def short(path: Path) -> str:
-    """Return a path as it is shown: relative, where it lies below the working folder."""
+    """Return a path for display: relative if it is below the working directory."""
     relative = os.path.relpath(path)
     return relative if not relative.startswith("..") else str(path)
 
 
 def log_to_console(leads: bool = True) -> None:
-    """Say on standard output what the run does; processes that do not lead only warn."""
-    # Hydra opens the root logger at INFO, through which libraries tell more than anyone asked.
+    """Log to standard output; all processes but the leading one only log warnings."""
+    # Hydra sets the root logger to INFO, so that messages of libraries would clutter the output.
     logging.getLogger().setLevel(logging.WARNING)
     logging.getLogger("hydra").setLevel(logging.INFO)
-    logging.raiseExceptions = False  # a reader who closes the pipe is no error
+    logging.raiseExceptions = False  # a reader that closes the pipe is not an error
     logger = logging.getLogger("pipeline")
     logger.setLevel(logging.INFO)
     logger.propagate = False
@@ -56,7 +56,7 @@ def log_to_console(leads: bool = True) -> None:
 
 @contextmanager
 def log_to_file(path: Path) -> Generator[None]:
-    """Write what is said to a file, too."""
+    """Also write log messages to a file."""
     handler = logging.FileHandler(path, encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     logger = logging.getLogger("pipeline")

@@ -1,4 +1,4 @@
-"""What the command line says, wherever that leads: to a full disk, a closed pipe, ASCII alone."""
+"""Output of the command line, even with a full disk, a closed pipe or an ASCII-only terminal."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from pipeline.errors import ArtiphysError
 
 
 class OutputError(ArtiphysError):
-    """Standard output takes nothing more."""
+    """Standard output cannot be written."""
 
 
 class Console(logging.StreamHandler[TextIO]):
-    """A log on standard output; if that is full, the run goes on after a single warning."""
+    """A log on standard output; if writing fails, the run continues after a single warning."""
 
     told = False
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: ARG002
-        """Warn once that output cannot be written; a reader who has gone is no fault."""
+        """Warn once that output cannot be written; a closed pipe is not an error."""
         error = sys.exc_info()[1]
         if isinstance(error, OSError) and not isinstance(error, BrokenPipeError) and not self.told:
             self.told = True
@@ -30,10 +30,10 @@ class Console(logging.StreamHandler[TextIO]):
 
 
 def open_outputs() -> None:
-    """Make sure that there is an output, which shows letters that it does not know as codes."""
-    logging.raiseExceptions = False  # a reader who closes the pipe is no error
+    """Make sure that there is an output, and that it escapes characters it cannot encode."""
+    logging.raiseExceptions = False  # a reader that closes the pipe is not an error
     for name in ("stdin", "stdout", "stderr"):
-        if getattr(sys, name) is None:  # closed: a file that is opened must not take its place
+        if getattr(sys, name) is None:  # closed: reserve its descriptor
             setattr(sys, name, open(os.devnull, "r+", encoding="utf-8"))  # noqa: PTH123, SIM115
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
@@ -44,21 +44,21 @@ def say(text: str) -> None:
     """Write a line to standard output.
 
     Raises:
-        OutputError: it takes nothing more.
+        OutputError: it cannot be written.
     """
     try:
         sys.stdout.write(f"{text}\n")
         sys.stdout.flush()
     except OSError as error:
-        with suppress(OSError):  # what is left must not be tried again at the end
+        with suppress(OSError):  # buffered text must not be written again at exit
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        if isinstance(error, BrokenPipeError):  # who reads has read enough
+        if isinstance(error, BrokenPipeError):  # the reader closed the pipe
             raise SystemExit(1) from None
         raise OutputError(_unwritable(error)) from error
 
 
 def complain(text: str) -> None:
-    """Write a line to standard error, if that takes it."""
+    """Write a line to standard error, if possible."""
     with suppress(OSError):
         sys.stderr.write(f"{text}\n")
 

@@ -1,4 +1,4 @@
-"""The answer to a command that has been given before: the files of its finished run."""
+"""Answering a repeated command with the files of its finished run."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ log = logging.getLogger("pipeline")
 
 
 def answer(config: Config, job: Job, layout: Layout, former: RunPaths) -> bool:
-    """Answer from the folder of a finished run, if it is whole; torch is not even loaded."""
+    """Answer from the folder of a finished run, if it is complete, without loading torch."""
     start = time.monotonic()
     if OmegaConf.select(OmegaConf.load(former.config), "runner") != config.runner:
-        build(config.runner, "runner")  # which alone finds its faults
+        build(config.runner, "runner")  # only a check run finds its faults
     paths = layout.new_run(config.name, datetime.now())
     try:
         write_bytes(paths.config, OmegaConf.to_yaml(without_queries(asdict(config))).encode())

@@ -41,7 +41,7 @@ Stages = Sequence[Stage[Any]]
 
 
 def run(config: Config, job: Job = ALONE) -> None:
-    """Check a configuration and run its stages, or repeat a finished run of the same.
+    """Check a configuration and run its stages, or reuse a finished run of the same configuration.
 
     Raises:
         ArtiphysError: as in ``run_anew``.
@@ -64,7 +64,7 @@ def run(config: Config, job: Job = ALONE) -> None:
 
     layout = Layout(config.out)
     key = run_fingerprint(config)
-    # Of several processes each would answer; they find all work in the store soon enough.
+    # Each of several processes would answer; they quickly find all results in the store instead.
     former = find_finished(layout, key) if processes_outside() == 1 else None
     if former is not None and answer(config, job, layout, former):
         return
@@ -73,13 +73,13 @@ def run(config: Config, job: Job = ALONE) -> None:
 
 
 def _check_own(config: Config) -> None:
-    """Refuse stages that there are not, and settings of stages that are not asked for."""
+    """Reject unknown stages, and settings of the user's stages that are not chosen."""
     for fault in own_faults(config):
         raise ConfigError(fault)
 
 
 def run_fingerprint(config: Config) -> str:
-    """Return a digest of all that a run depends on."""
+    """Return a digest of everything that a run depends on."""
     from pipeline.run.repeats import fingerprint
 
     named = any(stage.shows_name for stage in chosen_stages(config.stages))
@@ -101,12 +101,12 @@ def run_anew(config: Config, runner: Runner | None = None, job: Job = ALONE) -> 
     """Check a configuration, run its stages and return the finished run.
 
     Args:
-        config: what to run; what the store holds is not computed again.
-        runner: of this process; one process by default.
-        job: where the run belongs.
+        config: what to run; results in the store are not computed again.
+        runner: runner of this process; a single process by default.
+        job: job that the run belongs to.
 
     Raises:
-        ArtiphysError: bad input; nothing has been written if it was found before work started.
+        ArtiphysError: bad input; if it was found before work started, nothing has been written.
     """
     log_to_console()
     from pipeline.config.checks import check_values
@@ -122,11 +122,11 @@ def run_anew(config: Config, runner: Runner | None = None, job: Job = ALONE) -> 
         runner = cast("Runner", build(config.runner, "runner").here())
     parts, layout = Parts(config, runner), Layout(config.out)
     check_format(layout)
-    with runner.ranks.leader_first():  # what it downloads, the others find
+    with runner.ranks.leader_first():  # the other processes find the downloaded files
         _check_parts(parts, asks_network(config.stages))
     active = ActiveRun.planned(parts, layout, own_code(config.stages))
     if asks_network(config.stages):
-        # By all processes at once: one that asked later, alone, would wait for the others forever.
+        # All processes at once: a single one that came later would wait for the others forever.
         _ = active.images
     _check_stages(active, stages)
     leads = runner.ranks.leads
@@ -156,7 +156,7 @@ def _check_parts(parts: Parts, network: bool) -> None:
 
 
 def _check_stages(active: ActiveRun, stages: Stages) -> None:
-    """Plan the stages, and refuse what they cannot do or the disk cannot hold."""
+    """Plan the stages, and reject faults and results too large for the disk."""
     from pipeline.run.faults import Faults
     from pipeline.run.room import check_disk
 
@@ -219,7 +219,7 @@ def _run_stages(active: ActiveRun, stages: Stages) -> None:
 
 
 def _run_stage(active: ActiveRun, stage: Stage[Any]) -> None:
-    """Do the work of a stage in all processes, and what comes of it in the one that leads."""
+    """Do the work of a stage in all processes, and write its files in the leading one."""
     check_stopped()
     plan = active.plan(stage)
     for todo in stage.work(active, plan):
@@ -236,9 +236,9 @@ def _write_tables(active: ActiveRun, stage: Stage[Any]) -> None:
 
 
 def _write_remaining_tables(active: ActiveRun, stages: Stages) -> None:
-    """Write the tables of stages that this run left out, where the store holds all they need."""
+    """Write the tables of stages that this run left out, if the store holds all their results."""
     if not {stage.name for stage in stages} & set(DEFAULT_STAGES):
-        return  # a dream has tables of its own
+        return  # a dream has its own tables
     for name, stage in all_stages().items():
         if name not in DEFAULT_STAGES or stage in stages or not stage.tables:
             continue
@@ -249,17 +249,17 @@ def _write_remaining_tables(active: ActiveRun, stages: Stages) -> None:
 
 
 def _findings(active: ActiveRun, stages: Stages) -> list[str]:
-    """Return what a run found in a few lines."""
+    """Return a summary of the run's findings."""
     lines: list[str] = []
     if active.unreadable:
-        lines.append(f"images set aside: {len(active.unreadable)} (see record.json)")
+        lines.append(f"images left out: {len(active.unreadable)} (see record.json)")
     for stage in stages:
         lines += stage.summary(active, active.plan(stage))
     return lines
 
 
 def _found_everything(active: ActiveRun) -> bool:
-    """Say whether all that the run asked for, or would have shown, was there before it."""
+    """Return whether all requested or displayed results were in the store before the run."""
     shown = [result for name in DEFAULT_STAGES for result in active.planned_results(name)]
     results = [*active.enlisted.values(), *shown]
     return not active.done and not any(result.missing() for result in results)
@@ -278,6 +278,6 @@ def _close(active: ActiveRun, state: str, write_record: Callable[[], None]) -> N
 
     try:
         write_record()
-    except StoreError as error:  # a full disk, say: what stopped the run is the thing to tell
+    except StoreError as error:  # such as a full disk: the error that stopped the run matters more
         log.warning("the record of the run is not up to date: %s", error)
     active.tracker.finish(failed=state != "finished")

@@ -1,4 +1,4 @@
-"""``artiphys serve RUN``: the pages of a run on this machine, for a browser on it."""
+"""``artiphys serve RUN``: serve the pages of a run to a browser on this machine."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from pipeline.runner.stopping import Stopped
 from pipeline.store.layout import RunPaths
 from pipeline.store.runs import by_time
 
-LOOPBACK = "127.0.0.1"  # nobody else can connect
-# With any port: that of an SSH tunnel is another.
+LOOPBACK = "127.0.0.1"  # no other machine can connect
+# With any port, as an SSH tunnel uses a different one.
 OWN_NAMES = ("localhost", LOOPBACK, "[::1]")
 
 
@@ -35,8 +35,8 @@ def main(arguments: Sequence[str]) -> int:
     """
     about = "serve the pages of a run on this machine, until Ctrl-C"
     parser = argparse.ArgumentParser(prog="artiphys serve", description=about)
-    parser.add_argument("run", help="folder of a run, or of all runs of one name: the newest")
-    parser.add_argument("--port", type=int, default=0, help="a free one by default")
+    parser.add_argument("run", help="folder of a run, or of runs with one name (the newest)")
+    parser.add_argument("--port", type=int, default=0, help="a free port by default")
     chosen = parser.parse_args(arguments)
     folder = find_site(Path(chosen.run))
     with start(folder, chosen.port) as server:
@@ -66,21 +66,21 @@ def find_site(run: Path) -> Path:
     sites = [site for site in (RunPaths(path).site for path in runs) if _is_whole(site)]
     if not sites:
         raise StoreError(
-            f"serve: '{run}' has no pages; give the command of the run again with stages=[pages],"
-            " which builds them from what is in the store"
+            f"serve: '{run}' has no pages; repeat the command of the run with stages=[pages], "
+            "which builds them from the store"
         )
     return sites[-1].absolute()
 
 
 def _is_whole(site: Path) -> bool:
-    return (site / "index.html").is_file()  # it is written last
+    return (site / "index.html").is_file()  # this file is written last
 
 
 def start(folder: Path, port: int) -> ThreadingHTTPServer:
-    """Return a server of a folder, not yet serving.
+    """Return a server for a folder, which is not serving yet.
 
     Raises:
-        ConfigError: the port is taken, or is none.
+        ConfigError: the port is taken or invalid.
     """
     try:
         return _Server((LOOPBACK, port), partial(_Quiet, directory=str(folder)))
@@ -93,24 +93,25 @@ def start(folder: Path, port: int) -> ThreadingHTTPServer:
 
 class _Server(ThreadingHTTPServer):
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing of a browser that has gone away."""
+        """Ignore that a browser has disconnected."""
         if not isinstance(sys.exception(), ConnectionError | TimeoutError):
             super().handle_error(request, client_address)
 
 
 class _Quiet(SimpleHTTPRequestHandler):
-    """Says nothing of requests, and lets pages that were built again be read again.
+    """Logs no requests, and makes browsers reload pages that were rebuilt.
 
-    It answers those who ask for this machine by its own name, so that no other page in the browser
-    can have its name lead here; and it answers with files of the folder, not what links lead to.
+    It only answers requests addressed to this machine by its own name, so that no other web page
+    can reach it through DNS rebinding; and it only serves files inside the folder, not targets of
+    links out of it.
     """
 
     def guess_type(self, path: str | os.PathLike[str]) -> str:
-        """Return the type of a file; what an operating system says of scripts may be wrong."""
+        """Return the type of a file; the operating system's type for scripts may be wrong."""
         return "text/javascript" if str(path).endswith(".js") else super().guess_type(path)
 
     def send_head(self) -> io.BytesIO | BinaryIO | None:
-        """Send the headers of a file; of what is none, that there is none."""
+        """Send the headers of a file, or error 404 if it is not a file of the folder."""
         host = re.sub(r":\d*$", "", self.headers.get("Host", "")).lower()
         if host not in OWN_NAMES:
             self.send_error(HTTPStatus.MISDIRECTED_REQUEST)
@@ -118,20 +119,22 @@ class _Quiet(SimpleHTTPRequestHandler):
         try:
             if self._is_ours(Path(self.translate_path(self.path))):
                 return super().send_head()
-        except (OSError, ValueError):  # what cannot be read; a null byte
+        except (OSError, ValueError):  # unreadable files; a null byte in the path
             pass
         self.send_error(HTTPStatus.NOT_FOUND)
         return None
 
     def _is_ours(self, path: Path) -> bool:
-        """Say whether a path leads to a file of the folder: not out of it, to no pipe or device."""
+        """Return whether a path leads to a regular file inside the folder."""
         if path.is_dir() and not urlsplit(self.path).path.endswith("/"):
-            return path.resolve().is_relative_to(Path(self.directory).resolve())  # is redirected
+            return path.resolve().is_relative_to(
+                Path(self.directory).resolve()
+            )  # will be redirected
         file = path / "index.html" if path.is_dir() else path
         return file.is_file() and file.resolve().is_relative_to(Path(self.directory).resolve())
 
     def list_directory(self, path: str | os.PathLike[str]) -> None:
-        """List no folders."""
+        """Do not list folders."""
         del path
         self.send_error(HTTPStatus.NOT_FOUND)
 

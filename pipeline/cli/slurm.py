@@ -1,4 +1,4 @@
-"""What Slurm is asked and told of the jobs of a sweep; what it does not say is not taken for no."""
+"""Queries and commands to Slurm about the jobs of a sweep; a missing answer is an error."""
 
 from __future__ import annotations
 
@@ -8,26 +8,26 @@ from collections.abc import Sequence
 
 from pipeline.errors import ConfigError, StoreError
 
-FORGOTTEN = "Invalid job id"  # squeue's word for a job that ended some time ago
+FORGOTTEN = "Invalid job id"  # squeue's message for a job that ended some time ago
 
 
 def in_queue(arrays: Sequence[str]) -> list[str]:
-    """Return the ids of jobs that wait or run in Slurm, such as ``77_3``.
+    """Return the ids of waiting or running jobs in Slurm, such as ``77_3``.
 
     Args:
-        arrays: ids of the arrays that they are of.
+        arrays: ids of the job arrays.
 
     Raises:
-        StoreError: Slurm does not say.
+        StoreError: Slurm does not answer.
     """
     return [job for array in arrays for job in _queued(array)]
 
 
 def cancel(jobs: Sequence[str]) -> None:
-    """Take the arrays that jobs are of out of Slurm.
+    """Cancel the arrays of some jobs in Slurm.
 
     Raises:
-        ConfigError: Slurm refuses.
+        ConfigError: Slurm reports an error.
     """
     arrays = dict.fromkeys(job.partition("_")[0] for job in jobs)
     try:
@@ -38,14 +38,14 @@ def cancel(jobs: Sequence[str]) -> None:
 
 
 def own_id() -> str | None:
-    """Return the id of the job that this process is of, if Slurm started it."""
+    """Return the id of this process's job, if Slurm started it."""
     array, task = (os.environ.get(f"SLURM_ARRAY_{part}_ID") for part in ("JOB", "TASK"))
     return f"{array}_{task}" if array else os.environ.get("SLURM_JOB_ID")
 
 
 def _queued(array: str) -> list[str]:
     command = ["squeue", "--noheader", "--array", "--format=%i", "--jobs", array]
-    # Its own variables would leave out jobs.
+    # Slurm's environment variables could hide jobs.
     environment = {name: v for name, v in os.environ.items() if not name.startswith("SQUEUE_")}
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
@@ -59,12 +59,12 @@ def _queued(array: str) -> list[str]:
 
 
 def _conclusion(said: str) -> str:
-    """Return the last line of what a command of Slurm says: what the others come to."""
+    """Return the last line of a Slurm command's output, which states the error."""
     return (said.strip().splitlines() or [""])[-1]
 
 
 def _unknown(reason: str) -> StoreError:
     return StoreError(
-        f"sweep: squeue failed ({reason}), so that nobody knows whether jobs still wait or run;"
-        " try again when Slurm answers, on a machine that has it"
+        f"sweep: squeue failed ({reason}), so it is unknown whether jobs still wait or run; try "
+        "again when Slurm answers, on a machine that has it"
     )

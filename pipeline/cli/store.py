@@ -1,4 +1,4 @@
-"""``artiphys store verify|status [OUT]``: whether a store is whole, and what it holds."""
+"""``artiphys store verify|status [OUT]``: whether a store is intact, and what it holds."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from pipeline.stages.catalog import stage_versions
 from pipeline.store.layout import Layout
 from pipeline.store.verification import count_by_stage, progress, verify
 
-SHOWN = 50  # files of a kind that are named
+SHOWN = 50  # files listed per kind
 
 
 def main(arguments: Sequence[str]) -> int:
     """Run the sub-command and return the exit status: 1 if anything is damaged or unreadable."""
     parser = argparse.ArgumentParser(
-        prog="artiphys store", description="Is a store whole, and what does it hold?"
+        prog="artiphys store", description="check whether a store is intact, and show what it holds"
     )
     commands = parser.add_subparsers(dest="command", required=True)
     about = {
@@ -28,7 +28,9 @@ def main(arguments: Sequence[str]) -> int:
     }
     for name, text in about.items():
         command = commands.add_parser(name, help=text, description=text)
-        command.add_argument("out", nargs="?", default="outputs", help="as in out=... of the runs")
+        command.add_argument(
+            "out", nargs="?", default="outputs", help="the value of out=... in the runs"
+        )
     chosen = parser.parse_args(arguments)
     layout = Layout(chosen.out)
     return _verify(layout) if chosen.command == "verify" else _status(layout)
@@ -39,21 +41,21 @@ def _verify(layout: Layout) -> int:
     reasons = [f"{_short(path, layout)}: {why}" for path, why in found.damaged.items()]
     _list("damaged; the next run that needs them computes them again", reasons)
     unread = [f"{_short(path, layout)}: {why}" for path, why in found.unread.items()]
-    _list("not checked, as they cannot be read; see that they can", unread)
+    _list("not checked, because they cannot be read; check their permissions", unread)
     for title, paths in (
         (
-            "not there (yet): begun and not finished, or lost; the same commands compute them",
+            "missing: not finished yet, or lost; the same commands compute them",
             found.missing,
         ),
-        ("orphaned; they belong to nothing and can be deleted", found.orphaned),
+        ("orphaned; they belong to no result and can be deleted", found.orphaned),
         ("set aside by a run that found them damaged; they can be deleted", found.set_aside),
-        ("of another version; they are left alone and not used", found.foreign),
+        ("of another version; they are kept but not used", found.foreign),
     ):
         _list(title, [_short(path, layout) for path in paths])
     unchecked = f" {len(found.unread)} not checked," if found.unread else ""
     say(
-        f"{found.whole} files whole, {len(found.damaged)} damaged,{unchecked}"
-        f" {len(found.missing)} not there, {len(found.orphaned)} orphaned,"
+        f"{found.whole} files intact, {len(found.damaged)} damaged,{unchecked}"
+        f" {len(found.missing)} missing, {len(found.orphaned)} orphaned,"
         f" {len(found.set_aside)} set aside"
     )
     return 1 if found.damaged or found.unread else 0
@@ -68,7 +70,7 @@ def _status(layout: Layout) -> int:
     say("\n".join(text_table(cells)))
     begun = [result for result in results if result.done < result.items]
     _list(
-        "begun and not finished; the commands that began them continue",
+        "begun but not finished; the same commands continue them",
         [f"{result.folder}: {result.done} of {result.items} items" for result in begun],
     )
     return 0

@@ -3,8 +3,8 @@
 submit   OVERRIDE ...  compose, check and freeze every job, and hand them to Slurm as one array
 status   [NAME]        count the results of every job in the store
 collect  NAME          gather the finished jobs into tables and a figure
-cancel   NAME          take the jobs out of Slurm; what is finished stays
-clean    NAME          delete the frozen jobs and Slurm's logs; results stay
+cancel   NAME          cancel the jobs in Slurm; finished work is kept
+clean    NAME          delete the frozen jobs and Slurm's logs; results are kept
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ from pipeline.store.layout import Layout, RunPaths
 ABOUT = {
     "status": "count the results of every job in the store; without NAME, list the sweeps",
     "collect": "gather the finished jobs into tables and a figure",
-    "cancel": "take the jobs out of Slurm; what is finished stays",
-    "clean": "delete the frozen jobs and Slurm's logs; runs and results stay",
+    "cancel": "cancel the jobs in Slurm; finished work is kept",
+    "clean": "delete the frozen jobs and Slurm's logs; runs and results are kept",
 }
 
 
@@ -56,11 +56,11 @@ def main(arguments: Sequence[str]) -> int:
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     submitting = commands.add_parser("submit", help="check, freeze and submit a sweep")
-    submitting.add_argument("overrides", nargs="*", help="as after artiphys -m")
+    submitting.add_argument("overrides", nargs="*", help="overrides as for artiphys -m")
     for name, about in ABOUT.items():
         command = commands.add_parser(name, help=about, description=about)
         command.add_argument("name", nargs="?" if name == "status" else None)
-        command.add_argument("--out", default="outputs", help="as in out=... of the sweep")
+        command.add_argument("--out", default="outputs", help="the value of out=... in the sweep")
     chosen = parser.parse_args(arguments)
     if chosen.command == "submit":
         return submit(chosen.overrides)
@@ -86,7 +86,7 @@ def submit(overrides: Sequence[str]) -> int:
     left = [number for number in range(len(jobs)) if number not in finished]
     _check([jobs[number] for number in left])
     with _alone(find_sweep(jobs)):
-        _refuse_queued(find_sweep(jobs))  # another command may have been faster
+        _refuse_queued(find_sweep(jobs))  # another command may have finished it meanwhile
         sweep = freeze(jobs, own)
         for number, run in finished.items():
             _note_finished(sweep, number, run)
@@ -96,7 +96,7 @@ def submit(overrides: Sequence[str]) -> int:
             note_submitted(sweep, array)
             say(f"submitted {len(left)} jobs to Slurm as {array}")
         else:
-            say("nothing is left to be submitted")
+            say("nothing is left to submit")
     out = "" if jobs[0][1].out == "outputs" else f" --out {jobs[0][1].out}"
     for command in ("status", "collect", "cancel"):
         say(f"  artiphys sweep {command} {sweep.name}{out}")
@@ -104,7 +104,7 @@ def submit(overrides: Sequence[str]) -> int:
 
 
 def status(sweep: Sweep) -> int:
-    """Show every job: its state, and the results that the store holds of it."""
+    """Show every job with its state and its results in the store."""
     try:
         queued, doubt = in_queue(sweep.submitted), None
     except StoreError as error:
@@ -123,7 +123,7 @@ def status(sweep: Sweep) -> int:
     finished = sum(row.state == "finished" for row in rows)
     say(f"{finished} of {len(rows)} jobs finished")
     if doubt is not None:
-        say(f"the states are what the jobs last said of themselves; {doubt}")
+        say(f"the states are those last reported by the jobs; {doubt}")
     return 1 if any(row.state in ("failed", KILLED) for row in rows) else 0
 
 
@@ -148,10 +148,10 @@ def collect(sweep: Sweep) -> int:
 
 
 def cancel(sweep: Sweep) -> int:
-    """Take the jobs of a sweep out of Slurm.
+    """Cancel the jobs of a sweep in Slurm.
 
     Raises:
-        ArtiphysError: Slurm does not say which there are, or refuses.
+        ArtiphysError: Slurm does not answer, or reports an error.
     """
     queued = in_queue(sweep.submitted)
     if queued:
@@ -161,10 +161,10 @@ def cancel(sweep: Sweep) -> int:
 
 
 def clean(sweep: Sweep) -> int:
-    """Delete what a sweep left beside its results.
+    """Delete the files of a sweep other than its results.
 
     Raises:
-        StoreError: it has jobs in Slurm, Slurm does not say, or the folder cannot be deleted.
+        StoreError: it has jobs in Slurm, Slurm does not answer, or the folder cannot be deleted.
     """
     with _alone(sweep):
         queued = in_queue(sweep.submitted)
@@ -178,16 +178,16 @@ def clean(sweep: Sweep) -> int:
             raise StoreError(
                 f"sweep: '{error.filename}' cannot be deleted ({error.strerror})"
             ) from error
-    say(f"sweep {sweep.name} is gone; its runs and results are still there")
+    say(f"sweep {sweep.name} is deleted; its runs and results are kept")
     return 0
 
 
 @contextmanager
 def _alone(sweep: Sweep) -> Generator[None]:
-    """Let no other command submit or clean a sweep meanwhile, on whatever machine.
+    """Lock a sweep against other submit or clean commands, on any machine.
 
     Raises:
-        StoreError: another is at it, or the folder cannot be written.
+        StoreError: another command holds the lock, or the folder cannot be written.
     """
     mark = sweep.paths.submitting
     try:
@@ -195,8 +195,8 @@ def _alone(sweep: Sweep) -> Generator[None]:
         mark.touch(exist_ok=False)
     except FileExistsError:
         raise StoreError(
-            f"sweep: another command submits or cleans '{sweep.name}' right now; wait for it, or if"
-            f" it was killed, delete '{mark}'"
+            f"sweep: another command is submitting or cleaning '{sweep.name}'; wait for it or, "
+            f"if it was killed, delete '{mark}'"
         ) from None
     except OSError as error:
         raise StoreError(f"out: '{mark}' cannot be written ({error.strerror})") from error
@@ -210,13 +210,13 @@ def _refuse_queued(sweep: Sweep) -> None:
     queued = in_queue(sweep.submitted)
     if queued:
         raise ConfigError(
-            f"sweep: '{sweep.name}' has jobs in Slurm already ({', '.join(queued)}); look with"
-            f" artiphys sweep status {sweep.name}, or cancel it first"
+            f"sweep: '{sweep.name}' has jobs in Slurm already ({', '.join(queued)}); see "
+            f"artiphys sweep status {sweep.name}, or cancel it first"
         )
 
 
 def _check(jobs: Sequence[tuple[list[str], Config]]) -> None:
-    """Show what every job would cost; refuse all if any has a fault."""
+    """Show the estimated cost of every job; raise an error if any has a fault."""
     from pipeline.cli.check import check_job
     from pipeline.cli.check_table import overview
 
@@ -234,7 +234,7 @@ def _count(number: int, word: str) -> str:
 
 
 def _finished(job: tuple[list[str], Config]) -> RunPaths | None:
-    """Return a finished run of a job, if one is known."""
+    """Return a finished run of a job, if there is one."""
     from pipeline.cli.run import run_fingerprint
     from pipeline.run.repeats import find_finished
 
@@ -244,14 +244,14 @@ def _finished(job: tuple[list[str], Config]) -> RunPaths | None:
 
 
 def _note_finished(sweep: Sweep, number: int, run: RunPaths) -> None:
-    """Note the finished run of a job that this sweep need not do."""
+    """Record the finished run of a job, which this sweep need not run."""
     job = Job(tuple(sweep.overrides[number]), sweep.paths.folder, number)
     job.ran(run.folder)
     job.ended("finished")
 
 
 def _submit(sweep: Sweep, numbers: Sequence[int], settings: dict[str, Any]) -> str:
-    """Hand jobs to Slurm as one array and return its id."""
+    """Submit jobs to Slurm as one array and return its id."""
     import submitit
 
     own = {"_target_", "submitit_folder", "max_num_timeout"}
@@ -273,9 +273,9 @@ def _submit(sweep: Sweep, numbers: Sequence[int], settings: dict[str, Any]) -> s
         )
         with executor.batch():
             submitted = [executor.submit(FrozenJob(sweep.paths.folder, n)) for n in numbers]
-    except Exception as error:  # sbatch refuses in its own words
+    except Exception as error:  # sbatch's own error message
         reason = str(error).strip().splitlines()[-1]
-        raise ConfigError(f"sweep: Slurm does not take the jobs ({reason})") from error
+        raise ConfigError(f"sweep: Slurm rejects the jobs ({reason})") from error
     return submitted[0].job_id.partition("_")[0]
 
 

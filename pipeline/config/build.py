@@ -23,7 +23,7 @@ def typed(composed: DictConfig) -> Config:
     """Return a composed configuration as an instance of the schema, all values resolved.
 
     Raises:
-        ConfigError: a value is missing, or refers to something that is not there.
+        ConfigError: a value is missing, or refers to something that does not exist.
     """
     try:
         missing = sorted(str(key) for key in OmegaConf.missing_keys(composed))
@@ -40,15 +40,15 @@ def build(group: Group, key: str) -> Any:
     """Instantiate one configuration group.
 
     Args:
-        group: its keys and values.
-        key: where it stands in the configuration, for messages.
+        group: keys and values of the group.
+        key: its place in the configuration, for messages.
 
     Raises:
-        ConfigError: a key is unknown, or the target refuses its values.
+        ConfigError: a key is unknown, or the target rejects a value.
     """
     check_signature(group, key)
     try:
-        return instantiate(group, _convert_="all")  # plain lists, not those of OmegaConf
+        return instantiate(group, _convert_="all")  # plain lists instead of OmegaConf's
     except InstantiationException as error:
         cause = error.__cause__
         if isinstance(cause, ArtiphysError):
@@ -58,10 +58,10 @@ def build(group: Group, key: str) -> Any:
 
 
 def complete(partial: Callable[..., Any], key: str, *arguments: Any) -> Any:
-    """Call what a partial group was built to, with the arguments that only come later.
+    """Call the partial function built from a group with its remaining arguments.
 
     Raises:
-        ConfigError: the target refuses them or the group's values.
+        ConfigError: the target rejects them or the group's values.
     """
     try:
         return partial(*arguments)
@@ -80,8 +80,8 @@ def check_signature(group: Group, key: str) -> None:
 
 
 def signature_faults(group: Group, key: str) -> dict[str, str]:
-    """Return what is wrong with a group's keys, by name: all that its target will not take."""
-    # As where an experiment sets what a command no longer chooses.
+    """Return the faults of a group's keys, by name: all that its target does not accept."""
+    # For example, an experiment has settings for an option that the command no longer chooses.
     given: Any = group
     if not isinstance(given, Mapping) or "_target_" not in given:
         return {"_target_": f"{key}: has settings, but is not chosen; choose it, or add ~{key}"}
@@ -110,7 +110,7 @@ def signature_faults(group: Group, key: str) -> dict[str, str]:
 
 
 def required(group: Group) -> set[str]:
-    """Return the keys of a group that its target, which is there, cannot do without."""
+    """Return the keys that the target of a group, which must exist, requires."""
     parameters = inspect.signature(cast("Callable[..., Any]", get_object(str(group["_target_"]))))
     given = {
         name
@@ -121,7 +121,7 @@ def required(group: Group) -> set[str]:
 
 
 def _fits(value: Any, hint: Any) -> bool:
-    """Say whether a value from YAML fits a plain type hint; other hints are left to the target."""
+    """Return whether a YAML value fits a plain type hint; other hints are left to the target."""
     if get_origin(hint) in (Union, UnionType):
         return any(_fits(value, option) for option in get_args(hint))
     if hint is float:
@@ -142,7 +142,7 @@ def read_settings(kind: type, given: Any, stage: str) -> Any:
         stage: name of the stage, for messages.
 
     Raises:
-        ConfigError: there is no such setting, or a value is of another type.
+        ConfigError: there is no such setting, or a value has the wrong type.
     """
     known = [each.name for each in fields(kind)]
     settings = {} if given is None else given

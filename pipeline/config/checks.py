@@ -1,4 +1,4 @@
-"""Checks of values, which need neither torch nor the network."""
+"""Checks of values that need neither torch nor the network."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LARGEST_NUMBER = 1e30
 
 
 def check_values(config: Config) -> None:
-    """Check what can be checked without importing torch.
+    """Check all values that can be checked without importing torch.
 
     Raises:
         ConfigError: a value is not allowed.
@@ -26,7 +26,7 @@ def check_values(config: Config) -> None:
 
 
 def value_faults(config: Config) -> Iterator[str]:
-    """Yield everything that is wrong with values, as far as it shows without importing torch."""
+    """Yield all faults of values that can be found without importing torch."""
     for section in fields(config):
         settings = getattr(config, section.name)
         faults = getattr(settings, "faults", None)
@@ -58,7 +58,7 @@ def _name_faults(config: Config) -> Iterator[str]:
 
 
 def _number_faults(node: Any, key: str = "") -> Iterator[str]:
-    """Yield which numbers are so large that float32 could not hold what is computed with them."""
+    """Yield numbers so large that computing with them would overflow float32."""
     if isinstance(node, Mapping):
         for name, value in cast("Mapping[str, Any]", node).items():
             yield from _number_faults(value, f"{key}.{name}" if key else str(name))

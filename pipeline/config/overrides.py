@@ -1,7 +1,8 @@
-"""Overrides as people type them: paths and names reach Hydra as the text they are.
+"""Overrides as people type them: paths and names reach Hydra unchanged, as text.
 
-Hydra's grammar takes ``2024`` for a number and refuses accents, ``=``, ``~`` and brackets outside
-quotes. What is certain to be meant as text is quoted here; the rest is refused with what to type.
+Hydra's grammar takes ``2024`` for a number and rejects accents, ``=``, ``~`` and brackets outside
+quotes. Values that are certainly meant as text are quoted here; others are rejected with advice on
+what to type.
 """
 
 from __future__ import annotations
@@ -34,11 +35,11 @@ _NUMBERS = {"int", "float", "bool", "Any", "object"}
 
 
 def readable(arguments: Sequence[str], several: bool | None = None) -> list[str]:
-    """Return command line arguments with text in quotes where Hydra would not take it for text.
+    """Return command line arguments, with quotes added to text that Hydra would misread.
 
     Args:
         arguments: overrides and flags.
-        several: whether lists of values are swept; by default, whether a flag says so.
+        several: whether lists of values are swept; by default, whether there is a flag for it.
 
     Raises:
         ConfigError: Hydra cannot read an override; the message says what to type.
@@ -53,9 +54,9 @@ def readable(arguments: Sequence[str], several: bool | None = None) -> list[str]
 
 
 def quoted(text: str) -> str:
-    """Return a text in quotes of Hydra's grammar, in which it stands for itself."""
+    """Return a text in quotes, so that Hydra's grammar reads it literally."""
     mark = "'" if '"' in text else '"'
-    # A backslash counts as one unless a quote comes after it.
+    # A backslash is literal unless a quote follows it.
     escaped = re.sub(rf"(\\*)({mark}|$)", lambda m: m[1] * 2 + (m[2] and "\\" + m[2]), text)
     return mark + escaped.replace("${", "\\${") + mark
 
@@ -90,7 +91,7 @@ def _readable(argument: str, several: bool) -> str:
 
 
 def _is_plain(override: Override) -> bool:
-    """Say whether Hydra takes a value for a number, a truth or nothing."""
+    """Return whether Hydra reads a value as a number, a boolean or null."""
     value: Any = override.value()
     return isinstance(value, int | float | None)
 
@@ -100,7 +101,7 @@ def _as_text(key: str, text: str, kinds: Sequence[set[str]]) -> str:
         return f"{key}={quoted(text)}"
     if any("None" in kind for kind in kinds):
         return f"{key}=null"
-    raise ConfigError(f"{key}: null stands for nothing, which it cannot be; give some text")
+    raise ConfigError(f"{key}: it cannot be null; give some text")
 
 
 def _parsed(argument: str) -> Override | None:
@@ -111,7 +112,7 @@ def _parsed(argument: str) -> Override | None:
 
 
 def _shown(key: str, text: str) -> str:
-    """Return an argument for the shell that gives a text."""
+    """Return a shell argument that passes a text."""
     return shlex.quote(f"{key}={quoted(text)}")
 
 
@@ -125,13 +126,13 @@ def _unreadable(key: str, text: str) -> str:
     else:
         remedy = _shown(key, text)
     return (
-        f"{key}: {text} cannot be read, since it has signs that stand for something else outside"
-        f" quotes; give {remedy}"
+        f"{key}: {text} cannot be read, because it has characters with a special meaning "
+        f"outside quotes; give {remedy}"
     )
 
 
 def _text_kinds(key: str) -> list[set[str]]:
-    """Return the types of a key, of the schema or of an option, if it takes text and no number."""
+    """Return the types of a key of the schema or an option, if it takes text and no number."""
     hint: Any = Config
     group, *_ = names = key.split(".")
     for name in names:
@@ -146,7 +147,7 @@ def _text_kinds(key: str) -> list[set[str]]:
 
 
 def _option_files(group: str, chosen: Sequence[str]) -> Iterator[Path]:
-    """Yield the files of the options that a key can belong to: one, or all of its group."""
+    """Yield the files of the options that a key may belong to: one, or all of its group."""
     folder = conf_dir() / group
     if group.isidentifier() and folder.is_dir():
         yield from [folder / f"{chosen[0]}.yaml"] if chosen else sorted(folder.glob("*.yaml"))
@@ -154,7 +155,7 @@ def _option_files(group: str, chosen: Sequence[str]) -> Iterator[Path]:
 
 @cache
 def _kinds(file: Path, argument: str) -> list[set[str]]:
-    """Return the words of the type of an option's argument, without importing what it builds."""
+    """Return the names in the type of an option's argument, without importing its target."""
     if not file.is_file():
         return []
     target = re.search(

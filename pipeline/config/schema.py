@@ -1,7 +1,7 @@
-"""The typed spine of the configuration: every key that is read as data.
+"""The typed part of the configuration: every key that is read as data.
 
-Groups that are objects (model, images, init ...) stay YAML; the signature of their target is their
-schema and is checked in ``build.py``.
+Groups that are built to objects (model, images, init ...) stay YAML; the signature of their target
+is their schema, and ``build.py`` checks it.
 """
 
 from __future__ import annotations
@@ -24,20 +24,19 @@ from pipeline.config.settings import (
     TrainingConfig,
 )
 
-CHECK = "check"  # says what the other stages would do and cost, and what is wrong with them
+CHECK = "check"  # reports what the other stages would do and cost, and their faults
 DEFAULT_STAGES = ("top_patches", "ascent", "correlations", "figures", "pages")
 PRECISIONS = ("float32", "tf32", "bfloat16")
 
 
 @dataclass
 class Config:
-    """The whole configuration: groups first, then single keys and the settings of stages.
+    """The whole configuration: groups, then single keys and the settings of stages.
 
     Attributes:
         model: the network.
-        images: the image set that is searched for patches, and from which image statistics are
-            taken.
-        objective: what is climbed: a list whose scores are added up, each times its
+        images: the image set that is searched for patches, and that provides image statistics.
+        objective: what ascents maximize: a list whose scores are added up, each times its
             ``objective.NAME.weight`` (negative to minimize, null to balance gradients).
             ``unit_response``, ``channel_mean``, ``channel_sum`` and ``constant_minus_channel``
             belong to a unit. ``layer_mean``, ``layer_sum``, ``layer_mean_square``,
@@ -46,39 +45,38 @@ class Config:
             ``class_probability`` belong to the output (with ``layers=[output]``, or a
             ``category``). ``diversity``, ``alignment`` and ``accentuation`` are added to another
             objective.
-        init: the images that ascents start from, a list. ``init.copies`` (1 by default) is the
-            number of images per unit and init, each with random numbers of its own; every copy is
-            also correlated with the next.
+        init: the starting images of ascents, a list. ``init.copies`` (1 by default) is the number
+            of images per unit and init, each with its own random numbers; each copy is also
+            correlated with the next.
         parameterization: what the optimizer changes, a list with at most one of each kind: the
             space (``pixel``, ``fourier``, ``maco`` or ``cppn``), the resolution
             (``low_resolution``), the colors (``decorrelated``) and the range (``unbounded``,
             ``clamp``, ``sigmoid`` or ``tanh``).
-        constraint: what every image must satisfy after every step. Where a value is ``natural``, it
-            is that of the unit's top patch.
+        constraint: what every image must satisfy after every step. A value of ``natural`` stands
+            for that of the unit's top patch.
         optimizer: how the gradient is followed. ``optimizer.lr=[start,end]`` changes over the
             steps; ``optimizer.normalize`` normalizes the gradient of each image.
         regularizer: penalties that are subtracted from the score, a list.
         smoothing: blurs of the image between steps, or of the gradient, a list.
-        transform: random transforms of the image before the network, drawn anew at every step: a
-            list, applied in its order.
+        transform: random transforms of the image before the network, drawn again at every step: a
+            list, applied in order.
         gradient: how the gradient passes ReLU and max pooling.
         runner: the devices, processes and threads that do the work. The number of processes and
-            threads does not change a bit of the results.
-        tracking: where a run is tracked.
+            threads does not change the results, to the last bit.
+        tracking: the service that tracks runs.
         layers: ``all`` (every convolution), or a list of names: PyTorch's dotted names, ``convN``
             in the order of calls (the downsample convolutions of a ResNet count), or ``output``,
-            the last layer. The calls of a module that is called several times are ``NAME@0``,
+            the last layer. If a module is called several times, its calls are ``NAME@0``,
             ``NAME@1`` and so on.
         units: ``all``, a list such as ``[2,7]``, or a range such as ``0:64``.
-        stages: what is done, a list. The stages run in a fixed order; ``check``
-            first reports what the others would do and cost, and everything that is wrong; if
-            anything is, they do not run. ``stages=[check]`` checks the default stages and writes
-            nothing.
+        stages: the stages of the run, a list. They run in a fixed order; ``check`` first reports
+            what the others would do and cost, and all faults; if there are any, they do not run.
+            ``stages=[check]`` checks the default stages and writes nothing.
         out: folder of all results: ``<out>/store`` and ``<out>/runs/<name>``.
         name: name of the run.
         seed: seed of all random numbers.
         precision: precision of ascents: ``float32``, ``bfloat16``, or ``tf32`` (on CUDA). The last
-            two are faster, and deep units end at other images; see ``docs/outputs.md``.
+            two are faster, but deep units end at other images; see ``docs/outputs.md``.
         search: settings of the stage ``top_patches``.
         responses: settings of the stage ``responses``.
         ascent: settings of the stage ``ascent``.
@@ -88,7 +86,7 @@ class Config:
         pages: settings of the stage ``pages``.
         training: settings of the stage ``train``.
         collect: settings of the stage ``collect``.
-        own: settings of your own stages, by the name of the stage.
+        own: settings of your own stages, by stage name.
     """
 
     model: dict[str, Any] = field(default_factory=dict[str, Any])
@@ -124,8 +122,8 @@ class Config:
 
 
 def register() -> None:
-    """Make the schema known to Hydra."""
+    """Register the schema with Hydra."""
     node = OmegaConf.structured(Config)
-    # Of stages of one's own it is not known which settings they have.
+    # The settings of the user's own stages are unknown here.
     OmegaConf.set_struct(node.own, False)
     ConfigStore.instance().store(name="schema", node=node)

@@ -1,4 +1,4 @@
-"""Where the configuration groups lie: in the installed package, or beside it in a checkout."""
+"""The folder of the configuration groups: in the package, or beside it in a checkout."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from pathlib import Path
 def conf_dir() -> Path:
     """Return the folder of the configuration groups.
 
-    A wheel carries it inside the package. An editable installation uses the checkout's, recognized
-    by the project file beside it, so that a stranger's ``conf`` is never taken.
+    A wheel contains it inside the package. An editable installation uses that of the checkout,
+    recognized by the project file beside it, so that an unrelated ``conf`` folder is never used.
 
     Raises:
-        FileNotFoundError: neither is there; the installation is broken.
+        FileNotFoundError: neither exists; the installation is broken.
     """
     package = Path(__file__).resolve().parents[1]
     checkout = package.parent

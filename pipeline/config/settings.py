@@ -1,4 +1,4 @@
-"""The settings of each stage, with units, ranges and everything that can be wrong with a value."""
+"""The settings of each stage, with units, ranges and checks of their values."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any
 
 from pipeline.errors import nearest
 
-FRAMES = 100_000  # of a dream: an hour of a video
-# Frames per second of a GIF: it shows one for 655 seconds at most, and browsers for 0.02 at least.
+FRAMES = 100_000  # of a dream; one hour of video
+# Frames per second: a GIF shows a frame for at most 655 s, and browsers for at least 0.02 s.
 FPS = (0.01, 50)
 UNIT = re.compile(r".+/\d+")  # a layer and a unit, such as conv2/7
 
@@ -31,7 +31,7 @@ class SearchConfig:
     """How the image set is searched for top and bottom patches.
 
     Attributes:
-        keep: top and bottom patches kept per unit, each from another image.
+        keep: top and bottom patches kept per unit, each from a different image.
         batch_size: images per forward pass; it can change the last bits of a response.
         max_unreadable: largest share of unreadable images; with more, the search stops.
     """
@@ -41,7 +41,7 @@ class SearchConfig:
     max_unreadable: float = 0.1
 
     def faults(self) -> Iterator[str]:
-        """Yield what is wrong with values."""
+        """Yield the faults in the values."""
         yield from _positive("search.keep", self.keep)
         yield from _positive("search.batch_size", self.batch_size)
         if not 0 <= self.max_unreadable <= 1:
@@ -53,8 +53,8 @@ class ResponsesConfig:
     """Which responses to every image are stored.
 
     Attributes:
-        at: what is stored of a unit's map: its maximum (``max``), its mean (``mean``), the response
-            at its ``center``, or ``all`` positions.
+        at: which part of a unit's map is stored: its maximum (``max``), its mean (``mean``), the
+            response at its ``center``, or ``all`` positions.
         dtype: data type of the arrays, ``float32`` or ``float16``.
     """
 
@@ -62,14 +62,14 @@ class ResponsesConfig:
     dtype: str = "float32"
 
     def faults(self) -> Iterator[str]:
-        """Yield what is wrong with values."""
+        """Yield the faults in the values."""
         yield from _unknown("responses.at", [self.at], ("max", "mean", "center", "all"))
         yield from _unknown("responses.dtype", [self.dtype], ("float32", "float16"))
 
 
 @dataclass
 class AscentConfig:
-    """Settings of ascents that belong to no group.
+    """Settings of ascents outside the groups.
 
     Attributes:
         size: side of whole images in pixels, or ``[height,width]``; the size of the image set by
@@ -85,21 +85,21 @@ class DreamConfig:
     """How an image is dreamt: octave by octave and, for a video, frame by frame.
 
     Attributes:
-        size: shorter side in pixels, or ``[height,width]``; by default that of the starting
-            picture, or that of the image set if there is no picture.
+        size: shorter side in pixels, or ``[height,width]``; by default the size of the starting
+            picture or, if there is none, of the image set.
         sides: shorter side of every octave, such as ``[299,380,460]``; it replaces ``ratio`` and
             ``levels``.
         ratio: scale factor from one octave to the next.
-        levels: number of octaves, the last of which has the size of the image. Noise to start from
-            is drawn at the size of the first.
+        levels: number of octaves, the last of which has the size of the image. Starting noise is
+            drawn at the size of the first octave.
         carry: what the next octave starts from: the ``whole`` dream, resized, or the starting
-            picture plus the ``details`` that were dreamt so far.
-        steps: steps per octave, or a list with one number for each; those of the optimizer by
-            default.
+            picture plus the ``details`` added by the dream so far.
+        steps: steps per octave, or a list with one number for each; by default the steps of the
+            optimizer.
         lr: learning rate, or a list with one for each octave; a pair ``[start,end]`` changes over
             the steps, as in ``[[0.5,0.4],[0.4,0.3],[0.3,0.2]]``.
-        sigma: sigma of ``smoothing=[blur]``, or a list with one for each octave, in the form of
-            ``lr``.
+        sigma: sigma of ``smoothing=[blur]``, or a list with one for each octave, in the same form
+            as ``lr``.
         tile: side in pixels of the tiles into which images too large for memory are cut; the result
             is the same up to rounding.
         frames: number of frames; each starts from the one before, after ``zoom``, ``rotate`` and
@@ -107,11 +107,11 @@ class DreamConfig:
         zoom: factor by which a frame is enlarged for the next.
         rotate: degrees by which a frame is rotated for the next, counterclockwise.
         translate: pixels by which a frame is shifted for the next, right and down.
-        fill: what fills the edges after these motions: ``reflect`` or ``edge``.
-        video: path of a video whose frames are dreamt instead.
+        fill: how the edges are filled after these motions: ``reflect`` or ``edge``.
+        video: path of a video whose frames are used as starting images.
         blend: share of the video's new frame in the start of a frame; the rest, ``1 - blend``, is
             the dream of the frame before.
-        fps: frames per second of the files that are written.
+        fps: frames per second of the written videos.
     """
 
     size: Any = None
@@ -133,7 +133,7 @@ class DreamConfig:
     fps: float = 30.0
 
     def faults(self) -> Iterator[str]:
-        """Yield what is wrong with values."""
+        """Yield the faults in the values."""
         if self.frames > FRAMES:
             yield f"dream.frames: {self.frames} are too many; use {FRAMES} or fewer"
 
@@ -156,7 +156,7 @@ class FiguresConfig:
     formats: list[str] = field(default_factory=lambda: ["png", "pdf"])
 
     def faults(self) -> Iterator[str]:
-        """Yield what is wrong with values."""
+        """Yield the faults in the values."""
         for name in self.triptychs:
             if not UNIT.fullmatch(name):
                 yield f"figures.triptychs: '{name}' is not a layer and a unit, such as conv2/7"
@@ -172,12 +172,12 @@ class AnimateConfig:
     Attributes:
         units: units to show, such as ``[conv2/2,conv2/7]``; the first four of every layer by
             default.
-        optimizers: optimizers to compare side by side, by name; the one of the run by default. Add
+        optimizers: optimizers to compare side by side, by name; by default only the run's own. Add
             one with ``+optimizer@animate.optimizers.NAME=adam``, and set its arguments as in
             ``animate.optimizers.NAME.lr=0.05``.
-        every: steps from one frame to the next; the last step is always shown. By default there are
-            at most 101 frames.
-        show: the ``image``, or what was ``added`` to its start.
+        every: steps from one frame to the next; the last step is always shown. The default gives at
+            most 101 frames.
+        show: the ``image``, or what was ``added`` to the starting image.
         scale: how values are scaled for display: to the largest magnitude of the ``last`` frame, to
             that of each ``frame``, or not at all (``pixels``: the image in its own colors, clipped
             at black and white). Every caption says which.
@@ -194,7 +194,7 @@ class AnimateConfig:
     formats: list[str] = field(default_factory=lambda: ["gif", "mp4"])
 
     def faults(self) -> Iterator[str]:
-        """Yield what is wrong with values."""
+        """Yield the faults in the values."""
         yield from self._optimizer_faults()
         for name in self.units:
             if not UNIT.fullmatch(name):
@@ -208,8 +208,8 @@ class AnimateConfig:
         yield from _unknown("animate.formats", self.formats, ("gif", "mp4"))
         if (self.show, self.scale) == ("added", "pixels"):
             yield (
-                "animate.scale: what was added to an image has no colors of its own, as pixels"
-                " have; use last or frame, or show=image"
+                "animate.scale: pixels needs show=image, as what was added to an image has no "
+                "colors of its own; use last or frame"
             )
 
     def _optimizer_faults(self) -> Iterator[str]:
@@ -217,7 +217,8 @@ class AnimateConfig:
             if not isinstance(group, Mapping) or "_target_" not in group:
                 known = [other for other in self.optimizers if other != name]
                 yield (
-                    f"animate.optimizers.{name}: has settings, but is no optimizer; choose one, as"
+                    f"animate.optimizers.{name}: has settings, but no optimizer is chosen for "
+                    "it; choose one, as"
                     f" in +optimizer@animate.optimizers.{name}=adam{nearest(name, known)}"
                 )
 
@@ -227,14 +228,13 @@ class PagesConfig:
     """What the pages show.
 
     Attributes:
-        ranks: largest number of patches per unit and sign; their source images are copied into the
-            pages.
+        ranks: largest number of patches per unit and sign; the pages include their source images.
     """
 
     ranks: int = 8
 
     def faults(self) -> Iterator[str]:
-        """Yield what is wrong with values."""
+        """Yield the faults in the values."""
         yield from _positive("pages.ranks", self.ranks)
 
 
@@ -253,7 +253,7 @@ class TrainingConfig:
     out: str | None = None
 
     def faults(self) -> Iterator[str]:
-        """Yield what is wrong with values."""
+        """Yield the faults in the values."""
         if self.steps < 1 or self.batch < 1:
             yield f"training: steps ({self.steps}) and batch ({self.batch}) must be 1 or more"
 
@@ -263,8 +263,8 @@ class CollectConfig:
     """Which runs are collected.
 
     Attributes:
-        runs: run folders, folders that hold runs at any depth, or glob patterns of these, such as
-            ``[outputs/runs/mysweep]``; all runs of this run's name by default:
+        runs: run folders, folders that contain runs at any depth, or glob patterns of these, such
+            as ``[outputs/runs/mysweep]``; by default all runs with this run's name:
             ``<out>/runs/<name>``.
     """
 

@@ -1,1 +1,1 @@
-"""Figures fit for a paper: a table or an array comes in, a matplotlib ``Figure`` goes out."""
+"""Publication-quality figures: from a table or an array to a Matplotlib ``Figure``."""

@@ -1,4 +1,4 @@
-"""One ascent as an animation shows it."""
+"""One ascent of an animation."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ Point = tuple[int, float]  # step and response
 
 @dataclass(frozen=True)
 class AnimatedAscent:
-    """One ascent to be shown.
+    """One ascent to show.
 
     Attributes:
-        name: to be written above it; may be empty.
-        images: for display, one for each of ``steps``.
-        steps: their numbers, rising from 0 to the last.
+        name: title of the panel; may be empty.
+        images: images for display, one for each of ``steps``.
+        steps: step numbers, increasing from 0 to the last.
         responses: before every step and after the last; those that are not finite are not drawn.
-        note: on its outcome; empty where there is nothing to say.
+        note: remark on its outcome; may be empty.
         transformed: whether all but the first and the last response are those of transformed
-            images, which make a line of their own.
+            images, which are drawn as a separate line.
     """
 
     name: str
@@ -38,15 +38,15 @@ class AnimatedAscent:
         return self.images[np.searchsorted(self.steps, step, "right") - 1]
 
     def response(self, step: int) -> float:
-        """Return the response at a step; that of the last where the ascent was shorter."""
+        """Return the response at a step; the last one if the ascent was shorter."""
         return float(self.responses[min(step, len(self.responses) - 1)])
 
     def is_transformed(self, step: int) -> bool:
-        """Say whether the response at a step is that of a transformed image."""
+        """Return whether the response at a step is that of a transformed image."""
         return self.transformed and 0 < step < len(self.responses) - 1
 
     def curve(self, step: int) -> tuple[list[Point], list[Point]]:
-        """Return steps and finite responses up to a step: of the line, and of images apart."""
+        """Return steps and finite responses up to a step, for the line and for separate points."""
         known = enumerate(self.responses[: step + 1].tolist())
         points = [point for point in known if np.isfinite(point[1])]
         if not self.transformed:

@@ -1,7 +1,6 @@
 """Ascents step by step: images with the curves of their responses, as the frames of a video.
 
-Pillow composes them: a hundred frames of matplotlib take a minute. What does not change from frame
-to frame is drawn once.
+Pillow composes them: a hundred frames of matplotlib take a minute. Static parts are drawn once.
 """
 
 from __future__ import annotations
@@ -19,12 +18,12 @@ from pipeline.figures.contact_sheet import response_text
 from pipeline.figures.growing_curves import FINE, Curves, Spark, mark
 from pipeline.figures.lettering import font, width
 
-SMALLEST_SIDE = 180  # pixels of an image: smaller ones are enlarged by whole factors
+SMALLEST_SIDE = 180  # target size of an image in pixels; smaller ones are enlarged by whole factors
 LARGEST_SIDE = 480
 SMALLEST_OF_MANY, LARGEST_OF_MANY = 96, 192  # the same, of small multiples
-PLOT = (300, 180)  # width and least height of the curves, in pixels
+PLOT = (300, 180)  # width and minimum height of the curves, in pixels
 SPARK = 30  # height of the curve below one of many images
-ACROSS = 62  # the text is so many times smaller than a page is wide: 8 points across two columns
+ACROSS = 62  # ratio of page width to text height: 8 points on two columns
 
 Compose = Callable[[int], Image.Image]  # from a step to its frame
 
@@ -32,15 +31,15 @@ Compose = Callable[[int], Image.Image]  # from a step to its frame
 def side_by_side(
     panels: Sequence[AnimatedAscent], title: str, caption: str
 ) -> UInt8[np.ndarray, "frames page_height page_width 3"]:
-    """Return ascents of one unit beside each other and, at their right, their growing curves.
+    """Return ascents of one unit side by side with, at the right, their growing curves.
 
     There is a frame for every step at which a panel has an image. All share one pair of axes: the
     step, and the response (a network's numbers have no unit).
 
     Args:
-        panels: all of one size, each with a color and a mark of its own.
-        title: of the page.
-        caption: below; must say how values were scaled.
+        panels: panels of one size, each with its own color and marker.
+        title: title of the page.
+        caption: text below, which must state how values were scaled.
     """
     down, across = _shown_size(panels, SMALLEST_SIDE, LARGEST_SIDE)
     text = _text_size(len(panels) * (across + GAP) + PLOT[0])
@@ -75,15 +74,15 @@ def side_by_side(
 def small_multiples(
     panels: Sequence[AnimatedAscent], columns: int, title: str, caption: str
 ) -> UInt8[np.ndarray, "frames page_height page_width 3"]:
-    """Return many ascents row by row, each with its name, its response and a small curve.
+    """Return many ascents in rows, each with its name, its response and a small curve.
 
-    The curves have one axis of steps, and each its own of responses.
+    The curves share the axis of steps, but not that of responses.
 
     Args:
-        panels: all of one size.
-        columns: how many beside each other.
-        title: of the page.
-        caption: below; must say how values were scaled.
+        panels: panels of one size.
+        columns: number of panels per row.
+        title: title of the page.
+        caption: text below, which must state how values were scaled.
     """
     down, across = _shown_size(panels, SMALLEST_OF_MANY, LARGEST_OF_MANY)
     text = SMALLEST_TEXT
@@ -122,7 +121,7 @@ def _frames(
 
 
 def _shown_size(panels: Sequence[AnimatedAscent], smallest: int, largest: int) -> Size:
-    """Return height and width at which images are shown: whole multiples, if they are small."""
+    """Return the displayed height and width of images: whole multiples if they are small."""
     height, width = panels[0].images.shape[1:3]
     side = max(height, width)
     factor = -(-smallest // side) if side < smallest else min(1.0, largest / side)
@@ -142,7 +141,7 @@ def _text_size(page_width: int) -> int:
 
 
 def _lines(panel: AnimatedAscent) -> list[str]:
-    """Return what is written above and below a panel, at its widest."""
+    """Return the longest lines above and below a panel."""
     longest = max((_value(panel, step) for step in range(len(panel.responses))), key=len)
     return [f"mm{panel.name}", longest]
 

@@ -1,4 +1,4 @@
-"""The page of an animation: what stands around its images and curves."""
+"""The page of an animation, around its images and curves."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ class Page:
     """A white page with title, step and caption.
 
     Args:
-        size: width and height of what lies between title and caption.
-        title: wrapped beside the step.
-        caption: wrapped.
-        text: pixels.
+        size: width and height of the area between title and caption.
+        title: title, wrapped beside the step.
+        caption: caption, wrapped.
+        text: text height in pixels.
         last: number of the last step.
 
     Attributes:
-        top: where what lies between begins.
-        blank: the page without anything that changes.
+        top: top of the area between title and caption.
+        blank: the page with its static parts only.
     """
 
     def __init__(self, size: Size, title: str, caption: str, text: int, last: int) -> None:
@@ -52,7 +52,7 @@ class Page:
         draw.text(place, words, style.INK, font(size or self.text), anchor)
 
     def begin(self, step: int) -> tuple[Image.Image, ImageDraw.ImageDraw]:
-        """Return the page of a step, and how to draw on it."""
+        """Return the page of a step and its drawing context."""
         sheet = self.blank.copy()
         draw = ImageDraw.Draw(sheet)
         place = (sheet.width - GAP, GAP)

@@ -1,6 +1,6 @@
 """Contact sheets: many small images with labels, composed with Pillow as one image.
 
-They are pictures of pixels, so they are made as such: a plot of a thousand patches takes minutes.
+A plot of a thousand patches would take minutes, so they are composed as pixels.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ WIDEST = 2400  # pixels of a grid of units
 GAP = 4
 TEXT = 13  # pixels
 TITLE = 16
-DPI = 200  # for programs that print: a sheet of ten patches is as wide as a page
+DPI = 200  # for printing: a sheet of ten patches is as wide as a page
 
 
 def contact_sheet(
@@ -34,7 +34,7 @@ def contact_sheet(
     Patches are 0..1, already scaled for display; those with NaN pixels are missing and light gray.
 
     Raises:
-        ValueError: there is nothing to show, or not one number per row.
+        ValueError: there are no images, or not one number per row.
     """
     if len(units) != len(patches) or patches.size == 0:
         raise ValueError(
@@ -70,7 +70,7 @@ def unit_sheet(
     Images are 0..1, already scaled for display; those with NaN pixels are missing and light gray.
 
     Raises:
-        ValueError: there is nothing to show, or not one number per image.
+        ValueError: there are no images, or not one number per image.
     """
     if len(units) != len(images) or images.size == 0:
         raise ValueError(
@@ -82,7 +82,7 @@ def unit_sheet(
         for unit, response in zip(units, responses, strict=True)
     ]
     down, across = cell(images.shape[1:3], max(lettering.width(label, TEXT) for label in labels))
-    # About three to two, as a screen.
+    # Aspect ratio of about 3:2, like a screen.
     wanted = round((1.5 * len(images) * down / across) ** 0.5)
     columns = max(1, min(len(images), WIDEST // across, wanted))
     grid = mosaic(images, columns, across)
@@ -94,9 +94,9 @@ def unit_sheet(
 def mosaic(
     images: Float[np.ndarray, "images height width 3"], columns: int, across: int | None = None
 ) -> UInt8[np.ndarray, "mosaic_height mosaic_width 3"]:
-    """Return images row by row in one 8-bit image, each with room below and at its right.
+    """Return images row by row in one 8-bit image, each with space below and to its right.
 
-    ``cell`` gives the place of an image; ``across`` widens it.
+    ``cell`` is the size of an image with its space; ``across`` widens it.
     """
     factor = _factor(images.shape[1:3])
     down, own = cell(images.shape[1:3])
@@ -113,13 +113,13 @@ def mosaic(
 
 
 def cell(size: tuple[int, ...], label: int = 0) -> tuple[int, int]:
-    """Return the pixels (height, width) from one image to the next, a label below each."""
+    """Return the pixels (height, width) from one image to the next, with a label below each."""
     height, width = (_factor(size) * side for side in size)
     return height + TEXT + 2 * GAP, max(width, label) + GAP
 
 
 def response_text(response: float) -> str:
-    """Return three digits or so, never so wide that neighbors touch."""
+    """Return about three digits, narrow enough that neighbors do not touch."""
     if not np.isfinite(response):
         return "none"
     return f"{response:.0f}" if abs(response) >= 100 else f"{response:#.3g}"
@@ -128,7 +128,7 @@ def response_text(response: float) -> str:
 def png(sheet: Image.Image) -> bytes:
     """Return the sheet as the bytes of a PNG file."""
     buffer = io.BytesIO()
-    # Light compression: a tenth more bytes in a quarter of the time.
+    # Light compression: 10% more bytes in a quarter of the time.
     sheet.save(buffer, "PNG", compress_level=2, dpi=(DPI, DPI))
     return buffer.getvalue()
 
@@ -140,7 +140,7 @@ def _factor(size: tuple[int, ...]) -> int:
 def _page(
     grid: UInt8[np.ndarray, "height width 3"], title: str, left: int, below_title: int
 ) -> tuple[Image.Image, ImageDraw.ImageDraw, int]:
-    """Return a white page with a title and the grid, how to draw on it, and the grid's top."""
+    """Return a white page with a title and the grid, its drawing context, and the grid's top."""
     lines = lettering.wrapped(title, max(left + grid.shape[1], 40 * TEXT), TITLE)
     top = GAP + round(1.3 * TITLE) * len(lines) + below_title + GAP
     width = max(left + grid.shape[1], *(lettering.width(line, TITLE) + 2 * GAP for line in lines))

@@ -1,4 +1,4 @@
-"""Correlations between what was climbed from two inits: a histogram per layer."""
+"""Correlations between ascents from two inits: a histogram per layer."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def _draw_histogram(axis: Axes, layer: LayerCorrelations) -> None:
         (layer.null, style.NULL_COLOR, 0.5, "null"),
         (layer.defined, style.CORRELATION_COLOR, 0.6, "observed"),
     ):
-        # One outline, since bars side by side have seams in a PDF.
+        # One outline, since adjacent bars have seams in a PDF.
         look: dict[str, Any] = {"element": "step", "color": color, "alpha": alpha, "linewidth": 0}
         with style.own_labels(axis):
             sns.histplot(x=values, bins=BINS, **look, gid=name, ax=axis)
@@ -66,7 +66,7 @@ def _draw_histogram(axis: Axes, layer: LayerCorrelations) -> None:
 
 def _mark_median(axis: Axes, median: float) -> None:
     axis.axvline(median, color=style.MEDIAN_COLOR, linewidth=0.9, linestyle=(0, (4, 2)))
-    left = median > 0.25  # the words go where there is more room
+    left = median > 0.25  # place the text where there is more space
     axis.annotate(
         f"median {round(median, 2) + 0.0:.2f}",  # never "-0.00"
         (median, 0.985),

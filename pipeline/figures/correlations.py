@@ -1,4 +1,4 @@
-"""Correlations between what was climbed from two inits: a box per layer."""
+"""Correlations between ascents from two inits: a box per layer."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ from pipeline.figures.layer_correlations import (
     pair_title,
 )
 
-JITTER = 0.3  # of the place of a layer, to either side
+JITTER = 0.3  # as a share of a layer's width, to either side
 
 
 @style.paper_style()
 def box_plot(correlations: pd.DataFrame) -> Figure:
     """Return one box per layer (median, quartiles, whiskers to 1.5 quartile ranges) and its units.
 
-    Points are units, the wide gray boxes behind are the null. One column wide as long as the layer
-    names fit side by side, else two columns wide.
+    Points are units, and the wide gray boxes behind are the null. The figure is one column wide if
+    the layer names fit side by side, otherwise two.
     """
     style.check_table(correlations, COLUMNS, single=("model", "init_a", "init_b"))
     layers = by_layer(correlations)
@@ -63,7 +63,7 @@ def _draw_null(axis: Axes, layers: Sequence[LayerCorrelations]) -> None:
 
 
 def _draw_units(axis: Axes, layers: Sequence[LayerCorrelations]) -> None:
-    """Draw the boxes of the correlations, and every unit as a point before them."""
+    """Draw the boxes of the correlations, with every unit as a point in front."""
     import seaborn as sns
 
     units = _long(layers, [layer.defined for layer in layers])
@@ -125,7 +125,7 @@ def _draw_boxes(
         linewidth=0.6,
         showfliers=False,
         zorder=zorder,
-        vert=None,  # what seaborn 0.13 passes here is deprecated in matplotlib 3.11
+        vert=None,  # an argument of seaborn 0.13 is deprecated in Matplotlib 3.11
         ax=axis,
     )
     return cast("Any", axis.containers[-1]).medians
@@ -133,7 +133,7 @@ def _draw_boxes(
 
 @contextmanager
 def _seeded() -> Generator[None]:
-    """Seed numpy's global generator, which seaborn draws jitter from, and put it back."""
+    """Seed NumPy's global generator, which seaborn uses for jitter, and restore it afterwards."""
     state = np.random.get_state()  # noqa: NPY002
     np.random.seed(0)  # noqa: NPY002
     try:
@@ -145,7 +145,7 @@ def _seeded() -> Generator[None]:
 def _note_undefined(axis: Axes, layers: Sequence[LayerCorrelations]) -> None:
     for position, layer in enumerate(layers):
         if not len(layer.defined):
-            # On white, since the null may reach as far.
+            # On white, since the null may extend this far.
             words = axis.text(position, 1.0, "none defined", rotation=90, ha="center", va="top")
             words.set_bbox({"facecolor": "white", "edgecolor": "none", "alpha": 0.85, "pad": 1})
 
@@ -164,7 +164,7 @@ def _label_layers(figure: Figure, axis: Axes, layers: Sequence[LayerCorrelations
         axis.set_xticks(positions, ["\n".join([x.layer, *x.counts]) for x in layers])
         return
     labels = [f"{layer.layer} ({', '.join(layer.counts)})" for layer in layers]
-    # Slanted lines of text need 1.4 times their height; beyond that only upright ones fit.
+    # Slanted lines of text need 1.4 times their height; if that is too much, use vertical ones.
     slanted = (width - MARGIN) / len(layers) > 1.4 * 1.2 * style.TEXT / 72
     rotation, side = (45, "right") if slanted else (90, "center")
     size = style.TEXT if slanted else style.SMALL_TEXT
@@ -174,7 +174,7 @@ def _label_layers(figure: Figure, axis: Axes, layers: Sequence[LayerCorrelations
     if slanted:
         for label in axis.get_xticklabels():
             label.set_rotation_mode("anchor")
-    # The figure grows by what the longest label takes, so that the boxes keep their height.
+    # The figure grows by the longest label, so that the boxes keep their height.
     fall = max(style.text_width(label, size) for label in labels) * (0.71 if slanted else 1.0)
     figure.set_figheight(figure.get_figheight() + max(0.0, fall - 0.3))
 

@@ -1,4 +1,4 @@
-"""How the mean response of every feature changes through a dream."""
+"""The mean response of every feature during a dream."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ COLUMNS = ("model", "layer", "init", "octave", "step", "feature_layer", "feature
 
 @style.paper_style()
 def feature_means(features: pd.DataFrame) -> Figure:
-    """Return a line for every feature over the steps of a dream, a panel for every layer read.
+    """Return a line per feature over the steps of a dream, and a panel per recorded layer.
 
-    Features whose mean rises are drawn in one color, others in another; vertical lines part the
+    Features whose mean rises are drawn in one color, others in another; vertical lines separate the
     octaves. Takes the table of features of one dream: ``model layer init octave step feature_layer
     feature mean_response``.
     """
@@ -54,7 +54,7 @@ def feature_means(features: pd.DataFrame) -> Figure:
 
 
 def _draw_lines(axis: Axes, means: pd.DataFrame, *, color: str, linewidth: float) -> None:
-    """Draw the mean responses of features, one a column, over all steps of all octaves."""
+    """Draw the mean responses of features, one per column, over all steps of all octaves."""
     import seaborn as sns
 
     values = means.to_numpy(np.float64)
@@ -64,7 +64,7 @@ def _draw_lines(axis: Axes, means: pd.DataFrame, *, color: str, linewidth: float
     lines = {
         "step": steps.ravel(),
         "mean_response": values.ravel(),
-        # A number for every feature and run without gaps.
+        # A number for every feature and gap-free run.
         "line": (features * len(values) + style.parted(values)).ravel(),
     }
     with style.own_labels(axis):

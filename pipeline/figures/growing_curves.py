@@ -13,16 +13,16 @@ from pipeline.figures.animated_ascent import AnimatedAscent, timeline
 from pipeline.figures.animation_page import SMALLEST_TEXT, Place, Size
 from pipeline.figures.lettering import font, width
 
-FINE = 3  # curves are drawn so many times larger and then reduced, which smooths their edges
+FINE = 3  # factor by which curves are drawn larger and then reduced, which smooths their edges
 
 
 class Curves:
     """Growing curves in one pair of axes.
 
     Args:
-        panels: whose responses they are.
-        size: width and height of the axes themselves, without what is written below them.
-        text: pixels.
+        panels: panels with the responses.
+        size: width and height of the axes, without the text below them.
+        text: text height in pixels.
     """
 
     def __init__(self, panels: Sequence[AnimatedAscent], size: Size, text: int) -> None:
@@ -30,7 +30,7 @@ class Curves:
         last, numbers = timeline(panels)[-1], np.concatenate([p.responses for p in panels])
         self.low, self.high = _range(numbers)
         if 0 < self.low < 0.1 * self.high:
-            self.low = 0.0  # so near that its tick should be there
+            self.low = 0.0  # so close that it should have a tick
         rows = style.few_ticks().tick_values(self.low, self.high)
         rows = [float(value) for value in rows if self.low <= value <= self.high]
         columns = style.few_ticks(integer=True).tick_values(0, last)
@@ -112,7 +112,7 @@ class Spark:
 
 
 def _range(numbers: Float[np.ndarray, " _"]) -> tuple[float, float]:
-    """Return the smallest and largest finite value, widened where they are equal."""
+    """Return the smallest and largest finite value, widened if they are equal."""
     finite = numbers[np.isfinite(numbers)]
     low, high = (float(finite.min()), float(finite.max())) if len(finite) else (0.0, 0.0)
     return (low, high) if high > low else (low - 0.5, high + 0.5)
@@ -125,7 +125,7 @@ def _draw_curve(
     apart: Sequence[Place],
     radius: float | int,
 ) -> None:
-    """Draw a curve with a mark at its end, and a mark at each point that is not of it."""
+    """Draw a curve with a marker at its end, and a marker at each separate point."""
     if line:
         draw.line(line, _color(number), 2 * FINE, joint="curve")
     for place in apart or line[-1:]:
@@ -137,7 +137,7 @@ def _color(number: int) -> str:
 
 
 def mark(draw: ImageDraw.ImageDraw, number: int, place: Place, radius: float | int) -> None:
-    """Draw the mark of a curve: a disk, a square, a diamond or a triangle, in its color."""
+    """Draw the marker of a curve: a disk, a square, a diamond or a triangle, in its color."""
     (x, y), color = place, _color(number)
     corners = {
         1: [(-0.9, -0.9), (0.9, -0.9), (0.9, 0.9), (-0.9, 0.9)],

@@ -1,9 +1,9 @@
-"""Correlations between what was climbed from two inits, layer by layer, as figures show them.
+"""Correlations between ascents from two inits, by layer, for figures.
 
 They take the correlations table of one model and one pair of inits: ``model layer unit init_a
 init_b r null_r status``, where ``r`` is NaN unless ``status`` is ``ok`` and ``null_r`` correlates
 the same images with the units of the layer shuffled. Layers keep their order of first appearance.
-A unit with several rows, one for each of its copies, is shown by their mean. ``n`` in a figure is
+A unit with several rows, one per copy, is represented by their mean. ``n`` in a figure is
 the number of units with a correlation; the others are counted beside it.
 """
 
@@ -21,7 +21,7 @@ from pipeline.figures import style
 COLUMNS = ("model", "layer", "unit", "init_a", "init_b", "r", "null_r", "status")
 LABEL = "Pearson corr. coeff."
 
-# What axes labels and margins take of a figure's width, in inches.
+# Width of axis labels and margins of a figure, in inches.
 MARGIN = 0.6
 
 

@@ -1,4 +1,4 @@
-"""Scaling of raw pixels for display: the only place where stored values are altered, in a copy."""
+"""Scaling of raw pixels for display; only copies of stored values are changed."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from jaxtyping import Float
 
 Mode = Literal["range", "symmetric"]
 
-# Below this range an image is shown as mid-gray, as in the original experiment: stretching it
-# would show rounding noise.
+# Below this range an image is shown as mid-gray (as in tonyfu97/ActivationMaximization), because
+# stretching it would show rounding noise.
 SMALLEST_RANGE = 1e-5
 
-# For captions; one line of a column of a paper.
+# For captions; each fits on one line of a paper's column.
 DESCRIPTIONS: dict[Mode, str] = {
     "range": "Optimized images are scaled, each to its own range of values.",
     "symmetric": "Optimized images are scaled to their largest magnitude; zero is gray.",
@@ -33,7 +33,7 @@ def to_display(
 
     ``range`` maps the smallest value over all pixels and channels to 0 and the largest to 1, and an
     image whose range is below 1e-5 to 0.5. ``symmetric`` is ``0.5 + x / (2 max|x|)``: zero is
-    mid-gray. Values that are not finite take no part in the scaling and come out as NaN.
+    mid-gray. Values that are not finite are ignored in the scaling and become NaN.
     """
     pixels = np.moveaxis(image, 0, -1).astype(np.float64)
     pixels[~np.isfinite(pixels)] = np.nan
@@ -48,8 +48,8 @@ def all_to_display(
 ) -> Float[np.ndarray, "frames height width 3"]:
     """Return copies of the frames of a video for display, float32 in 0..1; zero is mid-gray.
 
-    ``last`` divides all by the largest magnitude of the last frame, beyond which values are cut
-    off; ``frame`` divides each by its own, as ``symmetric`` does for one image.
+    ``last`` divides all by the largest magnitude of the last frame, beyond which values are
+    clipped; ``frame`` divides each by its own, as ``symmetric`` does for one image.
     """
     pixels = np.moveaxis(frames, 1, -1).astype(np.float64)
     largest = np.abs(pixels).max((1, 2, 3), keepdims=True)

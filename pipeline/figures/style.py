@@ -1,9 +1,9 @@
 """The common look of all figures: paper widths, fonts, colors, panels, and rendering to bytes.
 
-Figures are plain ``matplotlib.figure.Figure`` objects, unknown to pyplot, so nothing needs closing.
-Seaborn draws on their axes. It takes seconds to import, so only functions that draw import it.
-Colors are its "colorblind" palette (after Wong, Nature Methods 8:441, 2011), written out here for
-the figures that do without it.
+Figures are plain ``matplotlib.figure.Figure`` objects, not managed by pyplot, so none needs
+closing. Seaborn draws on their axes. It takes seconds to import, so only functions that draw import
+it. Colors are its "colorblind" palette (after Wong, Nature Methods 8:441, 2011), repeated here for
+figures that do not use seaborn.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from matplotlib.ticker import MaxNLocator
 SINGLE_COLUMN = 3.5
 DOUBLE_COLUMN = 7.2
 
-# Comes with matplotlib: the same figure on every machine.
+# Comes with Matplotlib, so figures are the same on every machine.
 FONT = "DejaVu Sans"
 
 # Points.
@@ -46,10 +46,10 @@ INIT_COLORS = {
     "noise": "#029e73",
     "image": "#cc78bc",
 }
-# What is left of the palette, for inits the package does not ship.
+# The rest of the palette, for inits outside the package.
 OTHER_COLORS = ("#d55e00", "#ca9161", "#fbafe4", "#56b4e9", "#ece133")
 
-# For anything else that is compared, in the order in which they are given out.
+# For other comparisons, in the order in which they are assigned.
 SERIES_COLORS = ("#0173b2", "#de8f05", "#029e73", "#d55e00", "#cc78bc", "#56b4e9", "#ca9161")
 SERIES_MARKERS = ("o", "s", "D", "^", "v", "P", "X", "<", ">")
 
@@ -83,7 +83,7 @@ PAPER = {
     "legend.columnspacing": 1.2,
     "figure.dpi": 150,
     "savefig.dpi": 300,
-    "pdf.fonttype": 42,  # TrueType; journals refuse Type 3
+    "pdf.fonttype": 42,  # TrueType; journals reject Type 3
     "ps.fonttype": 42,
     "svg.fonttype": "none",
     "svg.hashsalt": "artiphys",
@@ -94,9 +94,9 @@ METADATA = {"pdf": {"CreationDate": None}, "svg": {"Date": None}, "png": {"Softw
 
 @contextmanager
 def paper_style() -> Generator[None]:
-    """Make matplotlib's defaults plus ``PAPER`` hold inside, whatever the user has set.
+    """Use Matplotlib's defaults plus ``PAPER`` in this context, regardless of the user's settings.
 
-    Every function of this room draws inside it. Fonts are embedded when a figure is *saved*, so
+    Every function of this package draws inside it. Fonts are embedded when a figure is *saved*, so
     save with ``render``, or call ``savefig`` inside this context.
     """
     with matplotlib.style.context(["default", PAPER]):
@@ -104,9 +104,9 @@ def paper_style() -> Generator[None]:
 
 
 def render(figure: Figure, file_format: Literal["pdf", "png", "svg"], dpi: int = 300) -> bytes:
-    """Return the figure as the bytes of a file: TrueType fonts, no date, so equal in equal out."""
+    """Return the figure as the bytes of a file, reproducibly: TrueType fonts and no date."""
     buffer = io.BytesIO()
-    # Light compression: a tenth more bytes in a quarter of the time.
+    # Light compression: 10% more bytes in a quarter of the time.
     options: dict[str, Any] = {"metadata": METADATA[file_format]}
     if file_format == "png":
         options["pil_kwargs"] = {"compress_level": 2}
@@ -150,7 +150,7 @@ def panel_grid(titles: Sequence[str], x_label: str) -> tuple[Figure, list[Axes]]
     for index, axis in enumerate(axes):
         settle_ticks(axis)
         axis.set_title(titles[index], pad=3, fontsize=fitting(titles[index], width / columns - 0.3))
-        # The lowest panel of each column carries the numbers, also above an empty place.
+        # The lowest panel of each column has the tick labels, even above an empty cell.
         axis.tick_params(labelbottom=index + columns >= count)
         if index >= (rows - 1) * columns:
             axis.set_xlabel(x_label)
@@ -158,13 +158,13 @@ def panel_grid(titles: Sequence[str], x_label: str) -> tuple[Figure, list[Axes]]
 
 
 def settle_ticks(axis: Axes) -> None:
-    """Make the first ticks now: matplotlib makes them when drawing, with the style of that time."""
+    """Create the first ticks now: Matplotlib would create them later, in the current style."""
     _ = axis.xaxis.majorTicks, axis.yaxis.majorTicks
 
 
 @contextmanager
 def own_labels(axis: Axes) -> Generator[None]:
-    """Keep the labels of the axes, where seaborn would fill in empty ones with names of columns."""
+    """Keep the axis labels, as seaborn would fill empty ones with column names."""
     labels = {"xlabel": axis.get_xlabel(), "ylabel": axis.get_ylabel()}
     yield
     axis.set(**labels)
@@ -173,7 +173,7 @@ def own_labels(axis: Axes) -> Generator[None]:
 def parted(values: Float[np.ndarray, "..."]) -> Int[np.ndarray, "..."]:
     """Number the runs of finite values along the first axis, so that a line can have gaps.
 
-    Seaborn leaves out what is not finite and joins its neighbors; it joins nothing between units.
+    Seaborn skips values that are not finite and joins their neighbors, but does not join units.
     """
     return np.cumsum(~np.isfinite(values), axis=0)
 
@@ -208,7 +208,7 @@ def text_width(text: str, size: float) -> float:
 
 
 def check_table(table: pd.DataFrame, columns: Iterable[str], single: Iterable[str]) -> None:
-    """Raise ``ValueError`` for a lacking column, no rows, or several values of a ``single``."""
+    """Raise ``ValueError`` for a missing column, no rows, or several values of a ``single``."""
     missing = [column for column in columns if column not in table]
     if missing:
         raise ValueError(

@@ -1,4 +1,4 @@
-"""How r falls off with depth in the runs of a sweep: layers by jobs by models.
+"""The decrease of r with depth in the runs of a sweep: layers by jobs by models.
 
 Takes the table ``sweep_summary``: a row for every job, layer and pair of inits, with median,
 quartiles and interval over units. A job is named by the settings in which the runs differ.
@@ -34,12 +34,12 @@ JOB_WIDTH = 0.062
 ROW_HEIGHT = 1.75
 LINE_HEIGHT = 0.15
 
-SPREAD = 0.8  # what the jobs of a layer take of its place
+SPREAD = 0.8  # share of a layer's width for its jobs
 
 
 @dataclass(frozen=True)
 class ModelCorrelations:
-    """One model and one pair of inits: its rows by color, its layers and their units in words."""
+    """One model and one pair of inits: rows by color, layers, and descriptions of their units."""
 
     model: str
     inits: str
@@ -49,9 +49,9 @@ class ModelCorrelations:
 
 @style.paper_style()
 def sweep_figure(summary: pd.DataFrame) -> Figure:
-    """Return one panel per model and pair of inits, one place per layer, one color per job.
+    """Return one panel per model and pair of inits, one position per layer, one color per job.
 
-    Jobs that differ in their model alone share a color. Jobs and models keep their order of first
+    Jobs that only differ in their model share a color. Jobs and models keep their order of first
     appearance, layers that of the job with the most.
     """
     style.check_table(summary, COLUMNS, single=())
@@ -91,8 +91,8 @@ def sweep_figure(summary: pd.DataFrame) -> Figure:
 
 
 def _series(summary: pd.DataFrame) -> list[str]:
-    """Return the job of every row without the settings that each model has one value of."""
-    # What lies between two settings may hold spaces, as a path does.
+    """Return the job of every row without settings that have a single value per model."""
+    # Values may contain spaces, like paths.
     setting = re.compile(r"([\w.]+)=(.*?)(?= [\w.]+=|$)")
     jobs = [dict(setting.findall(str(job))) for job in summary["job"]]
     models = [str(model) for model in summary["model"]]
@@ -122,7 +122,7 @@ def _panels(table: pd.DataFrame) -> list[ModelCorrelations]:
 
 
 def _units(jobs: Mapping[str, pd.DataFrame]) -> dict[str, str]:
-    """Return how many units of each layer have a correlation; a range where jobs differ."""
+    """Return the number of units with a correlation in each layer; a range if jobs differ."""
     counts: dict[str, list[int]] = {}
     for rows in sorted(jobs.values(), key=len, reverse=True):
         for layer, units in zip(rows["layer"], rows["units"] - rows["undefined"], strict=True):
@@ -134,7 +134,7 @@ def _units(jobs: Mapping[str, pd.DataFrame]) -> dict[str, str]:
 
 
 def _arrangement(panels: Sequence[ModelCorrelations], jobs: int) -> tuple[int, float, bool]:
-    """Return panels in a row, width, and whether layers are named without turning the words."""
+    """Return panels per row, width, and whether layer names are horizontal."""
     models = len({panel.model for panel in panels})
     wanted = models if models > 1 else len(panels)
     for flat in (True, False):
@@ -190,7 +190,7 @@ def _draw_panel(axis: Axes, panel: ModelCorrelations, names: Sequence[str]) -> N
 def _join_medians(
     axis: Axes, x: Float[np.ndarray, " n"], medians: Float[np.ndarray, " n"], number: int, gid: str
 ) -> None:
-    """Draw the medians of one job as marks joined by a line, which leaves out undefined layers."""
+    """Draw the medians of one job as markers joined by a line, without undefined layers."""
     import seaborn as sns
 
     if not np.isfinite(medians).any():
@@ -221,7 +221,7 @@ def _label_layers(axis: Axes, panel: ModelCorrelations, flat: bool) -> None:
 
 
 def _title(figure: Figure, panels: Sequence[ModelCorrelations], width: float) -> None:
-    """Name model and inits over each panel; inits that several panels share stand above them."""
+    """Write model and inits above each panel; inits shared by all panels are above the figure."""
     shared = len(panels) > 1 and len({panel.inits for panel in panels}) == 1
     if shared:
         figure.suptitle(style.wrapped(f"{panels[0].inits} Initializations", figure.get_figwidth()))
@@ -231,7 +231,7 @@ def _title(figure: Figure, panels: Sequence[ModelCorrelations], width: float) ->
 
 
 def _look(number: int) -> tuple[str, str]:
-    """Return color and marker; both, so that jobs differ in gray too and never run out."""
+    """Return color and marker, so that jobs also differ in grayscale and never run out."""
     colors, markers = style.SERIES_COLORS, style.SERIES_MARKERS
     return colors[number % len(colors)], markers[number % len(markers)]
 
@@ -242,6 +242,6 @@ def _handle(name: str, number: int) -> Line2D:
 
 
 def _in_line(longest: str, jobs: int, width: float) -> int:
-    """Return how many jobs fit side by side in the legend."""
+    """Return the number of jobs per legend row."""
     place = style.text_width(longest, style.TEXT) + 0.33
     return max(1, min(jobs, int((width - 0.1) / place)))

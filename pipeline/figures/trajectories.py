@@ -1,4 +1,4 @@
-"""How responses rise during ascent: one panel per layer, one color per init."""
+"""Responses during ascent: one panel per layer, one color per init."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from matplotlib.lines import Line2D
 from pipeline.figures import style
 
 COLUMNS = ("model", "layer", "unit", "init", "step", "transformed", "response")
-QUARTILES = ("pi", 50)  # to seaborn: the interval that holds the middle half of the units
+QUARTILES = ("pi", 50)  # for seaborn: the interval with the middle half of the units
 LABEL = "response (median, quartiles over units)"
 ITSELF = "the image itself (lines: transformed)"
 
@@ -23,10 +23,10 @@ def ascent_curves(trajectories: pd.DataFrame) -> Figure:
     """Return the response against the step: median over units, band from quartile to quartile.
 
     Takes the trajectories table of one model: ``model layer unit init step transformed response``.
-    Layers and inits keep their order of first appearance. A unit with copies counts once, by their
-    mean. Responses that are not finite are left out of the quartiles, and their units are counted
-    in the panel. Where some are of transformed images, these make the line and the band, and those
-    of the images themselves are points of their own.
+    Layers and inits keep their order of first appearance. A unit with copies counts once, with
+    their mean. Responses that are not finite are left out of the quartiles, and their units are
+    counted in the panel. If some are of transformed images, these form the line and the band, and
+    those of the images themselves are separate points.
     """
     style.check_table(trajectories, COLUMNS, single=("model",))
     layers = list(trajectories.groupby("layer", sort=False, observed=True))
@@ -52,7 +52,7 @@ def _draw_layer(axis: Axes, rows: pd.DataFrame, colors: dict[str, str]) -> None:
         if transformed.any():
             _draw_points(axis, climbs.loc[~transformed], color)
             climbs = climbs.loc[transformed]
-        # A single recorded step has no line to see.
+        # A single recorded step has no visible line.
         marker = "" if climbs["step"].nunique() > 1 else "_" if transformed.any() else "o"
         look = {"linewidth": 1.1, "marker": marker, "label": str(init)}
         _draw_median(axis, climbs, color, look, {"alpha": 0.18, "linewidth": 0}, "band")
@@ -71,9 +71,9 @@ def _draw_layer(axis: Axes, rows: pd.DataFrame, colors: dict[str, str]) -> None:
 
 
 def _draw_points(axis: Axes, climbs: pd.DataFrame, color: str) -> None:
-    """Draw medians and quartiles of single steps, which no line joins."""
+    """Draw medians and quartiles of single steps, without a line."""
     look = {"linewidth": 0, "marker": "o", "label": "_itself"}
-    # Without "none", matplotlib would add a line of its own through the bars.
+    # Without "none", Matplotlib would add a line through the bars.
     _draw_median(axis, climbs, color, look, {"fmt": "none", "elinewidth": 0.8}, "bars")
 
 
@@ -85,7 +85,7 @@ def _draw_median(
     error_look: dict[str, Any],
     error_style: Literal["band", "bars"],
 ) -> None:
-    """Draw median and quartiles over units; a unit with copies counts once, by their mean."""
+    """Draw median and quartiles over units; a unit with copies counts once, with their mean."""
     import seaborn as sns
 
     if climbs.empty:

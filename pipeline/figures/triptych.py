@@ -1,4 +1,4 @@
-"""Images of units side by side: what was climbed from each init, and the top patch."""
+"""Images of units side by side: the ascent from each init, and the top patch."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from pipeline.figures import scaling, style
 
 Image = Float[np.ndarray, "_ _ 3"]
 
-# Up to this many pixels a side, an image is drawn with its pixels visible.
+# Up to this many pixels per side, the pixels of an image are drawn visibly.
 SMALL_IMAGE = 100
 
-# Inches: many rows are made smaller to fit one page, as long as they can be seen.
+# Inches: many rows are reduced to fit one page, down to a visible size.
 PAGE_HEIGHT = 8.5
 SMALLEST_SIDE = 0.5
 SMALLEST_WIDTH = 2.5
@@ -25,7 +25,7 @@ def triptych(
     title: str,
     caption: str = scaling.DESCRIPTIONS["range"],
 ) -> Figure:
-    """Return a row of images of one unit, each named, with the caption below.
+    """Return a row of named images of one unit, with the caption below.
 
     Images are height x width x 3, 0..1, already scaled for display (``scaling``); NaN pixels are
     light gray. The caption must say how they were scaled. Three panels fill one column of a paper.
@@ -87,7 +87,7 @@ def _check(rows: list[tuple[str, list[tuple[str, Image]]]]) -> None:
 def _draw(axis: Axes, image: Image) -> None:
     interpolation = "nearest" if max(image.shape[:2]) <= SMALL_IMAGE else "antialiased"
     shown = np.where(np.isnan(image).any(-1, keepdims=True), style.MISSING_GRAY, image)
-    # 8 bits are what a file holds, and are resampled several times faster than floats.
+    # Files have 8 bits, which are resampled several times faster than floats.
     axis.imshow(np.rint(shown * 255).astype(np.uint8), interpolation=interpolation)
     axis.set_xticks([])
     axis.set_yticks([])

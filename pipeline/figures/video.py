@@ -1,4 +1,4 @@
-"""Videos of frames: GIF by Pillow, and MP4 (H.264) by the ffmpeg that imageio-ffmpeg brings."""
+"""Videos of frames: GIF by Pillow, and MP4 (H.264) by the ffmpeg of imageio-ffmpeg."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from PIL import GifImagePlugin, Image
 from pipeline.errors import ConfigError
 
 SLOWEST = 0.01  # frames per second; a GIF shows a frame for at most 655 seconds
-FASTEST_GIF = 50  # frames per second; browsers slow down what is shown for less than 0.02 seconds
-QUALITY = 17  # x264's constant rate factor: below 18 no loss is seen
-# Colors are those of high definition, and said to be, so that players do not guess.
+FASTEST_GIF = 50  # frames per second; browsers slow down frames shorter than 0.02 seconds
+QUALITY = 17  # x264's constant rate factor; below 18, losses are invisible
+# Colors are of the HD standard and marked as such, so that players do not guess.
 COLORS = (
     "scale=out_color_matrix=bt709:out_range=tv:flags=accurate_rnd+full_chroma_int,"
     "setparams=colorspace=bt709:color_primaries=bt709:color_trc=bt709:range=tv"
@@ -26,16 +26,16 @@ COLORS = (
 
 
 def gif(frames: UInt8[np.ndarray, "frames height width 3"], fps: float, rest: float = 0.0) -> bytes:
-    """Return an animated GIF that is shown over and over.
+    """Return an animated GIF that loops forever.
 
-    Every frame is written, also one that equals the last, with 256 colors chosen for it alone;
-    what a color is off by is spread over its neighbors (Floyd & Steinberg 1976). Frames begin at
-    the nearest 0.01 seconds, so that the whole lasts as long as it should.
+    Every frame is written, even if it equals the last, with its own 256 colors; color errors are
+    spread over neighbors (Floyd & Steinberg 1976). Frames begin at the nearest 0.01 seconds, so
+    that the total duration is right.
 
     Args:
         frames: RGB pictures.
         fps: frames per second, from 0.01 to 50.
-        rest: seconds for which the last frame is shown longer than the others.
+        rest: additional seconds for which the last frame is shown.
 
     Raises:
         ConfigError: there are no frames, or a GIF cannot be as slow or fast.
@@ -47,39 +47,39 @@ def gif(frames: UInt8[np.ndarray, "frames height width 3"], fps: float, rest: fl
             " use fewer, or an MP4"
         )
     height, width = frames.shape[1:3]
-    # No colors for all frames, no background; NETSCAPE2.0's 0 means over and over.
+    # No global colors, no background; 0 in NETSCAPE2.0 means an endless loop.
     parts = [struct.pack("<6sHHBBB", b"GIF89a", width, height, 0x70, 0, 0)]
     parts.append(b"\x21\xff\x0bNETSCAPE2.0\x03\x01\x00\x00\x00")
     times = _centiseconds(len(frames), fps)
     times[-1] += round(100 * rest)
     for frame, time in zip(frames, times, strict=True):
-        # Pillow's writer of animations would merge equal frames; that of one frame cannot.
+        # Pillow would merge equal frames of an animation, so frames are written one by one.
         picture = _paletted(frame)
         parts += GifImagePlugin.getdata(picture, duration=10 * time, include_color_table=True)
     return b"".join([*parts, b"\x3b"])
 
 
 def _centiseconds(count: int, fps: float) -> list[int]:
-    """Return for how long each frame is shown, in 0.01 seconds."""
+    """Return the duration of each frame, in 0.01 seconds."""
     starts = [round(100 * index / fps) for index in range(count + 1)]
     return [after - before for before, after in pairwise(starts)]
 
 
 def _paletted(frame: UInt8[np.ndarray, "height width 3"]) -> Image.Image:
-    """Return a picture in its own 256 colors; unaltered where it has no more."""
+    """Return a picture reduced to 256 colors of its own; unchanged if it has no more."""
     picture = Image.fromarray(frame)
     if picture.getcolors(256):
         return picture.quantize(256, dither=Image.Dither.NONE)
-    # Of Pillow's methods the fastest, by a factor of ten and more, and nearer on average than the
-    # others once errors are spread.
+    # The fastest of Pillow's methods, by a factor of at least ten, and on average the closest once
+    # errors are spread.
     chosen = picture.quantize(256, Image.Quantize.FASTOCTREE)
     return picture.quantize(palette=chosen, dither=Image.Dither.FLOYDSTEINBERG)
 
 
 def mp4(frames: UInt8[np.ndarray, "frames height width 3"], fps: float) -> bytes:
-    """Return an MP4 video (H.264, yuv420p) as every player shows it.
+    """Return an MP4 video (H.264, yuv420p), which all players support.
 
-    Where a side is odd, its last row or column is repeated once: such video has even sides.
+    The last row or column of an odd side is repeated once, as such videos have even sides.
 
     Args:
         frames: RGB pictures.
@@ -101,7 +101,7 @@ def mp4(frames: UInt8[np.ndarray, "frames height width 3"], fps: float) -> bytes
             codec="libx264",
             pixelformat="yuv420p",
             quality=None,  # given as crf
-            macro_block_size=1,  # else sides that are no multiple of 16 are resized
+            macro_block_size=1,  # otherwise sides that are not multiples of 16 are resized
             output_params=["-crf", str(QUALITY), "-vf", COLORS, "-movflags", "+faststart"],
         )
         return path.read_bytes()

@@ -1,4 +1,4 @@
-"""Images as a notebook has them: a folder, files, pictures, arrays or tensors, as an image set."""
+"""Images in any form (a folder, files, pictures, arrays or tensors) as an image set."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def as_image_set(images: Any, preprocessing: Preprocessing) -> ImageSet:
         preprocessing: of the network.
 
     Raises:
-        ImageError: they are none of these.
+        ImageError: they are in none of these forms.
         ConfigError: there is no such folder, or it holds no picture.
 
     >>> from pipeline.images.preprocessing import Preprocessing

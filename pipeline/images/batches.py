@@ -17,7 +17,7 @@ from pipeline.images.patches import centered
 class Batch(NamedTuple):
     """Images with their indices in the set, and the reasons why others could not be read.
 
-    ``digests`` are those of all images asked for, readable or not.
+    ``digests`` are those of all images of the batch, readable or not.
     """
 
     indices: Int[Tensor, " batch"]
@@ -32,7 +32,7 @@ def split(count: int, batch_size: int) -> list[range]:
 
 
 def spread(count: int, wanted: int) -> list[int]:
-    """Return some indices of ``count`` things, evenly spread."""
+    """Return some evenly spaced indices of ``count`` things."""
     some = min(count, wanted)
     return [number * count // some for number in range(some)]
 
@@ -41,7 +41,7 @@ def load_batch(images: ImageSet, indices: Sequence[int]) -> Batch:
     """Return some images of a set; those that cannot be read are named, with the reason.
 
     Raises:
-        TransientError: one cannot be read now, and may be later.
+        TransientError: one cannot be read now, but perhaps later.
     """
     good: dict[int, Tensor] = {}
     digests: list[int] = []
@@ -72,7 +72,7 @@ def none_usable(unreadable: Mapping[str, str]) -> ImageError:
 def sample(
     images: ImageSet, size: tuple[int, int], count: int
 ) -> Float[Tensor, "pictures c height width"]:
-    """Return some of an image set, evenly spread, as network input cut to a size.
+    """Return evenly spaced images of a set, as network input cropped to a size.
 
     Images that cannot be read are left out.
 

@@ -1,4 +1,4 @@
-"""The natural photographs that come with scikit-image, so that nothing has to be downloaded.
+"""The photographs bundled with scikit-image, which need no download.
 
 Source: the scikit-image data folder (public domain or CC0 pictures), installed with its wheel.
 """

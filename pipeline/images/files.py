@@ -1,11 +1,11 @@
-"""Files of images: read once, with the digest of what was read, and decoded.
+"""Image files: read once, digested and decoded.
 
-A digest is 63 bits of a SHA-256, which arrays of integers can hold. Files are regular ones of at
-most ``LARGEST_FILE`` bytes; pictures are JPEG, PNG or WebP of at most 89 million pixels (Pillow's
-own bound), not more than ``NARROWEST`` times as long as wide.
+A digest is 63 bits of a SHA-256, which fit into arrays of integers. Files must be regular files of
+at most ``LARGEST_FILE`` bytes; pictures must be JPEG, PNG or WebP, of at most 89 million pixels
+(Pillow's own limit) and an aspect ratio of at most ``NARROWEST``.
 
-What cannot be read or decoded is set aside by a reason that follows from the file alone, as it is
-stored with results. A fault that may pass, of a disk, a network or memory, ends the run instead.
+Files that cannot be read or decoded are left out, with a reason that depends only on the file, as
+it is stored with results. A transient fault of a disk, a network or memory ends the run instead.
 """
 
 from __future__ import annotations
@@ -36,18 +36,18 @@ UNREADABLE = -1  # instead of a digest
 _NOWHERE = (
     -1,
     -1,
-)  # instead of what tells a file apart: of a link to nowhere, or of what may not be read
+)  # instead of a stamp: for a broken link, or an inaccessible file
 FORMATS = ("JPEG", "PNG", "WEBP")
 LARGEST_FILE = 1 << 30  # bytes
-MOST_PIXELS = 89_478_485  # of a picture: beyond, Pillow warns of a decompression bomb
-NARROWEST = 64  # long side of a picture by its short one: resized, a longer one takes gigabytes
+MOST_PIXELS = 89_478_485  # of a picture; for more, Pillow warns of a decompression bomb
+NARROWEST = 64  # largest aspect ratio; resizing a longer picture takes gigabytes
 
-# What a file, and not the way to it, is the cause of.
+# Errors caused by a file itself, not by the access to it.
 _LASTING = (
     errno.EACCES, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.ENOENT, errno.ENOTDIR,
     errno.EPERM,
 )  # fmt: skip
-_WAITS = (0.05, 0.3, 1.0)  # seconds before what may have passed is tried again
+_WAITS = (0.05, 0.3, 1.0)  # seconds to wait before retries after a transient fault
 
 
 class Loaded(NamedTuple):
@@ -63,7 +63,7 @@ class ImageFiles:
 
     Attributes:
         paths: one per image.
-        decode: from the bytes of a file to the image in network-input space; raises ``ImageError``
+        decode: maps the bytes of a file to the image in network-input space; raises ``ImageError``
             with the reason.
     """
 
@@ -75,7 +75,7 @@ class ImageFiles:
 
         Raises:
             ImageError: it cannot be decoded, or could not be read when it was listed; the message
-                is without its name.
+                does not contain its name.
             TransientError: it cannot be read now, but could be when it was listed.
         """
         try:
@@ -87,7 +87,7 @@ class ImageFiles:
         return Loaded(self.decode(content), _content_digest(content))
 
     def digest(self, index: int) -> int:
-        """Return the digest of one file, ``UNREADABLE`` where there is none."""
+        """Return the digest of one file; ``UNREADABLE`` if it cannot be read."""
         try:
             return _content_digest(read_content(self.paths[index]))
         except ImageError:
@@ -95,18 +95,18 @@ class ImageFiles:
 
     @cached_property
     def listed(self) -> list[tuple[int, ...]]:
-        """What tells every file apart, when first asked: what is read must still be there."""
+        """The stamp of every file at the first access: listed files must still exist."""
         return [_stamp(path) for path in self.paths]
 
     def stamps(self, names: Sequence[str]) -> tuple[str, str]:
-        """Return digests of names and sizes, and of names and what tells files apart."""
+        """Return digests of names and sizes, and of names and stamps."""
         sizes = [f"{size}\n".encode() for _, size, *_ in self.listed]
         whole = [f"{' '.join(map(str, stamp))}\n".encode() for stamp in self.listed]
         return digest_list(names, sizes), digest_list(names, whole)
 
 
 def read_picture(path: Path) -> Tensor:
-    """Return a picture as uint8 RGB [3, height, width], upright as viewers show it.
+    """Return a picture as uint8 RGB [3, height, width], upright as in image viewers.
 
     Raises:
         ImageError: it cannot be read or decoded.
@@ -118,12 +118,12 @@ def decode_picture(content: bytes, *, upright: bool = False) -> Tensor:
     """Return a picture as uint8 RGB [3, height, width], from the bytes of its file.
 
     Args:
-        content: of the file.
-        upright: turn it as the camera noted (EXIF); torchvision's folders of images are not turned.
+        content: content of the file.
+        upright: rotate it according to its EXIF data, which torchvision's image folders do not do.
 
     Raises:
         ImageError: it cannot be decoded, or is larger or narrower than allowed.
-        TransientError: memory does not suffice.
+        TransientError: there is not enough memory.
     """
     try:
         with Image.open(io.BytesIO(content), formats=FORMATS) as stored:
@@ -140,11 +140,11 @@ def decode_picture(content: bytes, *, upright: bool = False) -> Tensor:
         raise ImageError("cannot be decoded (it is no JPEG, PNG or WebP picture)") from error
     except MemoryError as error:
         raise TransientError(_MEMORY) from error
-    except Image.DecompressionBombError as error:  # from twice as many on
+    except Image.DecompressionBombError as error:  # Pillow raises from twice the limit on
         raise ImageError(
             f"has more pixels than the {MOST_PIXELS // 10**6} million allowed"
         ) from error
-    except Exception as error:  # what a damaged file can raise has no end
+    except Exception as error:  # a damaged file may raise anything
         if "out of memory" in str(error) or getattr(error, "errno", None) is not None:
             raise TransientError(_MEMORY) from error
         raise ImageError(f"cannot be decoded ({_lasting(error)})") from error
@@ -152,22 +152,22 @@ def decode_picture(content: bytes, *, upright: bool = False) -> Tensor:
 
 
 def decode_array(content: bytes, size: tuple[int, int]) -> Float[Tensor, "c height width"]:
-    """Return an array as float32, which is network input as it is, from the bytes of its file.
+    """Return an array, which is network input, as float32, from the bytes of its file.
 
     Args:
-        content: of a file of NumPy's.
+        content: content of a NumPy file.
         size: height and width that it must have.
 
     Raises:
         ImageError: it cannot be decoded, or is not finite float 3 x height x width.
-        TransientError: memory does not suffice.
+        TransientError: there is not enough memory.
     """
     try:
         array = np.load(io.BytesIO(content))
         shape, kind = array.shape, array.dtype.kind
     except MemoryError as error:
         raise TransientError(_MEMORY) from error
-    except Exception as error:  # what a damaged file can raise has no end
+    except Exception as error:  # a damaged file may raise anything
         reason = _lasting(error) if str(error) else "the file is empty"
         raise ImageError(f"cannot be read as an array ({reason})") from error
     if shape != (3, *size) or kind != "f":
@@ -183,7 +183,7 @@ def decode_array(content: bytes, size: tuple[int, int]) -> Float[Tensor, "c heig
 
 
 def digest_list(names: Sequence[str], contents: Sequence[bytes]) -> str:
-    """Return the SHA-256 of a list of images: their names, and what is known of each."""
+    """Return the SHA-256 of a list of images: their names, and a text about each."""
     digest = hashlib.sha256("\n".join(names).encode())
     for content in contents:
         digest.update(content)
@@ -201,10 +201,10 @@ def _stamp(path: Path) -> tuple[int, ...]:
 
 
 def read_content(path: Path) -> bytes:
-    """Return the bytes of a regular file; what may pass is tried again.
+    """Return the bytes of a regular file, with retries after transient faults.
 
     Raises:
-        ImageError: there is no such file, it may not be read, or is none that is read.
+        ImageError: there is no such file, access is denied, or it is not a file to be read.
         TransientError: it cannot be read now.
     """
     for wait in (*_WAITS, None):
@@ -218,18 +218,18 @@ def read_content(path: Path) -> bytes:
             time.sleep(wait)
         except MemoryError as error:
             raise TransientError(_MEMORY) from error
-    raise AssertionError  # the last wait is none
+    raise AssertionError  # no wait after the last try
 
 
 def _not_now(error: OSError) -> str:
     return (
-        f"cannot be read now ({error.strerror or error}); give the same command again once it can,"
-        " and what is finished is kept"
+        f"cannot be read now ({error.strerror or error}); repeat the command when it can; "
+        "finished work is kept"
     )
 
 
 def _regular_content(path: Path) -> bytes:
-    # A pipe would be waited for, and a device has no end.
+    # A pipe would block, and a device has no end.
     if not stat.S_ISREG(os.stat(path).st_mode):  # noqa: PTH116
         raise ImageError("is no regular file")
     with path.open("rb") as file:
@@ -260,10 +260,10 @@ _MEMORY = (
 
 
 def _lasting(error: Exception) -> str:
-    """Return what an exception says without addresses in memory, which are others every time."""
+    """Return an exception's message without memory addresses, which change every time."""
     return re.sub(r" ?<[^<>]* at 0x[0-9a-fA-F]+>", "", first_line(error))
 
 
 def _content_digest(content: bytes) -> int:
-    """Return 63 bits of the SHA-256, which arrays of integers can hold."""
+    """Return 63 bits of the SHA-256, which fit into arrays of integers."""
     return int.from_bytes(hashlib.sha256(content).digest()[:8], "big") >> 1

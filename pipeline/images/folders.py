@@ -1,4 +1,4 @@
-"""Folders of images: what lies in them, and what of it is hidden."""
+"""Folders of images: their files, without hidden ones."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ def existing_folder(root: str) -> Path:
     """Return the path of a folder.
 
     Raises:
-        ConfigError: there is none.
+        ConfigError: there is no such folder.
+
     """
     path = Path(root).expanduser()
     if not path.is_dir():
@@ -32,12 +33,12 @@ def files_below(top: Path) -> list[Path]:
 
     def refuse(error: OSError) -> None:
         raise ConfigError(
-            f"images.root: the folder '{error.filename}' cannot be listed ({error.strerror}); mend"
-            " its permissions or move it away"
+            f"images.root: the folder '{error.filename}' cannot be listed ({error.strerror}); "
+            "correct its permissions or move it away"
         ) from error
 
     found: list[Path] = []
-    above: dict[str, frozenset[str]] = {}  # the folders that each lies in, without links
+    above: dict[str, frozenset[str]] = {}  # the parents of each folder, with links resolved
     for parent, folders, names in os.walk(top, followlinks=True, onerror=refuse):
         inside = above.get(parent, frozenset()) | {os.path.realpath(parent)}
         folders[:] = [f for f in folders if os.path.realpath(Path(parent) / f) not in inside]
@@ -47,7 +48,7 @@ def files_below(top: Path) -> list[Path]:
 
 
 def not_hidden(paths: list[Path], top: Path) -> list[Path]:
-    """Leave out what is hidden, as what a Mac or a notebook puts beside others (``._1.jpg``)."""
+    """Leave out hidden files, such as those that macOS or notebooks create (``._1.jpg``)."""
     shown = [
         path
         for path in paths

@@ -50,17 +50,17 @@ class ImageSet:
     Attributes:
         names: one per image: its path below the root, or the item's name.
         size: height and width in pixels, of every image.
-        settings: what determines the images, as plain data. ``images`` stands for the list: a
-            digest of names and contents or, for files, of names, sizes and stamps, which are quick
-            to look up.
-        load: from an index to the image and the digest of its contents, taken as they are read;
-            raises ``ImageError`` with the reason, without the name.
-        digest: from an index to the digest of its contents alone, ``UNREADABLE`` where there is
+        settings: the settings that determine the images, as plain data. ``images`` identifies the
+            list: a digest of names and contents or, for files, of names, sizes and stamps, which
+                are quick to get.
+        load: returns the image at an index and the digest of the contents read; raises
+            ``ImageError`` with the reason, without the name.
+        digest: returns only the digest of the contents at an index; ``UNREADABLE`` if there is
             none.
-        like: digest of names and sizes: of lists that differ in it, no image needs to be compared;
-            ``None`` where contents cannot change.
-        pixel_scale: mean and standard deviation per channel that lead back to pixels in 0..1;
-            ``None`` where they are not known.
+        like: digest of names and sizes; only lists with the same one need to be compared. ``None``
+            if contents cannot change.
+        pixel_scale: mean and standard deviation per channel that convert back to pixels in 0..1;
+            ``None`` if unknown.
     """
 
     names: Sequence[str]
@@ -78,8 +78,8 @@ class ImageSet:
         """Return one image in network-input space.
 
         Args:
-            index: which.
-            digest: of its contents as they were when they were searched, if they were.
+            index: index of the image.
+            digest: digest of its contents when they were searched, if they were.
 
         Raises:
             ImageError: it cannot be read, or its contents have changed; the message names it.
@@ -90,8 +90,8 @@ class ImageSet:
             raise type(error)(f"images: '{self.names[index]}' {error}") from error
         if digest not in (None, loaded.digest):
             raise ImageError(
-                f"images: '{self.names[index]}' has changed since it was searched; give the same"
-                " command again, and changed images are searched anew"
+                f"images: '{self.names[index]}' has changed since it was searched; repeat the "
+                "command, which searches changed images again"
             )
         return loaded.image
 
@@ -108,12 +108,12 @@ def photographs(
 
     Args:
         preprocessing: gives the crop's side and the normalization.
-        crop: another side in pixels.
-        stride: pixels from one crop to the next; three quarters of a crop by default, so that few
+        crop: side in pixels that replaces the default.
+        stride: pixels from one crop to the next; by default three quarters of a crop, so that few
             patches are found twice.
-        scales: sizes of the photographs relative to their own; where one would be smaller than the
-            crop, the photograph is resized to just hold it.
-        limit: keep the first so many crops.
+        scales: scales of the photographs; a photograph that would be smaller than the crop is
+            resized to the crop's size.
+        limit: number of crops to keep, from the first.
     """
     preprocessing = preprocessing.sized(crop=crop)
     side = _side(preprocessing)
@@ -150,14 +150,14 @@ def folder(
 ) -> ImageSet:
     """Return the JPEG, PNG and WebP pictures below a folder, sorted by path.
 
-    As with torchvision's ``ImageFolder``, pictures are not turned by what a camera noted (EXIF).
+    As with torchvision's ``ImageFolder``, EXIF orientation is ignored.
 
     Args:
         preprocessing: resizing, center crop and normalization.
-        resize: another length of the short side in pixels; ``None`` leaves pictures as they are.
-        crop: another side of the center crop in pixels.
-        root: the folder; its subfolders are searched too.
-        limit: keep the first so many pictures.
+        resize: length of the short side in pixels; ``None`` for no resizing.
+        crop: side of the center crop in pixels.
+        root: the folder; subfolders are searched too.
+        limit: number of pictures to keep, from the first.
 
     Raises:
         ConfigError: the folder is missing or holds no picture.
@@ -193,11 +193,11 @@ def folder(
 def arrays(preprocessing: Preprocessing, *, root: str, limit: int | None = None) -> ImageSet:
     """Return the ``.npy`` arrays below a folder: float 3 x H x W, already normalized.
 
-    They are sorted by the numbers in their names (``2.npy`` before ``10.npy``) and go into the
-    network as they are; ``preprocessing`` is not applied.
+    They are sorted by the numbers in their names (``2.npy`` before ``10.npy``) and are passed to
+    the network unchanged; ``preprocessing`` is not applied.
 
     Raises:
-        ConfigError: the folder is missing, holds no array, or none of the right shape.
+        ConfigError: the folder is missing, or contains no array of the right shape.
     """
     del preprocessing  # arrays are network input already
     top = existing_folder(root)
@@ -249,7 +249,7 @@ def _first(names: list[str], limit: int | None) -> list[str]:
         raise ConfigError(f"images.limit: {limit} leaves no image; use null or a positive number")
     kept = names[:limit]
     for name in kept:
-        if not name.isprintable():  # line breaks, or bytes that are no text
+        if not name.isprintable():  # line breaks, or bytes that are not text
             raise ConfigError(f"images.root: {name!r} is a name that cannot be stored; rename it")
     return kept
 
@@ -264,9 +264,9 @@ def _first_size(top: Path, names: Sequence[str]) -> tuple[int, int]:
             raise TransientError(f"images: '{name}' {error}") from error
         except MemoryError as error:
             raise TransientError(
-                f"images: there is no memory left to read '{name}'; give the same command again"
+                f"images: there is no memory left to read '{name}'; repeat the command"
             ) from error
-        except Exception:  # noqa: BLE001 - the search will say what is wrong with it
+        except Exception:  # noqa: BLE001 - the search will report the fault
             continue
         if array.ndim == 3 and array.shape[0] == 3:
             return (array.shape[1], array.shape[2])

@@ -1,4 +1,4 @@
-"""Patches: the part of an image that a unit sees."""
+"""Patches: parts of images of the size of a receptive field."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from pipeline.images.boxes import Box, overlap
 def cut_patch(image: Float[Tensor, "c height width"], box: Box) -> Float[Tensor, "c rows columns"]:
     """Return a copy of the pixels in a box (top, left, bottom, right), zeros outside the image.
 
-    Zeros stand for padding: at the image's border a unit sees the zeros that the network pads its
-    maps with. The box keeps its size and the image its place in it, at all four borders.
+    Zeros represent padding: at the image's border, a unit sees the zeros with which the network
+    pads its maps. The box keeps its size, and the image its position in the box, at all four
+    borders.
     """
     top, left, bottom, right = box
     patch = image.new_zeros(image.shape[0], bottom - top, right - left)
@@ -24,7 +25,7 @@ def cut_patch(image: Float[Tensor, "c height width"], box: Box) -> Float[Tensor,
 def centered(
     image: Float[Tensor, "c height width"], size: tuple[int, int]
 ) -> Float[Tensor, "c rows columns"]:
-    """Return the middle of an image at some size, surrounded by zeros where it is smaller."""
+    """Return the center of an image at some size, padded with zeros if it is smaller."""
     (height, width), (rows, columns) = image.shape[1:], size
     top, left = (height - rows) // 2, (width - columns) // 2
     return cut_patch(image, (top, left, top + rows, left + columns))

@@ -1,4 +1,4 @@
-"""The picture that a setting names, or the bundled one."""
+"""The picture named in a setting, or the bundled one."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def chosen_picture(key: str, path: str | None) -> tuple[UInt8[Tensor, "c height 
     """Return a picture as uint8 RGB, and the digest of its pixels.
 
     Args:
-        key: of the setting, for messages.
+        key: key of the setting, for messages.
         path: a JPEG, PNG or WebP file; the bundled photograph of a cat if ``None``.
 
     Raises:
@@ -40,9 +40,9 @@ def chosen_picture(key: str, path: str | None) -> tuple[UInt8[Tensor, "c height 
 def cover(
     picture: Num[Tensor, "c height width"], size: tuple[int, int]
 ) -> Num[Tensor, "c rows columns"]:
-    """Return a picture resized so that it just covers a size, and cut to it about its middle.
+    """Return a picture resized to just cover a size, and center-cropped to it.
 
-    Bilinear and without aliasing; bytes stay bytes, and a picture of that size stays as it is.
+    Resizing is bilinear and antialiased; bytes stay bytes, and a picture of that size is unchanged.
     """
     (height, width), (rows, columns) = picture.shape[1:], size
     share = max(rows / height, columns / width)

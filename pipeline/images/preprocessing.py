@@ -1,7 +1,7 @@
 """From pixels to network input and back.
 
-Pixel space is RGB in 0..1; network-input space is what the network was trained on, each channel
-shifted by a mean and divided by a standard deviation.
+Pixel space is RGB in 0..1; in network-input space, as in training, each channel has a mean
+subtracted and is divided by a standard deviation.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ from torch import Tensor
 from pipeline.errors import ConfigError, ImageError
 from pipeline.images.resize import center_crop, resize, with_short_side
 
-LARGEST = 4096  # pixels: beyond, one image would not fit the memory of a deep network
+LARGEST = 4096  # pixels; the activations of a larger image would not fit in memory
 
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """What a network's weights expect of an image.
+    """The preprocessing that a network's weights expect.
 
     Attributes:
-        resize: length of the short side in pixels before cropping; ``None`` leaves the size alone.
+        resize: length of the short side in pixels before cropping; ``None`` keeps the size.
         crop: side in pixels of the center crop, or its height and width.
-        mean: per channel, in pixel space; there are as many channels.
-        std: per channel, in pixel space.
+        mean: mean per channel, in pixel space; its length is the number of channels.
+        std: standard deviation per channel, in pixel space.
         interpolation: name of the resampling filter (``bilinear`` or ``bicubic``), antialiased.
     """
 
@@ -40,7 +40,7 @@ class Preprocessing:
 
     @classmethod
     def of(cls, settings: Mapping[str, Any]) -> Preprocessing:
-        """Return the preprocessing that ``settings`` has described, read from a record."""
+        """Return the preprocessing from ``settings``, as read from a record."""
         crop = settings["crop"]
         return cls(
             settings["resize"],
@@ -58,7 +58,7 @@ class Preprocessing:
     def sized(
         self, resize: int | str | None = "default", crop: int | str = "default"
     ) -> Preprocessing:
-        """Return the preprocessing with another size; ``default`` keeps what is declared.
+        """Return the preprocessing with another size; ``default`` keeps the declared one.
 
         Raises:
             ConfigError: a size is neither ``default`` nor a positive number of pixels.
@@ -84,7 +84,7 @@ class Preprocessing:
     def pixels(
         self, images: Float[Tensor, "*batch c height width"]
     ) -> Float[Tensor, "*batch c height width"]:
-        """Return pixels from network input, of which those of photographs are in 0..1."""
+        """Return pixels from network input; those of photographs are in 0..1."""
         mean, std = (images.new_tensor(value) for value in (self.mean, self.std))
         return images * std[:, None, None] + mean[:, None, None]
 
@@ -129,7 +129,7 @@ class Preprocessing:
         return ((19595 * red + 38470 * green + 7471 * blue + 2**15) >> 16).to(torch.uint8)[None]
 
     def _resized(self, size: tuple[int, int], side: int) -> tuple[int, int]:
-        """Return the size that a picture is resized to, so that it covers the crop's shape.
+        """Return the size to which a picture is resized, so that it covers the crop's shape.
 
         Args:
             size: height and width of the picture.
@@ -143,7 +143,7 @@ class Preprocessing:
         return round(size[0] * share), round(size[1] * share)
 
 
-# Of images that are network input already, or whose network is not known.
+# For images that are network input already, or whose network is unknown.
 UNSIZED = Preprocessing(None, 1, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
 
 

@@ -1,6 +1,6 @@
-"""Pictures at another size, as torchvision makes them, to the last bit.
+"""Resizing of pictures, with the same results as torchvision to the last bit.
 
-torchvision hands them to PyTorch, and takes longer to load than PyTorch itself: so it is done here.
+torchvision itself only calls PyTorch, but takes longer to load than PyTorch.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from jaxtyping import Num
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-# Others are torchvision's own business.
+# Other filters are left to torchvision.
 _ANTIALIASED = ("bilinear", "bicubic")
 
 
@@ -21,17 +21,17 @@ def resize(
     size: tuple[int, int],
     interpolation: str = "bilinear",
 ) -> Num[Tensor, "channels rows columns"]:
-    """Return a picture resized to a height and width, without aliasing; bytes stay bytes.
+    """Return a picture resized to a height and width, antialiased; bytes stay bytes.
 
     Args:
-        picture: bytes or numbers; one of that size is returned itself.
+        picture: bytes or floats; a picture of that size is returned unchanged.
         size: height and width.
-        interpolation: name of the resampling filter, as torchvision calls it.
+        interpolation: torchvision's name of the resampling filter.
     """
     if tuple(picture.shape[1:]) == size:
         return picture
     if interpolation not in _ANTIALIASED:
-        # Hardly ever asked for, and slow to load.
+        # Rarely used, and slow to load.
         from torchvision.transforms import InterpolationMode
         from torchvision.transforms.v2 import functional
 
@@ -44,7 +44,7 @@ def resize(
 
 
 def with_short_side(size: tuple[int, int], length: int) -> tuple[int, int]:
-    """Return the height and width of a picture whose short side gets another length."""
+    """Return the new height and width of a picture whose short side gets another length."""
     height, width = size
     other = int(length * max(size) / min(size))
     return (other, length) if width <= height else (length, other)
@@ -53,15 +53,15 @@ def with_short_side(size: tuple[int, int], length: int) -> tuple[int, int]:
 def center_crop(
     picture: Num[Tensor, "channels height width"], size: tuple[int, int]
 ) -> Num[Tensor, "channels rows columns"]:
-    """Return the middle of a picture that is at least as large as a height and width."""
+    """Return the center of a picture that is at least as large as a height and width."""
     (height, width), (rows, columns) = picture.shape[1:], size
-    # Half a pixel goes to the even number, up or down.
+    # Halves are rounded to even.
     top, left = round((height - rows) / 2), round((width - columns) / 2)
     return picture[:, top : top + rows, left : left + columns]
 
 
 def _is_resized_as_it_is(picture: Tensor, interpolation: str) -> bool:
-    """Say whether PyTorch resizes a picture in its own numbers; bytes, not on every processor."""
+    """Return whether PyTorch can resize the picture's data type; bytes, not on every processor."""
     if picture.dtype in (torch.float32, torch.float64):
         return True
     fast = torch.backends.cpu.get_cpu_capability() in ("AVX2", "AVX512")
@@ -70,15 +70,15 @@ def _is_resized_as_it_is(picture: Tensor, interpolation: str) -> bool:
 
 
 def _batch(picture: Tensor) -> Tensor:
-    """Return a batch of one picture, whose colors stay side by side in memory if they are."""
+    """Return a batch of one picture, keeping a channels-last memory layout."""
     batch = picture.reshape(1, *picture.shape)
     if not batch.is_contiguous(memory_format=torch.channels_last):
         return batch
-    # PyTorch asks the stride of the batch, which says nothing where it is one picture.
+    # PyTorch checks the stride of the batch axis, which is meaningless for one picture.
     return batch.as_strided(batch.shape, (batch.numel(), *batch.stride()[1:]))
 
 
 def _rounded(resized: Tensor, dtype: torch.dtype) -> Tensor:
     if dtype == torch.uint8:
-        resized = resized.clamp(0, 255)  # bicubic goes beyond
+        resized = resized.clamp(0, 255)  # bicubic can overshoot
     return (resized if dtype.is_floating_point else resized.round()).to(dtype)

@@ -16,14 +16,14 @@ def read_video(key: str, path: str, most: int) -> list[UInt8[Tensor, "c height w
     """Return the first frames of a video or an animation, RGB.
 
     Args:
-        key: of the setting that names it, for messages.
+        key: key of the setting, for messages.
         path: a file that ffmpeg or Pillow reads: MP4, GIF ...
-        most: how many frames, at most.
+        most: largest number of frames.
 
     Raises:
-        ConfigError: it is not there or holds no frame.
+        ConfigError: it does not exist or contains no frame.
     """
-    import imageio.v3 as imageio  # slow to load, and seldom needed
+    import imageio.v3 as imageio  # slow to load, and rarely needed
 
     if not Path(path).expanduser().is_file():
         raise ConfigError(f"{key}: there is no file '{path}'; give the path of a video")
@@ -38,7 +38,7 @@ def read_video(key: str, path: str, most: int) -> list[UInt8[Tensor, "c height w
             pixels = np.asarray(frame)
             pixels = np.stack([pixels] * 3, -1) if pixels.ndim == 2 else pixels[:, :, :3]
             frames.append(torch.from_numpy(pixels.copy()).permute(2, 0, 1))
-    except Exception as error:  # what a damaged file can raise has no end
+    except Exception as error:  # a damaged file may raise anything
         reason = first_line(error)
         raise ConfigError(f"{key}: '{path}' cannot be read as a video ({reason})") from error
     if not frames:

@@ -1,4 +1,4 @@
-"""What ``import pipeline`` gives a notebook: the parts that stages use, on tensors and DataFrames.
+"""The library behind ``import pipeline``: the parts that stages use, for tensors and DataFrames.
 
-Nothing here reads a configuration, writes a file or keeps a state.
+Nothing here reads a configuration, writes a file or keeps state.
 """

@@ -1,4 +1,4 @@
-"""Ascents from a notebook: images that drive units, from any start, by any objective."""
+"""Ascents in a notebook: images that maximize responses, from any start, by any objective."""
 
 from __future__ import annotations
 
@@ -39,10 +39,10 @@ from pipeline.synthesis.terms import Terms
 
 @dataclass(frozen=True)
 class Ascents:
-    """What ascents reached, one image a unit and copy.
+    """Finished ascents, one image per unit and copy.
 
     Attributes:
-        units: one per image; -1 is the layer as a whole.
+        units: unit of each image; -1 is the layer as a whole.
         copies: number of each image among those of its unit.
         starts: the starting images, in network-input space.
         images: the images after the last step.
@@ -59,7 +59,7 @@ class Ascents:
 
     @property
     def added(self) -> Float[Tensor, "images c height width"]:
-        """What the ascents added to their starts."""
+        """The difference between the final and the starting images."""
         return self.images - self.starts
 
     @property
@@ -87,14 +87,15 @@ def ascend(
     optimizer: Optimizer | str | None = None,
     **options: Any,
 ) -> Ascents:
-    """Climb the response of units, or an objective of one's own, and return the images.
+    """Maximize the response of units, or your own objective, by gradient ascent.
 
-    Without an objective the image of a unit has exactly the size of its receptive field, and only
-    what the unit sees is computed (``networks.unit_networks``). Any objective sees whole images.
+    Without an objective, the image of a unit has exactly the size of its receptive field, and only
+    that part is computed (``networks.unit_networks``). Objectives are computed on whole images.
 
     Args:
-        net: the network, on whose device the images are climbed.
+        net: the network, whose device is used.
         layer: name of the layer.
+<<<<<<< HEAD
         units: ``all``, a number, a list of numbers, or a range such as ``0:64``; of an objective of
             the layer as a whole, ``all``.
         start: images ``[units x copies, channels, height, width]`` in network-input space, or one
@@ -113,6 +114,27 @@ def ascend(
             ``named`` (any of ``torch.optim``); plain gradient ascent by default.
         options: copies, size, constraint, transforms, seed and so on (``Options``). Options, inits,
             objectives and optimizers may also be given by name, which stands for their defaults.
+||||||| 91fc19c
+        units: ``all``, a number, a list of numbers, or a range such as ``0:64``.
+        start: ``zeros``, ``noise``, an init of ``pipeline.synthesis.inits``, or images
+            ``[units x copies, channels, height, width]`` in network-input space, or one for all;
+            they are not altered.
+        objective: of ``pipeline.synthesis.objectives``, or a function from what was seen of the
+            layer (``Seen``: ``responses`` [batch, units, rows, columns], ``units``, ``images``) to
+            one score per image.
+        optimizer: of ``pipeline.synthesis.optimizers``; plain gradient ascent by default.
+        options: copies, size, constraint, transforms, seed and so on (``Options``).
+=======
+        units: ``all``, a number, a list of numbers, or a range such as ``0:64``.
+        start: ``zeros``, ``noise``, an init of ``pipeline.synthesis.inits``, or images
+            ``[units x copies, channels, height, width]`` in network-input space, or one for all;
+            they are not modified.
+        objective: one of ``pipeline.synthesis.objectives``, or a function from the layer's data
+            (``Seen``: ``responses`` [batch, units, rows, columns], ``units``, ``images``) to one
+            score per image.
+        optimizer: one of ``pipeline.synthesis.optimizers``; plain gradient ascent by default.
+        options: copies, size, constraint, transforms, seed and so on (``Options``).
+>>>>>>> english
 
     Raises:
         ConfigError: there is no such layer or unit, or the options do not go together.
@@ -189,7 +211,27 @@ def _climb(recipe: Recipe, layer: Layer, units: Sequence[int], optimizer: Optimi
 def _given_start(
     images: Float[Tensor, "starts c height width"], units: Sequence[int], copies: int
 ) -> Init:
+<<<<<<< HEAD
     """Return an init that starts from one's own images: one for all, or one per unit and copy."""
+||||||| 91fc19c
+    """Return an init that starts from one's own images: one for all, or one per unit and copy."""
+    if images.ndim != 4:
+        raise ConfigError(
+            f"start: a tensor of shape {tuple(images.shape)} is not [images, channels, height,"
+            " width]"
+        )
+    if not images.is_floating_point():
+        raise ConfigError(f"start: {images.dtype} is no network input; give floating-point images")
+=======
+    """Return an init that starts from given images: one for all, or one per unit and copy."""
+    if images.ndim != 4:
+        raise ConfigError(
+            f"start: a tensor of shape {tuple(images.shape)} is not [images, channels, height,"
+            " width]"
+        )
+    if not images.is_floating_point():
+        raise ConfigError(f"start: {images.dtype} is no network input; give floating-point images")
+>>>>>>> english
     wanted = [(unit, copy) for unit in units for copy in range(copies)]
     if len(images) not in (1, len(wanted)):
         raise ConfigError(

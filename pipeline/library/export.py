@@ -1,4 +1,4 @@
-"""A layer's network as ONNX, for other programs."""
+"""The network up to a layer as ONNX, for other programs."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ def export(net: Network, layer: str) -> OnnxNetwork:
         layer: name of the layer.
 
     Returns:
-        ``forward`` and ``gradient`` as bytes of ONNX models; what was written has been compared
-        with PyTorch.
+        ``forward`` and ``gradient`` as bytes of ONNX models, which have been checked against
+        PyTorch.
 
     Raises:
         ConfigError: there is no such layer.
@@ -29,9 +29,17 @@ def export(net: Network, layer: str) -> OnnxNetwork:
     >>> pipeline.export(pipeline.network("miniature"), "conv1").size
     (9, 9)
     """
+<<<<<<< HEAD
     device = net.device
     try:
         net.module.cpu()  # where ONNX is traced
         return export_onnx(layer_network(net.graph, chosen_layer(net, layer)))
     finally:
         net.module.to(device)
+||||||| 91fc19c
+    net.module.cpu()  # where ONNX is traced
+    return export_onnx(layer_network(net.graph, net.layer(layer)))
+=======
+    net.module.cpu()  # the device for tracing
+    return export_onnx(layer_network(net.graph, net.layer(layer)))
+>>>>>>> english

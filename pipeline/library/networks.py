@@ -1,4 +1,4 @@
-"""Networks by name, or any module of one's own."""
+"""Networks by name, or any module of your own."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def network(
     std: Sequence[float] | float | None = None,
     name: str | None = None,
 ) -> Network:
-    """Return a network ready to be used: in eval mode, in float32, traced when first needed.
+    """Return a network ready for use: in eval mode, in float32, traced on first use.
 
     A module is not copied: it is set to eval mode, and its parameters no longer require gradients.
     Pictures and uint8 pixels are resized to just cover the input size, and center-cropped.
@@ -40,6 +40,7 @@ def network(
         model: ``miniature`` (the embedded network), the name of one of torchvision's
             classification networks, such as ``alexnet``, or a ``torch.nn.Module`` from
             ``[batch, channels, height, width]``.
+<<<<<<< HEAD
         weights: of a network by name: ``default`` (its own, downloaded when needed), ``random``, or
             the path or URL of a file; of a module, a file to load into it, or ``None`` for those
             that it has.
@@ -48,9 +49,34 @@ def network(
             for all; zeros by default.
         std: of a module: what they were divided by; ones by default.
         name: of a module, in tables; its class by default.
+||||||| 91fc19c
+        weights: of a network by name: ``default`` (its own, downloaded when needed), ``random``, or
+            the path or URL of a file; of a module, a file to load into it, or ``None`` for those
+            that it has.
+        input_size: of a module: height and width in pixels, a side, or channels, height and width.
+        mean: of a module: what was subtracted from pixels in 0..1, one number per channel; zeros by
+            default.
+        std: of a module: what they were divided by; ones by default.
+        name: of a module, in tables; its class by default.
+=======
+        weights: for a network by name, ``default`` (its own, downloaded when needed), ``random``,
+            or the path or URL of a file; for a module, a file to load into it, or ``None`` to keep
+            its weights.
+        input_size: for a module: height and width in pixels, a side, or channels, height and width.
+        mean: for a module: number subtracted from pixels in 0..1, one per channel; zeros by
+            default.
+        std: for a module: divisor of the difference, one per channel; ones by default.
+        name: for a module: name in tables; its class by default.
+>>>>>>> english
 
     Raises:
+<<<<<<< HEAD
         ConfigError: there is no network of that name, or it has an input of its own.
+||||||| 91fc19c
+        ConfigError: there is no network of that name.
+=======
+        ConfigError: there is no network with that name.
+>>>>>>> english
         NetworkError: the module has no input size, or is of a kind that cannot be used.
 
     >>> import pipeline
@@ -70,7 +96,7 @@ def network(
     if input_size is None:
         raise NetworkError("input_size: must be given for a module, as in input_size=(3, 224, 224)")
     channels, size = _input(input_size)
-    # Pictures are resized so that they just cover the input, and cropped.
+    # Pictures are resized to just cover the input, and cropped.
     preprocessing = Preprocessing(
         min(size),
         size[0] if size[0] == size[1] else size,
@@ -87,7 +113,7 @@ def network(
 
 @of_network
 def receptive_field(net: Network, layer: str, position: tuple[int, int] | None = None) -> Box:
-    """Return the box of input pixels that a unit sees: exact, from its index maps.
+    """Return the exact box of input pixels that a unit sees.
 
     Args:
         net: the network.
@@ -96,8 +122,8 @@ def receptive_field(net: Network, layer: str, position: tuple[int, int] | None =
             ascents and figures use, placed in the smallest input that holds its field.
 
     Returns:
-        Top, left, bottom and right in pixels; the last two are exclusive. It may reach beyond the
-        input, where the network pads.
+        Top, left, bottom and right in pixels; the last two are exclusive. It may extend beyond the
+        input if the network pads.
 
     Raises:
         ConfigError: there is no such layer or position.
@@ -137,7 +163,7 @@ def _by_name(name: str, weights: str) -> Network:
         from pipeline.miniature.network import miniature
 
         return miniature(weights)
-    # torchvision takes a second to import, which nobody needs for a module of their own.
+    # torchvision takes a second to import, and is not needed for the user's own modules.
     from pipeline.networks.loading.torchvision import torchvision_network
 
     return torchvision_network(name, weights)

@@ -25,14 +25,14 @@ from pipeline.search.top_patches import Found, find_peaks
 
 @dataclass(frozen=True)
 class TopPatches:
-    """What drives units most, and least, in some images.
+    """The patches with the strongest and weakest responses of units in some images.
 
     Attributes:
         table: one row per layer, unit, sign (1 or -1) and rank, with image, position, response and
             the box of the receptive field in pixels.
-        network: that was asked, at the size of the images.
-        images: that were searched.
-        unreadable: images that could not be read, with reasons.
+        network: the network, traced at the size of the images.
+        images: the searched images.
+        unreadable: images that could not be read, with the reasons.
     """
 
     table: pd.DataFrame
@@ -44,17 +44,30 @@ class TopPatches:
     def patches(
         self, layer: str, units: Any = "all", *, rank: int = 0, sign: int = 1
     ) -> Float[Tensor, "units c height width"]:
-        """Return patches as network input; what lies outside of an image is zero.
+        """Return patches as network input, with zeros outside of the image.
 
         Args:
             layer: name of the layer.
+<<<<<<< HEAD
             units: whose patches: ``all``, a number, a list, or a range such as ``0:64``.
+||||||| 91fc19c
+            units: whose patches.
+=======
+            units: units of the patches.
+>>>>>>> english
             rank: 0 is the most extreme.
             sign: 1 for the top, -1 for the bottom.
 
         Raises:
+<<<<<<< HEAD
             ConfigError: there is no such unit or rank.
             ImageError: that was not searched or kept, or an image cannot be read any more.
+||||||| 91fc19c
+            ImageError: that was not searched or kept, or an image cannot be read any more.
+=======
+            ImageError: the layer, sign or rank was not searched or kept, or an image can no longer
+                be read.
+>>>>>>> english
         """
         if str(layer) not in self.kept or sign not in (1, -1):
             raise ImageError(
@@ -71,7 +84,7 @@ class TopPatches:
     def pixels(
         self, layer: str, units: Any = "all", *, rank: int = 0, sign: int = 1
     ) -> Float[Tensor, "units c height width"]:
-        """Return patches as pixels in 0..1; raises as ``patches``."""
+        """Return patches as pixels in 0..1; errors as in ``patches``."""
         return self.network.preprocessing.pixels(self.patches(layer, units, rank=rank, sign=sign))
 
 
@@ -85,15 +98,15 @@ def top_patches(
     units: Any = "all",
     batch_size: int = 16,
 ) -> TopPatches:
-    """Search images for the patches that drive units most and least.
+    """Search images for the patches with the strongest and weakest responses of units.
 
     Args:
         net: the network.
         images: anything that ``pipeline.images.any_images.as_image_set`` takes.
         layers: names of layers, or ``all`` for all convolutions.
-        keep: patches of each sign for every unit; each is from another image.
+        keep: patches per unit and sign, each from a different image.
         units: ``all``, a number, a list of numbers, or a range such as ``0:64``.
-        batch_size: images that are run at once, on the device of the network.
+        batch_size: images per forward pass, on the device of the network.
 
     Raises:
         ConfigError: there is no such layer or unit.

@@ -51,17 +51,25 @@ def responses(
         net: the network.
         images: anything that ``pipeline.images.any_images.as_image_set`` takes.
         layers: names of layers, or ``all`` for all convolutions.
-        at: of a unit's map: its ``max``, its ``mean``, its ``center``, or ``all`` positions.
+        at: part of a unit's map: its ``max``, its ``mean``, its ``center``, or ``all`` positions.
         units: ``all``, a number, a list of numbers, or a range such as ``0:64``.
-        batch_size: images that are run at once, on the device of the network.
+        batch_size: images per forward pass, on the device of the network.
 
     Returns:
+<<<<<<< HEAD
         Float32 arrays by layer, ``[images, units]``, or ``[images, units, rows, columns]`` of all
         positions; ``images`` are the names of the rows. Rows of images that cannot be read are NaN,
         which is logged.
+||||||| 91fc19c
+        Float32 arrays by layer, ``[images, units]``, or ``[images, units, rows, columns]`` of all
+        positions. Rows of images that cannot be read are NaN, which is logged.
+=======
+        Float32 arrays by layer, ``[images, units]``, or ``[images, units, rows, columns]`` for all
+        positions. Rows of unreadable images are NaN; the log names these images.
+>>>>>>> english
 
     Raises:
-        ConfigError: there is no such layer, unit or place.
+        ConfigError: there is no such layer, unit or value of ``at``.
         ImageError: no image can be read.
 
     >>> import pipeline, torch
@@ -99,7 +107,7 @@ def responses(
 
 
 def _whole(parts: Sequence[Tensor], rows: Sequence[int], count: int) -> np.ndarray:
-    """Return all rows; those of images that could not be read are NaN."""
+    """Return all rows; those of unreadable images are NaN."""
     read = torch.cat([*parts]).numpy()
     whole = np.full((count, *read.shape[1:]), np.nan, np.float32)
     whole[list(rows)] = read

@@ -30,8 +30,8 @@ class Responses:
     """The responses of units of one layer to all images of a run.
 
     Attributes:
-        array: ``[images, units]``, or ``[images, units, rows, columns]``, mapped into memory:
-            slices read no more than their rows, and ``numpy.asarray`` reads everything.
+        array: ``[images, units]``, or ``[images, units, rows, columns]``, memory-mapped: slices
+            read only their rows, and ``numpy.asarray`` reads everything.
         images: names of the rows.
         units: numbers of the columns.
     """
@@ -48,7 +48,7 @@ class OpenedRun(Run):
         """Return the responses of a layer's units to all images.
 
         Raises:
-            StoreError: the run has not stored them, or the store has moved.
+            StoreError: the run has not stored them, or the store was moved.
         """
         result = self.result("responses", layer)
         paths = [result.paths.item(item) for item in result.items]
@@ -73,14 +73,14 @@ class OpenedRun(Run):
 
         Args:
             layer: name of the layer.
-            unit: whose patch.
+            unit: unit of the patch.
             rank: 0 is the most extreme.
             sign: 1 for the top, -1 for the bottom.
-            images: that the run has searched; needed where they are a set of one's own, whose code
-                is never run from the files of a run.
+            images: the images that the run searched; needed for your own image sets, whose code is
+                never run from the files of a run.
 
         Raises:
-            StoreError: the run has no such patch, or its images are not there any more.
+            StoreError: the run has no such patch, or its images no longer exist.
         """
         table = self.top_patches
         wanted = {"layer": layer, "unit": unit, "sign": sign, "rank": rank}
@@ -116,10 +116,10 @@ class OpenedRun(Run):
 
 
 def open_run(path: str | Path) -> OpenedRun:
-    """Open a run: its folder, or the folder of all runs of one name.
+    """Open a run, from its folder or the folder of all runs with one name.
 
-    Of several runs the newest finished one is opened, or the newest if none has finished; runs that
-    only collect others do not count.
+    Among several runs, the newest finished one is opened, or the newest if none has finished; runs
+    that only collect others are ignored.
 
     Raises:
         StoreError: there is no run, or its record is damaged.

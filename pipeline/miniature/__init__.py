@@ -1,1 +1,1 @@
-"""The embedded network: its architecture, the drawings that it is trained on, and its training."""
+"""The embedded network: its architecture, its training drawings, and its training."""

@@ -9,10 +9,10 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-LARGEST_ZOOM_OUT = 2.5  # a piece shows at most this many photograph pixels per drawn pixel
+LARGEST_ZOOM_OUT = 2.5  # largest number of photograph pixels per drawn pixel
 CONTRAST = (0.2, 0.7)
 BRIGHTNESS = (0.3, 0.7)
-# Standard deviation of the light's tint per channel, so that a background's color says nothing.
+# Standard deviation of the tint per channel, so that a background's color carries no information.
 TINT = 0.03
 
 

@@ -1,7 +1,8 @@
 """Anti-aliased shapes and their colors, one shape per image, drawn for a whole batch at once.
 
 Every function is pure. Lengths are in pixels, angles in degrees counterclockwise from horizontal
-as the image looks with row 0 at the top. A mask says how much of each pixel a shape covers, 0..1.
+as the image looks with row 0 at the top. A mask gives the share of each pixel that a shape covers,
+0..1.
 """
 
 from __future__ import annotations
@@ -21,9 +22,9 @@ def shape_coordinates(
     column: Float[Tensor, " batch"],
     angle: Float[Tensor, " batch"],
 ) -> tuple[Float[Tensor, "batch size size"], Float[Tensor, "batch size size"]]:
-    """Return every pixel's place along and across a shape that is centered on (row, column).
+    """Return every pixel's position along and across a shape centered on (row, column).
 
-    The axis of the shape points along ``angle``; pixel centers lie on whole numbers.
+    The axis of the shape points along ``angle``; pixel centers are at integers.
     """
     steps = torch.arange(size, dtype=row.dtype, device=row.device)
     down = (steps - row[:, None])[:, :, None]
@@ -72,7 +73,8 @@ def arc_mask(
     ``across`` (upward for an axis at 0), and the shape's center lies between chord and summit.
     """
     reach, half = _column(radius), torch.deg2rad(_column(half_angle))
-    # The ring's own center, chosen so that summit and chord lie equally far from the shape's.
+    # The ring's own center, chosen so that summit and chord are equally far from the shape's
+    # center.
     outward = reach * (1 + half.cos()) / 2 - across
     distance = torch.hypot(outward, along)
     from_end = torch.hypot(outward - reach * half.cos(), along.abs() - reach * half.sin())
@@ -93,7 +95,7 @@ def paint(
     # Red, green and blue are each the strongest channel for a third of the circle of hues.
     wheel = torch.deg2rad(hue)[:, None] - _THIRD_TURN * torch.arange(3, device=hue.device)
     direction = _hexagon(wheel)
-    # Without its mean, so that a step that way changes hue and saturation but not intensity.
+    # Without its mean, so that a step in this direction does not change intensity.
     direction = direction - direction.mean(1, keepdim=True)
     level = intensity[:, None]
     room = torch.where(direction > 0, 1 - level, level) / direction.abs().clamp(min=1e-6)
@@ -105,7 +107,7 @@ def cover(
     mask: Float[Tensor, "batch size size"],
     colors: Float[Tensor, "batch 3"],
 ) -> Float[Tensor, "batch 3 size size"]:
-    """Return the backgrounds with each image's color laid over them as far as the mask covers."""
+    """Return the backgrounds with each image's color blended over them by the mask."""
     return torch.lerp(backgrounds, colors[:, :, None, None], mask[:, None])
 
 
@@ -116,7 +118,7 @@ def _hexagon(turn: Float[Tensor, "batch 3"]) -> Float[Tensor, "batch 3"]:
 
 
 def _covered(depth: Float[Tensor, "batch size size"]) -> Float[Tensor, "batch size size"]:
-    """Return the part of a pixel inside an edge that lies ``depth`` pixels beyond its center."""
+    """Return the share of a pixel inside an edge that is ``depth`` pixels beyond its center."""
     return (depth + 0.5).clamp(0, 1)
 
 

@@ -1,8 +1,8 @@
-"""Random drawings with the class that each one shows, for the embedded network to learn.
+"""Random drawings labeled with their class, for training the embedded network.
 
 Each image holds one shape of random place, size and contrast on a piece of a photograph. Its
 intensity (the mean over the channels) has the same distribution for all colors, on either side of
-the background's, so that color can only be told by comparing channels.
+the background's, so that color can only be recognized by comparing channels.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ HUES = {"red": 0.0, "yellow": 57.0, "green": 120.0, "blue": 232.0, "gray": 0.0}
 HUE_JITTER = 8.0  # degrees to either side
 ANGLE_JITTER = 12.0  # degrees to either side
 INTENSITY = (0.2, 0.8)
-# How far the intensity lies from the background's: colors may have no contrast but their hue,
-# gray shapes would then be invisible.
+# Distance of the intensity from the background's: colors may differ only in hue, but gray shapes
+# would then be invisible.
 COLOR_CONTRAST = (0.0, 0.4)
 GRAY_CONTRAST = (0.2, 0.4)
 SATURATION = (0.25, 1.0)
@@ -38,8 +38,8 @@ def labeled_drawings(
 ) -> tuple[Float[Tensor, "count 3 size size"], Int64[Tensor, " count"]]:
     """Return images in pixels 0..1 and the index of each one's class in ``CLASSES``.
 
-    The generator and the photographs (pixels 0..1, at least ``size`` pixels high and wide) decide
-    everything; sizes are meant for sides of 96 pixels and grow with ``size``.
+    The result depends only on the generator and the photographs (pixels 0..1, at least ``size``
+    pixels high and wide); shape sizes are set for images of 96 pixels and scale with ``size``.
     """
     backgrounds = random_backgrounds(photographs, count, size, generator)
     kinds = torch.randint(len(KINDS), (count,), generator=generator)
@@ -68,7 +68,7 @@ def _random_masks(
 
     angles = torch.tensor(ORIENTATIONS, dtype=torch.float32)[orientations]
     angles = angles + _uniform(count, -ANGLE_JITTER, ANGLE_JITTER, generator)
-    # Half a turn changes neither gratings nor bars; it lets arcs bulge to either side.
+    # Rotation by 180 degrees does not change gratings or bars, but lets arcs bulge to either side.
     angles = angles + 180 * torch.randint(2, (count,), generator=generator)
     place = drawings.shape_coordinates(size, length(30.0, 65.0), length(30.0, 65.0), angles)
     phases = _uniform(count, 0.0, 2 * math.pi, generator)

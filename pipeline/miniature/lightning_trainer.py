@@ -1,4 +1,4 @@
-"""Lightning, set up to train one small network in one quiet process."""
+"""Lightning, configured to train one small network quietly in one process."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 
 
 def trainer(steps: int, accelerator: str) -> lightning.Trainer:
-    """Return what trains for so many steps on one device, and writes nothing."""
+    """Return a trainer for a number of steps on one device that writes no files."""
     return lightning.Trainer(
         accelerator=accelerator,
         devices=1,
@@ -22,13 +22,13 @@ def trainer(steps: int, accelerator: str) -> lightning.Trainer:
         enable_checkpointing=False,
         enable_progress_bar=False,
         enable_model_summary=False,
-        plugins=[LightningEnvironment()],  # one process, also where Slurm could start more
+        plugins=[LightningEnvironment()],  # one process, even if Slurm could start more
     )
 
 
 @contextmanager
 def quiet_lightning() -> Generator[None]:
-    """Keep advertisements, and a warning that Lightning causes itself, out of the output."""
+    """Suppress Lightning's advertisements, and a warning that it causes itself."""
     log = logging.getLogger("pytorch_lightning")
     level = log.level
     log.setLevel(logging.WARNING)

@@ -1,8 +1,8 @@
 """The embedded network: a small relative of AlexNet that was trained on drawn, colored shapes.
 
 It exists so that everything can be tried without a download. Five convolutions have AlexNet's
-places and module names (Krizhevsky, Sutskever & Hinton 2012, as torchvision spells them), and 200
-units in all. ``weights/miniature.json`` records how the shipped weights were made.
+positions and module names (Krizhevsky, Sutskever & Hinton 2012, as torchvision spells them), and
+200 units in all. ``weights/miniature.json`` records how the shipped weights were made.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ INPUT_SIZE = 96  # pixels along each side
 MEAN = (0.5, 0.5, 0.5)
 STD = (0.25, 0.25, 0.25)
 
-# What the network tells apart. The orientation is that of a shape's long axis (of an arc, that of
+# The classes of the network. The orientation is that of a shape's long axis (of an arc, that of
 # its chord), in degrees counterclockwise from horizontal, as it looks with row 0 at the top.
 KINDS = ("grating", "bar", "arc")
 ORIENTATIONS = (0, 45, 90, 135)
 COLORS = ("red", "green", "blue", "yellow", "gray")
-# Such as "grating/45/red"; the color runs fastest.
+# Such as "grating/45/red"; the color varies fastest.
 CLASSES = tuple("/".join(map(str, names)) for names in product(KINDS, ORIENTATIONS, COLORS))
 
 
@@ -58,7 +58,7 @@ class Miniature(nn.Module):
         self.avgpool = nn.AdaptiveAvgPool2d(3)
         self.classifier = nn.Sequential(nn.Linear(48 * 3 * 3, classes))
 
-    @no_type_check  # torch.fx traces with a proxy, which is no tensor
+    @no_type_check  # torch.fx traces with a proxy, which is not a tensor
     def forward(
         self, images: Float[Tensor, "batch 3 height width"]
     ) -> Float[Tensor, "batch classes"]:
@@ -67,7 +67,7 @@ class Miniature(nn.Module):
 
 
 def miniature(weights: str = "default", seed: int = 0) -> Network:
-    """Return the embedded network, trained by the project on images that it draws itself.
+    """Return the embedded network, which the project trained on its own drawings.
 
     Args:
         weights: ``default`` (shipped with the package), ``random``, or the path of a file.

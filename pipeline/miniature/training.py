@@ -1,7 +1,7 @@
-"""Training of the embedded network on drawings, from nothing but a seed.
+"""Training of the embedded network on drawings, determined by a seed.
 
-Every training image is drawn anew, so that the network never sees one twice. Test images are drawn
-from another stream of random numbers, on photographs that no training image shows.
+Every training image is a new drawing, so the network never sees one twice. Test images use another
+stream of random numbers, and photographs that are not in any training image.
 """
 
 from __future__ import annotations
@@ -37,17 +37,17 @@ from pipeline.miniature.network import (
 
 # One colored photograph and one texture.
 HELD_OUT = ("chelsea", "gravel")
-WARM_UP = 0.1  # part of the steps in which the learning rate rises to its peak
-# Kernels of the first layer start nearly at zero and decay faster than the others, so that what is
-# left in the end was learned: noise from the start would fade too slowly to leave them smooth.
+WARM_UP = 0.1  # share of steps in which the learning rate rises to its peak
+# Kernels of the first layer start near zero and decay faster than the others, so that the final
+# kernels are learned and smooth: initial noise would fade too slowly.
 FIRST_LAYER_SCALE = 0.05
 FIRST_LAYER_DECAY = 5.0
-# The streams of random numbers that one seed is split into.
+# The streams of random numbers derived from one seed.
 _WEIGHTS, _TRAINING, _TEST = range(3)
 
 
 class Drawings:
-    """Batches of normalized drawings and class indices, the same ones each time it is iterated."""
+    """Batches of normalized drawings and class indices, the same in every iteration."""
 
     def __init__(
         self, photographs: Sequence[Float[Tensor, "3 _ _"]], batch: int, batches: int, seed: int
@@ -90,7 +90,7 @@ class MiniatureTraining(lightning.LightningModule):
         return loss
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
-        """Return AdamW, with decay on the kernels alone, and its schedule by step."""
+        """Return AdamW, with weight decay on the kernels only, and its schedule by step."""
         first, *kernels = [p for p in self.network.parameters() if p.ndim > 1]
         biases = [p for p in self.network.parameters() if p.ndim == 1]
         optimizer = torch.optim.AdamW(
@@ -176,7 +176,7 @@ def split_photographs() -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     Each is a float32 [3, height, width] in pixels 0..1; no photograph is in both.
     """
     pixels = {
-        # Copied, since torch warns of arrays that it could not write to.
+        # Copied, since torch warns about read-only arrays.
         name: torch.from_numpy(photograph.copy()).permute(2, 0, 1).float() / 255
         for name, photograph in bundled_photographs().items()
     }
@@ -219,7 +219,7 @@ def accuracies(
     images: Float[Tensor, "count 3 size size"],
     labels: Int64[Tensor, " count"],
 ) -> dict[str, float]:
-    """Return the part of the images (pixels 0..1) whose class is predicted, and so by factor.
+    """Return the share of images (pixels 0..1) whose class is predicted, overall and by factor.
 
     Keys: ``class`` (all factors right), ``kind``, ``orientation`` and ``color``.
     """
@@ -235,7 +235,7 @@ def accuracies(
 def _factors(
     labels: Int64[Tensor, " count"],
 ) -> tuple[Int64[Tensor, " count"], Int64[Tensor, " count"], Int64[Tensor, " count"]]:
-    """Return the indices of kind, orientation and color that a class index stands for."""
+    """Return the indices of kind, orientation and color for a class index."""
     return (
         labels // (len(ORIENTATIONS) * len(COLORS)),
         labels // len(COLORS) % len(ORIENTATIONS),
@@ -244,7 +244,7 @@ def _factors(
 
 
 def _facts(network: nn.Module) -> dict[str, Any]:
-    """Return what holds of every training run."""
+    """Return facts about every training run."""
     return {
         "architecture": str(network).splitlines(),
         "parameters": sum(parameter.numel() for parameter in network.parameters()),
@@ -268,5 +268,5 @@ def _facts(network: nn.Module) -> dict[str, Any]:
 
 
 def _stream(seed: int, purpose: int) -> int:
-    """Return the seed of one purpose, which no other seed and purpose share."""
+    """Return the seed for one purpose, unique for each seed and purpose."""
     return 3 * seed + purpose

@@ -1,7 +1,7 @@
-"""Gradient rules: other gradients of ReLU and of max pooling, for the same responses.
+"""Gradient rules: modified gradients of ReLU and max pooling that leave responses unchanged.
 
-The gradients that are handed down are those of what is minimized: where one is negative, the
-response rises with the number.
+Backpropagated gradients are those of the minimized loss: if one is negative, increasing the
+activation increases the response.
 """
 
 from __future__ import annotations
@@ -19,22 +19,22 @@ from pipeline.errors import ConfigError, NetworkError, nearest
 from pipeline.networks.graph.nodes import operation_name
 
 RELU_RULES = ("plain", "redirected", "guided")
-_AT = threading.local()  # the step that this thread is at
+_AT = threading.local()  # the current step of this thread
 
 
 def at_step(step: int) -> None:
-    """Tell the rules which step the ascent of this thread is at: some hold for the first only."""
+    """Set the current step of this thread's ascent, as some rules only apply to the first steps."""
     _AT.step = step
 
 
 @dataclass(frozen=True)
 class GradientRule:
-    """How gradients pass ReLU and max pooling.
+    """The gradient rule for ReLU and max pooling.
 
     Attributes:
         relu: ``plain``, ``redirected`` or ``guided``.
         relu_steps: steps for which ReLU is redirected; ``None`` for all.
-        pool: ``plain``, or ``smooth``: shared out over the window instead of to its maximum.
+        pool: ``plain``, or ``smooth``: spread over the window instead of going to its maximum.
     """
 
     relu: Literal["plain", "redirected", "guided"] = "plain"
@@ -51,15 +51,15 @@ PLAIN = GradientRule()
 
 
 def plain() -> GradientRule:
-    """Gradients as they are."""
+    """Unmodified gradients."""
     return PLAIN
 
 
 def redirected_relu(steps: int | None = 16) -> GradientRule:
-    """Let through, for the first steps, what would raise a silent number (Lucid).
+    """In the first steps, also pass gradients that would raise inactive units (Lucid).
 
     Args:
-        steps: how many; ``null`` for all.
+        steps: number of steps; ``null`` for all.
     """
     if steps is not None and steps < 1:
         raise ConfigError(f"gradient.steps: {steps} is not positive; use 1 or more, or null")
@@ -72,10 +72,10 @@ def guided() -> GradientRule:
 
 
 def smooth_pooling(relu: str = "plain") -> GradientRule:
-    """Share the gradient of max pooling out over its window (Lucid's smooth pooling gradients).
+    """Spread the gradient of max pooling over its window (Lucid's smooth pooling gradients).
 
     Args:
-        relu: rule of ReLU beside it: ``plain``, ``redirected`` or ``guided``.
+        relu: rule for ReLU: ``plain``, ``redirected`` or ``guided``.
     """
     if relu not in RELU_RULES:
         raise ConfigError(
@@ -86,10 +86,10 @@ def smooth_pooling(relu: str = "plain") -> GradientRule:
 
 
 def check_rule(network: fx.GraphModule, rule: GradientRule) -> None:
-    """Refuse a rule about operations that the network does not have.
+    """Raise an error if a rule applies to operations that the network does not have.
 
     Raises:
-        NetworkError: there is no ReLU, or no max pooling, whose gradient could be another.
+        NetworkError: there is no ReLU, or no max pooling, to which the rule could apply.
     """
     nodes = list(network.graph.nodes)
     there = {
@@ -99,17 +99,17 @@ def check_rule(network: fx.GraphModule, rule: GradientRule) -> None:
     for what, found in there.items():
         if not found:
             raise NetworkError(
-                f"gradient: the network has no {what} whose gradient could be another; use"
-                " gradient=plain"
+                f"gradient: the network has no {what} to which the rule could apply; use "
+                "gradient=plain"
             )
 
 
 def apply_rule(network: fx.GraphModule, rule: GradientRule) -> None:
-    """Let the ReLUs and max poolings of a network pass gradients by a rule, in place.
+    """Apply a gradient rule to the ReLUs and max poolings of a network, in place.
 
     Args:
-        network: whose modules are its own.
-        rule: what they are to do; where there are none, as before a first layer, nothing.
+        network: network that shares its modules with no other.
+        rule: the rule; it has no effect if there are no such operations, as before a first layer.
     """
     for node in network.graph.nodes:
         if rule.relu != "plain" and _is_relu(network, node):
@@ -151,9 +151,9 @@ def _max_pool(network: fx.GraphModule, node: fx.Node) -> nn.MaxPool2d | None:
 class RuledReLU(nn.Module):
     """ReLU whose gradient follows a rule.
 
-    ``redirected`` lets through what would raise a number below zero, for images for which all of
-    the gradient would vanish otherwise (Lucid's ``redirected_relu_grad``); ``guided`` lets through
-    only what would raise a number above zero (Springenberg et al. 2015).
+    ``redirected`` also passes gradients that would raise negative inputs, for images whose gradient
+    would otherwise vanish entirely (Lucid's ``redirected_relu_grad``); ``guided`` passes only
+    gradients that would raise positive inputs (Springenberg et al. 2015).
     """
 
     def __init__(self, rule: Literal["redirected", "guided"] | str, steps: int | None) -> None:
@@ -207,12 +207,12 @@ class SmoothMaxPool(nn.Module):
         if not maps.requires_grad:
             return maximum
         mean = self._mean(maps, maximum.shape[2:])
-        # The value of the maximum with the gradient of the mean; adding their difference to the
-        # mean would round the value.
+        # The value of the maximum with the gradient of the mean; the sum of the mean and their
+        # difference would be rounded.
         return cast("Tensor", _ValueOf.apply(mean, maximum))
 
     def _mean(self, maps: Tensor, size: torch.Size) -> Tensor:
-        """Return means of the windows, in which padding counts for zero."""
+        """Return means of the windows, with padding counted as zeros."""
         kernel, stride, padding, dilation = (
             (value, value) if isinstance(value, int) else tuple(value)
             for value in (

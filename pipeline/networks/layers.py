@@ -2,10 +2,10 @@
 
 A layer is one call of a module of the network; its units are the channels of its output. The
 response of a unit is the module's own output: before the nonlinearity that follows a convolution,
-but after the one that a block ends with. Layers are named by torch's dotted module names or, for
+but after the one at the end of a block. Layers are named by torch's dotted module names or, for
 convolutions, ``convN`` in call order, from 1; the last of any network is ``output``, whose units
-are its classes. The calls of a module that is called several times are ``again@0``, ``again@1``
-and so on, as PyTorch writes them in traces.
+are its classes. The calls of a module that is called several times are ``again@0``, ``again@1`` and
+so on, as PyTorch writes them in traces.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ class Layer:
     Attributes:
         name: ``convN`` for a convolution, the dotted module name for anything else.
         module: the dotted module name; of a convolution by a function, that of its weight.
-        call: the module, with the number of the call where there are several (``again@1``).
+        call: the module, with the number of the call if there are several (``again@1``).
         node: the node whose output is the response.
         units: number of units (channels).
         map_size: rows and columns of units at the traced input size; (1, 1) for a vector.
-        center: the only row and column whose units are used, ``None`` where all are
+        center: the only row and column whose units are used; ``None`` if all are
             (``receptive_fields.center``).
     """
 
@@ -52,7 +52,7 @@ class Layer:
     def looked_at(
         self, responses: Float[Tensor, "batch units rows columns"]
     ) -> Float[Tensor, "batch units seen_rows seen_columns"]:
-        """Return the part of the layer's map that is looked at."""
+        """Return the part of the layer's map that is used: its center, or all of it."""
         row, column = self.center
         rows = slice(None) if row is None else slice(row, row + 1)
         columns = slice(None) if column is None else slice(column, column + 1)
@@ -61,7 +61,7 @@ class Layer:
     def place(
         self, positions: Int[np.ndarray, "*_"]
     ) -> tuple[Int[np.ndarray, "*_"], Int[np.ndarray, "*_"]]:
-        """Return rows and columns on the map of row-major positions in what is looked at."""
+        """Return rows and columns on the map for row-major positions in the used part."""
         row, column = self.center
         rows, columns = np.divmod(positions, self.map_size[1] if column is None else 1)
         return rows + (row or 0), columns + (column or 0)
@@ -70,7 +70,7 @@ class Layer:
 def convolutions(graph: Graph) -> list[Layer]:
     """Return the two-dimensional convolutions in call order, named ``conv1`` to ``convN``.
 
-    Those of modules, of modules of one's own that call PyTorch's function, and of the function
+    They include modules, custom modules that call PyTorch's function, and calls of the function
     itself.
     """
     nodes = [node for node in graph.operations if _convolves(graph, node)]
@@ -92,7 +92,7 @@ def _convolves(graph: Graph, node: fx.Node) -> bool:
 
 
 def _convolution_name(node: fx.Node, others: Sequence[fx.Node]) -> str:
-    """Return the module that a convolution is, or its weight where several share a module."""
+    """Return the module of a convolution, or its weight if several share a module."""
     owner = _owner(node)
     if owner[0] and sum(_owner(other) == owner for other in others) == 1:
         return owner[0]
@@ -103,7 +103,7 @@ def _convolution_name(node: fx.Node, others: Sequence[fx.Node]) -> str:
 
 
 def _numbered(names: Sequence[str]) -> list[str]:
-    """Return names with the number of the call, from 0, where they occur several times."""
+    """Return names, with the number of the call from 0 for names that occur several times."""
     return [
         name if names.count(name) == 1 else f"{name}@{names[:index].count(name)}"
         for index, name in enumerate(names)
@@ -117,9 +117,9 @@ def _owner(node: fx.Node) -> tuple[str, int]:
 
 
 def _module_calls(node: fx.Node) -> list[tuple[str, int]]:
-    """Return the calls of modules that a node lies in or is, from the outermost on.
+    """Return the calls of modules that contain a node or are it, from the outermost.
 
-    PyTorch notes them with the number of the call behind an ``@``, from the second call on.
+    PyTorch records them with the number of the call after an ``@``, from the second call on.
     """
     stack = node.meta.get("nn_module_stack") or {}
     calls = [(str(entry[0]), _number(str(key))) for key, entry in stack.items()]
@@ -134,7 +134,7 @@ def _number(key: str) -> int:
 
 
 def find_layers(graph: Graph, names: str | Sequence[str], network: str) -> list[Layer]:
-    """Return the layers asked for, in call order, each once.
+    """Return the named layers, in call order, each once.
 
     Args:
         graph: the traced network.
@@ -157,7 +157,7 @@ def find_layers(graph: Graph, names: str | Sequence[str], network: str) -> list[
     if not wanted:
         raise ConfigError("layers: the list is empty; name at least one layer, or 'all'")
     modules = {path for path, _ in graph.module.named_modules()}
-    # A module's own name means what it returns, which may be more than its convolution.
+    # A module's name stands for its output, which may be more than its convolution.
     by_name = {x.call: x for x in convs if x.call.partition("@")[0] not in modules}
     by_name |= {layer.name: layer for layer in convs}
     of_nodes = {layer.node: layer for layer in convs}
@@ -170,11 +170,11 @@ def find_layers(graph: Graph, names: str | Sequence[str], network: str) -> list[
 
 
 def _refuse_transposed(graph: Graph, layers: Sequence[Layer], network: str) -> None:
-    """Refuse layers behind a transposed convolution.
+    """Reject layers after a transposed convolution.
 
-    Its windows overlap in a pattern that repeats with the stride: neighboring units do not see the
-    same field, only shifted, but a few different ones in alternation, so that no patch or ascent at
-    one position would stand for the channel.
+    Its windows overlap in a pattern that repeats with the stride: the fields of neighboring units
+    are not shifted copies but alternate between several shapes, so that a patch or ascent at one
+    position would not represent the channel.
     """
     for layer in layers:
         for node in graph.ancestors(layer.node):
@@ -225,7 +225,7 @@ def _calls(graph: Graph, module: str) -> dict[int, set[fx.Node]]:
     for node in graph.traced.graph.nodes:  # also those that read sizes
         within = _module_calls(node)
         numbers = [number for path, number in within if path == module]
-        # A container may never be called itself, but what it holds.
+        # A container may not be called itself, only its modules.
         inside = any(path.startswith(f"{module}.") for path, _ in within)
         if numbers or inside:
             calls.setdefault(numbers[-1] if numbers else 0, set()).add(node)

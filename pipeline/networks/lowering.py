@@ -1,9 +1,10 @@
 """Lowering: the same network, computed faster.
 
 Each function rewrites a cropped network in place and keeps its values to float32 rounding: batch
-norm goes into the convolution before it, ReLU moves behind max pooling (there are fewer positions
-left), ReLU overwrites what nothing else reads, weights lie channels-last, the gradient of the first
-convolution is computed in blocks of pixels, and convolutions with a narrow output as one product.
+norm is folded into the preceding convolution, ReLU moves after max pooling (where there are fewer
+positions), ReLU works in place if nothing else reads its input, weights are channels-last, the
+gradient of the first convolution is computed in blocks of pixels, and convolutions with a narrow
+output are computed as one product.
 """
 
 from __future__ import annotations
@@ -19,8 +20,10 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from pipeline.networks.graph.nodes import operation_name
 from pipeline.networks.graph.opaque import Opaque
 
-BLOCK_CHANNELS = 12  # channels of a block of pixels from which a convolution runs fast
-NARROW = 5  # columns of an output up to which a matrix product is faster than a convolution
+BLOCK_CHANNELS = 12  # number of channels of a pixel block from which a convolution is fast
+NARROW = (
+    5  # largest number of output columns for which a matrix product is faster than a convolution
+)
 
 
 def lower(network: fx.GraphModule) -> fx.GraphModule:
@@ -49,13 +52,13 @@ def _module(network: fx.GraphModule, node: fx.Node) -> nn.Module | None:
 
 
 def _sole_source(node: fx.Node) -> fx.Node | None:
-    """Return the node whose output only ``node`` reads, as its only input."""
+    """Return the only input of ``node``, if nothing else reads it."""
     sources = node.all_input_nodes
     return sources[0] if len(sources) == 1 and len(sources[0].users) == 1 else None
 
 
 def _replace(network: fx.GraphModule, node: fx.Node, module: nn.Module) -> None:
-    """Let a node call another module, under a name of its own."""
+    """Make a node call another module, under a new name."""
     name = f"{node.name}_lowered"
     network.add_submodule(name, module)
     node.target = name
@@ -115,11 +118,11 @@ def _replace_convolutions(network: fx.GraphModule) -> None:
 
 
 class NarrowConvolution(nn.Module):
-    """A convolution that is computed as one matrix product where its output is only few wide.
+    """A convolution computed as one matrix product if its output has few columns.
 
-    Convolution kernels of CPUs work along a row and idle at the ends of short ones; the windows of
-    an output of 3 x 3, side by side as columns of a matrix, run twice as fast. The product is
-    itself a convolution, with a kernel of one, because that is faster than a call of BLAS.
+    Convolution kernels of CPUs work along rows and waste time at the ends of short ones; for a 3 x
+    3 output, arranging the windows as columns of a matrix is twice as fast. The product is itself a
+    convolution, with a kernel of one, because that is faster than a call of BLAS.
     """
 
     def __init__(self, conv: nn.Conv2d) -> None:
@@ -211,7 +214,7 @@ class ImageConvolution(nn.Module):
         return cast("Tensor", _BlockedGradient.apply(*arguments))
 
 
-# What these compute is not needed for their own gradient.
+# The outputs of these are not needed for their own gradient.
 _FREE_OUTPUTS = (nn.Conv2d, ImageConvolution, nn.BatchNorm2d, nn.MaxPool2d, nn.AvgPool2d)
 
 
@@ -245,7 +248,7 @@ class _BlockedGradient(torch.autograd.Function):
         side = stride * repeat
         rows, columns = -(-height // side), -(-width // side)
         before = [(k - 1) // stride for k in kernel]
-        # Blocks beyond the last output see nothing; equal padding costs no copy where it suffices.
+        # Blocks beyond the last output see nothing; equal padding, if sufficient, needs no copy.
         wanted = [
             repeat * (count - 1) + blocks.shape[2 + axis] - before[axis] - gradient.shape[2 + axis]
             for axis, count in enumerate((rows, columns))
@@ -262,7 +265,7 @@ class _BlockedGradient(torch.autograd.Function):
 
 
 def _repeat(stride: int, channels: int) -> int:
-    """Return how many strides wide a block is: the fewest that give it enough channels."""
+    """Return the width of a block in strides: the smallest that gives it enough channels."""
     repeat = 1
     while channels * (stride * repeat) ** 2 < BLOCK_CHANNELS:
         repeat += 1

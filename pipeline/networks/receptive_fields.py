@@ -20,7 +20,7 @@ from pipeline.networks.graph.nodes import operation_name
 
 
 class Box(NamedTuple):
-    """Half-open box of pixels; it may reach beyond the image, where the unit sees padding."""
+    """Half-open box of pixels; it may extend beyond the image if the unit sees padding."""
 
     top: int
     left: int
@@ -29,7 +29,7 @@ class Box(NamedTuple):
 
     @classmethod
     def of(cls, rows: Interval, columns: Interval) -> Box:
-        """Return the box of some rows and columns."""
+        """Return the box for some rows and columns."""
         return cls(int(rows.start), int(columns.start), int(rows.stop), int(columns.stop))
 
     @property
@@ -58,11 +58,11 @@ def receptive_field(
         node: the layer's node.
         position: row and column on the layer's map.
         input_size: height and width of the image; the traced size by default.
-        clip: leave out padding, here and on every map on the way; the box then holds only pixels
+        clip: exclude padding, here and on every intermediate map; the box then contains only pixels
             of the image.
 
     Returns:
-        The box, unclipped unless asked; the whole image where a global operation lies between.
+        The box, not clipped by default; the whole image if there is a global operation in between.
     """
     size = input_size or graph.input_size
     sides: list[Interval] = []
@@ -104,7 +104,7 @@ def _bounds(
 def strides(graph: Graph, node: fx.Node) -> tuple[int | None, int | None]:
     """Return the pixels from one unit of a layer to the next, down and across.
 
-    ``None`` where its units do not all see the same field, only shifted.
+    ``None`` if the fields of its units are not shifted copies of each other.
     """
     down, across = (
         _first_field(graph, node, axis)[1] if is_shift_invariant(graph, node, axis) else None
@@ -114,7 +114,7 @@ def strides(graph: Graph, node: fx.Node) -> tuple[int | None, int | None]:
 
 
 def is_shift_invariant(graph: Graph, node: fx.Node, axis: int) -> bool:
-    """Say whether all units of a layer see the same field, only shifted, along ``axis``."""
+    """Return whether the fields of all units of a layer are shifted copies along ``axis``."""
     lengths = graph.sizes(graph.input_size[axis], axis)
     for ancestor in graph.ancestors(node):
         operation = graph.operations.get(ancestor)
@@ -123,15 +123,15 @@ def is_shift_invariant(graph: Graph, node: fx.Node, axis: int) -> bool:
         broadcast = len({lengths[source] for source in operation.inputs}) > 1
         if broadcast or isinstance(operation.rules[axis], Adaptive | Anchored | Global):
             return False
-    # A size that is read as a number is another on another input.
+    # A size that is used as a number changes with the input.
     return not graph.read_as_numbers(node)
 
 
 def bound_note(graph: Graph, node: fx.Node, layer: str) -> str | None:
-    """Return a sentence where a layer's field is the whole image for want of knowing better.
+    """Return a note if a layer's field is given as the whole image because it is not known exactly.
 
-    That is behind an operation on a map that neither is known to reach everywhere, as a mean over
-    the map is, nor shows to act on every position by itself.
+    This is the case after an operation on a map that is neither known to mix all positions, as a
+    mean over the map does, nor shown by probing to act on every position separately.
     """
     for ancestor in graph.ancestors(node):
         operation = graph.operations.get(ancestor)
@@ -142,13 +142,14 @@ def bound_note(graph: Graph, node: fx.Node, layer: str) -> str | None:
         name = operation_name(ancestor) if called is None else type(called).__name__
         if maps and not any(part in name.lower() for part in _REACHING):
             return (
-                f"layers: the receptive field of {layer} is given as the whole image, which is a"
-                f" bound, as it is not known which pixels reach through {ancestor.name} ({name})"
+                f"layers: the receptive field of {layer} is given as the whole image, which is "
+                "an upper bound, because it is unknown which pixels have an effect through "
+                f"{ancestor.name} ({name})"
             )
     return None
 
 
-# What reaches all of a map, by parts of names; what cannot be traced has a warning of its own.
+# Operations that mix a whole map, by parts of names; untraceable ones have their own warning.
 _REACHING = frozenset(
     [
         "attention",
@@ -169,8 +170,8 @@ _REACHING = frozenset(
 def center(graph: Graph, node: fx.Node) -> tuple[int | None, int | None]:
     """Return the only row and column whose units are used.
 
-    ``None`` where every position will do, because all see the same field, only shifted. Elsewhere
-    a unit's response depends on where it is, and the one at index n // 2 stands for its channel.
+    ``None`` if all positions are equivalent, because their fields are shifted copies. Otherwise, a
+    unit's response depends on its position, and the one at index n // 2 represents its channel.
     """
     row, column = (
         None
@@ -182,7 +183,7 @@ def center(graph: Graph, node: fx.Node) -> tuple[int | None, int | None]:
 
 
 class Canvas(NamedTuple):
-    """An input size and the unit that is read on it.
+    """An input size and the unit that is used on it.
 
     ``size`` is (height, width) of the input, ``position`` the unit's row and column on the layer's
     map, ``box`` its receptive field in pixels of the canvas.
@@ -199,8 +200,8 @@ Side = tuple[int, int, Interval]  # length, the unit's position, its field
 def smallest_canvas(graph: Graph, node: fx.Node) -> Canvas:
     """Return the smallest input on which some unit of a layer sees its whole field and no padding.
 
-    Along an axis where units do not all see the same (global operations, adaptive pooling) the
-    canvas is the network's own input and the unit is the one that ``center`` names.
+    Along an axis on which fields differ (global operations, adaptive pooling), the canvas is the
+    network's own input and the unit is the one returned by ``center``.
     """
     sides: list[Side] = []
     for axis in (0, 1):
@@ -218,7 +219,7 @@ def smallest_canvas(graph: Graph, node: fx.Node) -> Canvas:
 def _smallest_side(graph: Graph, node: fx.Node, axis: int) -> Side:
     first, stride = _first_field(graph, node, axis)
     position = max(0, math.ceil(-first.start / stride))
-    # Where maps are cut on the way, padding may lie behind pixels of the image.
+    # If intermediate maps are cropped, padding may be reached through pixels of the image.
     ample = graph.input_size[axis] + 4 * int(first.stop - first.start) + 4 * stride * (position + 1)
     while _over(graph, node, position, ample, axis)[0]:
         position += 1
@@ -232,7 +233,7 @@ def _smallest_side(graph: Graph, node: fx.Node, axis: int) -> Side:
 
 
 def _over(graph: Graph, node: fx.Node, position: int, length: int, axis: int) -> tuple[bool, bool]:
-    """Say whether a unit reads before the start and beyond the end of any map on the way."""
+    """Return whether a unit reads before the start and beyond the end of any intermediate map."""
     demand = graph.demand(node, Interval(position, position + 1), length, axis)
     parts = [(part, demand.lengths[source]) for (_, source), part in demand.edges.items()]
     known = [(part, size) for part, size in parts if part != EVERYTHING]
@@ -240,7 +241,7 @@ def _over(graph: Graph, node: fx.Node, position: int, length: int, axis: int) ->
 
 
 def _first_field(graph: Graph, node: fx.Node, axis: int) -> tuple[Interval, int]:
-    """Return the field of the unit at position 0, and how far apart the fields of units are."""
+    """Return the field of the unit at position 0, and the distance between fields of neighbors."""
     size = graph.input_size[axis]
     first = graph.reach(node, Interval(0, 1), size, axis)
     second = graph.reach(node, Interval(1, 2), size, axis)

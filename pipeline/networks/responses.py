@@ -15,10 +15,10 @@ from pipeline.networks.layers import Layer
 
 
 class LayerResponses(fx.Interpreter):
-    """Run a network up to the last of some layers and hand over each layer as it is computed.
+    """Run a network up to the last of some layers, passing on each layer as it is computed.
 
-    A layer's output is handed over before the next operation runs, so that an in-place nonlinearity
-    behind it cannot change it, and is dropped as soon as nothing needs it.
+    A layer's output is passed on before the next operation runs, so that a following in-place
+    nonlinearity cannot change it, and is dropped as soon as it is no longer needed.
     """
 
     def __init__(self, graph: Graph, layers: Sequence[Layer]) -> None:
@@ -28,7 +28,7 @@ class LayerResponses(fx.Interpreter):
         self._layers = dict(zip(cast("tuple[fx.Node, ...]", copies), layers, strict=True))
         output.args = ((),)  # so that no layer is kept until the end of the pass
         super().__init__(truncated)
-        self.extra_traceback = False  # errors keep the words they were raised with
+        self.extra_traceback = False  # errors keep their original messages
         self._take: Callable[[Layer, Tensor], None] = lambda _layer, _responses: None
 
     def visit(
@@ -38,16 +38,16 @@ class LayerResponses(fx.Interpreter):
     ) -> None:
         """Call ``take(layer, responses)`` for every layer.
 
-        Responses are ``[batch, units, rows, columns]``, one row and column for a layer without a
-        map, and of a layer with a center only that; they must be read at once and not kept.
-        Several threads may do so at the same time.
+        Responses are ``[batch, units, rows, columns]``, with one row and column for a layer without
+        a map or with a center; they must be used immediately and not kept. Several threads may do
+        so at the same time.
         """
         visitor = copy(self)
         visitor._take = take
         visitor.run(images)
 
     def run_node(self, n: fx.Node) -> Any:
-        """Run one node and hand its output over if it is a layer."""
+        """Run one node and pass on its output if it is a layer."""
         if n.op == "output":
             return None
         result = super().run_node(n)
@@ -69,10 +69,10 @@ REDUCTIONS: dict[str, Callable[[Tensor], Tensor]] = {
 def read_map(
     maps: Float[Tensor, "batch units rows columns"], at: Any
 ) -> Float[Tensor, "batch units *map"]:
-    """Return one number of every map, or all of them.
+    """Reduce every map to one number, or return all of them.
 
     Args:
-        maps: of the units of a layer.
+        maps: maps of the units of a layer.
         at: ``max``, ``mean``, ``center`` (row n // 2 and column m // 2), or ``all``.
 
     Raises:

@@ -1,9 +1,9 @@
-"""Tiles: a layer's map computed part by part, so that large images fit into memory.
+"""Tiles: a layer's map computed in parts, so that large images fit into memory.
 
-Gradients add: that of a sum over a layer's responses is the sum, over the tiles, of the gradients
-of the responses of each, laid where the tile reads the image. Neighbors read some of the same
-pixels, and compute some of the same numbers, but no response is computed twice or with a border
-that the whole network does not have.
+Gradients are additive: the gradient of a sum over a layer's responses is the sum of the gradients
+of all tiles, each placed where the tile reads the image. Neighboring tiles share some pixels and
+intermediate values, but no response is computed twice or with a border that the whole network does
+not have.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Tile:
-    """A region of a layer's map and what computes it.
+    """A region of a layer's map and the network that computes it.
 
     Attributes:
         region: rows and columns of the layer's map, half-open.
         box: pixels of the image that are read; it lies within the image.
         network: from these pixels, ``[batch, 3, height, width]``, to the layer's responses on the
-            region, ``[batch, units, rows, columns]``, or to its whole output where that is no map.
-            Tiles of equal geometry have the same one.
+            region, ``[batch, units, rows, columns]``, or to its whole output if that is not a map.
+            Tiles of equal geometry share a network.
     """
 
     region: tuple[Interval, Interval]
@@ -42,24 +42,24 @@ class Tile:
 
 
 def tiles(graph: Graph, node: fx.Node, size: tuple[int, int], tile: int) -> list[Tile]:
-    """Return tiles whose regions part a layer's map, row by row.
+    """Return tiles whose regions partition a layer's map, row by row.
 
-    A box is at most about ``tile`` pixels and a receptive field wide. Where everything reaches a
-    unit (attention, squeeze-and-excitation, global pooling), and where a tile would see nothing but
-    padding on some map on the way, there is one tile for the whole map. The networks are where the
-    weights are when tiles are made, and are not lowered: on maps of this size ``lowering`` gains no
-    speed, and its rounding costs deep networks more than tiles do (VGG-16's seventh convolution, by
-    the gradient of a sum of squares in float32: 2e-3 off instead of 9e-5, as the whole network).
+    A box is at most about ``tile`` pixels and a receptive field wide. If all positions reach a unit
+    (attention, squeeze-and-excitation, global pooling), or if a tile would see nothing but padding
+    on some intermediate map, there is a single tile for the whole map. The networks are on the
+    device of the weights, and are not lowered: on maps of this size ``lowering`` is no faster, and
+    its rounding affects deep networks more than tiles do (VGG-16's seventh convolution, by the
+    gradient of a sum of squares in float32: 2e-3 off instead of 9e-5, as the whole network).
 
     Args:
         graph: the traced network.
         node: the layer's node.
-        size: height and width of the image; that of the trace, unless all units of the layer see
-            the same, only shifted.
+        size: height and width of the image; the traced size, unless the fields of all units of the
+            layer are shifted copies.
         tile: side of a tile in pixels.
 
     Raises:
-        ConfigError: the tile is no positive number of pixels.
+        ConfigError: the tile is not a positive number of pixels.
         ValueError: the network must be traced at this size.
     """
     if tile < 1:
@@ -86,7 +86,7 @@ def tiles(graph: Graph, node: fx.Node, size: tuple[int, int], tile: int) -> list
 
 
 def _regions(graph: Graph, node: fx.Node, size: int, axis: int, tile: int) -> list[Interval]:
-    """Return intervals of almost equal length that part the layer's positions along one axis."""
+    """Return almost equal intervals that partition the layer's positions along one axis."""
     count = graph.sizes(size, axis)[node]
     first, last = (
         graph.reach(node, Interval(place, place + 1), size, axis) for place in (0, count - 1)
@@ -108,10 +108,10 @@ def _crop(
 
 
 def _geometry(crop: Crop, axis: int) -> Hashable:
-    """Return what a crop's network follows from, along an axis on which only shifts tell units.
+    """Return what determines a crop's network along an axis on which units only differ by shifts.
 
-    That is, of everything that is read: where it lies in what is there, and how far it hangs over
-    the edges of the whole map.
+    For every input, this is its position in the available part, and how far it extends beyond the
+    edges of the whole map.
     """
     demand, nothing = crop.demands[axis], Interval(0, 0)
     edges: list[Hashable] = []

@@ -1,7 +1,7 @@
-"""The unit network: responses of chosen units of a layer, at one position, from what they see.
+"""The unit network: responses of chosen units of a layer, at one position, from their field.
 
-This is the only place that knows how such a response is computed. Everything else hands over
-images of exactly the receptive field's size and the units to read, and gets responses back.
+Only this module knows how such a response is computed. All others pass images of exactly the
+receptive field's size and the units, and get responses.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ log = logging.getLogger(__name__)
 class UnitNetwork(nn.Module):
     """Responses of units of one layer to images of the size of their receptive field.
 
-    Only what the unit sees is computed (``cropping``), in a form that is fast (``lowering``), and
-    of the layer itself only the sample's own unit: a dot product with its own kernel.
+    Only the unit's field is computed (``cropping``), in a fast form (``lowering``), and in the
+    layer itself only the sample's own unit: a dot product with its kernel.
 
     Args:
         graph: the traced network.
         node: the layer's node.
         canvas: the whole input and the position of the unit on the layer's map.
-        rule: how gradients pass ReLU and max pooling.
+        rule: gradient rule of ReLU and max pooling.
 
     Attributes:
         input_size: height and width of the receptive field, in pixels.
@@ -58,10 +58,10 @@ class UnitNetwork(nn.Module):
     def forward(
         self, images: Float[Tensor, "batch c height width"], units: Int[Tensor, " batch"]
     ) -> Float[Tensor, " batch"]:
-        """Return the response of ``units[i]`` to ``images[i]``, as the layer gives it.
+        """Return the response of ``units[i]`` to ``images[i]``, as output by the layer.
 
         Raises:
-            ValueError: the images are not of the size of the receptive field.
+            ValueError: the images do not have the size of the receptive field.
         """
         if tuple(images.shape[2:]) != self.input_size:
             raise ValueError(f"images of {tuple(images.shape[2:])} pixels, not {self.input_size}")
@@ -80,7 +80,7 @@ class LayerNetwork(nn.Module):
 
     Attributes:
         input_size: height and width of the receptive field, in pixels.
-        channels: of an image.
+        channels: number of channels of an image.
     """
 
     def __init__(self, graph: Graph, node: fx.Node, canvas: Canvas) -> None:
@@ -93,7 +93,7 @@ class LayerNetwork(nn.Module):
     def forward(
         self, images: Float[Tensor, "batch c height width"]
     ) -> Float[Tensor, "batch units"]:
-        """Return the responses, as the layer gives them."""
+        """Return the responses, as output by the layer."""
         if any(self.margins):
             images = F.pad(images, self.margins)
         responses = self.network(images)
@@ -105,10 +105,10 @@ class FieldNetwork:
     """The part of a network that computes a layer's units at one position.
 
     Attributes:
-        network: of images of the field with the margins, to responses [batch, units] or a map.
-        position: of the units on that map.
-        margins: pixels beside the field (left, right, top, bottom): where it reaches beyond the
-            input, that part of an image is not looked at.
+        network: maps images of the field with margins to responses [batch, units] or a map.
+        position: position of the units on that map.
+        margins: pixels around the field (left, right, top, bottom); negative where the field
+            extends beyond the input, whose pixels are ignored.
         whole: whether this is the whole network up to the layer, as it cannot be cropped.
     """
 
@@ -126,7 +126,7 @@ def see_field(graph: Graph, node: fx.Node, canvas: Canvas) -> FieldNetwork:
         seen = Box.of(*crop.part(graph.image))
         position, whole = (0, 0), False
     except UncroppableError as error:
-        log.info("%s: asked through the whole network, as %s", node.name, error)
+        log.info("%s: computed with the whole network, as %s", node.name, error)
         network = graph.truncated([node])  # shares the network's modules
         position, seen, whole = canvas.position, Box(0, 0, *canvas.size), True
     box = canvas.box
@@ -157,14 +157,14 @@ class OwnKernel(nn.Module):
                 slice(0, dilation * (kernel - 1) + 1, dilation)
                 for kernel, dilation in zip(layer.kernel_size, layer.dilation, strict=True)
             )
-            weight = weight.permute(0, 2, 3, 1)  # taken channels last, as the map before lies
+            weight = weight.permute(0, 2, 3, 1)  # channels last, like the previous map
         self.size = tuple(weight.shape[1:])
         self.kernels = nn.Buffer(weight.reshape(len(weight), -1).contiguous())
 
     def forward(
         self, seen: Float[Tensor, "batch *features"], units: Int[Tensor, " batch"]
     ) -> Float[Tensor, " batch"]:
-        """Return the response of each sample's unit to what it sees of the map before."""
+        """Return the response of each sample's unit to its part of the previous map."""
         if any(self.margins):
             seen = F.pad(seen, self.margins)
         seen = seen[..., *self.taps]
@@ -180,7 +180,7 @@ class OwnKernel(nn.Module):
 
 
 class OwnChannel(nn.Module):
-    """The sample's own unit out of the responses of all units."""
+    """The sample's own unit, selected from the responses of all units."""
 
     def __init__(self, position: tuple[int, int]) -> None:
         super().__init__()
@@ -195,10 +195,10 @@ class OwnChannel(nn.Module):
 
 
 def own_unit(network: fx.GraphModule) -> OwnKernel | None:
-    """Take a last convolution or linear map off a network of one response per unit.
+    """Remove the last convolution or linear map from a network with one response per unit.
 
     Returns:
-        What computes the response of single units instead, ``None`` if the last is another thing.
+        The module that computes single units instead, or ``None`` if the last operation is another.
     """
     output = network.graph.output_node()
     last = output.args[0]
@@ -216,14 +216,14 @@ def own_unit(network: fx.GraphModule) -> OwnKernel | None:
 
 
 def layer_network(graph: Graph, layer: Layer) -> LayerNetwork:
-    """Return the network of all units of a layer, at the position that they are climbed at."""
+    """Return the network of all units of a layer, at the position used by ascents."""
     return LayerNetwork(graph, layer.node, smallest_canvas(graph, layer.node))
 
 
 def unit_network(graph: Graph, layer: Layer, rule: GradientRule = PLAIN) -> UnitNetwork:
-    """Return the unit network of a layer, whose gradients pass ReLU and max pooling by a rule.
+    """Return the unit network of a layer, with a gradient rule for ReLU and max pooling.
 
-    For a layer whose units do not all see the same (behind global pooling, attention, adaptive
-    pooling) the unit is the one at the center of the map, for which the image set is searched too.
+    For a layer whose fields differ between positions (after global pooling, attention or adaptive
+    pooling), the unit is the one at the center of the map, which the search also uses.
     """
     return UnitNetwork(graph, layer.node, smallest_canvas(graph, layer.node), rule=rule)

@@ -1,7 +1,7 @@
-"""Bundling: the JavaScript modules of a page as one classic script, which works everywhere.
+"""Bundling the JavaScript modules of a page into one classic script, which works everywhere.
 
-Browsers do not load modules from ``file://``. So every module becomes a function that returns what
-it exports, in the order in which they need each other.
+Browsers do not load modules from ``file://``. So every module becomes a function that returns its
+exports, in order of dependency.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ _OTHER = re.compile(r"^(?:import|export)\b.*$", re.MULTILINE)
 
 
 def bundle(entry: str, folder: Path = SCRIPTS) -> str:
-    """Return a classic script that runs a module after all that it imports.
+    """Return a classic script that runs a module after all its imports.
 
-    Understood are ``import { a, b } from "./x.js";`` on one line and ``export`` before a function,
-    class or ``const``.
+    The supported syntax is ``import { a, b } from "./x.js";`` on one line and ``export`` before a
+    function, class or ``const``.
 
     Args:
         entry: file name of the module, such as ``gallery.js``.
-        folder: of the modules.
+        folder: folder of the modules.
 
     Raises:
-        ValueError: a module is not there, is written in another way, or imports go in a circle.
+        ValueError: a module is missing, has unsupported syntax, or imports are circular.
     """
     written: dict[str, str] = {}
     _add(entry, folder, written, ())

@@ -1,6 +1,6 @@
-"""What a site shows, as plain data: no network, no store, no configuration.
+"""The contents of a site as plain data, independent of network, store and configuration.
 
-Images are raw, in network-input space; ``ShownPreprocessing`` leads from there to pixels.
+Images are raw, in network-input space; ``ShownPreprocessing`` converts them to pixels.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class ShownPreprocessing:
     def to_pixels(
         self, images: Float[np.ndarray, "*batch 3 height width"], *, shift: bool = True
     ) -> Float[np.ndarray, "*batch height width 3"]:
-        """Return pixels, unclipped; without ``shift`` those of a difference of two images."""
+        """Return pixels, unclipped; without ``shift``, for the difference of two images."""
         mean = np.asarray(self.mean if shift else (0.0, 0.0, 0.0), np.float32)
         return np.moveaxis(images, -3, -1) * np.asarray(self.std, np.float32) + mean
 
@@ -47,10 +47,10 @@ class ShownAscent:
     """One climbed image.
 
     Attributes:
-        init: that it started from.
+        init: init of the ascent.
         copy: its number among those of its unit.
-        image: after the last step.
-        start: before the first.
+        image: image after the last step.
+        start: image before the first.
         responses: the score before every step and after the last.
         status: as in the table of ascents.
         transformed: whether all but the first and the last response are those of transformed
@@ -73,7 +73,7 @@ class Networks:
     Attributes:
         forward: from images to the responses of all units.
         gradient: from images and a unit to its response and input gradient.
-        units: of the layer.
+        units: number of units of the layer.
         size: height and width of the images.
     """
 
@@ -88,19 +88,19 @@ class Layer:
     """One layer.
 
     Attributes:
-        name: of the layer.
+        name: name of the layer.
         module: torch's name for it.
-        units: that are shown, in order; ``WHOLE_LAYER`` for the layer as a whole.
+        units: the displayed units, in order; ``WHOLE_LAYER`` for the layer as a whole.
         field: height and width of the receptive field in pixels.
         image: height and width of climbed images.
         searched: whether there are top patches.
         climbed: whether there are ascents, by init.
         correlated: whether all pairs of inits are correlated.
-        top_patches: rows of that table, of the ranks that are shown.
+        top_patches: rows of that table with the displayed ranks.
         ascents: likewise.
         correlations: likewise.
         correlation_summary: likewise.
-        read: from the layer to its ascents, a few units at a time, by unit.
+        read: yields the ascents of the layer, a few units at a time, by unit.
     """
 
     name: str
@@ -120,17 +120,17 @@ class Layer:
 
 @dataclass(frozen=True)
 class Site:
-    """What a run has to show.
+    """The contents of a run's pages.
 
     Attributes:
         facts: model, seed, objective and the like, for display.
-        preprocessing: of the network.
+        preprocessing: preprocessing of the network.
         inits: names of the inits.
-        copies: images of every unit from every init.
-        layers: in call order.
-        picture: from the number of a source image to its pixels; raises ``ValueError`` with the
-            reason where it cannot be read.
-        numbers: of the source images, by name.
+        copies: images per unit and init.
+        layers: layers in call order.
+        picture: returns the pixels of a source image by its number; raises ``ValueError`` with the
+            reason if it cannot be read.
+        numbers: numbers of the source images, by name.
         headline: a figure in PNG for the first page, if there is one.
     """
 

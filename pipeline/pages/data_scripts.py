@@ -1,4 +1,4 @@
-"""Data scripts: values that a page loads on demand, as classic scripts of one call each."""
+"""Data scripts: values that a page loads on demand, as classic scripts with one call each."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from urllib.parse import quote
 
 import numpy as np
 
-# In a script these could end it, or a line of it.
+# These could end a script, or a line in it.
 _ESCAPED = {ord(mark): f"\\u{ord(mark):04x}" for mark in "<>&\u2028\u2029"}
 
 
 def data_script(key: str, value: Any) -> str:
-    """Return the script that puts a value of plain data under a key.
+    """Return the script that stores plain data under a key.
 
     Raises:
         ValueError: a number is not finite; ``plain`` makes ``None`` of those.
@@ -28,7 +28,7 @@ def data_script(key: str, value: Any) -> str:
 
 
 def plain(value: Any) -> Any:
-    """Return plain data: NumPy's values as Python's, six digits a number, ``None`` for NaN."""
+    """Return plain data: NumPy values as Python's, six digits per number, ``None`` for NaN."""
     if isinstance(value, dict):
         return {str(key): plain(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):
@@ -48,5 +48,5 @@ def data_url(content: bytes, kind: str) -> str:
 
 
 def folder_name(layer: str) -> str:
-    """Return the name of a layer's folder: safe on disk whatever the layer is called."""
+    """Return a file-system-safe name for a layer's folder."""
     return quote(layer, safe="")

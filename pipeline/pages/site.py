@@ -37,22 +37,22 @@ from pipeline.store.files import write_bytes
 HERE = Path(__file__).parent
 PAGES = ("gallery.html", "playground.html", "index.html")
 HEADLINE = "headline.png"
-KEPT_PICTURES = 512  # of 224 pixels: 80 MB
-PREVIEWED = 10  # units of a layer on the first page
+KEPT_PICTURES = 512  # at 224 pixels: 80 MB
+PREVIEWED = 10  # units per layer on the first page
 OF_CURVES = ("init", "copy", "responses", "status", "transformed")
 SCRIPTS = ("theme.js", "gallery.js", "playground.js")
 
 
 def build_site(site: Site, networks: Mapping[str, Networks | None], folder: Path) -> None:
-    """Write the site of a run into a folder; ``index.html`` comes last, when all else is there.
+    """Write the site of a run into a folder; ``index.html`` is written last.
 
     Args:
-        site: what there is to show.
-        networks: by layer, where there are any.
-        folder: for the site; what is there already is replaced.
+        site: contents of the site.
+        networks: exported networks by layer, if any.
+        folder: folder of the site; existing files are replaced.
 
     Raises:
-        StoreError: the disk refuses.
+        StoreError: a file cannot be written.
     """
     shutil.rmtree(folder, ignore_errors=True)
     with ThreadPoolExecutor() as pool:
@@ -69,7 +69,7 @@ Small = tuple[UnitImage, UInt8[np.ndarray, "_ _ 3"]]  # with its thumbnail
 
 
 class _Builder:
-    """Writes assets, as many at a time as there are threads."""
+    """Writes assets in parallel threads."""
 
     def __init__(
         self, site: Site, networks: Mapping[str, Networks | None], assets: Path, pool: Executor
@@ -95,7 +95,7 @@ class _Builder:
         write_bytes(self.assets / "images" / f"{number}.jpg", jpeg(pixels))
 
     def write_layer(self, layer: Layer) -> None:
-        """Write what there is of a layer: its numbers, units, thumbnails and networks."""
+        """Write everything about a layer: its numbers, units, thumbnails and networks."""
         sheets: dict[str, Sheet] = {}
         self.patches = unit_patches(layer, self.site)
         ascents_left = dict.fromkeys(layer.units)
@@ -116,7 +116,7 @@ class _Builder:
                 write_bytes(folder / name, script.encode())
 
     def _write_preview(self, layer: Layer, sheets: Mapping[str, Sheet]) -> None:
-        """Write some images of a layer for the first page: what ascents added, or top patches."""
+        """Write some images of a layer for the first page: changes by ascents, or top patches."""
         found = [sheet for sheet in sheets.values() if sheet.panel.kind == "added"]
         for sheet in (found or [*sheets.values()])[:1]:
             name = f"layer-{len(self.previews)}.png"
@@ -160,12 +160,12 @@ class _Builder:
         return [(panel, thumbnail(panel.pixels)) for panel in panels if panel.copy == 0]
 
     def _with_fault(self, patch: dict[str, Any]) -> dict[str, Any]:
-        """Return a patch that says so if its image cannot be read any more."""
+        """Return a patch, with a note if its image can no longer be read."""
         fault = self.faults.get(patch["number"])
         return patch if fault is None else patch | {"number": None, "fault": fault}
 
     def write_site(self) -> None:
-        """Write what was run, the look and the behavior of the pages, and the headline figure."""
+        """Write the facts about the run, the styles and scripts, and the headline figure."""
         _write_data(self.assets / "data" / "site.js", "site", _site_data(self.site, self.networks))
         write_bytes(self.assets / "style.css", (HERE / "style.css").read_bytes())
         for name in SCRIPTS:
@@ -258,7 +258,7 @@ def _pages(
 
 
 def number_text(value: float | None) -> str:
-    """Return a number for a table: two decimals, three where it is near zero."""
+    """Return a number for a table: two decimals, or three if it is near zero."""
     if value is None or value != value:
         return "none"
     return f"{value:.2f}" if abs(value) >= 0.1 else f"{value:.3f}"

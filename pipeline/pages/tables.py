@@ -1,4 +1,4 @@
-"""From the tables of a run to the rows that the pages read: one a unit."""
+"""From the tables of a run to the rows of the pages: one per unit."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pipeline.pages.data_scripts import plain
 
 
 def layer_data(layer: Layer) -> dict[str, Any]:
-    """Return what the pages say of all units of a layer; ``None`` where there is nothing."""
+    """Return the pages' data on all units of a layer; ``None`` if there is none."""
     units = layer.units
     return plain(
         {
@@ -29,7 +29,7 @@ def layer_data(layer: Layer) -> dict[str, Any]:
 
 
 def unit_patches(layer: Layer, site: Site) -> dict[int, list[dict[str, Any]]]:
-    """Return the patches of every unit that has any, top ones first, by rank."""
+    """Return the patches of every unit that has any, top patches first, by rank."""
     rows = layer.top_patches.sort_values(by=["unit", "sign", "rank"], ascending=[True, False, True])
     found: dict[int, list[dict[str, Any]]] = {}
     for row in plain(rows.to_dict("records")):
@@ -45,7 +45,7 @@ def unit_patches(layer: Layer, site: Site) -> dict[int, list[dict[str, Any]]]:
 
 
 def shown_numbers(site: Site) -> list[int]:
-    """Return the numbers of all source images of which a patch is shown."""
+    """Return the numbers of all source images with a displayed patch."""
     names = [name for layer in site.layers for name in layer.top_patches["image"].unique()]
     return sorted({site.numbers[name] for name in names})
 

@@ -13,16 +13,16 @@ from pipeline.pages.data_scripts import data_url
 from pipeline.pages.unit_images import UnitImage, jpeg
 
 SIDE = 64  # pixels of the longer side, at most
-BLOCK = 8  # of JPEG: tiles of whole blocks do not bleed into each other
+BLOCK = 8  # of JPEG; tiles made of whole blocks do not bleed into each other
 
 
 @dataclass
 class Sheet:
-    """The thumbnails of one kind of image, as they are made.
+    """The thumbnails of one kind of image, as they are collected.
 
     Attributes:
-        panel: the first, whose name stands for all.
-        tiles: by unit, with the range that their bytes stand for.
+        panel: the first image, whose name is used for all.
+        tiles: tiles by unit, with the range of values that their bytes encode.
     """
 
     panel: UnitImage
@@ -33,7 +33,7 @@ class Sheet:
     def preview(self, wanted: int) -> UInt8[np.ndarray, "height width 4"]:
         """Return some of the thumbnails, evenly spread over the units, with gaps (alpha 0).
 
-        Each has all the contrast that it can have about mid-gray.
+        Each is stretched to full contrast about mid-gray.
         """
         tiles = [_stretched(tile) for tile, _, _ in self.tiles.values()]
         some = min(wanted, len(tiles))
@@ -41,13 +41,13 @@ class Sheet:
         opaque = np.pad(chosen, ((0, 0), (0, 0), (0, 0), (0, 1)), constant_values=255)
         gap = max(1, chosen.shape[2] // 12)
         strip = np.pad(opaque, ((0, 0), (0, 0), (0, gap), (0, 0))).swapaxes(0, 1)
-        # As if there were as many as wanted, so that all layers are shown at one size.
+        # Fixed number of cells, so that all layers are shown at the same size.
         missing = (wanted - some) * (chosen.shape[2] + gap)
         row = strip.reshape(strip.shape[0], -1, 4)
         return np.pad(row, ((0, 0), (0, missing), (0, 0)))
 
     def describe(self) -> dict[str, Any]:
-        """Return what the sheet shows, as plain data."""
+        """Return a description of the sheet as plain data."""
         panel = self.panel
         return {"name": panel.name, "init": panel.init, "copy": panel.copy, "kind": panel.kind}
 
@@ -77,7 +77,7 @@ class Sheet:
 
 
 def thumbnail(pixels: UInt8[np.ndarray, "_ _ 3"]) -> UInt8[np.ndarray, "_ _ 3"]:
-    """Return an image made smaller, as far as it is larger than a thumbnail."""
+    """Return an image, reduced if it is larger than a thumbnail."""
     height, width = pixels.shape[:2]
     if max(height, width) <= SIDE:
         return pixels

@@ -1,4 +1,4 @@
-"""Images of units in eight bits, with the range that the bytes stand for.
+"""Images of units in eight bits, with the range of values that the bytes encode.
 
 A byte b means ``low + b / 255 * (high - low)`` in pixel space, where 0 is black and 1 is white.
 """
@@ -25,13 +25,13 @@ class UnitImage:
     """One image of a unit.
 
     Attributes:
-        name: for display.
-        init: that it was climbed from; ``None`` for a patch.
+        name: name for display.
+        init: init of the ascent; ``None`` for a patch.
         copy: its number among those of its unit.
         kind: an image, or what was added to one.
-        pixels: bytes.
-        low: what byte 0 stands for.
-        high: what byte 255 stands for.
+        pixels: pixels as bytes.
+        low: value of byte 0.
+        high: value of byte 255.
     """
 
     name: str
@@ -52,7 +52,7 @@ class UnitImage:
             "kind": self.kind,
             "width": width,
             "height": height,
-            # Not rounded: they are part of every pixel.
+            # Not rounded, as they affect every pixel.
             "low": self.low,
             "high": self.high,
             "png": data_url(png(self.pixels), "image/png"),
@@ -62,7 +62,7 @@ class UnitImage:
 def ascent_images(
     ascent: ShownAscent, preprocessing: ShownPreprocessing, copies: int
 ) -> list[UnitImage]:
-    """Return what was climbed and what the ascent added, where all of it is finite."""
+    """Return the final image and the change made by the ascent, if all values are finite."""
     which = ascent.init if copies == 1 else f"{ascent.init}, copy {ascent.copy}"
     image = preprocessing.to_pixels(ascent.image)
     added = preprocessing.to_pixels(ascent.image - ascent.start, shift=False)
@@ -80,7 +80,7 @@ def ascent_images(
 
 
 def patch_image(picture: Picture, box: Box, preprocessing: ShownPreprocessing) -> UnitImage:
-    """Return a patch of a source image; outside the image lies the mean color, network input 0."""
+    """Return a patch of a source image, with the mean color (network input 0) outside the image."""
     mean = np.asarray(preprocessing.mean, np.float32)
     outside = to_bytes(mean, picture.low, picture.high)
     pixels = cut(picture.pixels, box, outside)
@@ -90,7 +90,7 @@ def patch_image(picture: Picture, box: Box, preprocessing: ShownPreprocessing) -
 def cut(
     pixels: UInt8[np.ndarray, "height width 3"], box: Box, outside: UInt8[np.ndarray, "3"]
 ) -> UInt8[np.ndarray, "rows columns 3"]:
-    """Return the pixels in a box (top, left, bottom, right), which may reach beyond the image."""
+    """Return the pixels in a box (top, left, bottom, right), which may extend beyond the image."""
     top, left, bottom, right = box
     patch = np.broadcast_to(outside, (bottom - top, right - left, 3)).copy()
     there, here = overlap(box, (pixels.shape[0], pixels.shape[1]))
@@ -99,18 +99,18 @@ def cut(
 
 
 def to_bytes(x: Float[np.ndarray, "*_"], low: float, high: float) -> UInt8[np.ndarray, "*_"]:
-    """Return values as bytes that stand for them; where all are alike, they are 0."""
+    """Return values encoded as bytes; all are 0 if the values are equal."""
     scale = 255 / (high - low) if high > low else 0.0
     return np.rint((x - low) * scale).clip(0, 255).astype(np.uint8)
 
 
 def png(pixels: UInt8[np.ndarray, "height width channels"]) -> bytes:
-    """Return a PNG; light compression, for what an ascent leaves hardly compresses."""
+    """Return a PNG with light compression, as images of ascents hardly compress."""
     return _encoded(pixels, "PNG", compress_level=2)
 
 
 def jpeg(pixels: UInt8[np.ndarray, "height width 3"], quality: int = 90) -> bytes:
-    """Return a JPEG whose colors are as sharp as its grays."""
+    """Return a JPEG without chroma subsampling."""
     return _encoded(pixels, "JPEG", quality=quality, subsampling=0)
 
 

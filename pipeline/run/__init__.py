@@ -1,1 +1,1 @@
-"""One run at work: its parts, its paths, its record; nothing here knows a single stage."""
+"""One active run: its parts, paths and record, independent of any particular stage."""

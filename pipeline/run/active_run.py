@@ -1,4 +1,4 @@
-"""A run at work: what its stages share, in one of its processes."""
+"""An active run: what its stages share, in one of its processes."""
 
 from __future__ import annotations
 
@@ -35,19 +35,19 @@ Planned = TypeVar("Planned", bound=HasResult)
 
 @dataclass
 class ActiveRun:
-    """One run at work, in one of its processes.
+    """An active run, in one of its processes.
 
     Attributes:
         parts: everything built from the configuration.
-        layout: the paths below ``out``.
+        layout: paths below ``out``.
         paths: the files of this run, once it has a folder; only the leading process writes there.
-        tracker: told of tables, figures and progress.
-        code: digests of the code of stages of one's own, by the stage's name.
-        plans: of the stages that have been planned, by name.
-        enlisted: the results of this run, in its record by stage and name.
-        unreadable: images that could not be read, with reasons.
-        done: how many work items were computed in this run, by all processes.
-        facts: more for the record of the run.
+        tracker: receives tables, figures and progress.
+        code: digests of the code of the user's own stages, by stage name.
+        plans: plans made so far, by stage name.
+        enlisted: results in the record of this run, by stage and name.
+        unreadable: images that could not be read, with the reasons.
+        done: number of work items computed in this run, by all processes.
+        facts: further entries for the record of the run.
     """
 
     parts: Parts
@@ -65,7 +65,7 @@ class ActiveRun:
     def planned(
         cls, parts: Parts, layout: Layout, code: Mapping[str, str] | None = None
     ) -> ActiveRun:
-        """Return a run that has no folder yet and is not tracked, to ask what the store holds."""
+        """Return a run without a folder or tracking, for queries about the store."""
         paths = RunPaths(layout.runs(parts.config.name))
         return cls(parts, layout, paths, none()(paths.folder, {}, None, ""), code or {})
 
@@ -76,9 +76,9 @@ class ActiveRun:
 
     @cached_property
     def images(self) -> ImageSet:
-        """The image set, known again where it was searched before under other times.
+        """The image set, recognized if it was searched before with other file times.
 
-        All processes must first ask for it at the same time: they wait for the one that leads.
+        All processes must first access it at the same time: they wait for the leading one.
         """
         from pipeline.run.image_lists import known_images
 
@@ -89,10 +89,10 @@ class ActiveRun:
         return replace(images, settings=images.settings | code)
 
     def settings(self, stage: Any) -> Any:
-        """Return the settings of a stage of one's own: its dataclass, from ``own.<name>``.
+        """Return the settings of a user's own stage: its dataclass, from ``own.<name>``.
 
         Raises:
-            ConfigError: it has no such setting, or a value is of another type.
+            ConfigError: the stage has no such setting, or a value has the wrong type.
         """
         return read_settings(stage.config, self.parts.config.own.get(stage.name), stage.name)
 
@@ -102,14 +102,14 @@ class ActiveRun:
         """Return the plan of a stage, which is made once.
 
         Raises:
-            ArtiphysError: its settings make no plan.
+            ArtiphysError: its settings are invalid.
         """
         if stage.name not in self.plans:
             self.plans[stage.name] = stage.plan(self)
         return self.plans[stage.name]
 
     def planned_results(self, name: str) -> list[Result]:
-        """Return the results of a stage, if it has been planned."""
+        """Return the results of a stage; none if it has not been planned."""
         return list(self.plans[name].results) if name in self.plans else []
 
     def result(
@@ -121,16 +121,16 @@ class ActiveRun:
         items: Sequence[str],
         place: str = "",
     ) -> Result:
-        """Return the result that settings determine, whether it is there or not.
+        """Return the result that some settings determine, whether or not the store holds it.
 
         Args:
-            stage: that it is of; its version is in the key.
+            stage: stage of the result; its version is part of the key.
             layer: name of the layer.
-            name: what tells the result apart in this run.
-            settings: everything that determines it, as plain data; of a stage of one's own its
-                code and its settings are added.
-            items: the names of its work items.
-            place: folder of the store; that of the stage's name by default.
+            name: a name that is unique in this run.
+            settings: everything that determines the result, as plain data; for a user's own stage,
+                its code and its settings are added.
+            items: names of its work items.
+            place: folder of the store; the stage's name by default.
         """
         folder = (place or stage.name, self.parts.network.identity, layer)
         if stage.name in self.code:
@@ -139,19 +139,19 @@ class ActiveRun:
         return find_result(self.layout, folder, settings, items, stage.version, name)
 
     def missing(self, planned: Sequence[Planned]) -> list[Planned]:
-        """Return what lacks items of its result: the same in all processes, as the leader says."""
+        """Return those whose results lack items; the leading process decides for all."""
         lacking = [n for n, item in enumerate(planned) if self.leads and item.result.missing()]
         numbers: list[int] = json.loads(self.parts.runner.ranks.broadcast(json.dumps(lacking)))
         return [planned[number] for number in numbers]
 
     def enlist(self, results: Iterable[Result]) -> None:
-        """Note in the record that results belong to this run."""
+        """Add results to the record of this run."""
         for result in results:
             self.enlisted.setdefault((result.stage, result.name), result)
 
     @property
     def looked_for(self) -> list[Path]:
-        """Files of the store that the run would have used, had they been there."""
+        """Files that the run would have used if the store had held them."""
         others = [
             result
             for plan in self.plans.values()
@@ -164,19 +164,19 @@ class ActiveRun:
     # Work.
 
     def begin(self, result: Result, state: str, seconds: float = 0.0) -> None:
-        """Write down what a result is and how this run makes it.
+        """Record what a result is and how this run makes it.
 
         Args:
-            result: of this run.
+            result: a result of this run.
             state: ``begun`` or ``finished``.
-            seconds: that it took, with the results that were made together with it.
+            seconds: time taken, including other results made together with it.
         """
         made = {"state": state, "seconds": round(seconds, 2)}
         result.begin(self.paths.name, self._provenance | made)
 
     @contextmanager
     def making(self, results: Sequence[Result]) -> Generator[None]:
-        """Write down, before and after all processes make results, how they are made."""
+        """Record how results are made, before and after all processes make them."""
         for result in results if self.leads else ():
             self.begin(result, "begun")
         self.parts.runner.ranks.barrier()
@@ -194,14 +194,14 @@ class ActiveRun:
         *,
         tf32: bool = False,
     ) -> None:
-        """Compute, with all processes, what is missing of some results, and tell the tracker.
+        """Compute the missing items of some results with all processes, and report to the tracker.
 
         Args:
-            results: to which the items belong.
-            items: all of them, in the order in which they are handed out.
-            work: how an item is computed.
-            label: stage and what is counted, as in ``ascent: ascents``.
-            tf32: whether the device may multiply so, if the configuration wants it.
+            results: results to which the items belong.
+            items: all items, in the order in which they are handed out.
+            work: computes an item.
+            label: stage and unit of count, as in ``ascent: ascents``.
+            tf32: whether the device may multiply in TF32, if the configuration asks for it.
         """
         runner, stage = self.parts.runner, label.partition(":")[0]
         runner.allow_tf32(tf32 and self.parts.config.precision == "tf32")
@@ -214,29 +214,29 @@ class ActiveRun:
             runner.allow_tf32(False)
 
     def mend(self) -> None:
-        """Describe results again that are whole, but whose metadata has been lost or damaged."""
+        """Rewrite lost or damaged metadata of results that are otherwise complete."""
         for result in self.enlisted.values():
             if not result.missing() and not result.is_described():
                 self.begin(result, "found")
 
     def check_files(self) -> None:
-        """Check that what the run has written into its folder is still there.
+        """Check that the files that the run wrote into its folder are still there.
 
         Raises:
-            StoreError: something is gone, or has been changed by another program.
+            StoreError: a file is gone, or another program has changed it.
         """
         lost = lost_below(self.paths.folder)
         if lost:
             names = listed([f"'{path}'" for path in lost], 1)
             raise StoreError(
-                f"out: {names} went or changed while the run was at work; give the same"
-                " command again, which keeps what is finished"
+                f"out: {names} disappeared or changed during the run; repeat the command, which "
+                "keeps finished work"
             )
 
     # Files of the run.
 
     def table(self, name: str, columns: Sequence[str], table: pd.DataFrame, csv: bool) -> None:
-        """Write a table of the run; short ones go to the tracker too."""
+        """Write a table of the run, and send it to the tracker if it is short."""
         from pipeline.store.tables import write_table
 
         write_table(self.paths.tables, name, columns, table, csv)
@@ -244,7 +244,7 @@ class ActiveRun:
             self.tracker.table(name, table)
 
     def figure(self, name: str, figure: Figure, dpi: int = 300) -> None:
-        """Write a figure of the run in all formats asked for; the tracker shows the PNG."""
+        """Write a figure of the run in all chosen formats, and send the PNG to the tracker."""
         from pipeline.figures import style
 
         for kind in self.parts.config.figures.formats:
@@ -255,7 +255,7 @@ class ActiveRun:
                 self.tracker.figure(name, path)
 
     def video(self, name: str, videos: Mapping[str, bytes]) -> None:
-        """Write a video of the run, by format, and show it to the tracker."""
+        """Write a video of the run in each format, and send it to the tracker."""
         for kind, content in videos.items():
             path = self.paths.figures / f"{name}.{kind}"
             write_bytes(path, content)

@@ -1,4 +1,4 @@
-"""A dry run of scores, so that what cannot be computed is refused before any work starts."""
+"""A dry run of scores, so that scores that cannot be computed are rejected before work starts."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from pipeline.synthesis.dry_run import blank_images, try_images
 
 
 def score_faults(parts: Parts, layers: Sequence[Layer]) -> Iterator[str]:
-    """Yield why the scores of blank images cannot be computed, on the outer of some layers."""
+    """Yield the reason if the first or last layer cannot score blank images."""
     smoothings = list(parts.smoothings.values())
     for layer in {layer.name: layer for layer in (*layers[:1], *layers[-1:])}.values():
-        # A network for a field takes long to build; what can go wrong with it shows in transforms.
+        # A network for a receptive field takes long to build; only transforms can make it fail.
         scorer = None if parts.scoring.of_fields else parts.scorer(layer)
         unit, size = parts.climbed_units(layer)[-1], parts.image_size(layer)
         images = blank_images(parts.recipe, size, parts.copies, parts.runner.device)
@@ -22,4 +22,4 @@ def score_faults(parts: Parts, layers: Sequence[Layer]) -> Iterator[str]:
             try_images(parts.recipe, images, unit, smoothings, scorer, layer.name)
         except ArtiphysError as error:
             yield str(error)
-            return  # the other layer would say the same
+            return  # the other layer would fail in the same way

@@ -1,4 +1,4 @@
-"""Collecting everything that is wrong, where a run stops at the first."""
+"""Collecting all faults, whereas a run stops at the first."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Made = TypeVar("Made")
 
 
 class Faults:
-    """Sentences on what is wrong, each once, in the order in which they were found."""
+    """Descriptions of faults, without duplicates, in the order in which they were found."""
 
     def __init__(self) -> None:
         self._found: dict[str, ArtiphysError] = {}
@@ -23,7 +23,7 @@ class Faults:
         return list(self._found)
 
     def add(self, faults: Iterable[str]) -> None:
-        """Take in what is wrong; finding it may itself fail."""
+        """Add faults; an error raised while they are searched for is added as a fault."""
         try:
             for fault in faults:
                 self._found.setdefault(fault, ConfigError(fault))
@@ -31,12 +31,12 @@ class Faults:
             self._found.setdefault(str(error), error)
 
     def raise_first(self) -> None:
-        """Raise what was found first, if anything was."""
+        """Raise the first fault, if there is one."""
         for error in self._found.values():
             raise error
 
     def attempt(self, make: Callable[[], Made]) -> Made | None:
-        """Return what ``make`` returns, or note why it cannot and return nothing."""
+        """Return what ``make`` returns; if it fails, add the reason and return None."""
         try:
             return make()
         except ArtiphysError as error:
@@ -44,10 +44,10 @@ class Faults:
             return None
 
     def taken(self, group: Group, key: str) -> Group | None:
-        """Return the part of a configuration group that its target takes, and note the others.
+        """Return the keys of a group that its target accepts, and add the others as faults.
 
         Returns:
-            ``None`` where there is no such target, or what it cannot do without is wrong.
+            ``None`` if there is no such target, or a required value is wrong.
         """
         bad = signature_faults(group, key)
         self.add(bad.values())
@@ -58,15 +58,15 @@ class Faults:
     def option(
         self, group: Group, key: str, finish: Callable[[Any], Made] = lambda built: built
     ) -> Made | None:
-        """Return what a configuration group is built to, or note all that is wrong with it.
+        """Return the object built from a configuration group, or add all its faults.
 
-        A target refuses the first bad value that it meets. The others are found by giving it one
-        value at a time, beside those that it cannot do without.
+        A target reports only the first bad value. The others are found by passing one value at a
+        time, along with the required ones.
 
         Args:
-            group: its keys and values.
-            key: where it stands in the configuration.
-            finish: what is done with what is built, such as calling a partial one.
+            group: keys and values of the group.
+            key: its place in the configuration.
+            finish: applied to the built object; for example, calls a partial one.
         """
         taken = self.taken(group, key)
         if taken is None:

@@ -1,4 +1,4 @@
-"""What determines the network of a run, as plain data for keys."""
+"""The settings that determine the network of a run, as plain data for keys."""
 
 from __future__ import annotations
 
@@ -6,6 +6,6 @@ from pipeline.run.active_run import ActiveRun
 
 
 def network_settings(run: ActiveRun) -> dict[str, str]:
-    """Return what determines the network: its weights, and what it does with them."""
+    """Return the settings that determine the network: its weights and its computation."""
     parts = run.parts
     return {"weights": parts.network.digest, "network": parts.graph.digest}

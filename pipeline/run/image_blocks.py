@@ -1,4 +1,4 @@
-"""The image set in blocks: work items of stages that show every image to the network."""
+"""The image set in blocks: work items of stages that run the network on every image."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ def image_blocks(run: ActiveRun) -> dict[str, range]:
 
 
 class ImageBlocks:
-    """What all work on blocks of images shares (``runner.Work``).
+    """The common part of all work on blocks of images (``runner.Work``).
 
     Args:
         run: the run.
-        results: of which each item is a block.
+        results: results whose items are blocks.
     """
 
     def __init__(self, run: ActiveRun, results: Sequence[Result]) -> None:
@@ -45,11 +45,11 @@ class ImageBlocks:
         run.parts.runner.place(run.parts.network.module)
 
     def needed(self, block: str) -> bool:
-        """Say whether a result lacks a block."""
+        """Return whether a result lacks a block."""
         return any(not result.holds(block) for result in self._results)
 
     def size(self, block: str) -> int:
-        """Return how many images there are in a block."""
+        """Return the number of images in a block."""
         return len(self.blocks[block])
 
     def parts(self, block: str) -> list[range]:
@@ -64,15 +64,16 @@ class ImageBlocks:
 
 
 def check_unreadable(run: ActiveRun, unreadable: dict[str, str]) -> None:
-    """Refuse an image set of which too much cannot be read.
+    """Raise an error if too many images cannot be read.
 
     Raises:
-        ImageError: more than ``search.max_unreadable`` (and more than one image), or all.
+        ImageError: no image can be read, or more than one image and a larger share than
+            ``search.max_unreadable`` cannot.
     """
     total, count = len(run.images), len(unreadable)
     if count > max(1.0, run.parts.config.search.max_unreadable * total) or count == total:
         name, reason = next(iter(unreadable.items()))
         raise ImageError(
-            f"images: {count} of {total} images cannot be used, the first is '{name}', which"
-            f" {reason}; mend or remove them, or raise search.max_unreadable"
+            f"images: {count} of {total} images cannot be used, the first is '{name}', which "
+            f"{reason}; repair or remove them, or raise search.max_unreadable"
         )

@@ -1,9 +1,8 @@
-"""Image lists that were searched before, known again by their contents.
+"""Image lists that were searched before, recognized by their contents.
 
-A list of files is looked up by names and stamps (sizes, times), which is quick. Where the same
-files lie there under other stamps (copied, unpacked, touched), their contents are compared with the
-digests that the search took as it read them; if all are equal, the list is the one that was
-searched.
+A list of files is looked up by names and stamps (sizes, times), which is quick. If the same files
+have other stamps (because they were copied, unpacked or touched), their contents are compared with
+the digests that the search recorded; if all are equal, the list is the one that was searched.
 """
 
 from __future__ import annotations
@@ -27,14 +26,14 @@ Digests = Int[np.ndarray, " images"]
 
 
 class Noted(NamedTuple):
-    """An image list: what stands for it in settings, and the digests of its contents."""
+    """An image list: its identity in settings, and the digests of its contents."""
 
     identity: str
     digests: Digests
 
 
 def known_images(layout: Layout, images: ImageSet) -> ImageSet:
-    """Return an image set under the identity that it was first searched with, if it was."""
+    """Return an image set with the identity under which it was first searched, if it was."""
     if images.like is None:
         return images
     path = _path(layout, images)
@@ -52,7 +51,7 @@ def known_images(layout: Layout, images: ImageSet) -> ImageSet:
 
 
 def remember_images(layout: Layout, images: ImageSet, digests: Digests) -> None:
-    """Note the contents of an image list that has been searched."""
+    """Record the contents of an image list that has been searched."""
     if images.like is not None and not (path := _path(layout, images)).is_file():
         _write(layout, path, Noted(images.settings["images"], digests))
 
@@ -67,16 +66,16 @@ def _write(layout: Layout, path: Path, noted: Noted) -> None:
 
 
 def _read(layout: Layout, path: Path) -> Noted | None:
-    """Return what is noted of an image list, if it is; what is damaged is written again."""
+    """Return the recorded entry of an image list, if there is one; a damaged entry is rewritten."""
     try:
         arrays, notes = read_arrays(path, layout.place(path))
         return Noted(str(notes["identity"]), arrays["digests"])
     except FileNotFoundError:
         return None
     except UnplacedError:
-        return None  # of an earlier version
+        return None  # written by an earlier version
     except (DamagedError, KeyError, TypeError) as error:
-        log.warning("store: '%s' is damaged (%s) and is written again", path, error)
+        log.warning("store: '%s' is damaged (%s) and will be rewritten", path, error)
         with suppress(OSError):
             path.unlink()
     except OSError as error:
@@ -89,7 +88,7 @@ def _renamed(images: ImageSet, identity: str) -> ImageSet:
 
 
 def _same(images: ImageSet, digests: Digests) -> bool:
-    """Say whether all contents are as noted, reading no further than the first that is not."""
+    """Return whether all contents are as recorded, reading up to the first that is not."""
     with ThreadPoolExecutor(8) as pool:
         for start in range(0, len(digests), 256):
             some = range(start, min(start + 256, len(digests)))

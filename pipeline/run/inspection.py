@@ -1,4 +1,4 @@
-"""Building every part of a run, noting all that is wrong, and going on with what can be used."""
+"""Building every part of a run, collecting all faults, and continuing with the usable parts."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ LISTS = ("objective", "parameterization", "regularizer", "smoothing", "transform
 
 @dataclass
 class Inspection:
-    """What was found of the parts of a run.
+    """The findings about the parts of a run.
 
     Attributes:
-        weights: what is known of the network's weights, in words.
-        own_weights: whether the network has those that are asked for.
-        has: which of ``network``, ``images`` and ``layers`` could be built, perhaps with random
-            weights, at another size, or without those that there are not.
-        whole: whether everything could be built.
-        notes: what is worth knowing and no fault.
+        weights: description of the network's weights.
+        own_weights: whether the network has the requested weights.
+        has: which of ``network``, ``images`` and ``layers`` could be built, possibly with random
+            weights, at another size, or without the unknown ones.
+        whole: whether every part could be built.
+        notes: remarks that are not faults.
     """
 
     weights: str = ""
@@ -49,13 +49,13 @@ class Inspection:
 def inspect(
     parts: Parts, faults: Faults, *, network: bool = True, download: bool = True
 ) -> Inspection:
-    """Build every part of a run, note all that is wrong, and replace what cannot be used.
+    """Build every part of a run, collect all faults, and replace unusable parts.
 
     Args:
-        parts: of the run; those that are wrong are replaced where something else can be used.
-        faults: takes in what is wrong.
-        network: whether the run asks for the network and the images.
-        download: whether weights may be downloaded; random ones stand for them if not.
+        parts: parts of the run; faulty ones are replaced if there is a substitute.
+        faults: collects the faults.
+        network: whether the run needs the network and the images.
+        download: whether weights may be downloaded; if not, random ones replace them.
     """
     found, before = Inspection(), len(faults.found)
     _inspect_option(parts, "tracking", parts.config.tracking, faults)
@@ -78,7 +78,7 @@ def inspect(
 
 
 def precision_faults(precision: str, device: str) -> Iterator[str]:
-    """Yield why a kind of device cannot compute in a precision."""
+    """Yield the reason if a kind of device does not support a precision."""
     if precision == "tf32" and device != "cuda":
         yield (
             f"precision: tf32 needs a CUDA device, and this run is on {device};"
@@ -102,7 +102,7 @@ def _inspect_network(parts: Parts, found: Inspection, faults: Faults, download: 
         network = faults.attempt(lambda: parts.network)
     else:
         network = faults.attempt(lambda: parts.build_network(taken))
-    if network is None:  # perhaps only the weights are wrong
+    if network is None:  # only the weights may be at fault
         network = Faults().attempt(lambda: parts.build_network(substitute))
         found.weights, found.own_weights = "not used: see the faults", False
     else:
@@ -120,12 +120,12 @@ def _described(network: Network) -> str:
 
 
 def _pending_download(group: Group) -> str:
-    """Return what building the network would download, in words; nothing if it would not."""
+    """Return a description of what building the network would download, if anything."""
     source, megabytes = str(group.get("weights", "default")), None
     if source == "default":
         if group.get("_target_") != TORCHVISION:
             return ""
-        # Only where one of its networks is asked for: it takes a second to import.
+        # Only if one of its networks is chosen, as importing it takes a second.
         from pipeline.networks.loading.torchvision import declared_weights
 
         source, megabytes = declared_weights(str(group.get("name"))) or ("", None)
@@ -143,7 +143,7 @@ def _inspect_images(parts: Parts, found: Inspection, faults: Faults) -> None:
     group = parts.config.images
     if "network" in found.has:
         preprocessing = parts.network.preprocessing
-    else:  # at no size of its own
+    else:  # the image set has no size of its own
         preprocessing = UNSIZED
         group = {name: value for name, value in group.items() if name not in ("resize", "crop")}
     images = faults.option(
@@ -155,7 +155,7 @@ def _inspect_images(parts: Parts, found: Inspection, faults: Faults) -> None:
 
 
 def inspect_sample(parts: Parts, found: Inspection, faults: Faults) -> None:
-    """Read some images; as many may be unreadable as the search allows."""
+    """Read some images; the same share may be unreadable as in the search."""
     if "images" not in found.has:
         return
     images: ImageSet = parts.images
@@ -164,14 +164,14 @@ def inspect_sample(parts: Parts, found: Inspection, faults: Faults) -> None:
     if not unreadable:
         return
     name, reason = next(iter(unreadable.items()))
-    some = f"images: {len(unreadable)} of {len(sample)} images looked at"
+    some = f"images: {len(unreadable)} of {len(sample)} sampled images"
     first = f"the first is '{name}', which {reason}"
     allowed = max(1.0, parts.config.search.max_unreadable * len(sample))
     if len(unreadable) > allowed or len(unreadable) == len(sample):
-        remedy = "mend or remove them, or raise search.max_unreadable"
+        remedy = "repair or remove them, or raise search.max_unreadable"
         faults.add([f"{some} cannot be used, {first}; {remedy}"])
     else:
-        found.notes.append(f"{some} would be set aside, {first}")
+        found.notes.append(f"{some} would be left out, {first}")
 
 
 # Layers and units.
@@ -183,7 +183,7 @@ def _inspect_layers(parts: Parts, found: Inspection, faults: Faults) -> None:
     network = parts.network
     size = parts.images.size if "images" in found.has else _wanted_size(parts)
     parts.sized_network = replace(network, input_size=size)
-    if faults.attempt(lambda: parts.graph) is None:  # the layers can still be looked at
+    if faults.attempt(lambda: parts.graph) is None:  # the layers can still be inspected
         parts.sized_network = replace(network, input_size=network.preprocessing.input_size)
         if Faults().attempt(lambda: parts.graph) is None:
             return
@@ -191,7 +191,7 @@ def _inspect_layers(parts: Parts, found: Inspection, faults: Faults) -> None:
     if not names:
         return
     layers = faults.attempt(lambda: parts.find_layers(names))
-    # Those whose weights are not there can still be looked at.
+    # Layers without weights can still be inspected.
     parts.layers = layers or find_layers(parts.graph, names, network.name)
     units = {
         layer.name: faults.attempt(lambda layer=layer: select_units(parts.config.units, layer))
@@ -214,7 +214,7 @@ def _wanted_size(parts: Parts) -> tuple[int, int]:
 
 
 def _known_names(parts: Parts, faults: Faults) -> str | list[str]:
-    """Return the names that are layers of the network."""
+    """Return those names that are layers of the network."""
     names, graph, network = parts.config.layers, parts.graph, parts.network.name
     if isinstance(names, str):
         known = faults.attempt(lambda: find_layers(graph, names, network))
@@ -230,7 +230,7 @@ def _known_names(parts: Parts, faults: Faults) -> str | list[str]:
     ]
 
 
-# What images are made with.
+# The options that determine how images are made.
 
 
 def _inspect_options(parts: Parts, faults: Faults) -> None:

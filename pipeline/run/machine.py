@@ -1,4 +1,4 @@
-"""What a job would run on here."""
+"""The hardware that a job would use on this machine."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ class Machine:
     """The processes of a job on this machine.
 
     Attributes:
-        runner: of one of them.
-        processes: how many there are.
+        runner: runner of one of the processes.
+        processes: number of processes.
     """
 
     runner: Runner
@@ -25,17 +25,17 @@ class Machine:
 
     @property
     def device(self) -> torch.device:
-        """What a process computes on."""
+        """The device that a process uses."""
         return self.runner.device
 
     @property
     def threads(self) -> int:
-        """CPU threads of a process."""
+        """Number of CPU threads of a process."""
         return self.runner.workers.threads
 
     @property
     def workers(self) -> int:
-        """How many batches a process computes at a time: one on every thread of a CPU."""
+        """Number of batches that a process computes at a time: one per thread on a CPU."""
         return self.threads if self.device.type == "cpu" else 1
 
     def __str__(self) -> str:
@@ -46,17 +46,17 @@ class Machine:
 
 
 def this_machine(processes: Processes) -> Machine:
-    """Return what a job would run on here.
+    """Return the hardware that a job would use on this machine.
 
     Raises:
-        ConfigError: the device is not there, or not as many devices.
+        ConfigError: the device does not exist, or there are too few of them.
     """
     runner = processes.here()
     there = 1 if runner.device.type == "cpu" else torch.accelerator.device_count()
     wanted = there if processes.devices == "auto" else int(processes.devices)
     if runner.device.type != "cpu" and wanted > there:
         raise ConfigError(
-            f"runner.devices: {wanted} are asked for, and this machine has {there} of"
+            f"runner.devices: {wanted} are requested, but this machine has {there} of"
             f" '{runner.device.type}'; use auto or at most {there}"
         )
     return Machine(runner, wanted)

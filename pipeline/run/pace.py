@@ -1,7 +1,7 @@
-"""How fast this machine computes: a few batches of a job, timed for about two seconds in all.
+"""The speed of this machine: a few batches of a job, timed for about two seconds in total.
 
-Every worker computes the same batch at the same time, as workers share caches and memory. What has
-not been timed is scaled by its operations.
+Every worker computes the same batch at the same time, as workers share caches and memory. Times of
+other batches are scaled by their operations.
 """
 
 from __future__ import annotations
@@ -25,19 +25,20 @@ from pipeline.synthesis.descent import Descent
 from pipeline.synthesis.optimizers import Optimizer
 from pipeline.synthesis.scoring import Scorer
 
-BRIEF = 0.15  # seconds that one thing is timed for
-AFFORDABLE = {"cpu": 5e9, "other": 5e11}  # operations of a batch that is timed
+BRIEF = 0.15  # seconds per measurement
+AFFORDABLE = {"cpu": 5e9, "other": 5e11}  # operations of a timed batch
 REPEATS = 20  # at most
-SAMPLE = 16  # images that are read
+
+SAMPLE = 16  # images read for timing
 
 Search = Callable[[LayerResponses, Batch, torch.device], object]
 
 
 class Pace:
-    """Seconds that one worker takes for one step of a batch, by the operations of that step.
+    """Seconds per step of a batch on one worker, as a function of the operations of the step.
 
     Args:
-        timed: seconds by operations, of the batches that were timed.
+        timed: seconds by operations, for the timed batches.
     """
 
     def __init__(self, timed: Mapping[int, float]) -> None:
@@ -47,10 +48,10 @@ class Pace:
         ]
 
     def __call__(self, operations: int) -> float:
-        """Return seconds, between timed batches by their logarithms.
+        """Return seconds, interpolated between timed batches on a log-log scale.
 
-        Smaller batches take as long as the smallest, in which Python is what takes the time; larger
-        ones run at the rate of the largest.
+        Batches smaller than the smallest timed one take as long as it does, since Python dominates
+        there; larger ones run at the rate of the largest timed one.
         """
         if operations > self.operations[-1]:
             return self.seconds[-1] * operations / self.operations[-1]
@@ -59,11 +60,11 @@ class Pace:
 
 
 def affordable(operations: int, wanted: int, device: str) -> int:
-    """Return how many samples of a batch are timed: as many as take a fraction of a second.
+    """Return how many samples of a batch to time: as many as take a fraction of a second.
 
     Args:
-        operations: of one sample.
-        wanted: samples of the whole batch.
+        operations: operations per sample.
+        wanted: samples in the whole batch.
         device: kind of device.
     """
     some = AFFORDABLE["cpu" if device == "cpu" else "other"] // max(1, operations)
@@ -77,7 +78,7 @@ def step_seconds(
     units: Sequence[int],
     kind: torch.dtype = torch.float32,
 ) -> float:
-    """Return the seconds of one step of an ascent of some units, in every worker at once."""
+    """Return the seconds per ascent step of some units, with all workers busy."""
     random = torch.Generator().manual_seed(0)
     starts = 0.3 * torch.randn(len(units), 3, *scorer.input_size, generator=random)
     starts = starts.to(machine.device, kind)
@@ -96,7 +97,7 @@ def step_seconds(
 
 
 class Visit(NamedTuple):
-    """A batch of the search that was timed: images, operations, and the seconds of a worker."""
+    """A timed batch of the search: images, operations, and the seconds of a worker."""
 
     images: int
     operations: int
@@ -128,14 +129,14 @@ def time_visit(parts: Parts, machine: Machine, layers: Sequence[Layer], search: 
 def image_seconds(machine: Machine, visit: Visit, loading: float) -> float:
     """Return the seconds of searching one image."""
     seeing = visit.seconds / visit.images / machine.workers
-    # A worker of a CPU reads what it computes; other devices compute while threads read.
+    # A CPU worker reads its own batches; other devices compute while threads read.
     cpu = machine.device.type == "cpu"
     return (seeing + loading if cpu else max(seeing, loading)) / machine.processes
 
 
 def loading_seconds(images: ImageSet, machine: Machine) -> float:
-    """Return the seconds of reading one image, all threads together."""
-    # Neighbors of those that have been read: what is read twice may come from memory.
+    """Return the seconds to read one image, with all threads reading."""
+    # Images that have not been read yet: a second read may come from the file cache.
     neighbors = [(index + 1) % len(images) for index in spread(len(images), SAMPLE)]
     begin = time.perf_counter()
     load_batch(images, neighbors)
@@ -143,13 +144,13 @@ def loading_seconds(images: ImageSet, machine: Machine) -> float:
 
 
 def _timed(machine: Machine, worker: Callable[[], Callable[[], None]]) -> float:
-    """Return how long a worker takes, once warm; less exactly where that is long."""
+    """Return the seconds of a worker after a warm-up; slow work is timed fewer times."""
 
     def work(_: int) -> float:
         do = worker()
         first = _seconds(do, machine.device)
         repeats = int(min(REPEATS, BRIEF // first))
-        # The median, as others may be at work on the same cores now and then.
+        # The median, as other processes may occasionally use the same cores.
         return median([_seconds(do, machine.device) for _ in range(repeats)] or [first])
 
     return max(machine.runner.workers.map(range(machine.workers), work, machine.workers))

@@ -1,4 +1,4 @@
-"""What stages work with, each part built from the configuration once, and only when asked for."""
+"""The parts that stages work with, each built from the configuration once, on first use."""
 
 from __future__ import annotations
 
@@ -39,16 +39,16 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-LARGEST = 32_768  # pixels of a side
+LARGEST = 32_768  # pixels per side
 
 
 class Parts:
-    """Everything that a stage may ask for, built from one configuration when asked for.
+    """Everything that a stage may need, built from one configuration on first use.
 
     Attributes:
         config: the composed configuration.
-        runner: what the work runs on.
-        built: options that have been built, by where they stand in the configuration.
+        runner: devices and threads for the work.
+        built: options built so far, by their place in the configuration.
     """
 
     def __init__(self, config: Config, runner: Runner) -> None:
@@ -63,7 +63,7 @@ class Parts:
         """The network with its weights.
 
         Raises:
-            ConfigError: the model is no ``Network``.
+            ConfigError: the model is not a ``Network``.
         """
         return self.build_network(self.config.model)
 
@@ -71,7 +71,7 @@ class Parts:
         """Return the network that a configuration group describes.
 
         Raises:
-            ConfigError: the model is no ``Network``.
+            ConfigError: the model is not a ``Network``.
         """
         from pipeline.networks.loading.network import Network
         from pipeline.networks.loading.preparation import prepared
@@ -79,8 +79,9 @@ class Parts:
         network = build(group, "model")
         if not isinstance(network, Network):
             raise ConfigError(
-                f"model: {group['_target_']} returns a {type(network).__name__}, not a"
-                " pipeline.networks.loading.network.Network, as build_network there makes one"
+                f"model: {group['_target_']} returns a {type(network).__name__}, not a "
+                "pipeline.networks.loading.network.Network; make one with build_network of "
+                "that module"
             )
         return prepared(network) if own_targets(group) else network
 
@@ -96,19 +97,19 @@ class Parts:
 
     @cached_property
     def sized_network(self) -> Network:
-        """The network, to be traced at the size of the images."""
+        """The network together with the size of the images, at which it is traced."""
         return replace(self.network, input_size=self.images.size)
 
     @cached_property
     def layers(self) -> list[Layer]:
-        """The layers asked for, in call order."""
+        """The chosen layers, in call order."""
         return self.find_layers(self.config.layers)
 
     def find_layers(self, names: str | list[str]) -> list[Layer]:
-        """Return layers by name, all of whose weights are there; say where fields are bounds.
+        """Return layers by name, checked to have all weights; log if their fields are upper bounds.
 
         Raises:
-            ArtiphysError: a layer is unknown, or its weights are not there.
+            ArtiphysError: a layer is unknown or lacks weights.
         """
         from pipeline.networks.receptive_fields import bound_note
 
@@ -120,7 +121,7 @@ class Parts:
 
     @cached_property
     def units(self) -> dict[str, list[int]]:
-        """The units asked for, by layer name."""
+        """The chosen units, by layer name."""
         from pipeline.networks.units.selection import select_units
 
         return {layer.name: select_units(self.config.units, layer) for layer in self.layers}
@@ -130,7 +131,7 @@ class Parts:
         """The inits by name.
 
         Raises:
-            ConfigError: there is none.
+            ConfigError: no init is chosen.
         """
         if not chosen(self.config.init):
             raise ConfigError(
@@ -140,23 +141,23 @@ class Parts:
 
     @property
     def copies(self) -> int:
-        """How many images of each unit are climbed from every init."""
+        """Number of images per unit and init."""
         return copies(self.config)
 
     def _several(self, group: str) -> dict[str, Any]:
-        """Return the options chosen in a group that is a list, by name, each built once."""
+        """Return the options chosen in a list group, by name, each built once."""
         options = chosen(getattr(self.config, group))
         return {name: self._one(f"{group}.{name}", option) for name, option in options.items()}
 
     def _one(self, key: str, option: Group) -> Any:
-        """Return an option, by where it stands in the configuration."""
+        """Return an option by its place in the configuration."""
         if key not in self.built:
             self.built[key] = build(option, key)
         return self.built[key]
 
     @cached_property
     def scoring(self) -> Terms:
-        """What is climbed: objectives, size of whole images, gradient rule."""
+        """The settings of scores: objectives, size of whole images, gradient rule."""
         from pipeline.synthesis.terms import Terms
 
         size = whole_size(self.config.ascent.size, self.images.size)
@@ -170,7 +171,7 @@ class Parts:
         """The pieces of the parameterization, by name.
 
         Raises:
-            ConfigError: two are of one kind.
+            ConfigError: two are of the same kind.
         """
         from pipeline.synthesis.parameterizations.chain import pieces_by_kind
 
@@ -190,7 +191,7 @@ class Parts:
 
     @cached_property
     def smoothings(self) -> dict[str, Smoothing]:
-        """What smooths between steps, by name."""
+        """The smoothings by name."""
         return self._several("smoothing")
 
     @cached_property
@@ -226,7 +227,7 @@ class Parts:
         )
 
     def canvas(self, layer: Layer) -> Canvas:
-        """Return the smallest canvas of one layer, worked out once."""
+        """Return the smallest canvas of one layer, computed once."""
         from pipeline.networks.receptive_fields import smallest_canvas
 
         if layer.node not in self._canvases:
@@ -234,7 +235,7 @@ class Parts:
         return self._canvases[layer.node]
 
     def costs(self, layer: Layer) -> Costs:
-        """Return what one score of a layer takes, by which ascents are planned, counted once."""
+        """Return the cost of one score of a layer, from which batches are planned, counted once."""
         from pipeline.synthesis.plan import score_costs
 
         if layer.node not in self._costs:
@@ -242,30 +243,30 @@ class Parts:
         return self._costs[layer.node]
 
     def image_size(self, layer: Layer) -> tuple[int, int]:
-        """Return height and width of the images that are climbed for a layer."""
+        """Return height and width of the images in a layer's ascents."""
         box = self.canvas(layer).box
         return (box.height, box.width) if self.scoring.of_fields else self.scoring.size
 
     def climbed_units(self, layer: Layer) -> list[int]:
-        """Return the units whose images are climbed: those asked for, or the layer as a whole."""
+        """Return the units to climb: the chosen ones, or the layer as a whole."""
         return self.units[layer.name] if self.scoring.per_unit else [WHOLE_LAYER]
 
     def scorer(self, layer: Layer) -> Scorer:
-        """Return what scores images for a layer, on the runner's device."""
+        """Return the scorer of a layer, on the runner's device."""
         self.runner.place(self.network.module)
         scorer: Any = self.scoring.scorer(self.sized_network, layer)
         return cast("Scorer", self.runner.place(scorer.eval()))
 
     def option(self, group: str) -> str:
-        """Return the name of what is chosen in a group; several are joined by a plus."""
+        """Return the name of the option chosen in a group; several names are joined by a plus."""
         return group_name(group, getattr(self.config, group))
 
 
 def copies(config: Config) -> int:
-    """Return how many images of each unit are climbed from every init.
+    """Return the number of images per unit and init.
 
     Raises:
-        ConfigError: it is no positive number.
+        ConfigError: it is not a positive number.
     """
     count = config.init.get(COPIES, 1)
     if not isinstance(count, int) or isinstance(count, bool) or count < 1:
@@ -278,8 +279,8 @@ def whole_size(size: Any, default: tuple[int, int], key: str = "ascent.size") ->
 
     Args:
         size: a side in pixels, height and width, or ``None``.
-        default: height and width where none are given.
-        key: of the setting, for messages.
+        default: height and width if ``size`` is ``None``.
+        key: key of the setting, for messages.
 
     Raises:
         ConfigError: it is none of these.

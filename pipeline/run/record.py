@@ -1,4 +1,4 @@
-"""The record of a run: what it says of itself on disk."""
+"""The record of a run on disk."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from pipeline.store.records import write_record
 def write_run_record(
     run: ActiveRun, state: str, seconds: float, versions: Mapping[str, int], *, network: bool
 ) -> None:
-    """Write ``record.json``: state, provenance, digests, unreadable images, where results lie.
+    """Write ``record.json``: state, provenance, digests, unreadable images, places of results.
 
     Args:
         run: the run.
         state: ``running``, ``finished``, ``stopped`` or ``failed``.
-        seconds: that it has taken.
-        versions: of every stage's numbers, by its name.
-        network: whether it asks for the network and the images.
+        seconds: time taken so far.
+        versions: version of every stage's stored numbers, by stage name.
+        network: whether the run needs the network and the images.
     """
     if not run.leads:
         return
@@ -52,7 +52,7 @@ def write_run_record(
 
 
 def _places(run: ActiveRun) -> dict[str, dict[str, Any]]:
-    """Return where the results of a run lie, by stage and name."""
+    """Return the places of a run's results, by stage and name."""
     places: dict[str, dict[str, Any]] = {}
     for (stage, name), result in run.enlisted.items():
         folder = result.folder.relative_to(run.layout.out).as_posix()

@@ -1,9 +1,9 @@
-"""Runs that repeat a finished one: found without loading torch, and answered from its folder.
+"""Runs that repeat a finished one: recognized without loading torch, and served from its folder.
 
-A run is known by its fingerprint: its configuration, the code, and the stamps of every file and
-folder that the configuration names, which no program can set as they were. The fingerprint only
-saves work that would find every result in the store; what is in the store is still known by its
-contents alone.
+A run is recognized by its fingerprint: its configuration, the code, and the stamps of every file
+and folder named in the configuration, which no program can restore after a change. The fingerprint
+only saves the effort of finding every result in the store; the store itself identifies results by
+their settings and contents.
 """
 
 from __future__ import annotations
@@ -35,17 +35,17 @@ PACKAGE = Path(__file__).parents[1]
 def fingerprint(
     config: Config, code: Mapping[str, str] | None = None, *, named: bool = True
 ) -> str:
-    """Return a digest of all that a run depends on.
+    """Return a digest of everything that a run depends on.
 
     Args:
-        config: of the run.
-        code: digests of the code of stages of one's own, by the stage's name.
-        named: whether its files show the name of the run.
+        config: configuration of the run.
+        code: digests of the code of the user's own stages, by stage name.
+        named: whether its files contain the name of the run.
     """
     settings = with_effect(asdict(config), Effect.NUMBERS, Effect.FILES, Effect.TRACKING)
     if named:
         settings["name"] = config.name
-    # The order of what is chosen decides what is applied first, and what is balanced against what.
+    # The order of options decides which is applied first, and which gradients are balanced.
     order = {key: [*v] for key, v in settings.items() if isinstance(v, dict)}
     known = json.dumps(
         {**settings, "order": order, "code": code or {}}, sort_keys=True, default=str
@@ -54,15 +54,15 @@ def fingerprint(
     for path in (PACKAGE, *_files(settings)):
         for line in _stamps(path):
             digest.update(line.encode("utf-8", "surrogateescape"))
-    with suppress(ConfigError):  # what cannot be found cannot be run either
+    with suppress(ConfigError):  # a file that cannot be found fails in the run too
         digest.update(code_digest(own_targets(settings)).encode())
     return digest.hexdigest()[:16]
 
 
 def remember(layout: Layout, key: str, paths: RunPaths) -> None:
-    """Note that the run of a fingerprint has finished, if the store held all that it asks for.
+    """Record that the run with a fingerprint has finished, if the store held all that it needs.
 
-    A run of some stages alone shows what is there; the same command later may find more.
+    A run of single stages shows the stored results; a later run may find more of them.
     """
     items = recorded_files(paths)
     if all(_has_content(item) for item in items):
@@ -77,7 +77,7 @@ def remember(layout: Layout, key: str, paths: RunPaths) -> None:
 
 
 def find_finished(layout: Layout, key: str) -> RunPaths | None:
-    """Return a finished run of a fingerprint, if its files and results are still what they were."""
+    """Return the finished run with a fingerprint if its files and results are unchanged."""
     note = layout.finished(key)
     try:
         noted = read_document(note, layout.place(note))
@@ -88,19 +88,19 @@ def find_finished(layout: Layout, key: str) -> RunPaths | None:
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError, AttributeError, DamagedError):
-        return None  # moved away or damaged: the run is done in the usual way
+        return None  # moved or damaged: run in the usual way
     if changed:
-        log.info("%s is not as this run left it, so it is run again", changed[0])
+        log.info("%s was changed after the run, so it is run again", changed[0])
     return paths if finished and not changed else None
 
 
 def repeat(former: RunPaths, paths: RunPaths) -> dict[str, Any] | None:
-    """Copy what a former run has drawn and written, and return its record for the new one.
+    """Copy the figures and tables of an earlier run, and return its record for the new one.
 
-    ``None`` where what was copied is not what its record lists, whatever its stamps say.
+    Returns ``None`` if the copied files do not match the digests in the record.
 
     Raises:
-        StoreError: the disk refuses.
+        StoreError: the files cannot be written.
     """
     record = read_checksummed_record(former)
     for path in _drawn(former):
@@ -110,7 +110,7 @@ def repeat(former: RunPaths, paths: RunPaths) -> dict[str, Any] | None:
             shutil.copy2(path, copy)
         except OSError as error:
             raise StoreError(refusal(copy, error, path.stat().st_size)) from error
-    # Configurations may differ in what has no effect.
+    # Configurations may differ in settings without effect.
     changed = [name for name in changed_files(paths, record) if name != paths.config.name]
     if changed:
         log.info("%s of '%s' is damaged, so it is run again", changed[0], former.folder)
@@ -129,7 +129,7 @@ def _has_content(path: Path) -> bool:
 def _files(settings: Any, key: str = "", own: bool = False) -> Iterator[Path]:
     """Yield the files and folders that a configuration names.
 
-    Of this package's own targets it is known which arguments name files; of others any may.
+    For targets of this package it is known which arguments name files; for others any may.
     """
     if isinstance(settings, Mapping):
         if isinstance(settings.get("_target_"), str):
@@ -140,14 +140,14 @@ def _files(settings: Any, key: str = "", own: bool = False) -> Iterator[Path]:
         for value in settings:
             yield from _files(value, key, own)
     elif isinstance(settings, str) and (own or (key in PATHS and settings not in WORDS)):
-        with suppress(OSError, RuntimeError, ValueError):  # no path, or not ours to see
+        with suppress(OSError, RuntimeError, ValueError):  # not a path, or not accessible
             path = Path(settings).expanduser()
             if settings and path.exists():
                 yield path
 
 
 def _stamps(path: Path) -> Iterator[str]:
-    """Yield the name and the stamp of a file, or of all files below a folder."""
+    """Yield name and stamp of a file, or of all files below a folder."""
     if not path.is_dir():
         yield f"{path} {_stamp(path)}\n"
         return

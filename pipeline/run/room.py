@@ -1,4 +1,4 @@
-"""Room for results: folders that can be written to, and disks that hold what is to come."""
+"""Space for results: whether folders are writable and disks have enough free space."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pipeline.store.files import describe_bytes
 
 
 def folder_faults(key: str, folder: str) -> Iterator[str]:
-    """Yield why files could not be written to a folder, which may not be there yet."""
+    """Yield the reason if files cannot be written to a folder, which need not exist yet."""
     wanted = Path(folder).expanduser().absolute()
     try:
         there = next(path for path in (wanted, *wanted.parents) if path.exists())
@@ -26,14 +26,14 @@ def folder_faults(key: str, folder: str) -> Iterator[str]:
 
 
 def check_disk(out: Path, needed: int) -> int:
-    """Return how many bytes are free where ``out`` lies or will lie.
+    """Return the number of free bytes on the disk of ``out``.
 
     Args:
-        out: the folder; it need not be there yet.
+        out: the folder; it need not exist yet.
         needed: bytes that will be written.
 
     Raises:
-        StoreError: they are not free, or there is no telling.
+        StoreError: there is too little free space, or it cannot be determined.
     """
     out = out.expanduser().absolute()
     try:

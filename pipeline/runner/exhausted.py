@@ -1,4 +1,4 @@
-"""What a machine may have no more of, in words; a run may be fine, and the machine too small."""
+"""Messages for exhausted resources: a run may be correct but too large for the machine."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ _NO_MEMORY = ("out of memory", "not enough memory", "can't allocate memory")
 
 
 class ExhaustedError(ArtiphysError):
-    """The machine gives no more of something; finished work is kept."""
+    """A resource of the machine is exhausted; finished work is kept."""
 
 
 @contextmanager
 def in_words() -> Generator[None]:
-    """Say in a sentence that there are no more threads, open files or memory.
+    """Convert errors about exhausted threads, open files or memory into a sentence.
 
     Raises:
-        ExhaustedError: instead of what is raised then.
+        ExhaustedError: in place of the original error.
     """
     try:
         yield
@@ -35,11 +35,11 @@ def _sentence(error: BaseException) -> str | None:
     text = str(error).lower()
     if isinstance(error, RuntimeError) and "can't start new thread" in text:
         return (
-            "this machine lets you start no more threads; use a smaller runner.threads, end other"
+            "this machine allows no more threads; use a smaller runner.threads, end other"
             " programs, or raise the limit (ulimit -u)"
         )
     if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
-        return "this machine lets you open no more files; raise the limit (ulimit -n)"
+        return "this machine allows no more open files; raise the limit (ulimit -n)"
     full = isinstance(error, OSError) and error.errno == errno.ENOMEM
     if full or isinstance(error, MemoryError) or any(words in text for words in _NO_MEMORY):
         return "the memory is used up; use fewer runner.threads, smaller images or smaller batches"

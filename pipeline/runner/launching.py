@@ -40,11 +40,11 @@ from pipeline.runner.rendezvous import Board, FarBoard, Host, OwnBoard, meet
 from pipeline.runner.runner import work_as
 from pipeline.runner.stopping import STOPPED, Stopped, listen
 
-# It tells of every process that joins.
+# It logs every process that joins.
 logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
 
-PATIENCE = 600.0  # seconds for all processes to have been started
-FAREWELL = 30.0  # seconds that stopped processes have to end by themselves
+PATIENCE = 600.0  # seconds for all processes to start
+FAREWELL = 30.0  # seconds for stopped processes to end by themselves
 
 
 def launch(
@@ -57,11 +57,11 @@ def launch(
         threads: CPU threads of each process, or its share of the cores.
         work: a function of a module, which other processes can import.
         arguments: plain data.
-        place: a folder that all processes see, where those of a launcher find each other.
+        place: a folder visible to all processes, where those of a launcher find each other.
 
     Raises:
         ConfigError: the processes cannot meet.
-        RankError: a process has failed; what it said itself is on its standard error.
+        RankError: a process has failed; its own message is on its standard error.
     """
     outside = processes_outside() > 1
     if not outside and fabric.world_size > 1:
@@ -71,15 +71,15 @@ def launch(
 
 
 def chosen(accelerator: str, devices: int | str, outside: bool) -> Fabric:
-    """Return Fabric for the processes that there are, or are to be.
+    """Return Fabric for the existing or requested processes.
 
     Args:
         accelerator: and ``devices``, as in ``Processes``.
-        devices: processes to be started here.
+        devices: number of processes to start here.
         outside: whether a launcher has started them.
 
     Raises:
-        ConfigError: the device is not there, or Slurm's tasks cannot be used.
+        ConfigError: the device does not exist, or Slurm's tasks cannot be used.
     """
     nodes = 1
     environment: ClusterEnvironment = LightningEnvironment()
@@ -90,7 +90,7 @@ def chosen(accelerator: str, devices: int | str, outside: bool) -> Fabric:
     alone = not outside and devices == 1
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of GPUs or an srun that are not used
+            warnings.simplefilter("ignore")  # warnings about unused GPUs or srun
             fabric = Fabric(
                 accelerator=accelerator,
                 devices=devices,
@@ -100,7 +100,7 @@ def chosen(accelerator: str, devices: int | str, outside: bool) -> Fabric:
             )
         if alone:
             torch.zeros(1, device=fabric.device).item()
-    except Exception as error:  # Lightning raises many kinds for a device that is not there
+    except Exception as error:  # Lightning raises various errors for missing devices
         reason = first_line(error, 160)
         raise ConfigError(
             f"runner.accelerator: '{accelerator}' cannot be used for {devices} process"
@@ -113,8 +113,8 @@ def chosen(accelerator: str, devices: int | str, outside: bool) -> Fabric:
 class _Unconnected(DDPStrategy):
     """Processes with numbers and devices, but no process group of torch's.
 
-    That would listen on all interfaces and believe whoever connects. Only item numbers and
-    sentences pass between the processes of a run, and those over a board of its own.
+    A process group would listen on all interfaces and trust any connection. The processes of a run
+    only exchange item numbers and sentences, over their own board.
     """
 
     def _setup_distributed(self) -> None:
@@ -131,7 +131,7 @@ def _environment_outside() -> tuple[ClusterEnvironment, int, int]:
             f"runner: Slurm started {tasks} tasks on {nodes} nodes; start as many on each, with"
             " --ntasks-per-node"
         )
-    # As --ntasks alone leaves it unset, which Lightning refuses.
+    # With --ntasks alone it is unset, which Lightning rejects.
     os.environ.setdefault("SLURM_NTASKS_PER_NODE", str(tasks // nodes))
     return SLURMEnvironment(auto_requeue=False), tasks // nodes, nodes
 
@@ -179,7 +179,7 @@ def _supervised(
     """Start processes on this machine and wait for them."""
     host = _host()
     try:
-        # Packed, as Fabric would take plain data apart to look for modules in it.
+        # Packed, as Fabric would search plain data for modules.
         packed = pickle.dumps((host.invitation, arguments))
         return fabric.launch(cast("Any", _started), threads, work, packed, os.getpid())
     except ProcessRaisedException as error:
@@ -215,7 +215,7 @@ def _host() -> Host:
 
 
 def _raised(text: str) -> ArtiphysError:
-    """Return what a process raised, of which its traceback alone arrives here."""
+    """Return the error of a process, from its traceback."""
     found = re.search(r"^pipeline\.[\w.]+Error: (.*)", text, re.MULTILINE | re.DOTALL)
     if found:
         return ArtiphysError(found[1].strip())
@@ -223,7 +223,7 @@ def _raised(text: str) -> ArtiphysError:
 
 
 def _stop_children() -> None:
-    """Have the processes of this run end, each as it would by itself when it is told to stop."""
+    """Stop the processes of this run, each as if it had received a stop signal itself."""
     children = multiprocessing.active_children()
     for child in children:
         with suppress(OSError, TypeError):

@@ -1,7 +1,7 @@
-"""The processes of a run: one works where it is; several are started through Lightning Fabric.
+"""The processes of a run: a single one works in place; several are started by Lightning Fabric.
 
-Fabric takes longer to load than torch, so it is loaded only where there are several, or where it
-alone knows of a device.
+Fabric takes longer to load than torch, so it is loaded only for several processes, or for devices
+that only it supports.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ from pipeline.runner.outside import processes_outside
 from pipeline.runner.ranks import Ranks
 from pipeline.runner.runner import Runner, work_as
 
-# Lightning would take them for those of a launcher that has started other processes.
+# Lightning would read these as a launcher's and expect other processes.
 _LEFT_OVER = ("LOCAL_RANK", "NODE_RANK", "GROUP_RANK")
 
 
 @dataclass(frozen=True)
 class Processes:
-    """How many processes work on a run, and on what.
+    """The number of processes of a run, and their devices.
 
     Attributes:
         accelerator: ``auto`` (what the machine has), ``cpu``, ``cuda`` or ``mps``.
         devices: processes on this machine, each on its own device; ``auto`` for one on every GPU.
-        threads: CPU threads of each; its share of the cores by default.
+        threads: CPU threads of each process; by default, its share of the cores.
 
     Raises:
         ConfigError: a number is not positive.
@@ -73,10 +73,10 @@ class Processes:
         return launch(fabric, self.threads, work, arguments, place)
 
     def here(self) -> Runner:
-        """Return the runner of this one process alone.
+        """Return the runner for this process alone.
 
         Raises:
-            ConfigError: the device is not there.
+            ConfigError: the device does not exist.
         """
         device = _own_device(self.accelerator)
         if device is None:
@@ -89,14 +89,15 @@ class Processes:
 def fabric(
     accelerator: str = "auto", devices: int | str = 1, threads: int | None = None
 ) -> Processes:
-    """Return the processes that a run is to have (see ``Processes``)."""
+    """Return the configured processes of a run (see ``Processes``)."""
     return Processes(accelerator, devices, threads)
 
 
 def _own_device(accelerator: str) -> torch.device | None:
-    """Return what a single process computes on, as Lightning chooses it.
+    """Return the device of a single process, as Lightning would choose it.
 
-    ``None`` where Lightning is to be asked: of other devices, and why one cannot be used.
+    ``None`` if Lightning itself must decide: for other devices, or to explain why one cannot be
+    used.
     """
     if accelerator == "auto" and not (find_spec("torch_xla") or torch.backends.mps.is_available()):
         accelerator = "cuda" if torch.cuda.device_count() else "cpu"
@@ -105,6 +106,6 @@ def _own_device(accelerator: str) -> torch.device | None:
     if accelerator == "cuda" and torch.cuda.device_count():
         try:
             return torch.zeros(1, device="cuda:0").device
-        except RuntimeError:  # Lightning asks again, and says what it hears
+        except RuntimeError:  # Lightning tries again, and reports the error
             return None
     return None

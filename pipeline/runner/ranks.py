@@ -1,8 +1,7 @@
-"""The processes of one run (ranks): who does what, who waits for whom, and what if one dies.
+"""The processes of one run (ranks): how they share work, wait for each other and detect failures.
 
-All ranks know the same plan, and take its items one by one from the front; which rank does an item
-cannot change what it computes. Nothing but item numbers passes between them: what they compute goes
-to the store.
+All ranks know the same plan, and take its items one by one; results do not depend on which rank
+computes an item. Ranks only exchange item numbers: results go to the store.
 """
 
 from __future__ import annotations
@@ -23,8 +22,8 @@ from pipeline.runner.stopping import Stopped
 log = logging.getLogger(__name__)
 Item = TypeVar("Item")
 
-BEAT = 1.0  # seconds between two looks at the other ranks
-SILENCE = 20.0  # a rank that shows no sign of life for so many seconds is dead
+BEAT = 1.0  # seconds between two checks of the other ranks
+SILENCE = 20.0  # seconds without a sign of life after which a rank counts as dead
 _POLL = 0.05
 _STOP = "stop"
 
@@ -34,12 +33,12 @@ class RankError(ArtiphysError):
 
 
 class Ranks:
-    """What one process knows of the others.
+    """One process's view of the others.
 
     Args:
         rank: number of this process, from 0; rank 0 leads.
         size: number of processes.
-        board: what they tell each other through; its own where there is one process.
+        board: board through which they communicate; a local one for a single process.
     """
 
     def __init__(self, rank: int = 0, size: int = 1, board: Board | None = None) -> None:
@@ -57,12 +56,12 @@ class Ranks:
         return self.rank == 0
 
     def check(self) -> None:
-        """Raise what another rank has failed with, if one has."""
+        """Raise the error of another rank that has failed, if there is one."""
         if self.failure is not None:
             raise self.failure
 
     def queue(self, plan: Sequence[Item]) -> Generator[tuple[int, Item]]:
-        """Yield items of a plan that all ranks share, with their numbers: each to one rank."""
+        """Yield items of a shared plan with their numbers; each item goes to a single rank."""
         self._queues += 1
         if self.size == 1:
             yield from enumerate(plan)
@@ -72,7 +71,7 @@ class Ranks:
             yield number, plan[number]
 
     def barrier(self) -> None:
-        """Wait until every rank is here.
+        """Wait until every rank has reached this point.
 
         Raises:
             RankError: another rank has failed.
@@ -85,7 +84,7 @@ class Ranks:
 
     @contextmanager
     def leader_first(self) -> Generator[None]:
-        """Let the leader do something first: what it downloads or writes, the others find."""
+        """Let the leader act first, so that the others find the files that it leaves."""
         if self.leads:
             yield
             self.barrier()
@@ -118,7 +117,7 @@ class Ranks:
             return told
 
     def fail(self, error: BaseException) -> None:
-        """Tell the other ranks that this one has failed or is being stopped, and why."""
+        """Inform the other ranks that this one has failed or is being stopped, and why."""
         if self.size > 1 and self.failure is None:
             self._over.set()
             if isinstance(error, Stopped | KeyboardInterrupt | SystemExit):
@@ -130,12 +129,12 @@ class Ranks:
             self._tell_failure(f"{who} has failed: {reason}")
 
     def leave(self) -> None:
-        """Say that this rank's work is done, and wait for the others; the leader leaves last."""
+        """Report that this rank has finished, and wait for the others; the leader leaves last."""
         if self.size > 1 and not self._over.is_set():
             self.barrier()
             self._over.set()
             self._add("left", 1)
-            # The leader may hold the board that the others still look at.
+            # The leader may host the board that the others still use.
             deadline = time.monotonic() + SILENCE
             if self.leads:
                 self._wait(lambda: self._add("left", 0) == self.size or time.monotonic() > deadline)
@@ -152,11 +151,11 @@ class Ranks:
 
     @contextmanager
     def _reaching(self) -> Generator[None]:
-        """Turn what is raised when the leader's board cannot be reached into a sentence."""
+        """Convert errors about an unreachable board of the leader into a sentence."""
         try:
             yield
         except UNREACHED as error:
-            self.check()  # the leader may have said why before it went
+            self.check()  # the leader may have reported the reason before it ended
             raise RankError(f"runner: {self._leader_gone()}; finished work is kept") from error
 
     def _leader_gone(self) -> str:
@@ -165,13 +164,13 @@ class Ranks:
     def _tell_failure(self, reason: str) -> None:
         try:
             self._board.write("failed", reason)
-            if self.leads:  # the board may go with the leader: let the others see it
+            if self.leads:  # the board may end with the leader: let the others read it first
                 time.sleep(3 * BEAT)
         except UNREACHED:
             log.debug("the leader is gone already")
 
     def _watch(self) -> None:
-        """Say that this rank lives, and look whether the others do."""
+        """Report that this rank is alive, and check the others."""
         heard: dict[int, tuple[str, float]] = {}
         beats = 0
         while not self._over.wait(BEAT):
@@ -193,7 +192,7 @@ class Ranks:
                 return
 
     def _silent(self, heard: dict[int, tuple[str, float]]) -> int | None:
-        """Return a rank that has not been heard of for too long, if there is one."""
+        """Return a rank without a recent sign of life, if there is one."""
         now = time.monotonic()
         for rank in range(1, self.size) if self.leads else (0,):
             beat = self._board.read(f"alive/{rank}") or ""

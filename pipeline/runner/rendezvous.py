@@ -1,8 +1,8 @@
-"""Where the processes of a run meet: a board of numbers and sentences that all read and write.
+"""The rendezvous of a run's processes: a board of numbers and sentences that all read and write.
 
-Whoever can write on it can stop the run. So on one machine it is reached through a socket in a
-private folder, and no port is opened; between machines both sides must prove that they have a key,
-which only the user's own processes can read.
+Anyone who can write to the board can stop the run. So on one machine it uses a socket in a private
+folder, without an open port; between machines, both sides must authenticate with a key that only
+the user's own processes can read.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ from typing import Any
 
 from pipeline.errors import ConfigError
 
-LARGEST = 2**20  # bytes of a message
+LARGEST = 2**20  # largest message in bytes
 _POLL = 0.1
-# As they are raised by sockets, and by what else may listen at an address.
+# Errors of sockets, and of unrelated programs that listen at an address.
 UNREACHED = (OSError, EOFError, AuthenticationError)
 
 
@@ -44,27 +44,27 @@ class OwnBoard:
         self._texts: dict[str, str] = {}
 
     def add(self, name: str, number: int) -> int:
-        """Add to a number, which is zero at first, and return it."""
+        """Add to a number, which is initially zero, and return it."""
         with self._lock:
             self._numbers[name] = self._numbers.get(name, 0) + number
             return self._numbers[name]
 
     def write(self, name: str, text: str) -> None:
-        """Write down a sentence."""
+        """Write a sentence."""
         self._texts[name] = text
 
     def read(self, name: str) -> str | None:
-        """Return a sentence, if it is there."""
+        """Return a sentence, if it has been written."""
         return self._texts.get(name)
 
 
 @dataclass(frozen=True)
 class Invitation:
-    """What leads to a board.
+    """The address and key of a board.
 
     Attributes:
         address: a socket's path, or host and port.
-        key: what proves that one is invited.
+        key: key for authentication.
     """
 
     address: str | tuple[str, int]
@@ -72,17 +72,17 @@ class Invitation:
 
 
 class Host:
-    """Lets other processes use a board, each in a thread of its own.
+    """Serves a board to other processes, each in its own thread.
 
     Args:
-        board: what they use.
-        name: of this machine, where processes on others are to come too.
+        board: the board to serve.
+        name: name of this machine, if processes on other machines connect too.
     """
 
     def __init__(self, board: OwnBoard, name: str | None = None) -> None:
         self._board = board
         self._key = secrets.token_bytes(32)
-        # By default a socket in a folder that this user alone can enter.
+        # By default, a socket in a folder that only this user can enter.
         self._listener = Listener() if name is None else Listener(("", 0), backlog=128)
         self._open = True
         reached: Any = self._listener.address
@@ -90,10 +90,10 @@ class Host:
         self._start(self._receive)
 
     def close(self) -> None:
-        """Let nobody in any more."""
+        """Accept no more connections."""
         self._open = False
         with suppress(*UNREACHED):
-            Client(self._listener.address).close()  # wakes what waits for one to come
+            Client(self._listener.address).close()  # wakes the thread that waits for connections
         self._listener.close()
 
     def _start(self, work: Callable[..., None], *arguments: Any) -> None:
@@ -103,7 +103,7 @@ class Host:
         while self._open:
             try:
                 self._start(self._answer, self._listener.accept())
-            except (OSError, RuntimeError):  # one that has gone again, or one too many
+            except (OSError, RuntimeError):  # a closed connection, or one too many
                 time.sleep(_POLL)
 
     def _answer(self, connection: Any) -> None:
@@ -120,9 +120,9 @@ class FarBoard:
     """The board of another process.
 
     Raises:
-        OSError: it is not reached; so does every use.
+        OSError: it cannot be reached; this also applies to every use.
         EOFError: likewise.
-        AuthenticationError: something else is at its address.
+        AuthenticationError: another program is at its address.
     """
 
     def __init__(self, invitation: Invitation) -> None:
@@ -131,15 +131,15 @@ class FarBoard:
         self._connection: Any = self._connect()
 
     def add(self, name: str, number: int) -> int:
-        """Add to a number, which is zero at first, and return it."""
+        """Add to a number, which is initially zero, and return it."""
         return self._ask("add", name, number)
 
     def write(self, name: str, text: str) -> None:
-        """Write down a sentence."""
+        """Write a sentence."""
         self._ask("write", name, text)
 
     def read(self, name: str) -> str | None:
-        """Return a sentence, if it is there."""
+        """Return a sentence, if it has been written."""
         return self._ask("read", name)
 
     def _connect(self) -> Connection:
@@ -148,7 +148,7 @@ class FarBoard:
     def _ask(self, *question: str | int) -> Any:
         with self._lock:
             connection = self._connection or self._connect()
-            # Where a signal comes in between, the answer would be taken for that of the next one.
+            # After an interruption, the answer would be read as that of the next request.
             self._connection = None
             connection.send_bytes(json.dumps(question).encode())
             answer = json.loads(connection.recv_bytes(LARGEST))
@@ -160,17 +160,17 @@ Board = OwnBoard | FarBoard
 
 
 def meet(rank: int, size: int, file: Path, name: str | None, patience: float) -> Board:
-    """Return the board of processes that a launcher has started, once all have come to it.
+    """Return the board of processes started by a launcher, once all have connected.
 
     Args:
         rank: number of this process; the first has the board.
         size: number of processes.
-        file: where the invitation will lie, on a file system that all see.
-        name: of the machine of the first, where there are several.
+        file: path of the invitation, on a file system that all processes see.
+        name: name of the first process's machine, if there are several.
         patience: seconds to wait.
 
     Raises:
-        ConfigError: they do not come, or the file cannot be written.
+        ConfigError: they do not connect, or the file cannot be written.
     """
     until = time.monotonic() + patience
     board: Board | None = OwnBoard() if rank == 0 else follow(file, until)
@@ -198,7 +198,7 @@ def meet(rank: int, size: int, file: Path, name: str | None, patience: float) ->
 
 
 def invite(invitation: Invitation, file: Path) -> None:
-    """Leave an invitation where processes of this user find it, and nobody else can read it.
+    """Write an invitation that only processes of this user can read.
 
     Raises:
         OSError: the file cannot be written.
@@ -209,15 +209,15 @@ def invite(invitation: Invitation, file: Path) -> None:
     descriptor = os.open(new, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
     with os.fdopen(descriptor, "w") as opened:
         opened.write(content)
-    new.replace(file)  # one that a killed run has left leads nowhere
+    new.replace(file)  # an invitation of a killed run is invalid
 
 
 def follow(file: Path, until: float) -> FarBoard | None:
-    """Return the board that an invitation leads to; ``None`` if there is none in time.
+    """Return the board of an invitation; ``None`` if there is none in time.
 
     Args:
-        file: that is or will be there.
-        until: how long to wait, on the monotonic clock.
+        file: file of the invitation, which may not exist yet.
+        until: end of waiting, on the monotonic clock.
     """
     while time.monotonic() < until:
         with suppress(*UNREACHED, ValueError, KeyError, TypeError):
@@ -227,7 +227,7 @@ def follow(file: Path, until: float) -> FarBoard | None:
 
 
 def _read(file: Path) -> Invitation:
-    _ = list(file.parent.iterdir())  # network file systems remember that a file was not there
+    _ = list(file.parent.iterdir())  # network file systems cache that a file did not exist
     with os.fdopen(os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)) as opened:
         found = os.fstat(opened.fileno())
         if not stat.S_ISREG(found.st_mode) or found.st_uid != os.getuid():

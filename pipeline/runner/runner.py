@@ -1,6 +1,6 @@
-"""The runner: a device, and work items dealt to processes and workers, with the same result.
+"""The runner: distributes work items to processes and workers, without affecting the results.
 
-It knows nothing of searches or ascents, but what every kind of ``Work`` has.
+It knows nothing about searches or ascents, only the common interface ``Work``.
 """
 
 from __future__ import annotations
@@ -37,10 +37,10 @@ Show = Callable[[int], None]
 
 @runtime_checkable
 class Gathered(Protocol[Taken]):
-    """What becomes of one work item: its parts come in, in order, and then it is written."""
+    """A collector for one work item: parts are added in order, then it is written."""
 
     def add(self, done: Taken, /) -> None:
-        """Take in what one part gave."""
+        """Add the result of one part."""
         ...
 
     def write(self) -> None:
@@ -50,14 +50,14 @@ class Gathered(Protocol[Taken]):
 
 @runtime_checkable
 class Work(Protocol[Planned, Part, Loaded, Done]):
-    """What the runner can do: items, each written as one file, of parts that workers work on."""
+    """Work for the runner: items, each written as one file, made of parts for workers."""
 
     def needed(self, item: Planned, /) -> bool:
-        """Say whether an item is still to be done."""
+        """Return whether an item still has to be done."""
         ...
 
     def size(self, item: Planned, /) -> int:
-        """Return how much an item counts in the progress that is shown."""
+        """Return the size of an item for the progress display."""
         ...
 
     def parts(self, item: Planned, /) -> Sequence[Part]:
@@ -65,7 +65,7 @@ class Work(Protocol[Planned, Part, Loaded, Done]):
         ...
 
     def load(self, part: Part, /) -> Loaded:
-        """Read what a part needs."""
+        """Load the data of a part."""
         ...
 
     def run(self, loaded: Loaded, /) -> Done:
@@ -73,7 +73,7 @@ class Work(Protocol[Planned, Part, Loaded, Done]):
         ...
 
     def begin(self, item: Planned, /) -> Gathered[Done]:
-        """Return what gathers the parts of an item."""
+        """Return the collector for the parts of an item."""
         ...
 
 
@@ -82,11 +82,11 @@ class Runner:
 
     Args:
         ranks: the processes.
-        device: what this one computes on.
-        threads: CPU threads, and so parts at a time.
+        device: device of this process.
+        threads: CPU threads, and therefore parts at a time.
 
     Attributes:
-        at: what was last shown of the progress, such as ``counting: 64 of 640 numbers``.
+        at: last displayed progress, such as ``counting: 64 of 640 numbers``.
     """
 
     def __init__(self, ranks: Ranks, device: torch.device, threads: int) -> None:
@@ -95,7 +95,7 @@ class Runner:
         self.workers = Workers(threads)
         self.at = ""
         torch.set_num_threads(threads)
-        # Float32 means float32: TF32 changes what deep units climb to.
+        # Float32 means float32: TF32 changes the final images of deep units.
         self.allow_tf32(False)
         torch.backends.cudnn.deterministic = True
         torch.backends.cudnn.benchmark = False
@@ -103,18 +103,18 @@ class Runner:
 
     def place(self, module: Module) -> Module:
         """Return a module on the device, its weights channels-last."""
-        # Module.to is typed without the form that takes a memory format alone.
+        # Module.to has no type for the form with only a memory format.
         module.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
         return module.to(self.device)
 
     def allow_tf32(self, allowed: bool) -> None:
-        """Say whether float32 products may be rounded to TF32 on devices that can."""
+        """Set whether float32 products may be rounded to TF32 on devices that support it."""
         torch.backends.cudnn.allow_tf32 = allowed
         torch.backends.cuda.matmul.allow_tf32 = allowed
 
     @contextmanager
     def in_float32(self) -> Generator[None]:
-        """Compute without TF32 for a while, also where it is allowed."""
+        """Return a context without TF32, even if it is allowed."""
         allowed = bool(torch.backends.cuda.matmul.allow_tf32)
         self.allow_tf32(False)
         try:
@@ -123,12 +123,12 @@ class Runner:
             self.allow_tf32(allowed)
 
     def check(self) -> None:
-        """Raise when the work is to stop; long parts call it now and then.
+        """Raise an error if the work should stop; long parts call this regularly.
 
         Raises:
-            StoppedError: another part of this process has failed, or the caller wants no more.
+            StoppedError: another part of this process has failed, or the caller has stopped.
             RankError: another process has failed.
-            Stopped: another process has been told to stop.
+            Stopped: another process has received a stop signal.
         """
         self.workers.check()
         self.ranks.check()
@@ -142,18 +142,18 @@ class Runner:
     ) -> int:
         """Do this process's share of a plan, and wait until all of it is done.
 
-        Every item that is still needed is dealt to one process, which gathers its parts and has
-        them written while the next are being computed. A stop, or a failure, drops the items under
-        way; all others are written.
+        Every item that is still needed goes to one process, which collects its parts and writes
+        them while the next item is computed. A stop or a failure drops unfinished items; all others
+        are written.
 
         Args:
             plan: the items, the same in all processes, the heaviest first.
-            work: how to do them.
-            label: what is done, and in what it is counted, such as ``counting: numbers``.
-            tell: called with the share of the plan that is done, after every item.
+            work: computes the items.
+            label: activity and unit of count, such as ``counting: numbers``.
+            tell: called after every item with the finished share of the plan.
 
         Returns:
-            How many items were done, by all processes.
+            The number of items done by all processes.
 
         Raises:
             RankError: another process has failed.
@@ -171,7 +171,7 @@ class Runner:
     def _gather(
         self, plan: Sequence[Item], work: Work[Item, Any, Any, Any], show: Show
     ) -> Iterator[tuple[int, Gathered[Any]]]:
-        """Yield the items of this process as they are complete, with their numbers."""
+        """Yield the items of this process as they are completed, with their numbers."""
         before = [0, *accumulate(map(work.size, plan))]
         taken: deque[tuple[int, Item, int]] = deque()
 
@@ -201,7 +201,7 @@ class Runner:
     ) -> Generator[Done]:
         """Load every part and run it, and yield the results in order.
 
-        On a CPU a thread that loads a part goes on to run it; other devices run one part while
+        On a CPU, the thread that loads a part also runs it; other devices run one part while
         threads load the next.
         """
         workers = self.workers
@@ -212,7 +212,7 @@ class Runner:
 
     @contextmanager
     def _progress(self, label: str, total: int) -> Generator[Show]:
-        """Show progress: a bar on a terminal, a line now and then in a log; the leader alone."""
+        """Show progress in the leader: a bar on a terminal, occasional lines in a log."""
         what, _, counted = label.partition(": ")
 
         def tell(done: int) -> None:
@@ -252,11 +252,11 @@ def work_as(
     """Do the work of one process of a run: return what ``work(runner, *arguments)`` returns.
 
     Args:
-        ranks: the processes, as this one sees them; they are told if it fails.
-        device: what it computes on.
+        ranks: the processes, which are informed if this one fails.
+        device: device of the process.
         threads: CPU threads; as many as torch would use by default.
-        work: what it does.
-        arguments: of the work.
+        work: the function to call.
+        arguments: arguments of the work.
     """
     runner = Runner(ranks, device, threads or torch.get_num_threads())
     try:
@@ -273,7 +273,7 @@ def _keep_freed_memory() -> None:
     """Let the C library keep freed memory instead of giving it back at once.
 
     Every step of an ascent frees and takes the same few megabytes; having the system clear them
-    anew each time costs a tenth of the time. Only glibc has this setting.
+    each time takes 10% of the time. Only glibc has this setting.
     """
     with suppress(OSError, AttributeError):
         mallopt = ctypes.CDLL(None).mallopt
@@ -283,7 +283,7 @@ def _keep_freed_memory() -> None:
 
 
 class _LoggedProgress:
-    """Logs how far the work is, at most every ten seconds."""
+    """Logs the progress, at most every ten seconds."""
 
     def __init__(self, total: int) -> None:
         self.total = total

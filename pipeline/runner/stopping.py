@@ -1,4 +1,4 @@
-"""Being told to stop, by a cluster or by hand."""
+"""Stop signals from a cluster or a user."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ STOPPED = 75
 
 
 class Stopped(BaseException):
-    """The process was told to stop, by preemption, a time limit or ``kill``; not an error."""
+    """The process received a stop signal (preemption, time limit or ``kill``); not an error."""
 
 
-_told: list[str] = []  # the signals that have come
+_told: list[str] = []  # the received signals
 
 
 def check_stopped() -> None:
-    """Raise ``Stopped`` if the process has been told to stop.
+    """Raise ``Stopped`` if the process has received a stop signal.
 
-    What a signal's handler raises can be lost, where other code catches it.
+    An exception from a signal handler can be lost if other code catches it.
     """
     if _told:
         raise Stopped(_told[0])
@@ -34,7 +34,7 @@ def check_stopped() -> None:
 def listen() -> None:
     """Raise ``Stopped`` in the main thread on SIGTERM and SIGUSR1; a second signal changes nothing.
 
-    SIGUSR1 is what jobs ask Slurm for some time before their limit (``--signal=USR1@120``).
+    Jobs ask Slurm to send SIGUSR1 some time before their limit (``--signal=USR1@120``).
     """
     if threading.current_thread() is threading.main_thread():
         for number in (signal.SIGTERM, signal.SIGUSR1):
@@ -54,7 +54,7 @@ _report = sys.unraisablehook
 
 
 def _raise_again(lost: UnraisableHookArgs) -> None:
-    """Raise a stop again that Python has dropped because it came while an object was deleted."""
+    """Raise a stop again if Python dropped it because it arrived while an object was deleted."""
     stop = lost.exc_value
     if not isinstance(stop, Stopped | KeyboardInterrupt):
         _report(lost)

@@ -1,7 +1,7 @@
-"""Workers: work done side by side in the threads of one process, with results in order.
+"""Workers: parallel work in the threads of one process, with results in order.
 
-On a CPU every worker computes on one thread: small maps leave nothing to share among the threads of
-one operation, and what is computed cannot depend on how many cores there are.
+On a CPU every worker computes on one thread: small maps are not worth splitting among threads, and
+results cannot depend on the number of cores.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ class StoppedError(Exception):
 
 
 class Workers:
-    """Threads that work side by side.
+    """Threads that work in parallel.
 
     Args:
-        threads: how many, and torch's number of threads in between.
+        threads: number of workers, and of torch's threads while there are none.
     """
 
     def __init__(self, threads: int) -> None:
@@ -38,7 +38,7 @@ class Workers:
         self._stopped = threading.Event()
 
     def check(self) -> None:
-        """Raise ``StoppedError`` when the work is to stop; long parts call it now and then."""
+        """Raise ``StoppedError`` if the work should stop; long parts call this regularly."""
         if self._stopped.is_set():
             raise StoppedError
 
@@ -47,8 +47,8 @@ class Workers:
     ) -> Generator[Done]:
         """Do the work of every part and yield the results in order.
 
-        When the caller stops, or a part fails, parts that have not begun are dropped and those
-        under way are asked to stop (``check``).
+        If the caller stops or a part fails, pending parts are dropped and running ones are asked to
+        stop (``check``).
         """
         self._stopped.clear()
         waiting: deque[Future[Done]] = deque()
@@ -68,11 +68,11 @@ class Workers:
 
 @contextmanager
 def writing() -> Generator[Write]:
-    """Write files beside the work: a function that takes writes and soon returns.
+    """Write files in the background: yields a function that accepts writes and returns quickly.
 
-    It waits while every writer is busy, so that a run that is killed loses little. At the end all
-    are written, also when the work has failed. What a write raises is raised by a later one, or at
-    the end.
+    It blocks while every writer is busy, so that a killed run loses little. At the end everything
+    is written, even if the work has failed. An error of a write is raised by a later one, or at the
+    end.
     """
     waiting: deque[Future[None]] = deque()
 

@@ -1,1 +1,1 @@
-"""Searching an image set for the patches that drive each unit most and least."""
+"""Searching an image set for the patches with each unit's strongest and weakest responses."""

@@ -1,6 +1,6 @@
 """Streaming extremes: the K strongest and the K weakest responses of every unit.
 
-Memory holds K rows for every unit and a few hundred waiting ones, whatever the number of images. At
+Memory holds K rows per unit and a few hundred pending ones, regardless of the number of images. At
 most one position per image and unit is kept, the strongest (weakest). Ties go to the lower image
 index, then to the lower position, so that the result does not depend on batches or on the order of
 images.
@@ -17,7 +17,7 @@ from torch import Tensor
 
 from pipeline.errors import NetworkError
 
-WAITING = 256  # images that wait, at least, before they are merged into what is kept
+WAITING = 256  # smallest number of pending images before they are merged
 _LAST_IMAGE = 2**32 - 1
 
 
@@ -30,10 +30,10 @@ class Kept(NamedTuple):
 
 
 def merged(parts: Sequence[Kept], keep: int, sign: int) -> Kept:
-    """Return the K best of what was kept of separate images, as if they had been seen together.
+    """Return the K best of several parts with separate images, as if searched together.
 
     Args:
-        parts: at least one, each with its own images.
+        parts: one or more parts, each with its own images.
         keep: K.
         sign: +1 if the largest responses were kept, -1 if the smallest.
     """
@@ -46,18 +46,18 @@ def merged(parts: Sequence[Kept], keep: int, sign: int) -> Kept:
 def peaks(
     responses: Float[Tensor, "batch units rows columns"], sign: int
 ) -> tuple[Float[Tensor, "units batch"], Int[Tensor, "units batch"]]:
-    """Return the strongest (weakest) response of every unit to every image, and where it is.
+    """Return the strongest (weakest) response of every unit to every image, and its position.
 
     Args:
-        responses: of one layer.
+        responses: responses of one layer.
         sign: +1 for the largest responses, -1 for the smallest.
 
     Returns:
-        Responses, and row-major positions, the first of several equal ones. A response that is not
-        a number is the extreme of its map.
+        Responses, and row-major positions, the first of several equal ones. NaN counts as the
+        extreme of its map.
     """
-    # Reducing without looking for the place, channels last, is many times as fast; so the place is
-    # looked for among the maxima of rows, and then within one row.
+    # With channels last, reducing without indices is many times faster, so the position is found
+    # among the maxima of rows, and then within one row.
     maps = responses.permute(0, 2, 3, 1)
     columns = maps.shape[2]
     best, rows = _extreme(maps.amax(2) if sign > 0 else maps.amin(2), sign)
@@ -72,7 +72,7 @@ def _extreme(maps: Float[Tensor, "batch positions units"], sign: int) -> tuple[T
 
 
 def at_rank(kept: Kept, units: Sequence[int], rank: int) -> Kept:
-    """Return what was kept of some units at one rank: one response, image and position each."""
+    """Return response, image and position of some units at one rank."""
     return Kept(*(field[units, rank] for field in kept))
 
 
@@ -83,7 +83,7 @@ class Extremes:
         units: number of units.
         keep: K.
         sign: +1 keeps the largest responses, -1 the smallest.
-        device: where they are kept.
+        device: device of the stored responses.
     """
 
     def __init__(
@@ -91,13 +91,13 @@ class Extremes:
     ) -> None:
         self.keep = keep
         self.sign = sign
-        # A key orders by response and then by image, the lower first: it stands for both.
+        # A key encodes response and image, and sorts by response, then lower image first.
         self._keys = torch.empty(units, 0, dtype=torch.int64, device=device)
         self._positions = torch.empty(units, 0, dtype=torch.int64, device=device)
         self._waiting: list[tuple[Tensor, Tensor, Tensor]] = []
 
     def kept(self) -> Kept:
-        """Return what has been kept so far, at most K of every unit."""
+        """Return the extremes so far, at most K per unit."""
         self._settle()
         responses = _values(self._keys) * self.sign + 0.0  # no negative zeros
         return Kept(responses, _LAST_IMAGE - (self._keys & _LAST_IMAGE), self._positions)
@@ -108,15 +108,15 @@ class Extremes:
         responses: Float[Tensor, "units batch"],
         positions: Int[Tensor, "units batch"],
     ) -> None:
-        """Take in the ``peaks`` of one layer for a batch of images.
+        """Add the ``peaks`` of one layer for a batch of images.
 
         Args:
             indices: the images' indices, from 0 to below 2^32, each given once over all calls.
             responses: the best response of every unit to every image.
-            positions: where it is.
+            positions: position of that response.
 
         Raises:
-            NetworkError: a response is not finite; it may be told only by a later call.
+            NetworkError: a response is not finite; this may be reported only by a later call.
         """
         device = self._keys.device
         self._waiting.append((indices.to(device), responses.float(), positions))
@@ -144,9 +144,9 @@ class Extremes:
 def _keys(
     values: Float[Tensor, "units images"], images: Int[Tensor, "*units images"]
 ) -> Int[Tensor, "units images"]:
-    """Return numbers that order as the values do and, where these are equal, fall with the image.
+    """Return keys that sort like the values and, for equal values, decrease with the image.
 
-    The bits of floats order as integers do; those of negative ones the other way round.
+    The bits of positive floats sort like integers; those of negative floats in reverse order.
     """
     bits = (values + 0.0).view(torch.int32)
     ordered = torch.where(bits >= 0, bits, bits ^ 0x7FFFFFFF).long()

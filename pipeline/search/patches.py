@@ -1,4 +1,4 @@
-"""Patches of an image set at the extremes of units: their table, and the pixels themselves."""
+"""Patches of an image set at the extreme responses of units: their table and their pixels."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ def patch_table(
 
     Args:
         model: name of the network.
-        graph: traced at the size of the images.
+        graph: graph traced at the size of the images.
         layer: the layer.
-        units: of the layer, in order.
-        by_sign: what was kept of all of its units: top (+1) and bottom (-1).
-        images: that were searched.
+        units: units of the layer, in order.
+        by_sign: extremes of all of its units: top (+1) and bottom (-1).
+        images: the searched images.
     """
     numbers, names = np.array(units), np.array(images.names, dtype=object)
     height, width = images.size
@@ -78,14 +78,14 @@ def cut_patches(
     kept: Kept,
     size: tuple[int, int] | None = None,
 ) -> Float[Tensor, "units c height width"]:
-    """Return one patch of every unit that is given.
+    """Return one patch per unit.
 
     Args:
         read: returns an image by its index.
-        graph: traced at the size of the images.
+        graph: graph traced at the size of the images.
         layer: the layer.
         kept: response, image and position of one patch of each unit.
-        size: height and width, about the middle of the receptive field; the field's by default.
+        size: height and width, centered on the receptive field; by default, those of the field.
     """
     images = kept.images.numpy()
     rows, columns = layer.place(kept.positions.numpy())
@@ -100,7 +100,7 @@ def cut_patches(
 
 
 def _resized(box: tuple[int, ...], size: tuple[int, int] | None) -> tuple[int, int, int, int]:
-    """Return a box of another size about the same middle."""
+    """Return a box of another size with the same center."""
     top, left, bottom, right = box
     height, width = size or (bottom - top, right - left)
     top, left = top + (bottom - top - height) // 2, left + (right - left - width) // 2

@@ -17,11 +17,11 @@ from pipeline.search.extremes import Extremes, peaks
 
 @dataclass(frozen=True)
 class Peaks:
-    """What one batch of images gives, without the images themselves.
+    """The search results of one batch, without its images.
 
     Attributes:
-        indices: of the images that could be read, in their set.
-        digests: of all images asked for, readable or not.
+        indices: indices in the set of the images that could be read.
+        digests: digests of all images of the batch, readable or not.
         unreadable: images that could not be read, with reasons.
         by_layer: responses and row-major positions, [units, images] each, by layer name and sign.
     """
@@ -40,13 +40,13 @@ def find_peaks(
 ) -> Peaks:
     """Return the strongest and weakest responses of every unit to every image of a batch.
 
-    One layer is in memory at a time, and nothing waits for the device.
+    One layer is in memory at a time, without synchronizing with the device.
 
     Args:
         network: runs the layers.
         batch: the images.
         device: where the network runs.
-        check: called before every layer; raises to stop.
+        check: called before every layer; raises an error to stop.
     """
     by_layer: dict[str, dict[int, tuple[Tensor, Tensor]]] = {}
 
@@ -62,16 +62,16 @@ def find_peaks(
 
 
 class Found:
-    """What a search has found so far.
+    """The findings of a search so far.
 
     Args:
         layers: the layers to record.
         keep: patches kept per unit and sign.
-        device: where the extremes are kept.
+        device: device of the extremes.
 
     Attributes:
         extremes: by layer name, top (+1) and bottom (-1).
-        digests: of all images, in order.
+        digests: digests of all images, in order.
         unreadable: images that could not be read, with reasons.
     """
 
@@ -86,10 +86,10 @@ class Found:
         self.unreadable: dict[str, str] = {}
 
     def add(self, found: Peaks) -> None:
-        """Take in one batch.
+        """Add one batch.
 
         Raises:
-            NetworkError: a response is not finite; it may be told only by a later call.
+            NetworkError: a response is not finite; this may be reported only by a later call.
         """
         self.digests += found.digests.tolist()
         self.unreadable.update(found.unreadable)

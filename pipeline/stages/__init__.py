@@ -1,1 +1,1 @@
-"""The stages of a run, one file each: assemble parts, do the work that is missing, write tables."""
+"""The stages of a run, one package each: each computes the missing results and writes tables."""

@@ -1,4 +1,4 @@
-"""Which stages there are, and the order in which they run."""
+"""The available stages, and the order in which they run."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ def all_stages() -> dict[str, Stage[Any]]:
 
 
 def find_stage(name: str) -> Stage[Any]:
-    """Return a stage of this package by its name, or one of a user's own by its module's.
+    """Return a stage: of this package by its name, or a user's own by its module's name.
 
     Raises:
-        ConfigError: there is none, or one's own has the name of another.
+        ConfigError: there is no such stage, or a user's own stage has the name of another.
     """
     known = all_stages()
     if name in known:
@@ -47,7 +47,7 @@ def find_stage(name: str) -> Stage[Any]:
 
 
 def chosen_stages(names: Sequence[str]) -> list[Stage[Any]]:
-    """Return the stages that are asked for, each once, in the order in which they run.
+    """Return the chosen stages, each once, in the order in which they run.
 
     Raises:
         ConfigError: there is no such stage.
@@ -56,12 +56,12 @@ def chosen_stages(names: Sequence[str]) -> list[Stage[Any]]:
     found: dict[str, Stage[Any]] = {}
     for stage in stages:
         if found.setdefault(stage.name, stage) is not stage:
-            raise ConfigError(f"stages: two of them are called '{stage.name}'; rename one's own")
+            raise ConfigError(f"stages: two of them are called '{stage.name}'; rename your own")
     return [stage for name, stage in _in_order(all_stages() | found).items() if name in found]
 
 
 def stage_faults(names: Sequence[str]) -> Iterator[str]:
-    """Yield what is wrong with the names of stages."""
+    """Yield the faults in the names of stages."""
     if not names:
         yield f"stages: the list is empty; choose from {', '.join([CHECK, *all_stages()])}"
     for name in names:
@@ -72,15 +72,15 @@ def stage_faults(names: Sequence[str]) -> Iterator[str]:
 
 
 def asks_network(names: Sequence[str]) -> bool:
-    """Say whether any of some stages asks for the network and the images."""
+    """Return whether any of the stages needs the network and the images."""
     return any(stage.network for stage in chosen_stages(names))
 
 
 def own_code(names: Sequence[str]) -> dict[str, str]:
-    """Return the digest of the code of every stage of one's own among some names, by its own name.
+    """Return the code digests of the user's own stages among some names, by stage name.
 
     Raises:
-        ConfigError: code cannot be found, so that an edit of it would go unnoticed.
+        ConfigError: the code cannot be found, so edits to it would go unnoticed.
     """
     own = [name for name in names if name not in all_stages() and name != CHECK]
     return {find_stage(name).name: code_digest([f"{name}.STAGE"]) for name in own}
@@ -107,10 +107,10 @@ def own_faults(config: Config) -> Iterator[str]:
 
 
 def stage_versions(names: Sequence[str]) -> dict[str, int]:
-    """Return the version of every stage's numbers, by its name: of this package's, and of others.
+    """Return the version of every stage's stored numbers, by stage name.
 
     Args:
-        names: of the stages of a run, among which may be others.
+        names: names of the stages of a run, which may include a user's own.
     """
     stages = [*all_stages().values(), *chosen_stages(names)]
     return {stage.name: stage.version for stage in stages}
@@ -135,13 +135,13 @@ def _own_stage(name: str) -> Stage[Any]:
         raise ConfigError(f"stages: STAGE of '{name}' is not a pipeline.stages.stage.Stage")
     if stage.name in all_stages():
         raise ConfigError(
-            f"stages: '{name}' is called '{stage.name}', as one of artiphys; rename it"
+            f"stages: '{name}' is called '{stage.name}', like a stage of artiphys; rename it"
         )
     return stage
 
 
 def _in_order(stages: dict[str, Stage[Any]]) -> dict[str, Stage[Any]]:
-    """Return stages so that each comes after those that it needs, and otherwise by name."""
+    """Return stages sorted by name, except that each comes after those that it needs."""
     sorter: TopologicalSorter[str] = TopologicalSorter(
         {stage.name: [need for need in stage.needs if need in stages] for stage in stages.values()}
     )

@@ -1,10 +1,10 @@
-"""The stage contract: one object says all that the rest of the program has to know of a stage.
+"""The stage contract: one object describes a stage to the rest of the program.
 
-A stage is a folder that ends in one ``Stage``. The command line, the check, the record, the tables
+A stage is a package that defines one ``Stage``. The command line, the check, the record, the tables
 and the reference documentation iterate over these objects, so a new stage edits none of them. A
-stage of one's own is a module anywhere on the path whose ``STAGE`` is such an object; it is asked
-for by the module's name, as in ``stages=[top_patches,my_lab.contrast]``, and its settings stand
-under ``own.<name>``.
+user's own stage is any importable module whose ``STAGE`` is such an object; it is chosen by the
+module's name, as in ``stages=[top_patches,my_lab.contrast]``, and its settings are under
+``own.<name>``.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Worked = TypeVar("Worked")
 
 
 class Plan(tuple[Item, ...], Generic[Item]):
-    """What a stage would compute; each has the ``result`` that it leaves."""
+    """What a stage would compute: items that each have a ``result`` in the store."""
 
     @property
     def results(self) -> list[Result]:
@@ -34,7 +34,7 @@ class Plan(tuple[Item, ...], Generic[Item]):
 
     @property
     def consulted(self) -> list[Result]:
-        """Results that the stage looks at where they are there, and does not ask for."""
+        """Results that the stage uses if they are in the store, but does not require."""
         return []
 
 
@@ -43,11 +43,11 @@ class Table:
     """A table that a stage writes; its column names are a public contract.
 
     Attributes:
-        name: of its files, and of the attribute of an opened run.
+        name: name of its files, and of the attribute of an opened run.
         about: what a row is.
         columns: meaning and unit of every column, in order.
-        read: returns it, given the run and the plan of its stage.
-        csv: whether it is short enough to be written as CSV too.
+        read: returns the table, given the run and the plan of its stage.
+        csv: whether the table is short enough to be written as CSV too.
     """
 
     name: str
@@ -59,14 +59,14 @@ class Table:
 
 @dataclass(frozen=True)
 class WorkItems(Generic[Worked]):
-    """What all processes of a run compute together.
+    """Work that is shared by all processes of a run.
 
     Attributes:
-        results: that the items belong to; their provenance is written down.
-        items: all of them, in the order in which they are handed out; those that are in the store
-            already are skipped.
-        work: how an item is computed.
-        label: stage, and what is counted, as in ``ascent: ascents``.
+        results: results to which the items belong; their provenance is recorded.
+        items: all items, in the order in which they are handed out; items already in the store are
+            skipped.
+        work: computes an item.
+        label: stage and unit of count for the progress bar, as in ``ascent: ascents``.
         tf32: whether the device may multiply in TF32 if the configuration asks for it.
     """
 
@@ -79,18 +79,18 @@ class WorkItems(Generic[Worked]):
 
 @dataclass(frozen=True)
 class Cost:
-    """What a stage would cost if the store held none of its results, by counting.
+    """The estimated cost of a stage if the store held none of its results.
 
     Attributes:
-        operations: of everything, by what they are for, such as ``search``.
+        operations: total operations by purpose, such as ``search``.
         columns: operations by layer, in columns of the check's table.
-        disk: bytes of its results.
-        missing: bytes of those results that the store does not hold yet.
-        memory: bytes of memory that a process needs at a time, without weights and libraries.
-        reading: bytes of the host's memory that reading its results takes.
-        seconds: time on this machine, by what it is for; empty where nothing was timed.
+        disk: bytes of the results.
+        missing: bytes of the results that are not in the store yet.
+        memory: peak bytes of memory of a process, without weights and libraries.
+        reading: bytes of host memory needed to read the results.
+        seconds: time on this machine by purpose; empty if nothing was timed.
         layer_seconds: time by layer.
-        facts: what would be done, in words, by name.
+        facts: descriptions of the planned work, by name.
     """
 
     operations: Mapping[str, int] = field(default_factory=dict[str, int])
@@ -105,27 +105,27 @@ class Cost:
 
 
 def plan_nothing(_run: ActiveRun) -> Plan[Any]:
-    """Plan no results: a stage that only reads those of others."""
+    """Plan no results, as for a stage that only reads those of other stages."""
     return Plan()
 
 
 def no_faults(_run: ActiveRun, _plan: Any) -> Iterator[str]:
-    """Find no faults."""
+    """Yield no faults."""
     return iter(())
 
 
 def no_cost(_run: ActiveRun, _plan: Any, _machine: Machine | None = None) -> Cost:
-    """Cost nothing that is worth counting."""
+    """Return a negligible cost."""
     return Cost()
 
 
 def no_work(_run: ActiveRun, _plan: Any) -> Iterator[WorkItems[Any]]:
-    """Have no work for all processes."""
+    """Yield no shared work."""
     return iter(())
 
 
 def no_files(_run: ActiveRun, _plan: Any) -> None:
-    """Write nothing but tables."""
+    """Write no files besides tables."""
 
 
 def no_summary(_run: ActiveRun, _plan: Any) -> list[str]:
@@ -135,27 +135,28 @@ def no_summary(_run: ActiveRun, _plan: Any) -> list[str]:
 
 @dataclass(frozen=True)
 class Stage(Generic[Item]):
-    """Everything that the program has to know of one stage.
+    """Everything that the program needs to know about one stage.
 
     Attributes:
-        name: of the stage and of its folder in the store.
+        name: name of the stage and of its folder in the store.
         about: what it does, in one line.
-        plan: returns what would be computed, each with the result that it leaves. It is pure:
-            nothing is written, and it is called once in a run.
-        version: of its stored numbers; raised when they change.
-        needs: stages that run before it, where both are asked for.
-        tables: that it writes.
-        config: dataclass of its settings under ``own.<name>``; the settings of the stages of this
-            package stand in ``config.schema``.
-        network: whether it asks for the network and the images.
-        repeats: whether a run of it may be answered from a finished one with the same settings.
-        shows_name: whether its files hold the name of the run.
-        check: yields everything that is wrong, a sentence each, before any work starts.
-        cost: returns what it would cost; given a machine, also timed on it.
-        work: yields what all processes compute together.
-        write: writes what is no table, in the leading process.
+        plan: returns what would be computed, each with its result. It is pure: it writes nothing,
+            and it is called once per run.
+        version: version of the stored numbers; raised when they change.
+        needs: stages that run before this one, if both are chosen.
+        tables: the tables that it writes.
+        config: dataclass of its settings under ``own.<name>``; the settings of this package's
+            stages are in ``config.schema``.
+        network: whether it needs the network and the images.
+        repeats: whether a finished run with the same settings may be reused instead of running
+            again.
+        shows_name: whether its files contain the name of the run.
+        check: yields one sentence per fault, before any work starts.
+        cost: returns the estimated cost; given a machine, with times measured on it.
+        work: yields the work shared by all processes.
+        write: writes files other than tables, in the leading process.
         summary: returns the lines that are printed at the end.
-        group: returns the W&B group that the run joins, if the plan says one.
+        group: returns the W&B group that the run joins, if any.
     """
 
     name: str
@@ -177,9 +178,9 @@ class Stage(Generic[Item]):
 
 
 def later(path: str) -> Callable[..., Any]:
-    """Return a function of another module, which is imported when it is first called.
+    """Return a function of another module that is imported at the first call.
 
-    Stage objects are read by commands that must answer before torch and pandas are imported.
+    Stage objects are used by commands that must respond without importing torch and pandas.
 
     Args:
         path: module and function, such as ``pipeline.stages.ascent.results.plan_climbs``.

@@ -1,10 +1,10 @@
-"""Sealed files: each carries the SHA-256 of all its bytes, and is checked when it is read.
+"""Checksummed files: each contains the SHA-256 of all its bytes, and is checked when it is read.
 
-The digest is taken with 64 zeros in its own place. So the same rule serves arrays (safetensors,
-which other programs can read as they are) and documents (JSON), and covers every byte of both.
+The digest is computed with 64 zeros in its own place. The same rule thus applies to arrays
+(safetensors, which other programs can read) and documents (JSON), and covers every byte of both.
 
-A file of a store also says where in the store its place is. One that lies in the place of another,
-whole as it may be, counts as damaged there.
+A file of a store also contains its place in the store. A file in the place of another counts as
+damaged, even if its checksum is correct.
 """
 
 from __future__ import annotations
@@ -25,32 +25,32 @@ from pipeline.store.files import read_regular, write_bytes
 Arrays = dict[str, np.ndarray]
 
 _ZEROS = "0" * 64
-# Inside the header of safetensors the quotes are escaped.
+# In the header of safetensors, quotes are escaped.
 _CHECKSUM = re.compile(rb'file_sha256\\*": ?\\*"([0-9a-f]{64})')
 
 
 class DamagedError(Exception):
-    """A file is not what was written there; the message says how."""
+    """A file is not as it was written; the message gives the reason."""
 
 
 class UnplacedError(DamagedError):
-    """A file is whole, but does not say where its place is, as those of earlier versions."""
+    """A file is intact, but does not contain its place, like files of earlier versions."""
 
 
 def write_arrays(path: Path, arrays: Arrays, notes: Mapping[str, Any], place: str = "") -> None:
     """Write named arrays, and notes as plain data; the same content gives the same bytes.
 
     Args:
-        path: of the file.
-        arrays: by name.
+        path: path of the file.
+        arrays: arrays by name.
         notes: plain data.
-        place: of the file in its store.
+        place: place of the file in its store.
 
     Raises:
-        StoreError: the disk refuses.
+        StoreError: the file cannot be written.
     """
     contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
-    # One key of metadata alone: several would be written in any order.
+    # A single metadata key, as several would be written in random order.
     described = json.dumps(
         {"file_sha256": _ZEROS, "notes": notes, **_placed(place)}, sort_keys=True
     )
@@ -61,11 +61,11 @@ def read_arrays(path: Path, place: str = "") -> tuple[Arrays, dict[str, Any]]:
     """Return arrays and notes of a file.
 
     Args:
-        path: of the file.
-        place: where it must say that it belongs.
+        path: path of the file.
+        place: place that the file must contain.
 
     Raises:
-        DamagedError: it is not as it was written, or is another one.
+        DamagedError: it is not as it was written, or is another file.
         OSError: it cannot be read.
     """
     content = _read_whole(path)
@@ -83,12 +83,12 @@ def write_document(path: Path, content: Mapping[str, Any], place: str = "") -> N
     """Write plain data as JSON.
 
     Args:
-        path: of the file.
+        path: path of the file.
         content: plain data.
-        place: of the file in its store.
+        place: place of the file in its store.
 
     Raises:
-        StoreError: the disk refuses.
+        StoreError: the file cannot be written.
     """
     document = {"file_sha256": _ZEROS, **_placed(place), **content}
     text = json.dumps(document, indent=2, default=str) + "\n"
@@ -99,11 +99,11 @@ def read_document(path: Path, place: str = "") -> dict[str, Any]:
     """Return the plain data of a document.
 
     Args:
-        path: of the file.
-        place: where it must say that it belongs.
+        path: path of the file.
+        place: place that the file must contain.
 
     Raises:
-        DamagedError: it is not as it was written, or is another one.
+        DamagedError: it is not as it was written, or is another file.
         OSError: it cannot be read.
     """
     content = _read_whole(path)
@@ -134,7 +134,7 @@ def _with_checksum(content: bytes) -> bytes:
 
 
 def _read_whole(path: Path) -> bytes:
-    """Return the bytes of a file that is as it was written."""
+    """Return the bytes of a file after checking its checksum."""
     content = read_regular(path)
     if not content:
         raise DamagedError("it is empty")

@@ -1,10 +1,9 @@
-"""A user's own code, known by what its files hold. No torch, and nothing is imported to find it.
+"""A user's own code, identified by the contents of its files, without importing anything.
 
-What the package itself computes is covered by the version of its results. A user's own function is
-edited without raising that, so the digest of its code belongs to what determines its results: the
-file that it is looked up in and, because most of what it does may stand elsewhere, every file of
-the user's own that this one imports, and every file that one of them names by a constant. Files of
-data that are named in no such way are known if they are given as arguments.
+The package's own computations are covered by the version of its results. A user may edit a function
+without raising a version, so the digest of its code is part of what determines its results: the
+file of the function, every file of the user that it imports, directly or not, and every file named
+by a constant in one of these. Other data files are included if they are given as arguments.
 """
 
 from __future__ import annotations
@@ -26,17 +25,17 @@ from typing import Any
 from pipeline.errors import ConfigError
 from pipeline.store.files import file_stamp
 
-PACKAGE = "pipeline."  # what this package's own targets begin with
+PACKAGE = "pipeline."  # prefix of this package's own targets
 _STANDARD = Path(get_path("stdlib")).resolve()
 
 
 def is_own(target: str) -> bool:
-    """Say whether a target is a user's own, and not this package's."""
+    """Return whether a target is a user's own, and not this package's."""
     return not target.startswith(PACKAGE)
 
 
 def own_targets(settings: Any) -> list[str]:
-    """Return the targets anywhere in a configuration that are not of this package."""
+    """Return all targets in a configuration that do not belong to this package."""
     found: list[str] = []
     if isinstance(settings, Mapping):
         target = settings.get("_target_")
@@ -53,10 +52,10 @@ def own_targets(settings: Any) -> list[str]:
 def code_digest(targets: list[str]) -> str:
     """Return the digest of the code behind dotted names, as in ``_target_``.
 
-    Files count by what they hold, installed packages that they import by their versions.
+    Files are identified by their contents, and installed packages that they import by version.
 
     Raises:
-        ConfigError: code cannot be found, so that an edit of it would go unnoticed.
+        ConfigError: the code cannot be found, so edits to it would go unnoticed.
     """
     digest = hashlib.sha256()
     for module in sorted({_module_of(target) for target in targets}):
@@ -69,9 +68,9 @@ def code_digest(targets: list[str]) -> str:
 
 
 def argument_digests(settings: Any) -> dict[str, str]:
-    """Return the SHA-256 of every file that the settings of a user's own target name, by its text.
+    """Return the SHA-256 of every file named in the settings of a user's own target, by that name.
 
-    Of a folder it is that of all files in it, and of their names.
+    For a folder, it covers the names and contents of all files in it.
     """
     found: dict[str, str] = {}
     if isinstance(settings, Mapping):
@@ -80,7 +79,7 @@ def argument_digests(settings: Any) -> dict[str, str]:
         for value in settings:
             found |= argument_digests(value)
     elif isinstance(settings, str) and settings:
-        with suppress(OSError, RuntimeError, ValueError):  # what is no path names no file
+        with suppress(OSError, RuntimeError, ValueError):  # text that is not a path names no file
             path = Path(settings).expanduser()
             if path.is_file():
                 found[settings] = _digest(path).hex()
@@ -109,7 +108,7 @@ def _digest_of(path: Path, _stamp: tuple[int, ...]) -> bytes:
 def qualified_name(target: str) -> str:
     """Return the name of a target in its module: ``noise``, or ``Drawn.noise`` of a class.
 
-    This package's own stand at the top of their modules.
+    This package's own targets are at the top level of their modules.
     """
     if not is_own(target):
         return target.rpartition(".")[2]
@@ -117,7 +116,7 @@ def qualified_name(target: str) -> str:
 
 
 def _module_of(target: str) -> str:
-    """Return the module that a dotted name is looked up in."""
+    """Return the module of a dotted name."""
     name = target
     while name := name.rpartition(".")[0]:
         if _file(name) is not None:
@@ -129,10 +128,10 @@ def _module_of(target: str) -> str:
 
 
 def _reached(module: str) -> tuple[list[Path], list[str]]:
-    """Return the files of a module and of all of the user's own that it imports.
+    """Return the files of a module and of all user modules that it imports.
 
-    And the installed packages that these import. The package of the module itself is the user's
-    own even where it is installed.
+    Also returns the installed packages that these import. The module's own package counts as the
+    user's even if it is installed.
     """
     home = module.partition(".")[0]
     files: dict[str, Path] = {}
@@ -163,14 +162,14 @@ def _tree(path: Path, _stamp: tuple[int, ...]) -> ast.Module:
     try:
         return ast.parse(path.read_bytes())
     except (SyntaxError, ValueError):
-        return ast.Module([], [])  # which importing it will tell
+        return ast.Module([], [])  # importing it will report the error
 
 
 def _named_files(tree: ast.Module, folder: Path) -> Iterator[Path]:
     """Yield the files that a module names by constants, from its own folder or the working one."""
     for text in set(_texts(tree)):
         for path in (os.path.join(folder, text), text):  # noqa: PTH118 - there are many
-            with suppress(ValueError):  # no path
+            with suppress(ValueError):  # not a path
                 if os.path.isfile(path):  # noqa: PTH113
                     yield Path(path).absolute()
 
@@ -203,7 +202,7 @@ def _imports(module: str, path: Path, tree: ast.Module) -> Iterator[str]:
         elif isinstance(node, ast.ImportFrom):
             written = "." * node.level + (node.module or "")
             base = resolve_name(written, package) if node.level else written
-            # What is imported from a package may be a module of its own.
+            # A name imported from a package may be a module.
             names = [base, *(f"{base}.{alias.name}" for alias in node.names)]
         elif by_name and isinstance(node, ast.Constant) and isinstance(node.value, str):
             names = _imported_by_name(node.value, package)
@@ -213,13 +212,13 @@ def _imports(module: str, path: Path, tree: ast.Module) -> Iterator[str]:
 
 
 def _called(node: ast.AST) -> str:
-    """Return the last name of what a node calls, if it is a call."""
+    """Return the last part of the called name, if the node is a call."""
     function = node.func if isinstance(node, ast.Call) else node
     return str(getattr(function, "attr", getattr(function, "id", "")))
 
 
 def _imported_by_name(text: str, package: str) -> list[str]:
-    """Return the module that a text may be imported by, as in ``import_module("own.values")``."""
+    """Return the module named by a call such as ``import_module("own.values")``."""
     name = text
     if text.startswith(".") and package:
         with suppress(ImportError):
@@ -234,7 +233,7 @@ def _file(module: str) -> Path | None:
     if top in sys.stdlib_module_names or f"{top}." == PACKAGE:
         return None
     try:
-        spec = find_spec(top)  # of inner modules it would import the packages on the way
+        spec = find_spec(top)  # for inner modules it would import their packages
     except (ImportError, ValueError):
         return None
     if spec is None:
@@ -247,7 +246,7 @@ def _file(module: str) -> Path | None:
 
 
 def _inner(places: list[Path], name: str) -> tuple[Path | None, list[Path]]:
-    """Return the file of a module inside a package, and where its own modules lie."""
+    """Return the file of a module inside a package, and the folder of its submodules."""
     for place in places:
         if (path := place / name / "__init__.py").is_file():
             return path, [place / name]
@@ -258,7 +257,7 @@ def _inner(places: list[Path], name: str) -> tuple[Path | None, list[Path]]:
 
 
 def _is_installed(path: Path | None) -> bool:
-    """Say whether a file belongs to an installed package or to the standard library."""
+    """Return whether a file belongs to an installed package or to the standard library."""
     if path is None:
         return False
     resolved = path.resolve()
@@ -270,7 +269,7 @@ def _is_installed(path: Path | None) -> bool:
 def _version(package: str) -> str:
     try:
         return version(package)
-    except PackageNotFoundError:  # it is distributed under another name
+    except PackageNotFoundError:  # its distribution has another name
         return " ".join(version(name) for name in _distributions().get(package, []))
 
 

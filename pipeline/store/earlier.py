@@ -1,4 +1,4 @@
-"""Earlier results, opened by the path of their folder: their images start other ascents."""
+"""Earlier results, opened by folder, whose images are the starts of other ascents."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ class Earlier:
     """The images of a result of ascents, or the last frame of a dream.
 
     Attributes:
-        folder: of the result.
-        units: one per image.
+        folder: folder of the result.
+        units: unit of each image.
         copies: number of each image among those of its unit.
-        images: in the network-input space of the network that they were made for.
-        mean: of that network's input, per channel; ``None`` where it is not known.
-        std: likewise.
+        images: images in the input space of the network for which they were made.
+        mean: mean of that network's input normalization, per channel; ``None`` if unknown.
+        std: standard deviation, likewise.
     """
 
     folder: Path
@@ -43,7 +43,7 @@ class Earlier:
 
     @cached_property
     def digest(self) -> str:
-        """What tells the images from all others, wherever they lie."""
+        """A digest that identifies the images, independent of their folder."""
         digest = hashlib.sha256(repr((self.images.shape, self.mean, self.std)).encode())
         for array in (self.units, self.copies, self.images):
             digest.update(f"{array.dtype} {array.shape}".encode())
@@ -56,7 +56,7 @@ class Earlier:
         return listed(np.unique(self.units).tolist(), 10)
 
     def find(self, unit: int, copy: int) -> Float[np.ndarray, "3 height width"] | None:
-        """Return the image of a unit: its copy, else its first, or the only image there is."""
+        """Return the image of a unit: its copy, otherwise its first image, or the only image."""
         if len(self.images) == 1:
             return self.images[0]
         own = np.flatnonzero(self.units == unit)
@@ -67,10 +67,10 @@ class Earlier:
 
 
 def read_earlier(folder: Path) -> Earlier:
-    """Return the images of a result; of a dream, whose frames follow each other, the last.
+    """Return the images of a result, or the last frame of a dream.
 
     Raises:
-        StoreError: the folder is no result of images, or is not complete.
+        StoreError: the folder is not a complete result with images.
     """
     paths = ResultPaths(folder.absolute())
     try:
@@ -85,7 +85,7 @@ def read_earlier(folder: Path) -> Earlier:
         ) from error
     last = _read(paths.item(items[-1]), home)
     parts = [last]
-    if "octaves" not in last:  # of a dream, the last frame
+    if "octaves" not in last:  # the last frame, for a dream
         parts = [_read(paths.item(item), home) for item in items]
     try:
         found = {
@@ -99,11 +99,11 @@ def read_earlier(folder: Path) -> Earlier:
 
 
 def _read(path: Path, home: PurePath) -> Arrays:
-    """Return the arrays of one item of a result, which belongs below ``home``."""
+    """Return the arrays of one item of a result whose place is below ``home``."""
     try:
         try:
             return read_arrays(path, (home / path.name).as_posix())[0]
-        except UnplacedError:  # of an earlier version
+        except UnplacedError:  # written by an earlier version
             return read_arrays(path)[0]
     except FileNotFoundError as error:
         raise StoreError(f"'{path}' is missing; run its stage again") from error

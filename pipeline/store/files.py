@@ -1,4 +1,4 @@
-"""Writing files so that a reader never sees half of one."""
+"""Writing files so that a reader never sees an incomplete one."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from uuid import uuid4
 
 from pipeline.errors import StoreError
 
-# Asking for it means setting it, which must not happen while other threads write.
+# Reading the umask means setting it, which must not happen while other threads write.
 _UMASK = os.umask(0)
 os.umask(_UMASK)
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 def read_regular(path: Path) -> bytes:
-    """Return the bytes of a regular file: pipes could wait for ever, and devices have no end.
+    """Return the bytes of a regular file; pipes could block forever, and devices have no end.
 
     Raises:
         OSError: it cannot be read, or is something else.
     """
-    # Without waiting, where nobody writes into a pipe.
+    # Do not block on a pipe without a writer.
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
@@ -35,10 +35,10 @@ def read_regular(path: Path) -> bytes:
 
 
 def file_stamp(path: Path) -> tuple[int, ...]:
-    """Return what tells that a file is still the same: programs can set times, but not the last.
+    """Return a stamp of a file, which includes its change time, as programs cannot set that.
 
     Raises:
-        OSError: there is no such file, or none that may be seen.
+        OSError: there is no such file, or it is not accessible.
     """
     found = path.stat()
     return (found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
@@ -48,20 +48,20 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> None:
     """Write a file under a temporary name beside it, sync it and rename it.
 
     Args:
-        path: where the file will be; an older one is replaced at once.
+        path: path of the file; an older one is replaced atomically.
         write: writes to the path it is given.
 
     Raises:
-        StoreError: the disk refuses; nothing is left behind.
+        StoreError: the file cannot be written; no temporary file remains.
     """
-    # The ending is kept, because writers choose the format by it.
+    # The suffix is kept, because writers choose the format by it.
     temporary = path.with_name(f".{path.stem}-{uuid4().hex[:8]}{path.suffix}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write(temporary)
         with temporary.open("rb") as written:
             os.fsync(written.fileno())
-        temporary.chmod(0o666 & ~_UMASK)  # some writers make files that no colleague can read
+        temporary.chmod(0o666 & ~_UMASK)  # some writers make files that only their owner can read
         temporary.replace(path)
         _note_written(path)
     except OSError as error:
@@ -72,16 +72,16 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> None:
             temporary.unlink(missing_ok=True)
 
 
-_watched: dict[Path, dict[Path, tuple[int, ...]]] = {}  # by folder, what was written below it
+_watched: dict[Path, dict[Path, tuple[int, ...]]] = {}  # files written, by watched folder
 
 
 def watch(folder: Path) -> None:
-    """Note from now on what this process writes below a folder."""
+    """Start recording the files that this process writes below a folder."""
     _watched[folder] = {}
 
 
 def lost_below(folder: Path) -> list[Path]:
-    """Return what was written below a watched folder and is gone or another; end watching it."""
+    """Return written files below a watched folder that are gone or changed; stop watching."""
     noted = _watched.pop(folder, {})
     return [path for path, stamp in noted.items() if _written_stamp(path) != stamp]
 
@@ -94,7 +94,7 @@ def _note_written(path: Path) -> None:
 
 def _written_stamp(path: Path) -> tuple[int, ...]:
     try:
-        return file_stamp(path)[:3]  # rights and links may change, and with them the last
+        return file_stamp(path)[:3]  # permissions and links may change, too
     except OSError:
         return ()
 
@@ -119,21 +119,21 @@ def describe_bytes(number: int) -> str:
 
 
 def is_temporary(path: Path) -> bool:
-    """Say whether a file is one that a killed run was writing."""
+    """Return whether a file is a temporary one, as left by a killed run."""
     return path.name.startswith(".")
 
 
 def refusal(path: Path, error: OSError, size: int = 0) -> str:
-    """Return in a sentence why a file or folder could not be written.
+    """Return a sentence that explains why a file or folder could not be written.
 
     Args:
-        path: of the file or folder.
-        error: what the system said.
+        path: path of the file or folder.
+        error: error of the system.
         size: bytes that it needs.
     """
     if error.errno not in _FULL:
         return f"out: '{path}' cannot be written ({error.strerror or error})"
-    again = "make room and give the same command again, which keeps what is finished"
+    again = "free some space and repeat the command, which keeps finished work"
     disk = next(parent for parent in path.parents if parent.exists())
     if error.errno == errno.EDQUOT:
         limit = "your quota is used up"

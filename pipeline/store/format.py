@@ -1,4 +1,4 @@
-"""Which version has laid out a store."""
+"""The format version of a store."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ log = logging.getLogger(__name__)
 
 
 def check_format(layout: Layout) -> None:
-    """Refuse a store that a later version has laid out in another way.
+    """Raise an error if a store was written by a later version in another format.
 
     Raises:
-        StoreError: it has, or there is no telling.
+        StoreError: it was, or its format cannot be determined.
     """
     written = _written(layout)
     later = written.get("store_format", 0)
@@ -30,11 +30,11 @@ def check_format(layout: Layout) -> None:
 
 
 def mark_format(layout: Layout, versions: Mapping[str, int]) -> None:
-    """Note in a store who lays it out, and say what becomes of results from before.
+    """Record the versions in a store, and log what happens to results of other versions.
 
     Args:
         layout: the paths.
-        versions: of every stage's numbers, by its name.
+        versions: version of every stage's stored numbers, by stage name.
     """
     written = _written(layout)
     now = {**versions, "store_format": STORE_FORMAT}
@@ -44,15 +44,15 @@ def mark_format(layout: Layout, versions: Mapping[str, int]) -> None:
         written |= dict.fromkeys(versions, written.pop("result_version"))
     if any(now.get(name) != version for name, version in written.items()):
         log.info(
-            "store: '%s' holds results of another version of artiphys, which stay as they are and"
-            " are not used: what this run needs is computed anew, under keys of its own",
+            "store: '%s' holds results of another version of artiphys, which are kept but not "
+            "used: this run computes what it needs again, under new keys",
             layout.store,
         )
     write_document(layout.format, now, layout.place(layout.format))
 
 
 def _written(layout: Layout) -> dict[str, int]:
-    """Return the versions that a store was written by; none where there is no store."""
+    """Return the versions that wrote a store; none if there is no store."""
     try:
         found: dict[str, Any] = read_document(layout.format)
         return {"store_format": 0} | {name: v for name, v in found.items() if isinstance(v, int)}

@@ -1,6 +1,6 @@
-"""Where everything lies. No other place builds a path below ``out``.
+"""All paths below ``out``, which only this module builds.
 
-<out>/store/<stage>/<network>/<layer>/<key>/   results, by the configuration that determines them
+<out>/store/<stage>/<network>/<layer>/<key>/   results, by the settings that determine them
 <out>/store/images/<list>.safetensors          image lists that were searched, with digests
 <out>/store/finished/<fingerprint>.json        which run has done all of a configuration
 <out>/runs/<name>/<date_time>/                 one run: config, record, log, tables, figures, site
@@ -35,11 +35,11 @@ class Layout:
         return self.store / stage / network / layer / key
 
     def place(self, path: Path) -> str:
-        """Return where a file lies in the store, as the file itself says it, too."""
+        """Return the place of a file in the store, which the file also contains."""
         return path.relative_to(self.store).as_posix()
 
     def results(self) -> Iterator[Path]:
-        """Yield the folders of all results that are there, in order."""
+        """Yield the folders of all existing results, in order."""
         for stage in sorted(self.store.glob("*")):
             if stage.is_dir() and stage.name not in NOT_RESULTS:
                 yield from sorted(path for path in stage.glob("*/*/*") if path.is_dir())
@@ -53,14 +53,14 @@ class Layout:
         return sorted((self.store / "images").glob(f"{like[:16]}-*{ITEM}"))
 
     def finished(self, fingerprint: str) -> Path:
-        """Return the note on the finished run of a fingerprint."""
+        """Return the file about the finished run with a fingerprint."""
         return self.store / "finished" / f"{fingerprint}.json"
 
     def runs(self, name: str) -> Path:
         """Return the folder of all runs of one name.
 
         Raises:
-            StoreError: no folder can have that name.
+            StoreError: the name cannot be that of a folder.
         """
         return self.out / "runs" / _folder("name", name)
 
@@ -68,7 +68,7 @@ class Layout:
         """Return the files of one sweep.
 
         Raises:
-            StoreError: no folder can have that name.
+            StoreError: the name cannot be that of a folder.
         """
         return SweepPaths(self.sweeps / _folder("sweep", name))
 
@@ -101,12 +101,12 @@ class ResultPaths:
 
     @property
     def metadata(self) -> Path:
-        """What describes the result; earlier versions called it ``manifest.json``."""
+        """The description of the result; earlier versions called it ``manifest.json``."""
         path, before = self.folder / "metadata.json", self.folder / "manifest.json"
         return before if before.is_file() and not path.is_file() else path
 
     def place(self, path: Path) -> str:
-        """Return where one of the files lies in its store, as the file itself says it, too."""
+        """Return the place of one of the files in the store, which the file also contains."""
         return path.relative_to(self.folder.parents[3]).as_posix()
 
     def item(self, name: str) -> Path:
@@ -134,12 +134,12 @@ class RunPaths:
 
     @property
     def name(self) -> str:
-        """The name of the run and its time, which no other run of ``out`` has."""
+        """The name and time of the run, which are unique in ``out``."""
         return f"{self.folder.parent.name}_{self.folder.name}"
 
     @property
     def out(self) -> Path:
-        """The ``out`` folder that the run lies in."""
+        """The ``out`` folder of the run."""
         return self.folder.parents[2]
 
 
@@ -149,17 +149,17 @@ class SweepPaths:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.plan = folder / "sweep.json"
-        self.submitting = folder / "submitting"  # there while a command submits or cleans
+        self.submitting = folder / "submitting"  # exists while a command submits or cleans
         self.logs = folder / "slurm"
         self.jobs = folder / "jobs"
 
     @property
     def out(self) -> Path:
-        """The ``out`` folder that the sweep lies in."""
+        """The ``out`` folder of the sweep."""
         return self.folder.parents[1]
 
     def job(self, number: int) -> Path:
-        """Return the file of what became of one job."""
+        """Return the file with the state of one job."""
         return self.jobs / f"{number}.json"
 
     def config(self, number: int) -> Path:
@@ -168,10 +168,10 @@ class SweepPaths:
 
 
 def name_fault(key: str, name: str) -> str | None:
-    """Return why no folder can have a name, if that is so: other names have folders of their own.
+    """Return the reason if a name cannot be that of a folder of its own.
 
     Args:
-        key: what the name is, for the message.
+        key: key of the name, for the message.
         name: as it was given.
     """
     bare = bool(name) and name.strip() == name and not name.startswith(".")

@@ -1,4 +1,4 @@
-"""The metadata of results: what determines each, and the key that stands for it."""
+"""The metadata of results: the settings that determine each, and its key."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ STORE_FORMAT = 3  # raised whenever files are laid out or written in another way
 
 
 def versions(stage_version: int) -> dict[str, int]:
-    """Return the version of a stage's numbers and that of files, which are in every key."""
+    """Return the versions of a stage's numbers and of the format, which are part of every key."""
     return {"result_version": stage_version, "store_format": STORE_FORMAT}
 
 
 def digest_settings(settings: Mapping[str, Any], by: Mapping[str, Any]) -> str:
-    """Return sixteen hexadecimal digits that stand for settings and the version of the code.
+    """Return sixteen hexadecimal digits that identify settings and the version of the code.
 
     Args:
         settings: plain data.
@@ -32,13 +32,13 @@ def digest_settings(settings: Mapping[str, Any], by: Mapping[str, Any]) -> str:
 
 @dataclass(frozen=True)
 class Metadata:
-    """What the metadata of a result says.
+    """The metadata of a result.
 
     Attributes:
         settings: everything that determines the result.
-        items: the names of its work items.
-        version: of its stage's numbers, when it was written.
-        store_format: when it was written.
+        items: names of its work items.
+        version: version of its stage's numbers when it was written.
+        store_format: format of the store when it was written.
     """
 
     settings: Mapping[str, Any]
@@ -51,7 +51,7 @@ def read_metadata(paths: ResultPaths) -> Metadata:
     """Return the metadata of a result.
 
     Raises:
-        DamagedError: it is not as it was written, or is that of another result.
+        DamagedError: it is not as it was written, or belongs to another result.
         OSError: it cannot be read.
     """
     found = read_document(paths.metadata, paths.place(paths.metadata))

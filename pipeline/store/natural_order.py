@@ -1,4 +1,4 @@
-"""The order of names that hold numbers: ``seed=2`` comes before ``seed=10``."""
+"""Sorting names that contain numbers: ``seed=2`` comes before ``seed=10``."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ DECIMAL = r"(\d+(?:\.\d+)?(?:e[+-]?\d+)?)"
 
 
 def natural_order(name: str, number: str = DECIMAL) -> tuple[list[str | int | float], str]:
-    """Return what sorts names by the numbers in them.
+    """Return a key that sorts names by the numbers in them.
 
     Args:
         name: the name.
-        number: pattern of a number, in one group. Settings hold decimals, and ``0.05`` comes before
-            ``0.1``. In names of files a point parts two numbers, and ``1.9`` comes before ``1.10``.
+        number: pattern of a number, in one group. Settings contain decimals, so ``0.05`` comes
+            before ``0.1``. In file names, a point separates two numbers, so ``1.9`` comes before
+            ``1.10``.
     """
     parts = re.split(number, name)
     return [_number(part) if at % 2 else part for at, part in enumerate(parts)], name

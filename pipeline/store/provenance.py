@@ -34,9 +34,9 @@ def provenance() -> dict[str, Any]:
 
 @cache
 def code_version() -> dict[str, Any]:
-    """Return which code this is: its version, a digest of its files, and its commit if it has one.
+    """Return the version of the code, a digest of its files, and its commit if there is one.
 
-    The digest tells apart what an editable installation changes without a new version.
+    The digest distinguishes edits in an editable installation that have the same version.
     """
     package = Path(__file__).resolve().parents[1]
     digest = hashlib.sha256()
@@ -58,7 +58,7 @@ def _versions() -> dict[str, str]:
 
 @cache
 def _git() -> dict[str, str | bool] | None:
-    """Return commit and dirty state of the checkout that the code runs from, if it is one."""
+    """Return commit and dirty state of the checkout that contains the code, if it is in one."""
     root = Path(__file__).resolve().parents[2]
     if not (root / "pyproject.toml").is_file():
         return None

@@ -1,10 +1,10 @@
-"""Records of runs: what each run has written down of itself; read without loading pandas.
+"""Records of runs, which are read without loading pandas.
 
-A record is checksummed, and lists the files of its run with their digests. What passes a run on
-(repeats, collections) takes only files that match the record.
+A record is checksummed, and lists the files of its run with their digests. Repeats and collections
+only use files that match the record.
 
-Run folders are handed around, and may have been damaged or made by others: what is read is a
-regular file of bounded size, and its content of the kind that a run writes.
+Run folders are passed around, and may be damaged or come from others: only regular files of limited
+size are read, and their content must be of the kind that a run writes.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ from pipeline.store.checksummed import DamagedError, read_document, write_docume
 from pipeline.store.files import read_regular
 from pipeline.store.layout import ResultPaths, RunPaths
 
-LARGEST_RECORD = 2**28  # bytes; one that names a hundred thousand unreadable images has 2^24
+LARGEST_RECORD = 2**28  # bytes; a record that lists 100,000 unreadable images has 2^24
 LARGEST_CONFIG = 2**22
-DEEPEST = 100  # levels of a configuration
+DEEPEST = 100  # largest nesting depth of a configuration
 # In C, if PyYAML was built with it: ten times as fast.
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 def write_record(paths: RunPaths, record: Mapping[str, Any]) -> None:
-    """Write the record of a run: state, provenance, digests, where its results lie.
+    """Write the record of a run: state, provenance, digests, and places of its results.
 
     Raises:
-        StoreError: the disk refuses, or files of the run go at that moment.
+        StoreError: the record cannot be written, or files of the run disappear meanwhile.
     """
     try:
         files = file_digests(paths)
@@ -46,11 +46,11 @@ def write_record(paths: RunPaths, record: Mapping[str, Any]) -> None:
 
 
 def read_record(paths: RunPaths) -> dict[str, Any]:
-    """Return the record of a run, whichever version has written it.
+    """Return the record of a run, written by any version.
 
     Raises:
         OSError: it cannot be read.
-        ValueError: it is no record.
+        ValueError: it is not a record.
     """
     try:
         return _plain(json.loads(_text(paths.record, LARGEST_RECORD)))
@@ -77,11 +77,11 @@ def read_config(paths: RunPaths) -> dict[str, Any]:
 
 
 def read_checksummed_record(paths: RunPaths) -> dict[str, Any]:
-    """Return the record of a run, as it was written.
+    """Return the record of a run after checking its checksum.
 
     Raises:
         OSError: it cannot be read.
-        ValueError: it is damaged, or of an earlier version, whose records carry no checksum.
+        ValueError: it is damaged, or of an earlier version, whose records have no checksum.
     """
     try:
         return _plain(read_document(paths.record))
@@ -98,9 +98,9 @@ def _plain(record: Any) -> dict[str, Any]:
 
 
 def file_digests(paths: RunPaths) -> dict[str, str]:
-    """Return the SHA-256 of what is in a run's folder, by path; the pages' is one for all of them.
+    """Return the SHA-256 of the files in a run's folder, by path; all pages have a common one.
 
-    Left out are the record itself and logs, which are still being written.
+    The record itself and logs, which are still being written, are left out.
     """
     single = [paths.config, *_below(paths.tables, paths.figures, paths.networks, paths.weights)]
     found = {
@@ -117,7 +117,7 @@ def file_digests(paths: RunPaths) -> dict[str, str]:
 
 
 def changed_files(paths: RunPaths, record: Mapping[str, Any]) -> list[str]:
-    """Return which files of a run are not what its record says.
+    """Return the files of a run that do not match its record.
 
     Raises:
         OSError: one cannot be read.
@@ -127,7 +127,7 @@ def changed_files(paths: RunPaths, record: Mapping[str, Any]) -> list[str]:
 
 
 def is_as_recorded(paths: RunPaths, record: Mapping[str, Any], path: Path) -> bool:
-    """Say whether one file of a run is what its record says.
+    """Return whether one file of a run matches its record.
 
     Raises:
         OSError: it cannot be read.
@@ -144,7 +144,7 @@ def _below(*folders: Path) -> list[Path]:
 
 
 def recorded_files(paths: RunPaths) -> list[Path]:
-    """Return the files of all results that a run has asked for, whether they are there or not.
+    """Return the files of all results that a run needed, whether or not they exist.
 
     Raises:
         OSError: its record cannot be read.
@@ -165,7 +165,7 @@ def recorded_files(paths: RunPaths) -> list[Path]:
 
 def _text(path: Path, largest: int) -> str:
     found = path.stat()
-    if not stat.S_ISREG(found.st_mode):  # reading a pipe would wait forever
+    if not stat.S_ISREG(found.st_mode):  # reading a pipe could block forever
         raise ValueError("it is no regular file")
     if found.st_size > largest:
         raise ValueError(f"it has {found.st_size} bytes, of {largest} at most")
@@ -173,10 +173,10 @@ def _text(path: Path, largest: int) -> str:
 
 
 def _check_yaml(text: str) -> None:
-    """Refuse what no run writes and a loader would choke on: aliases that multiply, deep nesting.
+    """Reject YAML that no run writes and that could overwhelm a loader: aliases and deep nesting.
 
     Raises:
-        ValueError: there is any.
+        ValueError: it contains these.
         YAMLError: it is no YAML.
     """
     depth = 0

@@ -1,10 +1,10 @@
-"""Results: folders of arrays, found again by what determines them.
+"""Results: folders of arrays, identified by the settings that determine them.
 
-A result is a folder named by the digest of its settings. It holds ``metadata.json`` (what
-determines it, and which items there should be), one checksummed file for every work item, and in
-``provenance/`` one document for every run that worked on it. An item that is there is whole and as
-it was written; one that was read and is damaged, or belongs elsewhere, is set aside under another
-name and counts as missing. What cannot be read is not damaged, and stays where it is.
+A result is a folder named by the digest of its settings. It contains ``metadata.json`` (the
+settings and the list of items), one checksummed file per work item, and in ``provenance/`` one
+document per run that worked on it. An item that is found damaged, or that belongs elsewhere, is
+renamed and counts as missing. A file that cannot be read does not count as damaged, and is left in
+place.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ from pipeline.store.metadata import digest_settings, read_metadata, versions
 
 log = logging.getLogger(__name__)
 
-WHOLE_LAYER = -1  # stands for a unit where a result is of a layer as a whole
+WHOLE_LAYER = -1  # unit number of results of a layer as a whole
 
-# Files whose checksum this process has seen to fit, by what tells that they are still the same.
+# Files whose checksum this process has verified, with their stamps.
 _Stamp = tuple[str, tuple[int, ...]]
 _checked: set[_Stamp] = set()
 
@@ -46,13 +46,13 @@ class Result:
     """One result of one stage for one layer.
 
     Attributes:
-        folder: where it lies.
+        folder: folder of the result.
         settings: everything that determines it, as plain data.
-        items: the names of its work items.
-        name: what tells it apart in a run.
-        version: of its stage's numbers.
-        from_before: whether files of earlier versions are read too, which do not say where they
-            belong.
+        items: names of its work items.
+        name: a name that is unique in a run.
+        version: version of its stage's numbers.
+        from_before: whether to also read files of earlier versions, which do not contain their
+            place.
     """
 
     folder: Path
@@ -69,7 +69,7 @@ class Result:
 
     @property
     def stage(self) -> str:
-        """The folder of the store that it lies in."""
+        """The folder of the store that contains it."""
         return self.folder.parents[2].name
 
     @property
@@ -78,14 +78,14 @@ class Result:
         return ResultPaths(self.folder)
 
     def missing(self) -> list[str]:
-        """Return the items that are not there; damaged ones are set aside and named in the log."""
+        """Return the missing items; damaged ones are set aside and logged."""
         return [item for item in self.items if not self.holds(item)]
 
     def holds(self, item: str) -> bool:
-        """Say whether an item is there and as it was written.
+        """Return whether an item exists and is intact.
 
         Raises:
-            StoreError: it cannot be read, or is damaged and cannot be moved away.
+            StoreError: it cannot be read, or is damaged and cannot be renamed.
         """
         path = self.paths.item(item)
         stamp = _stamp(path)
@@ -105,7 +105,7 @@ class Result:
         return True
 
     def is_described(self) -> bool:
-        """Say whether the metadata is there and whole."""
+        """Return whether the metadata exists and is intact."""
         try:
             return list(read_metadata(self.paths).items) == list(self.items)
         except (OSError, DamagedError):
@@ -115,14 +115,15 @@ class Result:
         return self.paths.place(self.paths.item(item))
 
     def begin(self, run: str, record: Mapping[str, Any]) -> None:
-        """Write down what the result is, and how a run makes it.
+        """Write the metadata of the result, and the provenance of a run that makes it.
 
         Args:
             run: name of the run.
-            record: provenance; written again when the run has finished.
+
+            record: provenance, which is written again when the run has finished.
 
         Raises:
-            StoreError: another result lies under the same key, or the disk refuses.
+            StoreError: another result has the same key, or a file cannot be written.
         """
         paths, there = self.paths, None
         try:
@@ -182,7 +183,7 @@ class Result:
 
 @runtime_checkable
 class HasResult(Protocol):
-    """Anything that is planned: it knows the result that it leaves."""
+    """A planned item, which has a result."""
 
     @property
     def result(self) -> Result:
@@ -198,15 +199,15 @@ def find_result(
     version: int,
     name: str = "",
 ) -> Result:
-    """Return the result that settings determine, whether it is there already or not.
+    """Return the result for some settings, whether or not it exists already.
 
     Args:
         layout: the paths.
         place: stage, network and layer.
         settings: everything that determines the result, as plain data.
-        items: the names of its work items.
-        version: of the stage's numbers.
-        name: what tells the result apart in a run.
+        items: names of its work items.
+        version: version of the stage's numbers.
+        name: a name that is unique in a run.
     """
     stage, network, layer = place
     key = digest_settings(settings, versions(version))
@@ -234,7 +235,7 @@ def _unreadable(path: Path, error: OSError) -> str:
 
 
 def _set_aside(path: Path, reason: Exception) -> str:
-    """Give a damaged item another name and return what happened, in words."""
+    """Rename a damaged item and return a description of what happened."""
     number = 1
     while (aside := path.with_name(f"{path.name}.damaged{number}")).exists():
         number += 1

@@ -31,15 +31,15 @@ from pipeline.store.tables import read_table, table_names
 class Images:
     """The ascents of one layer from one init, raw float32 pixels in network-input space.
 
-    Arrays lie in the order of ``units``, which a run may have chosen and copies repeat: what is
-    there of a unit is at ``of(unit)``.
+    Arrays are in the order of ``units``, in which copies repeat a unit; ``of(unit)`` returns the
+    indices of a unit.
 
     Attributes:
         units: unit numbers, in the order of the arrays.
         image: the images after the last step.
-        start: the images they started from.
+        start: the starting images.
         status: per image, as in the table of ascents.
-        copies: numbers of the images among those of their unit, which lie side by side.
+        copies: number of each image among those of its unit, which are adjacent.
     """
 
     units: Int[np.ndarray, " images"]
@@ -50,7 +50,7 @@ class Images:
 
     @property
     def added(self) -> Float[np.ndarray, "images 3 height width"]:
-        """What the ascent added: image - start. This is what is correlated."""
+        """The change made by the ascent, image - start, which is what is correlated."""
         return self.image - self.start
 
     def taken(self, at: Int[np.ndarray, " _"]) -> Images:
@@ -59,7 +59,7 @@ class Images:
         return Images(self.units[at], self.image[at], self.start[at], status, self.copies[at])
 
     def of(self, unit: int) -> Int[np.ndarray, " _"]:
-        """Return where the images of a unit are, copy by copy; -1 is the layer as a whole.
+        """Return the indices of the images of a unit, copy by copy; -1 is the layer as a whole.
 
         Raises:
             StoreError: there are none.
@@ -92,9 +92,8 @@ class Animation:
     """The ascents of one unit by one optimizer, step by step, raw pixels in network-input space.
 
     Attributes:
-        steps: the numbers of the steps whose images are there: before the first, and after the
-            last, which is the climbed image itself.
-        frames: these images, of every copy.
+        steps: numbers of the recorded steps, from 0 (the start) to the last (the final image).
+        frames: the images of every copy at these steps.
         responses: before every step and after the last; NaN from the first that is not finite.
         status: per copy, as in the table of ascents.
     """
@@ -106,12 +105,12 @@ class Animation:
 
     @property
     def added(self) -> Float[np.ndarray, "frames copies 3 height width"]:
-        """What the ascents have added to their starts by each step."""
+        """The change of each image up to each step."""
         return self.frames - self.frames[:1]
 
 
 def animation_name(layer: str, init: str, unit: int | None, optimizer: str) -> str:
-    """Return what tells animations of a run apart; units below zero are a layer as a whole."""
+    """Return the unique name of an animation in a run; a negative unit is the layer as a whole."""
     own = [] if unit is None or unit < 0 else [str(unit)]
     return "/".join([layer, init, *own, optimizer])
 
@@ -130,7 +129,7 @@ class Run:
     """A run on disk: its configuration, its tables as DataFrames and its images.
 
     Tables are attributes, such as ``top_patches``, ``ascents``, ``trajectories``, ``correlations``
-    and ``correlation_summary``; ``tables`` lists those that there are.
+    and ``correlation_summary``; ``tables`` lists the existing ones.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -149,7 +148,7 @@ class Run:
         return table_names(self.paths.tables)
 
     def __getattr__(self, name: str) -> pd.DataFrame:
-        if name.startswith("_") or name == "paths":  # asked for before there is a folder
+        if name.startswith("_") or name == "paths":  # accessed before the folder is set
             raise AttributeError(f"a run has no '{name}'")
         if name not in self.tables:
             known = ", ".join(self.tables) or "none"
@@ -159,10 +158,10 @@ class Run:
         return read_table(self.paths.tables, name)
 
     def images(self, layer: str, init: str) -> Images:
-        """Return the climbed images of a layer with their starts.
+        """Return the final images of a layer's ascents with their starts.
 
         Raises:
-            StoreError: the run did not climb that layer from that init, or the store has moved.
+            StoreError: the run did not climb that layer from that init, or the store was moved.
         """
         return read_images(self.result("ascent", f"{layer}/{init}"))
 
@@ -172,12 +171,12 @@ class Run:
         """Return the frames of a dream, raw float32 pixels in network-input space.
 
         Args:
-            layer: that was dreamt.
-            init: that it started from.
-            unit: where units were dreamt, and not the layer as a whole.
+            layer: layer of the dream.
+            init: init of the dream.
+            unit: unit of the dream, unless it is of the layer as a whole.
 
         Raises:
-            StoreError: the run did not dream that, or the store has moved.
+            StoreError: the run did not dream that, or the store was moved.
         """
         name = f"{layer}/{init}" + ("" if unit is None else f"/{unit}")
         result = self.result("dream", name)
@@ -191,13 +190,13 @@ class Run:
         """Return the ascents of a unit step by step.
 
         Args:
-            layer: that was climbed.
-            init: that they started from.
-            unit: where units were climbed, and not the layer as a whole.
-            optimizer: its name, where several were compared.
+            layer: layer of the ascents.
+            init: init of the ascents.
+            unit: unit of the ascents, unless they are of the layer as a whole.
+            optimizer: name of the optimizer, if several were compared.
 
         Raises:
-            StoreError: the run did not animate that, or the store has moved.
+            StoreError: the run did not animate that, or the store was moved.
         """
         name = animation_name(layer, init, unit, optimizer or "")
         if optimizer is None:
@@ -219,7 +218,7 @@ class Run:
         """Return a result of the run, by its stage and name.
 
         Raises:
-            StoreError: the run has none of that name.
+            StoreError: the run has no result with that name.
         """
         found = self.record["results"].get(stage, {})
         if name not in found:
@@ -235,10 +234,10 @@ Opened = TypeVar("Opened", bound=Run)
 
 
 def find_run(path: str | Path, kind: type[Opened]) -> Opened:
-    """Return a run: that of a folder, or the newest in the folder of all runs of one name.
+    """Return a run, from its folder or as the newest in the folder of all runs with one name.
 
-    Of several runs the newest finished one is opened, or the newest if none has finished; runs that
-    only collect others do not count.
+    Among several runs, the newest finished one is opened, or the newest if none has finished; runs
+    that only collect others are ignored.
 
     Raises:
         StoreError: there is no run, or its record is damaged.
@@ -257,10 +256,10 @@ def find_run(path: str | Path, kind: type[Opened]) -> Opened:
 
 
 def by_time(folder: Path) -> tuple[float, int]:
-    """Return when a run last wrote its record, and its number among those of the same second.
+    """Return the time of a run's last record, and its number among runs of the same second.
 
-    The name of its folder tells the time of the clock on the wall, which machines in other zones
-    and changes to summer time put in another order; it counts only where there is no record.
+    The name of its folder contains the local time, whose order is unreliable across time zones and
+    daylight saving changes; it is only used if there is no record.
     """
     stamp, number = folder.name[:19], folder.name[20:]
     try:
@@ -271,7 +270,7 @@ def by_time(folder: Path) -> tuple[float, int]:
 
 
 def is_stamp(name: str) -> bool:
-    """Say whether a folder is named as those of runs are."""
+    """Return whether a folder has a name like those of runs."""
     with suppress(ValueError):
         return datetime.strptime(name[:19], STAMP).year > 1
     return False

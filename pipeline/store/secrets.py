@@ -1,4 +1,4 @@
-"""Queries of URLs, which may hold a token: they are used, and neither shown nor stored."""
+"""Queries of URLs, which may contain a token and are neither shown nor stored."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ _USER = re.compile(r"(https?://)[^\s/@\"'<>]+@")
 
 
 def without_query(text: str) -> str:
-    """Return a text in which digits of a digest stand for the query of every URL.
+    """Return a text in which the query of every URL is replaced by digits of its digest.
 
-    ``https://host/w.pth?token=...`` becomes ``https://host/w.pth?query-1a2b3c4d``. A name and a
-    password before the host are left out.
+    ``https://host/w.pth?token=...`` becomes ``https://host/w.pth?query-1a2b3c4d``. User name and
+    password are left out.
     """
     return _USER.sub(r"\1", _QUERY.sub(_digested, text))
 
@@ -27,7 +27,7 @@ def _digested(found: re.Match[str]) -> str:
 
 
 def without_queries(value: Any) -> Any:
-    """Return plain data in which no text holds the query of a URL."""
+    """Return plain data without the queries of URLs."""
     if isinstance(value, str):
         return without_query(value)
     if isinstance(value, Mapping):

@@ -1,4 +1,4 @@
-"""One array that lies in several files, read where it is asked for."""
+"""An array stored in several files, of which only the requested parts are read."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from safetensors import safe_open
 
 
 class StackedArray:
-    """Arrays of several files, one above the other, as one array that is mapped into memory.
+    """Arrays of several files, concatenated along the first axis, as one memory-mapped array.
 
-    Slices read no more than their rows; ``numpy.asarray`` reads everything.
+    Slices only read their rows; ``numpy.asarray`` reads everything.
 
     Args:
-        paths: of the files, in order.
-        name: of the array in each.
+        paths: paths of the files, in order.
+        name: name of the array in each file.
 
     Attributes:
-        shape: of the whole.
-        dtype: of its numbers.
+        shape: shape of the whole array.
+        dtype: data type of the array.
     """
 
     def __init__(self, paths: Sequence[Path], name: str) -> None:
@@ -43,12 +43,12 @@ class StackedArray:
         return f"StackedArray({' x '.join(map(str, self.shape))}, {self.dtype})"
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-        del copy  # what is read from files is always a copy
+        del copy  # reading from files always makes a copy
         whole = self[:]
         return whole if dtype is None else whole.astype(dtype)
 
     def __getitem__(self, key: Any) -> Any:
-        """Return rows, and of these what the rest of the key asks for, as numpy does."""
+        """Return rows, indexed by the rest of the key as in NumPy."""
         rows, rest = (key[0], key[1:]) if isinstance(key, tuple) else (key, ())
         if rows is Ellipsis:
             rows, rest = slice(None), (Ellipsis, *rest)

@@ -11,7 +11,7 @@ from pyarrow import ArrowException
 from pipeline.errors import StoreError
 from pipeline.store.files import write_whole
 
-FORMULA = tuple("=+-@\t\r")  # what a spreadsheet calculates begins with one of them
+FORMULA = tuple("=+-@\t\r")  # first characters of spreadsheet formulas
 
 # Columns of tables that were written before they had their present name.
 FORMER_COLUMNS = {
@@ -23,17 +23,17 @@ FORMER_COLUMNS = {
 def write_table(
     folder: Path, name: str, columns: Sequence[str], table: pd.DataFrame, csv: bool = False
 ) -> None:
-    """Write a table as Parquet, and as CSV where it is short.
+    """Write a table as Parquet, and optionally as CSV.
 
     Args:
-        folder: the tables of a run.
-        name: of the table.
-        columns: of the contract.
-        table: what is written.
+        folder: folder of a run's tables.
+        name: name of the table.
+        columns: column names in the contract.
+        table: the table to write.
         csv: whether it is written as CSV too.
 
     Raises:
-        StoreError: the columns are not those of the contract, or the disk refuses.
+        StoreError: the columns differ from the contract, or the file cannot be written.
     """
     if list(table.columns) != list(columns):
         raise StoreError(f"table '{name}' has columns {list(table.columns)}, not {list(columns)}")
@@ -43,10 +43,10 @@ def write_table(
 
 
 def _plain(table: pd.DataFrame) -> pd.DataFrame:
-    """Return a table whose texts no spreadsheet takes for a formula: an apostrophe goes before it.
+    """Return a table with an apostrophe before texts that a spreadsheet would read as a formula.
 
-    Layers and files may be called anything, and opening a table must not run it. Numbers, which
-    may begin with a minus, stay as they are; so does the table in Parquet.
+    Layers and files may have any name, and opening a table must not execute it. Numbers, which may
+    begin with a minus, are unchanged, and so is the table in Parquet.
     """
     plain = table.copy(deep=False)
     for name in plain.columns:

@@ -1,4 +1,4 @@
-"""What is in a store: every file checked against its checksum, and what is done or left."""
+"""Verifying a store: every file is checked against its checksum, and progress is counted."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from pipeline.store.metadata import STORE_FORMAT, read_metadata
 
 @dataclass
 class Verified:
-    """What was found in a store.
+    """The findings about a store.
 
     Attributes:
-        whole: number of files that are as they were written, and where they belong.
-        damaged: files that are not, with reasons.
-        unread: files and folders that could not be read or listed, with reasons.
-        set_aside: damaged files that runs have found and computed again.
-        missing: items that metadata files list and that are not there.
-        orphaned: files that belong to nothing, such as those that a killed run was writing.
-        foreign: what another version has written; it is left alone.
+        whole: number of intact files in the right place.
+        damaged: damaged or misplaced files, with the reasons.
+        unread: files and folders that could not be read or listed, with the reasons.
+        set_aside: damaged files that runs have found and replaced.
+        missing: items listed in metadata files that do not exist.
+        orphaned: files that belong to no result, such as temporary files of killed runs.
+        foreign: results of other versions, which are not checked.
     """
 
     whole: int = 0
@@ -41,13 +41,13 @@ class Verified:
 
 @dataclass(frozen=True)
 class Progress:
-    """How much of a result is there.
+    """The progress of a result.
 
     Attributes:
-        folder: of the result, below the store.
-        done: items that are there.
-        items: items that there should be.
-        settings: what determines the result.
+        folder: folder of the result, relative to the store.
+        done: number of existing items.
+        items: total number of items.
+        settings: the settings that determine the result.
     """
 
     folder: Path
@@ -61,8 +61,8 @@ def verify(layout: Layout, versions: Mapping[str, int]) -> Verified:
 
     Args:
         layout: the paths.
-        versions: of every stage's numbers, by its folder in the store; results of others are
-            foreign.
+        versions: version of every stage's numbers, by its folder in the store; results of other
+            versions are foreign.
 
     Raises:
         StoreError: there is no store.
@@ -77,7 +77,7 @@ def verify(layout: Layout, versions: Mapping[str, int]) -> Verified:
 
 
 def progress(layout: Layout) -> Iterator[Progress]:
-    """Yield how much of every result is there, by the metadata files; nothing is read but these.
+    """Yield the progress of every result; only metadata files are read.
 
     Raises:
         StoreError: there is no store.
@@ -87,14 +87,14 @@ def progress(layout: Layout) -> Iterator[Progress]:
         try:
             metadata = read_metadata(paths)
         except (OSError, DamagedError):
-            continue  # of another version, or damaged, which verifying says
+            continue  # of another version, or damaged, which verify reports
         done = sum(paths.item(item).is_file() for item in metadata.items)
         place = folder.relative_to(layout.store)
         yield Progress(place, done, len(metadata.items), metadata.settings)
 
 
 def count_by_stage(results: Iterator[Progress]) -> dict[str, Counter[str]]:
-    """Return by stage how many results are complete and begun, and items done and to be done."""
+    """Return by stage the numbers of complete and begun results, and of done and left items."""
     counts: dict[str, Counter[str]] = {}
     for result in results:
         stage = counts.setdefault(result.folder.parts[0], Counter())
@@ -135,7 +135,7 @@ def _verify_result(
     if not current:
         found.foreign.append(paths.folder)
         if (paths.folder / "settings.json").is_file():
-            return  # of the first version, whose files carried no checksum
+            return  # the first version wrote no checksums
     found.missing += sorted(path for path in expected - there if not path.exists())
     for path in sorted(there | {path for path in expected if path.exists()}):
         belongs = path in expected if expected else path.suffix == ITEM
@@ -155,7 +155,7 @@ def _verify_file(layout: Layout, path: Path, found: Verified) -> None:
     try:
         read(path, layout.place(path))
     except FileNotFoundError:
-        return  # a run has moved it meanwhile
+        return  # a run has moved it in the meantime
     except UnplacedError as error:
         if set(path.parents) & set(found.foreign):
             found.whole += 1  # as they were written then
@@ -180,7 +180,7 @@ def _beside(layout: Layout) -> Iterator[Path]:
 
 
 def _note_unlisted(layout: Layout, found: Verified) -> None:
-    """Note the folders that may not be listed, whose files were passed over in silence."""
+    """Record the folders that cannot be listed, whose files would otherwise be skipped silently."""
 
     def note(error: OSError) -> None:
         found.unread[Path(error.filename)] = error.strerror or str(error)

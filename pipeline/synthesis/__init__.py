@@ -1,1 +1,1 @@
-"""Climbing a unit's response: objectives, starting images, optimizers and the loop."""
+"""Images that maximize responses: objectives, starting images, optimizers and the loop."""

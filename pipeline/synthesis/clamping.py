@@ -1,4 +1,4 @@
-"""Clamping that lets go: a clamped value can still be led back inside by its gradient."""
+"""Clamping whose gradient can still move a clamped value back inside its bounds."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-# Share of the way between the bounds by which a value may lie beyond one and still be on it. Pixels
-# that were put onto a bound come back from a change of scale or color off it by their rounding.
+# Tolerance, as a share of the range, within which a value counts as on a bound: converting pixels
+# to another scale or color and back moves them off the bound by rounding.
 ROUNDING = 1e-4
 
 
 def clamp_inward(
     values: Float[Tensor, "*shape"], low: float | Tensor, high: float | Tensor
 ) -> Float[Tensor, "*shape"]:
-    """Clamp values; a clamped value gets its gradient only if descending it leads back inside.
+    """Clamp values; a clamped value gets a gradient only if descending it leads back inside.
 
-    A plain clamp has no gradient outside its bounds, so that a value which once left them is stuck.
+    A plain clamp has no gradient outside its bounds, so a value that leaves them gets stuck.
     Gradients are those of a loss, of which an optimizer subtracts a multiple (the loop's loss is
     the negative score): below ``low`` negative gradients pass, above ``high`` positive ones. On a
     bound, up to rounding, all pass.

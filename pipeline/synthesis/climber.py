@@ -1,4 +1,4 @@
-"""Climbing: batches of units from start to end, the same wherever they are asked for."""
+"""The climber: runs the ascents of a batch of units, with the same result for every caller."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ EXACT = "float64"
 
 @runtime_checkable
 class Machine(Protocol):
-    """What a climber works on (``runner.runner.Runner`` is one)."""
+    """The device and precision for a climber (``runner.runner.Runner`` is one)."""
 
     @property
     def device(self) -> torch.device:
@@ -37,11 +37,11 @@ class Machine(Protocol):
         ...
 
     def check(self) -> None:
-        """Raise when the work is to stop."""
+        """Raise an error if the work should stop."""
         ...
 
     def in_float32(self) -> AbstractContextManager[None]:
-        """Compute without TF32 for a while."""
+        """Return a context in which TF32 is off."""
         ...
 
 
@@ -51,10 +51,10 @@ class Batch:
 
     Attributes:
         layer: the layer.
-        init: what they start from, by name.
-        units: each once.
+        init: name of the init.
+        units: the units, without duplicates.
         precision: ``float32``, ``tf32``, ``bfloat16`` or ``float64``.
-        optimizer: that climbs them.
+        optimizer: optimizer of the ascents.
     """
 
     layer: Layer
@@ -65,16 +65,16 @@ class Batch:
 
 
 def device_for(device: torch.device, precision: str) -> torch.device:
-    """Return where a precision is climbed: Apple's devices have no float64."""
+    """Return the device for a precision: Apple's devices have no float64."""
     return torch.device("cpu") if device.type == "mps" and precision == EXACT else device
 
 
 class Climber:
-    """Climbs batches; what scores a layer is built once, and threads at work share it.
+    """Runs the ascents of batches; scorers are built once per layer and shared by threads.
 
     Args:
         starts: makes the starts of batches, by a recipe.
-        machine: that the work is done on.
+        machine: device and precision for the work.
     """
 
     def __init__(self, starts: Starts, machine: Machine) -> None:
@@ -82,7 +82,7 @@ class Climber:
         self.scorers = _Scorers(starts, machine)
 
     def __call__(self, batch: Batch, record: Record | None = None) -> tuple[Start, Ascent]:
-        """Return where a batch starts, and what it leaves.
+        """Return the start of a batch and its finished ascents.
 
         Args:
             batch: to be climbed.
@@ -109,7 +109,7 @@ class Climber:
 
 
 class _Scorers:
-    """What scores the layers at work, each built once; threads at work share them."""
+    """The scorers of layers, each built once and shared by threads."""
 
     def __init__(self, starts: Starts, machine: Machine) -> None:
         self.starts, self.machine = starts, machine
@@ -134,10 +134,10 @@ class _Scorers:
 
 
 class Rounded:
-    """What scores in bfloat16 images that are kept in float32.
+    """A scorer in bfloat16 for images that are kept in float32.
 
     Args:
-        scorer: in bfloat16.
+        scorer: the scorer in bfloat16.
         exact: the same in float32.
     """
 
@@ -146,7 +146,7 @@ class Rounded:
         self.input_size = scorer.input_size
 
     def takes_any_size(self) -> bool:
-        """Say whether images of other sizes can be scored, too."""
+        """Return whether images of other sizes can be scored too."""
         return self.scorer.takes_any_size()
 
     def begin(
@@ -158,7 +158,7 @@ class Rounded:
 
 
 def _rescored(done: Ascent, score: Score, units: Int[Tensor, " batch"]) -> Ascent:
-    """Return an ascent with the responses to its start and its image by another score."""
+    """Return an ascent with the first and last response recomputed by another score."""
     with torch.no_grad():
         ends = torch.stack([score(images, units) for images in (done.starts, done.images)], 1)
     responses = done.responses.clone()

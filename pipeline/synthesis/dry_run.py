@@ -1,4 +1,4 @@
-"""A dry run: one look at blank images, so that what cannot be is refused before any work starts."""
+"""A dry run on blank images, so that impossible combinations are rejected before work starts."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from pipeline.synthesis.treatment import Treatment
 def blank_images(
     recipe: Recipe, size: Size, copies: int, device: torch.device
 ) -> Float[Tensor, "copies c height width"]:
-    """Return blank images, as many as one unit has."""
+    """Return blank images for all copies of one unit."""
     channels = len(recipe.network.preprocessing.mean)
     return torch.zeros(copies, channels, *size, device=device)
 
@@ -35,14 +35,14 @@ def try_images(
 
     Args:
         recipe: how images are made.
-        images: of one unit, all copies.
-        unit: for which they are scored.
-        smoothings: between steps.
-        scorer: what scores them; ``None`` to transform them only.
+        images: images of one unit, all copies.
+        unit: unit to score.
+        smoothings: smoothings between steps.
+        scorer: scorer of the images; ``None`` to transform them only.
         layer: name of the layer, for messages.
 
     Raises:
-        ConfigError: something cannot be done.
+        ConfigError: one of these fails.
     """
     units = torch.full((len(images),), unit, device=images.device)
     treatment = Treatment(
@@ -63,7 +63,7 @@ def try_images(
                 score(shown, units)
     except ArtiphysError:
         raise
-    except Exception as error:  # an objective can raise anything
+    except Exception as error:  # a user's objective may raise anything
         height, width = images.shape[2:]
         raise ConfigError(
             f"objective: images of {height} x {width} pixels cannot be scored for {layer}"

@@ -1,4 +1,4 @@
-"""Inits: the images from which an ascent starts, in network-input space.
+"""Inits: the starting images of ascents, in network-input space.
 
 Each init is a function of its settings that returns an ``Init``.
 """
@@ -25,7 +25,7 @@ from pipeline.store.earlier import Earlier, read_earlier
 
 @runtime_checkable
 class Patches(Protocol):
-    """Where starting images come from when they are patches of the image set."""
+    """The source of starting images that are patches of the image set."""
 
     def __call__(self, units: Sequence[int], rank: int, sign: int, /) -> Tensor:
         """Return the patches of some units at one rank, [units, 3, height, width]."""
@@ -34,16 +34,16 @@ class Patches(Protocol):
 
 @dataclass(frozen=True)
 class Request:
-    """What starting images are asked for.
+    """A request for starting images.
 
     Attributes:
-        units: one starting image for each; copies of a unit lie side by side.
+        units: unit of each starting image; copies of a unit are adjacent.
         input_size: height and width in pixels.
-        generators: one source of random numbers per image, so that it does not depend on the others
-            of its batch.
-        preprocessing: of the network.
-        patches: cuts patches of the searched images, of the size of the input.
-        copies: numbers of the images among those of their unit, from 0.
+        generators: one random generator per image, so that it does not depend on the rest of the
+            batch.
+        preprocessing: preprocessing of the network.
+        patches: cuts patches of the input size from the searched images.
+        copies: number of each image among those of its unit, from 0.
         whole: whether the images are whole pictures, not receptive fields.
     """
 
@@ -57,7 +57,7 @@ class Request:
 
     @property
     def channels(self) -> int:
-        """Of an image."""
+        """Number of channels of an image."""
         return len(self.preprocessing.mean)
 
 
@@ -66,14 +66,15 @@ class Init:
     """A kind of starting image.
 
     Attributes:
-        start: from a request to images [units, 3, height, width]; ``None`` where the
-            parameterization draws its own parameters.
+        start: maps a request to images [units, 3, height, width]; ``None`` if the parameterization
+            draws its own parameters.
         needs_top_patches: whether the image set must have been searched before.
-        needs_units: whether it is another one for every unit, which a layer as a whole has not.
+        needs_units: whether the image depends on the unit, so that there is none for a layer as a
+            whole.
         random: whether copies of a unit differ.
-        std: of parameters that are drawn.
+        std: standard deviation of drawn parameters.
         contents: digest of a file that determines the images, if one does.
-        size: height and width of the picture that it starts from, if there is one.
+        size: height and width of the starting picture, if there is one.
     """
 
     start: Callable[[Request], Tensor] | None
@@ -134,12 +135,12 @@ def noise(std: float = 0.3) -> Init:
 def uniform(low: float = 0.5, high: float = 0.6) -> Init:
     """Start from independent uniform noise, ``low + (high - low) * U`` of pixels.
 
-    Source: seed document 001, ``torch.rand / 10 + 0.5``; low 128/255 and high 148/255 are those of
-    seed document 002.
+    The defaults are ``torch.rand / 10 + 0.5`` from blbadger, "Feature Visualization II: Deep
+    Dream"; an answer on Mathematica StackExchange uses 128/255 and 148/255.
 
     Args:
-        low: smallest pixel, from 0.
-        high: bound of the largest, up to 1.
+        low: smallest pixel value, from 0.
+        high: upper bound of pixel values, up to 1.
     """
     if not 0 <= low < high <= 1:
         raise ConfigError(f"init.uniform: {low} and {high} are not rising numbers from 0 to 1")
@@ -153,12 +154,12 @@ def uniform(low: float = 0.5, high: float = 0.6) -> Init:
 
 
 def parameters(std: float = 0.01) -> Init:
-    """Start from random parameters, whatever the parameterization makes of them.
+    """Start from random parameters of the parameterization.
 
-    Source: lucent, whose Fourier coefficients start from normal noise of 0.01.
+    Source: lucent, whose Fourier coefficients start from normal noise with std 0.01.
 
     Args:
-        std: standard deviation, where the parameterization asks for one.
+        std: standard deviation, if the parameterization needs one.
     """
     if not 0 <= std < math.inf:
         raise ConfigError(f"init.parameters.std: {std} is not a positive number")
@@ -166,7 +167,7 @@ def parameters(std: float = 0.01) -> Init:
 
 
 def top_patch(rank: int = 0, sign: int = 1) -> Init:
-    """Start from the patch of the image set that drives the unit most.
+    """Start from the patch of the image set with the unit's strongest response.
 
     Args:
         rank: 0 for the strongest response, 1 for the next ...
@@ -183,10 +184,10 @@ def top_patch(rank: int = 0, sign: int = 1) -> Init:
 
 
 def mean_patch(count: int = 10, sign: int = 1) -> Init:
-    """Start from the mean of the patches of the image set that drive the unit most.
+    """Start from the mean of the patches of the image set with the unit's strongest responses.
 
     Args:
-        count: how many patches.
+        count: number of patches.
         sign: +1 for top patches, -1 for bottom patches.
     """
     _check_sign("mean_patch", sign)
@@ -203,9 +204,8 @@ def mean_patch(count: int = 10, sign: int = 1) -> Init:
 def image(path: str | None = None) -> Init:
     """Start from one picture, the same for every unit.
 
-    Where whole images are climbed, it is resized so that it covers them. Else it is preprocessed as
-    the network expects and its center is taken, surrounded by zeros where the receptive field is
-    larger.
+    For whole images, it is resized so that it covers them. For receptive fields, it is preprocessed
+    as the network expects and cropped to its center, or padded with zeros if the field is larger.
 
     Args:
         path: a JPEG, PNG or WebP file; the bundled photograph of a cat by default.
@@ -229,15 +229,14 @@ def image(path: str | None = None) -> Init:
 
 
 def result(path: str) -> Init:
-    """Start from the images of an earlier result, each unit from its own.
+    """Start from the images of an earlier result, each unit from its own image.
 
-    A result of one image serves for every unit; a dream is one image, its last frame. Where sizes
-    differ, the image is resized so that it just covers the new size (bilinear, antialiased), and
-    cut to it about its middle. Images made for a network whose input is scaled in another way keep
-    their colors.
+    A result with a single image is used for every unit; for a dream, this is its last frame. If
+    sizes differ, the image is resized to just cover the new size (bilinear, antialiased) and
+    center-cropped. Images made for a network with another input scaling keep their colors.
 
     Args:
-        path: of the result's folder in the store: ``<out>/store/ascent/...`` or ``dream/...``.
+        path: folder of the result in the store: ``<out>/store/ascent/...`` or ``dream/...``.
     """
     try:
         earlier = read_earlier(Path(path).expanduser())
@@ -273,7 +272,7 @@ def _rescaled(
     earlier: Earlier,
     preprocessing: Preprocessing,
 ) -> Float[Tensor, "units c height width"]:
-    """Return earlier images in the network-input space of this network."""
+    """Return the earlier images in the network-input space of this network."""
     own = (tuple(preprocessing.mean), tuple(preprocessing.std))
     if earlier.mean is None or earlier.std is None or (earlier.mean, earlier.std) == own:
         return images

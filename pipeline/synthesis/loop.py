@@ -1,4 +1,4 @@
-"""The loop: climb the score of a batch of images, one unit each.
+"""The loop: gradient ascent on the scores of a batch of images, one unit per image.
 
 rho_t = rho_(t-1) + lr * gradient of z(rho_(t-1)) for plain ascent (Erhan et al. 2009). Objectives
 are maximized; the sign flips here and nowhere else. After n updates the last score is that of the
@@ -45,13 +45,14 @@ UNWATCHED = Watch()
 
 @dataclass(frozen=True)
 class Ascent:
-    """What one batch of ascents left, in network-input space.
+    """The finished ascents of one batch, in network-input space.
 
     Attributes:
         starts: the starting images, as they were scored before the first step.
         images: the images after the last step.
-        responses: the score before every step and after the last. With transforms the first and
-            the last are those of the images themselves, those between of what the network saw.
+        responses: the score before every step and after the last. With transforms, the first and
+            the last are those of the images themselves, and the others those of the transformed
+            images.
         status: per image ``ok``, ``zero_gradient`` (the start has no gradient: the image could not
             move) or ``not_finite`` (a score or gradient was not finite: the image is the last
             finite one, and its responses are NaN from there on).
@@ -64,7 +65,7 @@ class Ascent:
 
     @property
     def added(self) -> Float[Tensor, "batch c height width"]:
-        """What the ascent added to its start."""
+        """The difference between the final and the starting images."""
         return self.images - self.starts
 
 
@@ -76,7 +77,7 @@ def ascend(
     treatment: Treatment = PLAIN,
     watch: Watch = UNWATCHED,
 ) -> Ascent:
-    """Climb the scores of a batch of images.
+    """Maximize the scores of a batch of images by gradient ascent.
 
     Args:
         score: scores image i for unit i.
@@ -183,6 +184,6 @@ def _where(mask: Tensor, tensor: Tensor, other: Tensor | float) -> Tensor:
 
 
 def _from_failure_on(responses: Tensor) -> Tensor:
-    """Return responses with NaN in place of everything from the first that is not finite."""
+    """Return responses with NaN from the first one that is not finite."""
     failed = (~responses.isfinite()).cumsum(1) > 0
     return responses.masked_fill(failed, float("nan"))

@@ -1,6 +1,6 @@
-"""Optimizers: how parameters follow their gradient. Each is torch's own, with the number of steps.
+"""Optimizers: those of torch, each with a number of steps.
 
-Gradients can be normalized before they are followed; the learning rate can change over the steps.
+Gradients can be normalized first, and the learning rate can change over the steps.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pipeline.synthesis.steppers import Adam, Sgd, Stepper
 
 Build = Callable[[list[Tensor], float], Stepper]
 
-# By what the gradient of each image is divided, or made.
+# How the gradient of each image is normalized.
 NORMALIZATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "max": lambda g: _divided(g, g.abs().amax(1)),
     "mean": lambda g: _divided(g, g.abs().mean(1)),
@@ -31,23 +31,23 @@ NORMALIZATIONS: dict[str, Callable[[Tensor], Tensor]] = {
 
 
 def _divided(gradient: Tensor, by: Tensor) -> Tensor:
-    """Return gradients divided by a number each; those that are zero stay so."""
+    """Return each gradient divided by a number; zero gradients stay zero."""
     return gradient / torch.where(by > 0, by, 1.0)[:, None]
 
 
 @dataclass(frozen=True)
 class Optimizer:
-    """An optimizer to be built on the parameters of a batch of images.
+    """An optimizer for the parameters of a batch of images.
 
     Attributes:
         steps: number of updates.
         lr: learning rate, or its values at the start and the end.
-        make: from parameters and a learning rate to what steps them down, as torch.optim does.
+        make: builds a stepper, as in torch.optim, from parameters and a learning rate.
         normalize: how the gradient of each image is normalized, over all of its parameters: divided
-            by its largest size (``max``), mean size (``mean``), length (``norm``) or standard
-            deviation (``std``; ``standardize`` subtracts its mean before).
-        separate: whether each image needs an optimizer of its own, since this kind mixes what it
-            updates together.
+            by its largest magnitude (``max``), mean magnitude (``mean``), L2 norm (``norm``) or
+            standard deviation (``std``; ``standardize`` first subtracts the mean).
+        separate: whether each image needs its own optimizer, because this kind mixes parameters
+            that it updates together.
     """
 
     steps: int
@@ -71,7 +71,7 @@ class Optimizer:
             )
 
     def build(self, parameters: Sequence[Tensor]) -> Steps:
-        """Return what steps parameters, whose first dimension is the image."""
+        """Return a stepper for parameters whose first dimension is the image."""
         return Steps(self, parameters)
 
 
@@ -79,7 +79,7 @@ class Steps:
     """Steps of parameters down their gradients, in place.
 
     Args:
-        optimizer: what kind of steps.
+        optimizer: kind of optimizer.
         parameters: tensors whose first dimension is the image.
     """
 
@@ -95,7 +95,7 @@ class Steps:
         self.made = [optimizer.make(tensors, first) for tensors in self.updated]
 
     def __call__(self, gradients: Sequence[Tensor]) -> None:
-        """Follow the gradients of what is minimized."""
+        """Take a step down the gradients of the loss."""
         gradients = normalized(gradients, self.optimizer.normalize)
         lr = value_at(self.optimizer.lr, self.taken, self.optimizer.steps)
         for index, (made, tensors) in enumerate(zip(self.made, self.updated, strict=True)):
@@ -104,7 +104,7 @@ class Steps:
             if not isinstance(self.optimizer.lr, float | int):
                 for group in made.param_groups:
                     group["lr"] = lr
-            # LBFGS asks for the loss, which it only looks at in line searches.
+            # LBFGS needs a loss, but uses it only in line searches.
             made.step(lambda: 0.0)
         self.taken += 1
 
@@ -112,7 +112,7 @@ class Steps:
 def normalized(
     gradients: Sequence[Float[Tensor, "batch *_"]], kind: str | None
 ) -> list[Float[Tensor, "batch *_"]]:
-    """Return gradients normalized for each image, over all tensors of its parameters."""
+    """Return gradients normalized per image, over all of its parameter tensors."""
     if kind is None:
         return list(gradients)
     flat = torch.cat([gradient.flatten(1) for gradient in gradients], 1)
@@ -123,7 +123,7 @@ def normalized(
 def sgd(steps: int = 100, lr: Schedule = 0.1, normalize: str | None = None) -> Optimizer:
     """Plain ascent: image += lr * gradient, exactly, with no momentum and no clamp.
 
-    Source: the original's choice ("Deep Dream at neuron level"), lr 0.1 and 100 steps.
+    The defaults, lr 0.1 and 100 steps, are those of tonyfu97/ActivationMaximization.
 
     Raises:
         ConfigError: ``steps`` or ``lr`` is not positive.
@@ -177,18 +177,18 @@ def named(
 ) -> Optimizer:
     """Any optimizer of ``torch.optim`` by its name.
 
-    Those that mix what they update together (Adafactor, LBFGS) get one optimizer for each image.
-    LBFGS takes one evaluation a step and no line search.
+    Optimizers that mix parameters that they update together (Adafactor, LBFGS) are built once per
+    image. LBFGS evaluates once per step, without a line search.
 
     Args:
-        name: as in ``torch.optim``: ``RMSprop``, ``Adagrad``, ``NAdam`` ...
+        name: name in ``torch.optim``: ``RMSprop``, ``Adagrad``, ``NAdam`` ...
         steps: number of updates.
         lr: learning rate, or its values at the start and the end.
-        settings: its other arguments.
+        settings: other arguments of the optimizer.
         normalize: how gradients are normalized.
 
     Raises:
-        ConfigError: there is none of that name, it cannot update images, or refuses its settings.
+        ConfigError: there is no such optimizer, it cannot update images, or it rejects a setting.
     """
     kinds = {
         kind: found
@@ -211,7 +211,7 @@ def named(
     optimizer = Optimizer(steps, lr, make, normalize, separate=name in ("Adafactor", "LBFGS"))
     try:
         optimizer.build([torch.ones(2, 3, 2, 2)])([torch.ones(2, 3, 2, 2)])
-    except Exception as error:  # each of them refuses in its own way
+    except Exception as error:  # each raises different errors
         reason = first_line(error)
         raise ConfigError(
             f"optimizer.name: torch.optim.{name} cannot update images with these settings"

@@ -1,8 +1,8 @@
-"""The plan of ascents: which units are climbed together, fixed before any work is dealt out.
+"""The plan of ascents: which units are climbed together, fixed before work is distributed.
 
-A block is a work item and a file. What it holds follows from counted operations alone, so that it
-is the same on every machine. A CPU climbs it in batches small enough for its caches, other devices
-at once.
+A block is a work item and a file. Its contents depend only on counted operations, so that they are
+the same on every machine. A CPU divides it into batches small enough for its caches; other devices
+process it as one batch.
 """
 
 from __future__ import annotations
@@ -30,24 +30,24 @@ BATCH_NUMBERS = 2**25  # activations of one batch: bounds memory where receptive
 
 @dataclass(frozen=True)
 class WholeCosts:
-    """What one score of a whole image takes."""
+    """The cost of one score of a whole image."""
 
     operations: int
     activations: int
 
 
-Costs = Crop | WholeCosts  # of one score of one image: operations, and numbers held on the way
+Costs = Crop | WholeCosts  # per score of one image: operations, and activations in memory
 
 
 def whole_costs(graph: Graph, nodes: Sequence[fx.Node]) -> WholeCosts:
-    """Return what reading some layers of a whole image takes."""
+    """Return the cost of computing some layers on a whole image."""
     needed = {ancestor for node in nodes for ancestor in graph.ancestors(node)}
     held = sum(math.prod(traced_shape(node)) for node in graph.operations if node in needed)
     return WholeCosts(forward_operations(graph, nodes), max(1, held))
 
 
 def score_costs(network: Network, terms: Terms, layer: Layer) -> Costs:
-    """Return what one score of a layer takes, by which ascents are planned."""
+    """Return the cost of one score of a layer, from which ascents are planned."""
     if terms.of_fields:
         canvas = smallest_canvas(network.graph, layer.node)
         return Crop(network.graph, layer.node, canvas.size, canvas.position)
@@ -57,13 +57,13 @@ def score_costs(network: Network, terms: Terms, layer: Layer) -> Costs:
 
 
 def batch_units(costs: Costs, copies: int = 1) -> int:
-    """Return how many units a CPU climbs together."""
+    """Return the number of units per batch on a CPU."""
     images = min(BATCH_UNITS, BATCH_NUMBERS // costs.activations)
     return int(max(1, images // copies))
 
 
 def block_units(costs: Costs, copies: int = 1) -> int:
-    """Return how many units a block holds: a whole number of batches."""
+    """Return the number of units per block: a whole number of batches."""
     batch = batch_units(costs, copies)
     step = 2 * max(1, costs.operations)  # forward and backward
     return batch * int(max(1, min(BLOCK_UNITS, BLOCK_OPERATIONS / step) // (batch * copies)))
@@ -72,6 +72,6 @@ def block_units(costs: Costs, copies: int = 1) -> int:
 def batches(
     units: Sequence[int], costs: Costs, device: str, copies: int = 1
 ) -> list[Sequence[int]]:
-    """Return the units of a block as they are climbed together on a kind of device."""
+    """Return the batches into which a block's units are divided on a kind of device."""
     size = batch_units(costs, copies) if device == "cpu" else len(units)
     return [units[start : start + size] for start in range(0, len(units), size)]

@@ -1,4 +1,4 @@
-"""A recipe: everything that is chosen about how images are made for units."""
+"""A recipe: all options that determine how images are made."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ Size = tuple[int, int]
 
 @dataclass(frozen=True)
 class Recipe:
-    """How images are made, apart from the optimizer that climbs them.
+    """All options that determine how images are made, except for the optimizer.
 
     Attributes:
-        network: traced at the size of the image set.
-        terms: what is climbed: objectives, size of whole images, gradient rule.
-        inits: what ascents start from, by name.
-        parameterization: its pieces by name.
-        constraint: on images; ``None`` for none.
-        regularizers: by name.
-        smoothings: between steps, by name.
-        transforms: in the order in which they are applied, by name.
-        seed: from which the random numbers of every image follow.
+        network: network traced at the size of the image set.
+        terms: settings of the score: objectives, size of whole images, gradient rule.
+        inits: inits by name.
+        parameterization: pieces by name.
+        constraint: constraint on images; ``None`` for none.
+        regularizers: regularizers by name.
+        smoothings: smoothings between steps, by name.
+        transforms: transforms by name, in the order in which they are applied.
+        seed: seed from which the random numbers of every image are derived.
     """
 
     network: Network
@@ -51,7 +51,7 @@ class Recipe:
 
 @runtime_checkable
 class Sources(Protocol):
-    """Where images come from that ascents start from or are compared with."""
+    """The source of natural images that ascents start from or are compared with."""
 
     def patches(
         self, layer: Layer, units: Sequence[int], rank: int, sign: int, size: Size, /
@@ -60,5 +60,5 @@ class Sources(Protocol):
         ...
 
     def pictures(self, size: Size, count: int, /) -> Float[Tensor, "pictures c height width"]:
-        """Return some of the image set, evenly spread, as network input cut to a size."""
+        """Return evenly spaced images of the set, as network input cropped to a size."""
         ...

@@ -1,10 +1,10 @@
-"""Regularizers: penalties on the images, subtracted from the score while it is climbed.
+"""Regularizers: penalties on the images, subtracted from the score during the ascent.
 
-The loop climbs score - weight * penalty; image i is penalized for itself alone. Images are in
+The loop maximizes score - weight * penalty, separately for each image. Images are in
 network-input space. Each regularizer is a function of its settings that returns a ``Regularizer``.
 
-Source: the losses of "Maximise Activations" (seed document 003), which are Lucid's, and those of
-Mahendran and Vedaldi 2015 (total variation, norms).
+Sources: the losses of Lucid, as in pytorchbearer/visual, and those of Mahendran and Vedaldi 2015
+(total variation, norms).
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ from torch.nn import functional as F
 
 from pipeline.errors import ConfigError
 
-EPSILON = 1e-6  # under the root of ``l2``, whose gradient is then defined at its center
+EPSILON = 1e-6  # added under the root of ``l2``, so that its gradient is defined at the center
 
 
 @dataclass(frozen=True)
 class Regularizer:
-    """A penalty and how much it counts.
+    """A penalty and its weight.
 
     Attributes:
-        penalty: from images and their starts, both [batch, 3, height, width], to penalties [batch];
+        penalty: maps images and their starts, both [batch, 3, height, width], to penalties [batch];
             differentiable in the images.
-        weight: what it is multiplied by before it is subtracted from the score.
+        weight: factor of the penalty, which is then subtracted from the score.
     """
 
     penalty: Callable[[Tensor, Tensor], Tensor]
@@ -38,7 +38,7 @@ class Regularizer:
 
 
 def total_variation(weight: float = 0.25) -> Regularizer:
-    """Penalize differences of neighbors: the sum of |x - right neighbor| and |x - lower neighbor|.
+    """Penalize differences of neighbors: the sum of |x - right neighbor| + |x - lower neighbor|.
 
     The anisotropic form, summed over pixels and colors.
 
@@ -61,8 +61,8 @@ def l1(weight: float = 0.05, center: float = 0.0) -> Regularizer:
     """Penalize the sum of |x - center| over pixels and colors.
 
     Args:
-        weight: of the penalty.
-        center: value that costs nothing; 0 is the mean color.
+        weight: weight of the penalty.
+        center: value without a penalty; 0 is the mean color.
 
     Raises:
         ConfigError: ``weight`` is negative or not finite, or ``center`` not finite.
@@ -74,8 +74,8 @@ def l2(weight: float = 0.05, center: float = 0.0) -> Regularizer:
     """Penalize the distance from a color: sqrt(sum of (x - center)^2 + 1e-6).
 
     Args:
-        weight: of the penalty.
-        center: value that costs least; 0 is the mean color.
+        weight: weight of the penalty.
+        center: value with the lowest penalty; 0 is the mean color.
 
     Raises:
         ConfigError: ``weight`` is negative or not finite, or ``center`` not finite.
@@ -89,8 +89,8 @@ def l_infinity(weight: float = 0.05, center: float = 0.0) -> Regularizer:
     """Penalize the most extreme value: the maximum of |x - center|.
 
     Args:
-        weight: of the penalty.
-        center: value that costs nothing; 0 is the mean color.
+        weight: weight of the penalty.
+        center: value without a penalty; 0 is the mean color.
 
     Raises:
         ConfigError: ``weight`` is negative or not finite, or ``center`` not finite.
@@ -99,11 +99,10 @@ def l_infinity(weight: float = 0.05, center: float = 0.0) -> Regularizer:
 
 
 def blur(weight: float = 1.0) -> Regularizer:
-    """Penalize what a small blur takes away: 1/2 * sum of (x - blurred)^2, ``blurred`` held fixed.
+    """Penalize details removed by a blur: 1/2 * sum of (x - blurred)^2; ``blurred`` is fixed.
 
-    A gradient step of size k is then the same as mixing in a share k of the blurred image. The
-    kernel of 3 x 3 is 1 in its center and 1/2 around it, divided by the sum of its weights that
-    lie inside the image.
+    A gradient step of size k then mixes in a share k of the blurred image. The 3 x 3 kernel is 1 in
+    its center and 1/2 around it, divided by the sum of its weights inside the image.
 
     Raises:
         ConfigError: ``weight`` is negative or not finite.
@@ -124,13 +123,13 @@ def blur(weight: float = 1.0) -> Regularizer:
 def high_frequency(weight: float = 0.05, cutoff: float = 0.25) -> Regularizer:
     """Penalize the energy above a spatial frequency.
 
-    The energy is that of the Fourier coefficients whose radial frequency is above the cutoff,
-    scaled such that a cutoff of 0 gives the sum of (x - mean)^2 over pixels, with one mean per
-    color (Parseval).
+    The energy is that of Fourier coefficients with a radial frequency above the cutoff, scaled so
+    that a cutoff of 0 gives the sum of (x - mean)^2 over pixels, with one mean per color
+    (Parseval).
 
     Args:
-        weight: of the penalty.
-        cutoff: in cycles per pixel; along an axis, 0.5 is the highest frequency there is.
+        weight: weight of the penalty.
+        cutoff: frequency in cycles per pixel; 0.5 is the highest along an axis.
 
     Raises:
         ConfigError: ``weight`` is negative or not finite, or ``cutoff`` not from 0 to below 0.5.
@@ -154,7 +153,7 @@ def high_frequency(weight: float = 0.05, cutoff: float = 0.25) -> Regularizer:
 
 
 def distance_to_start(weight: float = 0.05) -> Regularizer:
-    """Penalize the L2 distance to the starting image; where there is none, its gradient is 0.
+    """Penalize the L2 distance to the starting image; at distance 0, the gradient is 0.
 
     Raises:
         ConfigError: ``weight`` is negative or not finite.
@@ -181,14 +180,14 @@ def _blurred(
 def _counts_above(
     cutoff: float, images: Float[Tensor, "batch c height width"]
 ) -> Float[Tensor, "height columns"]:
-    """Return how often each coefficient of ``rfft2`` counts: 0 up to the cutoff.
+    """Return the multiplicity of each coefficient of ``rfft2``; 0 up to the cutoff.
 
-    Columns that stand for their mirrored, omitted half as well count twice.
+    Columns that also represent their omitted mirror image count twice.
     """
     height, width = images.shape[2:]
     down = torch.fft.fftfreq(height, device=images.device, dtype=images.dtype)[:, None]
     across = torch.fft.rfftfreq(width, device=images.device, dtype=images.dtype)
-    # Frequencies that equal the cutoff but for rounding are not above it.
+    # Frequencies equal to the cutoff up to rounding are not above it.
     above = torch.hypot(down, across) > cutoff + 1e-6
     column = torch.arange(len(across), device=images.device)
     mirrored = (column > 0) & (2 * column < width)
@@ -209,7 +208,7 @@ def _regularizer(
 def _from_color(
     name: str, size: Callable[[Tensor], Tensor], weight: float, center: float
 ) -> Regularizer:
-    """Penalize how far images are from one color, by some size of the difference."""
+    """Penalize the distance of images from one color, by some norm of the difference."""
     if not math.isfinite(center):
         raise ConfigError(
             f"regularizer.{name}.center: {center} is not a finite number; 0 is the mean color"

@@ -14,14 +14,14 @@ Schedule = float | Sequence[float]  # a number, or two: start and end
 def value_at(schedule: Schedule, step: int, steps: int) -> float:
     """Return the value of a schedule at one step: start * (N - i) / N + end * i / N.
 
-    The end itself is never reached: the last step, i = N - 1, is one short of it.
+    The end value is never reached: the last step has i = N - 1.
 
     Args:
         schedule: a number, or start and end.
         step: i, counted from 0.
-        steps: N, number of steps in all.
+        steps: N, the total number of steps.
 
-    Source: "Feature Visualization II: Deep Dream" (seed document 001), its interpolation.
+    Source: the interpolation in blbadger, "Feature Visualization II: Deep Dream".
     """
     if isinstance(schedule, int | float):
         return float(schedule)
@@ -33,8 +33,8 @@ def check_schedule(key: str, schedule: Any) -> None:
     """Check that a schedule is one or two numbers that are finite and not negative.
 
     Args:
-        key: where it stands in the configuration.
-        schedule: what stands there, of any type.
+        key: its place in the configuration.
+        schedule: the configured value, of any type.
 
     Raises:
         ConfigError: it is not.

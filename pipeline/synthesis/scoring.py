@@ -1,8 +1,8 @@
 """Scoring: objectives on a network, as one score per image from one forward pass.
 
-Where single units are climbed and nothing else, images have the size of their receptive field
-and only what the unit sees is computed (``networks.unit_networks``). Everything else reads whole
-maps of whole images.
+If the only objective is the response of single units, images have the size of the receptive field,
+and only that part is computed (``networks.unit_networks``). All other objectives use whole maps of
+whole images.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Scorer(Protocol):
     def begin(
         self, starts: Float[Tensor, "batch c height width"], units: Int[Tensor, " batch"]
     ) -> Score:
-        """Return the score of ascents from some starts: what is compared with these is known."""
+        """Return the score for ascents from some starts, with which objectives may compare."""
         ...
 
 
@@ -57,7 +57,7 @@ class FieldScorer(nn.Module):
         self.input_size = network.input_size
 
     def takes_any_size(self) -> bool:
-        """Say no: a unit sees its field."""
+        """Return False: images must have the size of the receptive field."""
         return False
 
     def begin(
@@ -80,9 +80,9 @@ class Term:
     """An objective with the layers that it reads.
 
     Attributes:
-        objective: of which it is a term.
-        layers: by their place among the layers that the network returns.
-        picture: what the responses are compared with, in network-input space.
+        objective: the objective of the term.
+        layers: indices of its layers in the output of the network.
+        picture: the reference picture, in network-input space.
     """
 
     objective: Objective
@@ -96,7 +96,7 @@ class TermScorer(nn.Module, ABC):
     Args:
         terms: the objectives.
         input_size: height and width of the images.
-        copies: images of one unit that lie side by side.
+        copies: number of adjacent images per unit.
     """
 
     def __init__(self, terms: Sequence[Term], input_size: tuple[int, int], copies: int) -> None:
@@ -115,7 +115,7 @@ class TermScorer(nn.Module, ABC):
 
     @abstractmethod
     def references(self, starts: Tensor) -> list[list[Tensor | None]]:
-        """Return what each layer of each term is compared with, for ascents from some starts."""
+        """Return the reference of each layer of each term, for ascents from some starts."""
 
     @abstractmethod
     def scores(
@@ -125,17 +125,17 @@ class TermScorer(nn.Module, ABC):
         references: Sequence[Sequence[Tensor | None]],
         watch: Watch | None = None,
     ) -> list[Float[Tensor, " batch"]]:
-        """Return the scores of every term, without weights."""
+        """Return the unweighted scores of every term."""
 
 
 class MapScorer(TermScorer):
     """Objectives on whole maps of whole images.
 
     Args:
-        network: returns the layers that are read.
+        network: network that returns the layers used.
         terms: the objectives.
         input_size: height and width of the images.
-        copies: images of one unit that lie side by side.
+        copies: number of adjacent images per unit.
     """
 
     def __init__(
@@ -149,7 +149,7 @@ class MapScorer(TermScorer):
         self.network = network
 
     def takes_any_size(self) -> bool:
-        """Say whether the network takes images of other sizes, too."""
+        """Return whether the network accepts images of other sizes too."""
         return self._takes_any_size
 
     @cached_property
@@ -162,18 +162,18 @@ class MapScorer(TermScorer):
         try:
             with torch.no_grad():
                 self.network(other)
-        except RuntimeError:  # as where a linear map follows a map of positions
+        except RuntimeError:  # for example if a linear layer follows a map
             return False
         return True
 
     def maps(
         self, images: Float[Tensor, "batch c height width"]
     ) -> list[Float[Tensor, "batch units rows columns"]]:
-        """Return the responses of every layer that is read."""
+        """Return the responses of all layers used."""
         return [z if z.ndim == 4 else z[:, :, None, None] for z in self.network(images)]
 
     def references(self, starts: Tensor) -> list[list[Tensor | None]]:
-        """Return what each layer of each term is compared with, for ascents from some starts."""
+        """Return the reference of each layer of each term, for ascents from some starts."""
         return [self._references(term, starts) for term in self.terms]
 
     def _references(self, term: Term, starts: Tensor) -> list[Tensor | None]:
@@ -193,7 +193,7 @@ class MapScorer(TermScorer):
         references: Sequence[Sequence[Tensor | None]],
         watch: Watch | None = None,
     ) -> list[Float[Tensor, " batch"]]:
-        """Return the scores of every term, without weights."""
+        """Return the unweighted scores of every term."""
         maps = self.maps(images)
         if watch is not None:
             watch([z.detach().mean((2, 3)) for z in maps])
@@ -208,16 +208,16 @@ class MapScorer(TermScorer):
 
 
 class Weighted:
-    """The score of ascents from some starts: the weighted sum of the terms.
+    """The score for ascents from some starts: the weighted sum of the terms.
 
     Args:
-        scorer: scores by each term.
+        scorer: scorer of the terms.
         starts: the starting images.
-        units: one per image.
+        units: unit of each image.
 
     Attributes:
-        watch: told of the mean response of every feature of every layer that is read, at every
-            forward pass.
+        watch: receives the mean response of every feature of every layer used, at every forward
+            pass.
     """
 
     def __init__(
@@ -243,12 +243,12 @@ class Weighted:
         return cast("Tensor", sum(weighted))
 
     def _gradient_norms(self, starts: Tensor, units: Tensor) -> list[Float[Tensor, " batch"]]:
-        """Return the length of every term's gradient at the starts."""
-        at_step(0)  # this thread may have climbed before
+        """Return the norm of every term's gradient at the starts."""
+        at_step(0)  # an earlier ascent may have left gradients in this thread
         images = starts.detach().clone().requires_grad_()
         norms: list[Tensor] = []
         for score in self.scorer.scores(images, units, self.references, None):
-            # Downhill, as in the loop: gradient rules tell up from down.
+            # Negated, as in the loop: gradient rules depend on the sign.
             (gradient,) = torch.autograd.grad((-score).sum(), images, retain_graph=True)
             norms.append(gradient.flatten(1).norm(dim=1))
         return norms
@@ -257,10 +257,10 @@ class Weighted:
 def _balanced(
     given: Sequence[float | None], norms: Sequence[Float[Tensor, " batch"]]
 ) -> list[float | Tensor]:
-    """Return weights under which gradients are as long as that of the first with a number."""
+    """Return weights that give gradients the norm of the first term with a numeric weight."""
     first = next(index for index, weight in enumerate(given) if weight is not None)
     wanted = abs(given[first] or 0.0) * norms[first]
-    # A term without a gradient is left as it is: nothing would balance it.
+    # A term without a gradient keeps its weight, as no weight would balance it.
     return [
         torch.where(norm > 0, wanted / norm.clamp(min=1e-30), 1.0) if weight is None else weight
         for weight, norm in zip(given, norms, strict=True)

@@ -1,4 +1,4 @@
-"""Smoothing: blurs between the steps, of the images after an update or of gradients before it.
+"""Smoothing: blurs between steps, of images after an update or of gradients before it.
 
 Each is a function of its settings that returns a ``Smoothing``.
 """
@@ -20,11 +20,11 @@ from pipeline.synthesis.schedules import Schedule, check_schedule, value_at
 
 @dataclass(frozen=True)
 class Smoothing:
-    """What is done between two steps to images or gradients [batch, 3, height, width].
+    """An operation between steps on images or gradients [batch, 3, height, width].
 
     Attributes:
-        image: from images after an update, the step (counted from 0) and the number of steps.
-        gradient: likewise, from gradients before an update.
+        image: maps images after an update, the step (from 0) and the number of steps to images.
+        gradient: likewise, maps gradients before an update.
     """
 
     image: Callable[[Tensor, int, int], Tensor] | None = None
@@ -32,7 +32,7 @@ class Smoothing:
 
 
 def blur(sigma: Schedule = 0.8, kernel: int = 3, every: int = 1) -> Smoothing:
-    """Blur the images with a Gaussian after every update, or after some.
+    """Blur the images with a Gaussian after every update, or after every n-th.
 
     Args:
         sigma: standard deviation in pixels, or two: start and end. 0 does nothing.
@@ -43,7 +43,7 @@ def blur(sigma: Schedule = 0.8, kernel: int = 3, every: int = 1) -> Smoothing:
         ConfigError: ``sigma`` is not one or two numbers of 0 or more, ``kernel`` not odd and
             positive, ``every`` not positive, or, when applied, the kernel too large for the images.
 
-    Source: "Feature Visualization II: Deep Dream" (seed document 001).
+    Source: blbadger, "Feature Visualization II: Deep Dream".
     """
 
     def smooth(
@@ -67,23 +67,23 @@ def cascade(
     rise: float = 2.0,
     factors: Sequence[float] = (0.5, 1.0, 2.0),
 ) -> Smoothing:
-    """Blur the gradients with the mean of several Gaussians, wider from step to step.
+    """Blur the gradients with the mean of several Gaussians, which widen from step to step.
 
     Their standard deviations are factor * sigma, with sigma = start + rise * (i + 1) / N at step i
     of N.
 
     Args:
         kernel: side of the kernels in pixels; beyond the edges, gradients are reflected.
-        start: pixels.
-        rise: pixels.
-        factors: one Gaussian each.
+        start: sigma before the first step, in pixels.
+        rise: growth of sigma over all steps, in pixels.
+        factors: factors of sigma, one for each Gaussian.
 
     Raises:
         ConfigError: ``kernel`` is not odd and positive, ``start`` not positive, ``rise`` negative,
             ``factors`` not some positive numbers, or, when applied, the kernel too large for the
             images.
 
-    Source: Gordic's DeepDream (seed document 004).
+    Source: Gordić's pytorch-deepdream.
     """
 
     def smooth(

@@ -1,4 +1,4 @@
-"""Where ascents start: images, their parameters, and what happens to images on their way."""
+"""The starts of ascents: images, their parameters, and their processing."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ TRANSFORMS = 0x5DEECE66D  # separates the random numbers of transforms from thos
 
 @dataclass(frozen=True)
 class Start:
-    """Where one batch of ascents starts; copies of a unit lie side by side.
+    """The start of one batch of ascents; copies of a unit are adjacent.
 
     Attributes:
-        units: one per image.
+        units: unit of each image.
         copies: number of each image among those of its unit.
-        parameters: of the starting images.
+        parameters: parameters of the starting images.
         images: the starting images.
-        treatment: what happens to images on their way to the network and between steps.
-        budgets: what the constraint allows each image; NaN where that is no one number.
+        treatment: processing of images before the network and between steps.
+        budgets: limit that the constraint sets for each image; NaN if it is not a single number.
     """
 
     units: Sequence[int]
@@ -55,11 +55,11 @@ class Numbered(NamedTuple):
 
 
 class Starts:
-    """Makes starts; the parameterization of each size is built once, and threads share it.
+    """Makes starts; parameterizations are built once per size and shared by threads.
 
     Args:
         recipe: how images are made.
-        sources: where images come from that are not drawn.
+        sources: source of natural images.
     """
 
     def __init__(self, recipe: Recipe, sources: Sources) -> None:
@@ -89,15 +89,15 @@ class Starts:
         device: torch.device,
         kind: torch.dtype,
     ) -> Start:
-        """Return where the ascents of some units of a layer start, from one init.
+        """Return the start of the ascents of some units of a layer, from one init.
 
         Args:
             layer: the layer.
-            init: its name.
-            units: each once.
-            scorer: what scores them.
-            device: where they are climbed.
-            kind: in which precision.
+            init: name of the init.
+            units: the units, without duplicates.
+            scorer: scorer of the images.
+            device: device of the ascents.
+            kind: data type of the ascents.
         """
         recipe, size = self.recipe, scorer.input_size
         images = [Numbered(unit, copy) for unit in units for copy in range(recipe.terms.copies)]
@@ -121,7 +121,7 @@ class Starts:
         *,
         whole: bool,
     ) -> Request:
-        """Return what starting images are asked for, of a size; whole pictures or fields."""
+        """Return the request for starting images of a size: whole pictures or receptive fields."""
         return Request(
             [image.unit for image in images],
             size,
@@ -145,11 +145,11 @@ class Starts:
 
         Args:
             layer: the layer.
-            images: units and copies.
-            seeds: one per image.
-            scorer: what scores them.
-            parameters: of the starting images.
-            smoothings: others than those of the run.
+            images: unit and copy of each image.
+            seeds: seed of each image.
+            scorer: scorer of the images.
+            parameters: parameters of the starting images.
+            smoothings: smoothings that replace those of the run.
         """
         recipe, chain = self.recipe, self.chain(scorer.input_size)
         units = [image.unit for image in images]
@@ -182,7 +182,7 @@ class Starts:
 
 
 def image_seed(recipe: Recipe, layer: Layer, init: str, unit: int, copy: int) -> int:
-    """Return the seed of one image of one unit, whatever order or process it is climbed in."""
+    """Return the seed of one image of one unit, independent of order and process."""
     identity = f"{recipe.seed}/{recipe.network.digest}/{layer.call}/{init}/{unit}"
     identity += f"/{copy}" if copy else ""
     return int.from_bytes(hashlib.sha256(identity.encode()).digest()[:8], "big") >> 1

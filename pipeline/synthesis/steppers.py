@@ -1,7 +1,7 @@
 """Steps of gradient descent by torch's own functions.
 
 The classes of torch.optim load torch's compiler at their first step, which takes longer than torch
-itself. So the two usual ones call the functions by which those classes step.
+itself. So SGD and Adam call torch's underlying functions directly.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Sgd:
 
     @torch.no_grad()
     def step(self, closure: Any) -> None:
-        """Take a step; the loss is not asked for."""
+        """Take a step; the loss is not needed."""
         del closure
         step_sgd(
             self.tensors,
@@ -63,7 +63,7 @@ class Adam:
 
     @torch.no_grad()
     def step(self, closure: Any) -> None:
-        """Take a step; the loss is not asked for."""
+        """Take a step; the loss is not needed."""
         del closure
         step_adam(
             self.tensors,

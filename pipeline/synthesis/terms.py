@@ -1,4 +1,4 @@
-"""Terms: which objectives are climbed together, and what scores them."""
+"""Terms: the objectives that form a score, and how to build their scorer."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from pipeline.synthesis.tiling import TiledScorer
 
 @dataclass(frozen=True)
 class Terms:
-    """What is to be scored, before any network is built for it.
+    """The settings of a score, before any network is built for it.
 
     Attributes:
-        objectives: by name.
-        copies: images of one unit.
+        objectives: objectives by name.
+        copies: number of images per unit.
         size: height and width of whole images.
-        rule: how gradients pass ReLU and max pooling.
-        whole: whether images are whole even where receptive fields would do.
-        tile: pixels of the parts in which whole images are looked at; ``None`` for all at once.
+        rule: gradient rule of ReLU and max pooling.
+        whole: whether to use whole images even if receptive fields would be enough.
+        tile: side in pixels of the tiles in which images are processed; ``None`` for whole images.
     """
 
     objectives: dict[str, Objective]
@@ -40,7 +40,7 @@ class Terms:
 
     @property
     def per_unit(self) -> bool:
-        """Whether every unit has images of its own; else the layer as a whole has."""
+        """Whether every unit has its own images; otherwise they are of the layer as a whole."""
         return any(objective.per_unit for objective in self.objectives.values())
 
     @property
@@ -49,15 +49,15 @@ class Terms:
         return not self.whole and all(objective.of_field for objective in self.objectives.values())
 
     def layer_names(self, own: Layer) -> list[str]:
-        """Return the layers that are read."""
+        """Return the names of the layers used."""
         names = [name or own.name for term in self.objectives.values() for name in term.layer_names]
         return list(dict.fromkeys(names))
 
     def check(self) -> None:
-        """Refuse objectives that make no sense together.
+        """Reject objectives that make no sense together.
 
         Raises:
-            ConfigError: there is none, or one compares more copies than there are.
+            ConfigError: there are no objectives, or one compares more copies than there are.
         """
         if not self.objectives:
             raise ConfigError(
@@ -79,11 +79,11 @@ class Terms:
             )
 
     def scorer(self, network: Network, layer: Layer) -> FieldScorer | MapScorer | TiledScorer:
-        """Return what scores images for units of a layer.
+        """Return the scorer for units of a layer.
 
         Raises:
-            ConfigError: an objective names a layer that is not there, or cannot be tiled.
-            NetworkError: it reads a layer whose weights are missing.
+            ConfigError: an objective names an unknown layer, or cannot be tiled.
+            NetworkError: it uses a layer whose weights are missing.
         """
         self.check()
         if not self.of_fields:
@@ -92,7 +92,7 @@ class Terms:
         return FieldScorer(unit_network(network.graph, layer, self.rule), weight)
 
     def whole_scorer(self, network: Network, layer: Layer) -> MapScorer | TiledScorer:
-        """Return what scores whole images; raises as ``scorer`` does."""
+        """Return the scorer of whole images; errors as in ``scorer``."""
         sized = network.sized(self.size)
         nodes: dict[fx.Node, int] = {}
         terms: list[Term] = []
@@ -132,7 +132,7 @@ class Terms:
         return found
 
     def _picture(self, network: Network, name: str, objective: Objective) -> Tensor | None:
-        """Return a term's picture as network input of the size of the images."""
+        """Return a term's picture as network input, at the size of the images."""
         if objective.picture is None:
             return None
         height, width = self.size

@@ -1,7 +1,7 @@
-"""Tiling: scores of images too large to be looked at at once, part of the map by part.
+"""Tiling: scores of images too large for memory, computed one part of the map at a time.
 
-The gradient of a sum over a map is the sum of the gradients of its parts: tiling changes nothing
-but rounding, also where tiles meet.
+The gradient of a sum over a map is the sum of the gradients of its parts: tiling only changes
+rounding, even where tiles meet.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class TiledScorer(TermScorer):
     """Objectives that add up over the map, on whole images in tiles.
 
     Args:
-        tiles: of every layer that is read.
+        tiles: tiles of every layer used.
         terms: the objectives.
         input_size: height and width of the images.
         copies: images of one unit that lie side by side.
@@ -42,11 +42,11 @@ class TiledScorer(TermScorer):
         )
 
     def takes_any_size(self) -> bool:
-        """Say no: the tiles are those of one size."""
+        """Return False: the tiles are for one size."""
         return False
 
     def references(self, starts: Tensor) -> list[list[Tensor | None]]:  # noqa: ARG002
-        """Return nothing: what compares is not tiled."""
+        """Return no references: objectives with references are not tiled."""
         return [[None] * len(term.layers) for term in self.terms]
 
     def scores(
@@ -81,7 +81,7 @@ class _Pass:
         self.mean = torch.empty(0)
 
     def __call__(self, images: Tensor, *, differentiate: bool) -> tuple[Tensor, Tensor]:
-        """Return scores and, if asked for, their gradients; zeros else."""
+        """Return scores and, if requested, their gradients; otherwise zeros."""
         total = sum(_area(tile) for tile in self.tiles)
         score, gradient = images.new_zeros(len(images)), torch.zeros_like(images)
         means: list[Tensor] = []

@@ -1,8 +1,8 @@
-"""Treatment: what happens to images on their way to the network and between steps.
+"""Treatment: the processing of images before the network and between steps.
 
 parameters -> (parameterization) -> values -> (constraint) -> image -> (transforms) -> network. The
-image is what is scored after the last step and stored; transforms are only what the network sees
-on the way there.
+image itself is scored after the last step and stored; transforms only apply to the scores in
+between.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ Images = Float[Tensor, "batch c height width"]
 
 
 class Shown(NamedTuple):
-    """What the network sees of images.
+    """Images as shown to the network.
 
     Attributes:
-        images: as they are shown.
-        shift: by how much each was rolled, down and to the right; ``None`` if none was.
+        images: transformed images.
+        shift: shift by which each was rolled, down and to the right; ``None`` if none was.
     """
 
     images: Float[Tensor, "batch c rows columns"]
@@ -39,19 +39,19 @@ class Shown(NamedTuple):
 
 @dataclass(frozen=True)
 class Treatment:
-    """What one batch of ascents goes through.
+    """The processing of one batch of ascents.
 
     Attributes:
-        space: between parameters and images.
-        project: onto the constraint; ``None`` where there is none.
-        regularizers: whose weighted penalties are taken off the score that is climbed.
-        transforms: of the image before the network, drawn anew at every step.
+        space: maps between parameters and images.
+        project: projects onto the constraint; ``None`` if there is none.
+        regularizers: regularizers whose weighted penalties are subtracted from the score.
+        transforms: transforms of the image before the network, drawn again at every step.
         smoothings: between steps.
-        seeds: one per image, from which transforms draw.
-        at_step: told of every step before it is taken.
-        fits: whether the network takes images of one size only, to which transformed ones are cut
-            or padded.
-        preprocessing: of the network, for transforms of pixels.
+        seeds: seed of each image for random transforms.
+        at_step: called before every step with its number.
+        fits: whether the network only accepts one size, to which transformed images are cropped or
+            padded.
+        preprocessing: preprocessing of the network, for transforms of pixels.
     """
 
     space: Chain = PIXELS
@@ -66,29 +66,29 @@ class Treatment:
 
     @property
     def looks(self) -> int:
-        """How often the network looks at the images in a step."""
+        """Number of transformed versions of the images per step."""
         return max((transform.looks for transform in self.transforms), default=1)
 
     @property
     def is_plain(self) -> bool:
-        """Whether parameters are the image, and the image is what the network sees."""
+        """Whether the parameters are the image, and the network receives it untransformed."""
         return self.space.is_identity and not (
             self.project or self.regularizers or self.transforms or self.smoothings or self.at_step
         )
 
     def generators(self) -> list[torch.Generator]:
-        """Return the random numbers of the transforms from their beginning."""
+        """Return newly seeded random generators for the transforms."""
         return [torch.Generator().manual_seed(seed) for seed in self.seeds]
 
     def image(self, parameters: Sequence[Tensor]) -> Images:
-        """Return the images that parameters stand for."""
+        """Return the images of parameters."""
         values = self.space.decode(parameters)
         return values if self.project is None else self.project(values)
 
     def shown(
         self, images: Images, generators: Sequence[torch.Generator], step: int = 0, steps: int = 1
     ) -> Shown:
-        """Return what the network sees of images at a step; transforms may change their size."""
+        """Return images transformed for the network at a step; their size may change."""
         size = (images.shape[2], images.shape[3])
         shift: Tensor | None = None
         pixels = False
@@ -111,7 +111,7 @@ class Treatment:
         return self.preprocessing
 
     def penalty(self, images: Images, starts: Images) -> Float[Tensor, " batch"] | None:
-        """Return what is taken off the score, weighted; ``None`` without regularizers."""
+        """Return the weighted penalties; ``None`` without regularizers."""
         if not self.regularizers:
             return None
         return torch.stack(
@@ -121,12 +121,12 @@ class Treatment:
     def smoothed(
         self, gradients: Sequence[Tensor], shift: Tensor | None, step: int, steps: int
     ) -> Sequence[Tensor]:
-        """Return gradients as they are followed.
+        """Return gradients smoothed for the update.
 
         Args:
-            gradients: of the parameters.
-            shift: by how much the images were rolled. Gradients of their size are smoothed as the
-                network saw them: what the roll has brought together, and what it has parted.
+            gradients: gradients of the parameters.
+            shift: shift by which the images were rolled. Gradients of the images' size are smoothed
+                in rolled position, as the network received them.
             step: counted from 0.
             steps: number of steps.
         """
@@ -145,8 +145,8 @@ class Treatment:
     def settle(self, parameters: Sequence[Tensor], step: int, steps: int) -> None:
         """Smooth and project, in place, after the update of a step.
 
-        Pixels, in whatever unit and colors, are put back onto the constraint, so that nothing piles
-        up beyond it; what other parameters stand for is projected wherever it is looked at.
+        Pixels, in any unit and color space, are projected onto the constraint, so that they do not
+        accumulate beyond it; images of other parameters are projected whenever they are computed.
         """
         smoothings = [smooth.image for smooth in self.smoothings if smooth.image is not None]
         if smoothings:
@@ -160,7 +160,7 @@ class Treatment:
 
     @torch.no_grad()
     def constrain(self, parameters: Sequence[Tensor]) -> None:
-        """Put pixels onto the constraint, in place; other parameters stay as they are."""
+        """Project pixels onto the constraint, in place; other parameters are unchanged."""
         if self.space.is_pixels and (self.project is not None or self.space.clamps):
             _put(parameters, self.space.encode(self.image(parameters)))
 

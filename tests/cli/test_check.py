@@ -123,7 +123,7 @@ def test_unknown_model_does_not_hide_what_is_wrong_with_the_images(composed: Com
     assert len(checked.faults) == 2
     assert checked.faults[0].startswith("model.name: 'alexnit' is not one of torchvision's")
     assert checked.faults[0].endswith("nearest: alexnet")
-    assert checked.faults[1].startswith("images: 2 of 4 images looked at cannot be used, the first")
+    assert checked.faults[1].startswith("images: 2 of 4 sampled images cannot be used, the first")
 
 
 def test_missing_images_do_not_hide_the_layers(composed: Compose, tmp_path: Path):
@@ -141,15 +141,15 @@ def test_few_broken_images_are_set_aside(composed: Compose, photos: Path):
     checked = check_job(composed(*OFFLINE, *SMALL, *images, "images.limit=4"))
     assert checked.faults == []
     (note,) = checked.notes
-    assert note.startswith("images: 1 of 4 images looked at would be set aside, the first is '1.pn")
+    assert note.startswith("images: 1 of 4 sampled images would be left out, the first is '1.png'")
 
 
 def test_pictures_that_are_too_small_are_told(composed: Compose, photos: Path):
     images = ("images=folder", f"images.root={photos}", "images.resize=null", "images.crop=105")
     checked = check_job(composed(*OFFLINE, *images, "layers=[conv1]"))
     assert checked.faults == [
-        "images: 4 of 4 images looked at cannot be used, the first is '0.png', which is 110 x 100"
-        " pixels, smaller than the crop of 105; lower images.crop or set images.resize; mend or"
+        "images: 4 of 4 sampled images cannot be used, the first is '0.png', which is 110 x 100"
+        " pixels, smaller than the crop of 105; lower images.crop or set images.resize; repair or"
         " remove them, or raise search.max_unreadable"
     ]
 

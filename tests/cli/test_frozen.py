@@ -97,7 +97,7 @@ def test_other_code_than_was_frozen_is_told(tmp_path: Path, monkeypatch, caplog)
     say_if_code_changed(made.paths.folder)
     record = caplog.records[-1]
     assert "the code has changed since the sweep was frozen" in record.getMessage()
-    assert "and is 9.9 (abababab, commit cccccccc with changes)" in record.getMessage()
+    assert "and is now 9.9 (abababab, commit cccccccc with changes)" in record.getMessage()
 
 
 def test_an_unknown_sweep_is_refused_with_those_that_there_are(tmp_path: Path):

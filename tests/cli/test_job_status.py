@@ -75,7 +75,7 @@ def test_a_job_that_slurm_has_no_more_was_killed(monkeypatch, sweep, queued, sta
     job.ran(sweep.paths.out / "runs" / "mine" / "now")
     found = standing(sweep, 0, queued)
     assert found.state == state
-    assert found.reason.startswith("it is not in Slurm any more") == (state == "killed")
+    assert found.reason.startswith("it is no longer in Slurm") == (state == "killed")
     job.ended("finished")
     assert standing(sweep, 0, queued).state == "finished"
 

@@ -43,7 +43,7 @@ def test_the_runs_of_a_sweep_share_a_group_and_a_run_alone_has_none(composed):
     [
         (ConfigError("layers: 'x' is not there"), "failed", "layers: 'x' is not there"),
         (ZeroDivisionError("oh"), "failed", "ZeroDivisionError: oh"),
-        (Stopped("SIGTERM"), "stopped", "it was told to stop by SIGTERM"),
+        (Stopped("SIGTERM"), "stopped", "it was stopped by SIGTERM"),
         (KeyboardInterrupt(), "stopped", "it was interrupted"),
     ],
 )

@@ -56,7 +56,7 @@ def test_the_newest_run_with_pages_is_found(tmp_path: Path):
 
 @pytest.mark.parametrize(
     ("folder", "message"),
-    [("nowhere", "there is no folder '.*nowhere'"), ("run", "'.*run' has no pages; give the")],
+    [("nowhere", "there is no folder '.*nowhere'"), ("run", "'.*run' has no pages; repeat the")],
 )
 def test_without_pages_one_sentence_says_so(tmp_path: Path, folder: str, message: str):
     (tmp_path / "run").mkdir()

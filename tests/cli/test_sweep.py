@@ -16,7 +16,7 @@ SILENT = 'echo "slurm_load_jobs error: Unable to contact slurm controller" >&2; 
 FORGETFUL = 'echo "slurm_load_jobs error: Invalid job id specified" >&2; exit 1'
 # As the real one: states that a user leaves out are left out.
 BUSY = '[ "$SQUEUE_STATES" ] || case "$*" in *78*) echo 78_0; echo 78_1;; *) exit 0;; esac'
-UNKNOWN = r"^sweep: squeue failed \(.*\), so that nobody knows whether jobs still wait or run; try"
+UNKNOWN = r"^sweep: squeue failed \(.*\), so it is unknown whether jobs still wait or run; try"
 
 
 @pytest.fixture
@@ -112,7 +112,7 @@ def test_a_sweep_is_submitted_by_one_command_at_a_time(slurm, made, tmp_path: Pa
     monkeypatch.setattr("pipeline.cli.sweep._submit", submit)
     assert sweep(given) == 0
     assert inner == [
-        f"sweep: another command submits or cleans '{made.name}' right now; wait for it, or if it"
+        f"sweep: another command is submitting or cleaning '{made.name}'; wait for it or, if it"
         f" was killed, delete '{made.paths.submitting}'"
     ]
     assert open_sweep(tmp_path / "out", made.name).submitted == ["77", "78", "79"]

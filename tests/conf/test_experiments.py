@@ -1,4 +1,4 @@
-"""The experiments of the source documents: their numbers, their commands, and that they run."""
+"""The experiments in conf/experiment: their numbers, their commands, and that they run."""
 
 from __future__ import annotations
 

@@ -91,7 +91,7 @@ def test_flags_are_left_to_hydra():
 
 @pytest.mark.parametrize("key", ["out", "name", "images.root", "model.weights"])
 def test_what_must_be_text_cannot_be_null(key: str):
-    with pytest.raises(ConfigError, match=f"^{key}: null stands for nothing, which it cannot be"):
+    with pytest.raises(ConfigError, match=f"^{key}: it cannot be null; give some text"):
         readable([f"{key}=null"])
 
 

@@ -62,7 +62,7 @@ def test_every_damaged_item_is_found_computed_again_and_never_used(
             damage(out / name, rng)
             gone += damage is delete
         assert store(["verify", str(out)]) == 1
-        damaged, missing = re.findall(r"(\d+) (?:damaged|not there)", capsys.readouterr().out)[-2:]
+        damaged, missing = re.findall(r"(\d+) (?:damaged|missing)", capsys.readouterr().out)[-2:]
         assert int(damaged) + int(missing) == each
         said = bench.run(out)
         found += said.count("and is computed again")
@@ -90,9 +90,7 @@ def test_verify_lists_what_is_damaged_missing_and_orphaned(bench: Bench, capsys)
     out = bench.folder / "out"
     bench.run(out)
     assert store(["verify", str(out)]) == 0
-    whole = int(
-        re.findall(r"(\d+) files whole, 0 damaged, 0 not there", capsys.readouterr().out)[0]
-    )
+    whole = int(re.findall(r"(\d+) files intact, 0 damaged, 0 missing", capsys.readouterr().out)[0])
     first, second, third, *_ = sorted(shards(out))
     flip(out / first, random.Random(1))
     (out / second).unlink()
@@ -106,7 +104,7 @@ def test_verify_lists_what_is_damaged_missing_and_orphaned(bench: Bench, capsys)
     assert f"  {metadata.relative_to(out)}: " in said
     assert f"or lost; the same commands compute them:\n  {second}\n" in said
     assert f"can be deleted:\n  {orphan.relative_to(out)}\n" in said
-    counts = f"{whole - 3} files whole, 2 damaged, 1 not there, 1 orphaned, 0 set aside"
+    counts = f"{whole - 3} files intact, 2 damaged, 1 missing, 1 orphaned, 0 set aside"
     assert said.endswith(counts + "\n")
 
 
@@ -137,5 +135,5 @@ def test_results_of_another_version_are_left_alone(bench: Bench, capsys):
     (old / "block-0000.safetensors").write_bytes(b"of the first version")
     assert store(["verify", str(out)]) == 0
     said = capsys.readouterr().out
-    assert "they are left alone and not used:\n  store/ascent/net-01234567/conv1/0badc0de\n" in said
+    assert "they are kept but not used:\n  store/ascent/net-01234567/conv1/0badc0de\n" in said
     assert (old / "block-0000.safetensors").read_bytes() == b"of the first version"

@@ -46,7 +46,7 @@ def test_a_full_disk_is_told_with_numbers_and_the_run_completes_once_there_is_ro
     said = bench.said()
     assert process.exitcode == 1, said
     assert "error: out: the disk is full: '" in said
-    assert " are free; make room and give the same command again, which keeps what" in said
+    assert " are free; free some space and repeat the command, which keeps" in said
     assert "Traceback" not in said
     kept = shards(out)
     assert len(kept) >= 25
@@ -112,10 +112,7 @@ def test_an_image_that_is_removed_while_the_run_is_at_work_is_told(own: Bench):
     process.join(60)
     assert process.exitcode == 1
     assert "error: images: '" in own.said()
-    assert (
-        "' cannot be read now (No such file or directory); give the same command again"
-        in own.said()
-    )
+    assert "' cannot be read now (No such file or directory); repeat the command" in own.said()
 
 
 def test_images_that_change_while_a_run_is_at_work_are_told(own: Bench):
@@ -128,7 +125,7 @@ def test_images_that_change_while_a_run_is_at_work_are_told(own: Bench):
         Image.new("RGB", (110, 100), (3, 200, 90)).save(path)
     process.join(60)
     assert process.exitcode == 1
-    assert "' has changed since it was searched; give the same command again" in own.said()
+    assert "' has changed since it was searched; repeat the command" in own.said()
     assert "top_patches: searching 60 images" in own.run(out)
 
 
@@ -149,12 +146,12 @@ def test_unreadable_images_are_set_aside_by_name_and_too_many_stop_the_run(own: 
     out = own.folder / "out"
     (own.photographs / "007.png").write_bytes(b"no picture")
     said = own.run(out)
-    assert "images: '007.png' is set aside, as it cannot be decoded" in said
+    assert "images: '007.png' is left out, as it cannot be decoded" in said
     for number in range(10, 20):
         (own.photographs / f"{number:03d}.png").write_bytes(b"no picture")
     said = own.run(out, code=1)
     assert "of 60 images cannot be used, the first is '" in said
-    assert "mend or remove them, or raise search.max_unreadable\n" in said
+    assert "repair or remove them, or raise search.max_unreadable\n" in said
     said = own.run(out, "search.max_unreadable=0.5")
     assert "done in" in said
     # What the run that stopped has found is judged again by the next.

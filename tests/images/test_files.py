@@ -92,8 +92,8 @@ def test_a_fault_that_may_pass_is_tried_again_and_never_a_result(
         with pytest.raises(TransientError) as caught:
             load_batch(found, [0])
         assert str(caught.value) == (
-            f"images: 'a.png' cannot be read now ({os.strerror(number)}); give the"
-            " same command again once it can, and what is finished is kept"
+            f"images: 'a.png' cannot be read now ({os.strerror(number)}); repeat the"
+            " command when it can; finished work is kept"
         )
 
 

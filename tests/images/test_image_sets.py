@@ -160,8 +160,8 @@ def test_an_image_that_has_changed_since_it_was_searched_is_refused(tmp_path: Pa
     with pytest.raises(ImageError) as caught:
         found.read(0, digest)
     assert str(caught.value) == (
-        "images: 'a.png' has changed since it was searched; give the same command again, and"
-        " changed images are searched anew"
+        "images: 'a.png' has changed since it was searched; repeat the command, which searches"
+        " changed images again"
     )
 
 

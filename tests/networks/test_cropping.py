@@ -392,7 +392,7 @@ def test_a_unit_that_sees_nothing_but_padding_has_no_gradient(module, filled, as
         caplog.clear()
         with caplog.at_level(logging.INFO, "pipeline.networks.unit_networks"):
             asked = UnitNetwork(graph, node, plan)
-        assert "asked through the whole network, as" in caplog.text
+        assert "computed with the whole network, as" in caplog.text
         assert "sees nothing but padding of" in caplog.text
         # Images of no pixels: the answer is the same whatever the whole network sees.
         with torch.no_grad():

@@ -179,7 +179,7 @@ def test_rule_about_what_a_network_has_not_is_refused(rule: GradientRule, what: 
     with pytest.raises(NetworkError) as caught:
         check_rule(network, rule)
     assert str(caught.value) == (
-        f"gradient: the network has no {what} whose gradient could be another; use gradient=plain"
+        f"gradient: the network has no {what} to which the rule could apply; use gradient=plain"
     )
 
 

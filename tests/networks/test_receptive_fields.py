@@ -183,8 +183,8 @@ def test_a_field_that_is_only_a_bound_is_told():
     first, last, head = find_layers(graph, ["first", "last", "head"], "net")
     assert bound_note(graph, first.node, "conv1") is None
     assert bound_note(graph, last.node, "conv2") == (
-        "layers: the receptive field of conv2 is given as the whole image, which is a bound, as it"
-        " is not known which pixels reach through flip (flip)"
+        "layers: the receptive field of conv2 is given as the whole image, which is an upper bound,"
+        " because it is unknown which pixels have an effect through flip (flip)"
     )
     network = torchvision_network("alexnet", "random")
     (head,) = network.find_layers(["output"])  # sees the whole image, behind adaptive pooling

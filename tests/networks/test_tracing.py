@@ -341,7 +341,7 @@ def test_what_cannot_be_traced_is_asked_as_a_whole_and_the_log_says_so(filled, c
     assert message.startswith("model: cannot be traced (fx: symbolically traced variables cannot")
     assert "; export: Could not guard on data-dependent expression" in message
     assert message.endswith(
-        "so each unit is asked through the whole network and sees the whole image"
+        "so units are computed with the whole network, and their receptive field is the whole image"
     )
     assert "\n" not in message
     assert capfd.readouterr() == ("", "")

@@ -304,7 +304,7 @@ def test_files_that_go_while_the_run_is_at_work_are_missed(little, monkeypatch, 
         return []
 
     monkeypatch.setattr("pipeline.cli.run._findings", findings)
-    with pytest.raises(StoreError, match=rf"{lost}' went or changed while the run was at work; gi"):
+    with pytest.raises(StoreError, match=rf"{lost}' disappeared or changed during the run; repea"):
         run(little)
     assert json.loads((runs(little)[0] / "record.json").read_text())["state"] == "failed"
     assert not known(little)
@@ -333,7 +333,7 @@ def test_a_finished_command_on_a_full_disk_is_told(finished, monkeypatch):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr("shutil.copy2", refuse)
-    with pytest.raises(StoreError, match=r"^out: the disk is full: '.* are free; make room and gi"):
+    with pytest.raises(StoreError, match=r"^out: the disk is full: '.* are free; free some space"):
         run(finished)
     assert len(runs(finished)) == 1
 

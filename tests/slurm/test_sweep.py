@@ -125,7 +125,7 @@ def test_a_multirun_on_slurm_is_completed_by_the_same_command(cluster: Run, tmp_
         assert process.wait(300) != 0, (tmp_path / "said").read_text()
     summary = (tmp_path / "said").read_text()
     # The launcher waits no longer when a job ends without a result; Slurm goes on with the others.
-    assert "job 1 (optimizer=sgd seed=1) stopped: it was told to stop by SIGTERM" in summary
+    assert "job 1 (optimizer=sgd seed=1) stopped: it was stopped by SIGTERM" in summary
     assert "the same command runs only what is missing" in summary
     wait_until(lambda: not cluster("squeue", "-h"))
     artiphys(tmp_path, *command)

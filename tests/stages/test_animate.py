@@ -248,11 +248,11 @@ def test_an_ascent_that_ends_elsewhere_than_the_stored_one_is_told(
     arrays, notes = result.read("block-0000")
     result.write("block-0000", arrays | {"images": arrays["images"] + 1e-3}, notes)
     again = run_pipeline(*COMPARED, f"out={compared.layout.out}", "animate.formats=[]")
-    told = [line for line in capsys.readouterr().out.splitlines() if "elsewhere" in line]
+    told = [line for line in capsys.readouterr().out.splitlines() if "ends at" in line]
     result.write("block-0000", arrays, notes)
     assert again.done == 0
     (line,) = told
-    assert line.startswith("animate: conv2/zeros/2/sgd ends elsewhere than the stored ascent")
+    assert line.startswith("animate: conv2/zeros/2/sgd ends at a different image than the")
 
 
 def test_copies_and_whole_layers_are_panels_too(run_pipeline: RunPipeline, tmp_path: Path):
@@ -282,7 +282,8 @@ def test_copies_and_whole_layers_are_panels_too(run_pipeline: RunPipeline, tmp_p
         ),
         (
             "animate.units=[conf2/1]",
-            "animate.units: 'conf2/1' is of no layer of this run, which has conv2; nearest: conv2",
+            "animate.units: 'conf2/1' is not of a layer of this run, which has conv2; nearest: "
+            "conv2",
         ),
         (
             "animate.units=[conv2]",
@@ -290,13 +291,13 @@ def test_copies_and_whole_layers_are_panels_too(run_pipeline: RunPipeline, tmp_p
         ),
         (
             "animate.units=[conv2/1] objective=[layer_mean]",
-            "animate.units: objective=layer_mean is of a layer as a whole, and no unit is climbed"
-            " by itself; leave the list empty",
+            "animate.units: objective=layer_mean is of a layer as a whole, so no single units"
+            " are climbed; leave the list empty",
         ),
         (
             "+optimizer@animate.optimizers.adam=adam +animate.optimizers.adan.lr=0.2",
-            "animate.optimizers.adan: has settings, but is no optimizer; choose one, as in"
-            " +optimizer@animate.optimizers.adan=adam; nearest: adam",
+            "animate.optimizers.adan: has settings, but no optimizer is chosen for it;"
+            " choose one, as in +optimizer@animate.optimizers.adan=adam; nearest: adam",
         ),
         (
             "+optimizer@animate.optimizers.own=adam animate.optimizers.own.beta1=2.0",
@@ -311,13 +312,13 @@ def test_copies_and_whole_layers_are_panels_too(run_pipeline: RunPipeline, tmp_p
         ("animate.formats=[mp3]", "animate.formats: 'mp3' is not one of gif, mp4; nearest: mp4"),
         (
             "animate.show=added animate.scale=pixels",
-            "animate.scale: what was added to an image has no colors of its own, as pixels have;"
-            " use last or frame, or show=image",
+            "animate.scale: pixels needs show=image, as what was added to an image has no colors"
+            " of its own; use last or frame",
         ),
         (
             "init=[top_patch]",
             "animate: the store holds no top patches of conv2, which 'top_patch' or the constraint"
-            " asks for; add top_patches to stages",
+            " needs; add top_patches to stages",
         ),
     ],
 )

@@ -169,9 +169,9 @@ def test_what_cannot_be_collected_is_left_out_with_the_reason(runs, composed, tm
         broken[0].folder.name: "damaged (JSONDecodeError)",
         broken[1].folder.name: "damaged (it is no record of a run)",
         broken[2].folder.name: "damaged (its checksum does not fit its content)",
-        broken[3].folder.name: "config.yaml is not as the run has written it",
-        broken[4].folder.name: "config.yaml is not there",
-        broken[5].folder.name: "correlations.parquet is not as the run has written it",
+        broken[3].folder.name: "config.yaml was changed after the run",
+        broken[4].folder.name: "config.yaml is missing",
+        broken[5].folder.name: "correlations.parquet was changed after the run",
         older_numbers.folder.name: "made by another version",
         begun.folder.name: "without its record.json",
     }
@@ -228,8 +228,8 @@ def test_a_place_without_runs_is_refused(runs, tmp_path: Path):
         with pytest.raises(StoreError) as caught:
             collect(tmp_path, place)
         assert str(caught.value) == (
-            f"collect: '{place}' is not a run and holds none; give run folders, folders that hold"
-            " runs, or patterns, as in collect.runs=[outputs/runs/mysweep]"
+            f"collect: '{place}' neither is nor contains a run; give run folders, folders that"
+            " contain runs, or patterns, as in collect.runs=[outputs/runs/mysweep]"
         )
 
 

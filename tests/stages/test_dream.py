@@ -163,7 +163,7 @@ def test_the_gradient_of_a_layer_is_the_sum_of_those_of_its_features(dreamt: Act
     torch.testing.assert_close(
         gradients(layer_sum(per_feature=True), torch.tensor([-1])) * 32, of_layer
     )
-    # The loss of seed document 001 has the same gradient, whatever its constant.
+    # The loss sum(C - z) has the same gradient for every constant C (blbadger, "Deep Dream").
     for constant in (0.0, 200.0):
         loss = constant_minus_channel(constant)
         torch.testing.assert_close(gradients(loss, torch.arange(32)), of_features)
@@ -325,7 +325,7 @@ def test_frames_of_a_video_are_mixed_with_the_dream_before(
         ),
         (
             "transform=[boxes]",
-            "transform.boxes.count: dreams look at their image once a step, not 32 times; use 1",
+            "transform.boxes.count: dreams score one transformed image per step, not 32; use 1",
         ),
         ("dream.tile=0", "dream.tile: 0 is not a positive number of pixels"),
         (

@@ -241,8 +241,9 @@ def test_unit_that_cannot_climb_is_reported_and_kept(
     assert run.correlations["r"].isna().all()
     assert run.correlation_summary["undefined"].tolist() == [3]
     assert (
-        "conv2: unit 0, 1, 2 cannot climb from 'zeros': the gradient there is zero (a nonlinearity"
-        " on every path is silent); try init=[top_patch] or init=[noise] with a larger std"
+        "conv2: unit 0, 1, 2 cannot climb from 'zeros': the gradient there is zero (every path to"
+        " the unit has an inactive nonlinearity); try init=[top_patch] or init=[noise] with"
+        " a larger std"
     ) in caplog.text
 
 

@@ -256,7 +256,7 @@ def test_an_experiment_of_ones_own_asks_for_it_on_the_command_line(lab: Path):
         ("1 / 0", r"^stages: 'lab.own_broken' cannot be imported \(division by zero\)$"),
         (
             "from pipeline.stages.stage import Stage\nSTAGE = Stage('ascent', 'climb')",
-            r"^stages: 'lab.own_broken' is called 'ascent', as one of artiphys; rename it$",
+            r"^stages: 'lab.own_broken' is called 'ascent', like a stage of artiphys; rename it$",
         ),
     ],
 )

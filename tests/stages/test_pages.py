@@ -103,7 +103,7 @@ def test_what_is_not_in_the_store_is_left_out_and_told(
     short = ("optimizer.steps=1", "search.keep=2", "figures.formats=[png]")
     run_pipeline(*common, *short, "init=[zeros]", "stages=[ascent]")
     session = run_pipeline(*common, *short, "init=[zeros,noise]", "stages=[pages]")
-    assert "pages: conv1 has not been climbed from noise\n" in capsys.readouterr().out
+    assert "pages: there are no ascents of conv1 from noise\n" in capsys.readouterr().out
     site = read(session.paths.site / "assets" / "data" / "site.js")
     assert site["layers"][0]["climbed"] == {"zeros": True, "noise": False}
     assert not site["layers"][0]["searched"]

@@ -223,8 +223,8 @@ def test_smoothing_that_does_not_fit_the_parameters_is_refused(bench: Bench):
         smoothing=listed("smoothing", "cascade"),
     )
     assert gradient == (
-        "smoothing: 'cascade' smooths a gradient that is an image, and that of 'fourier' is none;"
-        " use parameterization=[pixel]"
+        "smoothing: 'cascade' smooths a gradient that is an image, but the gradient of"
+        " 'fourier' is not one; use parameterization=[pixel]"
     )
     image = bench.climb(
         init=drawn,

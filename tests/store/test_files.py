@@ -19,17 +19,17 @@ from pipeline.store.files import lost_below, read_regular, watch, write_bytes
         (
             errno.ENOSPC,
             10,
-            "out: the disk is full: '{}' needs 7 kB or more and 104.0 MB are free; make room ",
+            "out: the disk is full: '{}' needs 7 kB or more and 104.0 MB are free; free some ",
         ),
         (
             errno.ENOSPC,
             0,
-            "out: the disk holds as many files as it can: '{}' is one too many; make",
+            "out: the disk holds as many files as it can: '{}' is one too many; free",
         ),
         (
             errno.EDQUOT,
             0,
-            "out: your quota is used up: '{}' needs 7 kB or more and 104.0 MB are free; make room ",
+            "out: your quota is used up: '{}' needs 7 kB or more and 104.0 MB are free; free some ",
         ),
         (errno.EROFS, 10, "out: '{}' cannot be written (Read-only file system)"),
     ],

@@ -42,7 +42,7 @@ def checked(tmp_path: Path, capsys: pytest.CaptureFixture[str], *command: str) -
 def test_a_whole_store_is_whole(results, tmp_path: Path, capsys):
     assert checked(tmp_path, capsys) == (
         0,
-        "9 files whole, 0 damaged, 0 not there, 0 orphaned, 0 set aside\n",
+        "9 files intact, 0 damaged, 0 missing, 0 orphaned, 0 set aside\n",
     )
 
 
@@ -90,9 +90,9 @@ def test_what_is_no_regular_file_is_named_as_not_checked(
     make(path)
     status, said = checked(tmp_path, capsys)
     assert status == 1
-    assert "not checked, as they cannot be read; see that they can:\n" in said
+    assert "not checked, because they cannot be read; check their permissions:\n" in said
     assert f"{name}: it is no regular file\n" in said
-    assert " 0 damaged, 1 not checked, 0 not there" in said
+    assert " 0 damaged, 1 not checked, 0 missing" in said
     assert checked(tmp_path, capsys, "status")[0] == 0
 
 
@@ -121,7 +121,7 @@ def test_what_earlier_versions_have_written_is_left_alone(results, tmp_path: Pat
     write_document(Layout(tmp_path).finished("4567"), {"run": "", "files": {}})
     status, said = checked(tmp_path, capsys)
     assert status == 0
-    assert "of another version; they are left alone and not used:\n" in said
+    assert "of another version; they are kept but not used:\n" in said
     assert "store/ascent/net-1/conv1/0123456789abcdef\n" in said
     assert "store/finished/4567.json\n" in said
 

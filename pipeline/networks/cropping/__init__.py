@@ -1,9 +1,9 @@
-"""Cropping: the part of a network that one unit, or a region of a map, can see, and nothing else.
+"""Cropping: only the part of a network that one unit, or a region of a map, depends on.
 
-Every node is computed on just the interval of its map that is seen: windows slide without
-padding over exactly what they need, branches are cut to align, and padding is added only where
-the interval really hangs over the edge of the whole map. Where everything reaches everything
-(attention, squeeze-and-excitation) the whole map is computed, as in the network itself.
+Every node is computed only on the interval of its map that is needed: windows slide without padding
+over that interval, branches are cropped to align, and padding is added only where the interval
+extends beyond the edge of the whole map. For operations that mix all positions (attention,
+squeeze-and-excitation), the whole map is computed, as in the network itself.
 """
 
 from pipeline.networks.cropping.building import crop_network

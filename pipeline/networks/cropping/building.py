@@ -28,13 +28,13 @@ from pipeline.networks.graph.windows import Adapting, Sliding, windows
 
 
 def crop_network(crop: Crop) -> fx.GraphModule:
-    """Return the network from images of the part of the input that is seen to the region.
+    """Return the network from the visible part of the input to the region.
 
     Its output is the layer's on the region, ``[batch, units, rows, columns]``, or the layer's whole
-    output where that is no map.
+    output if that is not a map.
 
     Raises:
-        UncroppableError: the region sees nothing but padding on some map on the way.
+        UncroppableError: on some map, the region sees nothing but padding.
     """
     return _Builder(crop).build()
 
@@ -62,7 +62,7 @@ class _Builder:
                 self.copies[node].meta["size"] = tuple(int(s.stop - s.start) for s in sides)
         self.built.output(self._cut(self.crop.node, self.crop.part(self.crop.node)))
         module = fx.GraphModule(self.attributes, self.built)
-        module.graph.eliminate_dead_code()  # sizes that only reshaping read
+        module.graph.eliminate_dead_code()  # sizes that only reshaping used
         module.recompile()
         return module
 
@@ -87,7 +87,7 @@ class _Builder:
             }
         return self._copied(node, sources)
 
-    # Reading a part of what another node computed.
+    # Reading part of another node's output.
 
     def _read(self, node: fx.Node, source: fx.Node) -> fx.Node:
         """Return the part of a source that a node reads, without padding."""
@@ -96,7 +96,7 @@ class _Builder:
     def _cut(self, source: fx.Node, part: Part) -> fx.Node:
         copied = self.copies[source]
         axes = self.graph.operations[source].axes
-        if axes is None or not traced_shape(source):  # no map, or several tensors
+        if axes is None or not traced_shape(source):  # not a map, or several tensors
             return copied
         have = self._have(source)
         if part == have:
@@ -107,7 +107,7 @@ class _Builder:
         return self.built.call_function(operator.getitem, (copied, tuple(index)))
 
     def _have(self, source: fx.Node) -> Part:
-        """Return the part that the copy of a node holds: all where everything is mixed."""
+        """Return the part that the copy of a node computes: everything if positions are mixed."""
         operation = self.graph.operations[source]
         if operation.inputs and not traced_shape(operation.inputs[0]):  # out of several tensors
             return self.crop.part(operation.inputs[0])
@@ -237,7 +237,7 @@ class _Builder:
         return self.built.call_module(node.name, arguments)
 
     def _copied(self, node: fx.Node, sources: Mapping[fx.Node, fx.Node]) -> fx.Node:
-        """Copy a node so that it writes over nothing: others may read the same part."""
+        """Copy a node without in-place writes, as other nodes may read the same part."""
         known = {**self.copies, **sources}
         if node.op == "call_module":
             module = frozen(self.graph.modules[str(node.target)])
@@ -259,9 +259,9 @@ class _Builder:
 
 
 def frozen(module: nn.Module) -> Any:
-    """Return a module with the same weights that asks for none of their gradients."""
+    """Return a module with the same weights, without gradients for them."""
     if isinstance(module, Opaque):
-        return module  # holds the whole network
+        return module  # keeps the whole network alive
     shared = {
         id(weight): nn.Parameter(weight.detach(), requires_grad=False)
         for weight in module.parameters()

@@ -1,4 +1,4 @@
-"""What a region of a layer sees of every map, worked out without computing anything."""
+"""The part of every map that a region of a layer depends on, found without running the network."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ Sides = tuple[int, int, int, int]  # left, right, top, bottom
 
 
 class UncroppableError(Exception):
-    """The graph holds something that cannot be computed on a part of its map."""
+    """The graph has an operation that cannot be computed on a part of its map."""
 
 
 @dataclass(frozen=True)
 class Crop:
-    """What a region of a layer's map, one position by default, sees of every map.
+    """The part of every map that a region of a layer's map (by default one position) depends on.
 
     Attributes:
         graph: the traced network.
@@ -48,7 +48,7 @@ class Crop:
 
     @property
     def region(self) -> Part:
-        """The rows and columns of the layer's map that are asked for."""
+        """The rows and columns of the layer's map that are computed."""
         rows, columns = (
             Interval(first, first + length)
             for first, length in zip(self.position, self.extent, strict=True)
@@ -57,7 +57,7 @@ class Crop:
 
     @cached_property
     def demands(self) -> tuple[Demand, Demand]:
-        """What is needed along the vertical and along the horizontal axis."""
+        """The intervals needed along the vertical and the horizontal axis."""
         whole = self.graph.read_as_numbers(self.node)
         rows, columns = (
             self.graph.demand(
@@ -89,7 +89,7 @@ class Crop:
         return sum(self._operations(node) for node in self.nodes)
 
     def adapts(self, node: fx.Node) -> bool:
-        """Say whether a node is adaptive pooling of a known map, so that a part can be computed."""
+        """Return whether a node is adaptive pooling of a known map, and can be cropped."""
         module = self.graph.modules[str(node.target)] if node.op == "call_module" else None
         mapped = all(self.graph.operations[o].axes for o in self.graph.operations[node].inputs)
         return mapped and isinstance(windows(node, module), Adapting)
@@ -104,11 +104,11 @@ class Crop:
 
     @cached_property
     def activations(self) -> int:
-        """Numbers that the responses leave in memory on the way, the image included."""
+        """Number of activations kept in memory for the responses, including the image."""
         return sum(self._numbers(node) for node in self.nodes)
 
     def _numbers(self, node: fx.Node) -> int:
-        """Return how many numbers of a node are computed."""
+        """Return how many values of a node are computed."""
         axes, shape = self.graph.operations[node].axes, traced_shape(node)
         if node.op == "call_module" and isinstance(self.graph.modules[str(node.target)], Opaque):
             return opaque_numbers(self.size)
@@ -118,7 +118,7 @@ class Crop:
         return beside * _area(self.part(node))
 
     def edge(self, node: fx.Node, source: fx.Node) -> tuple[Part, Sides]:
-        """Return what a node reads of a source, and by how much it hangs over the map's edges.
+        """Return the part of a source that a node reads, and how far it extends beyond the map.
 
         Raises:
             UncroppableError: it reads nothing but padding.
@@ -139,7 +139,7 @@ class Crop:
         return (parts[0], parts[1]), (left, right, top, bottom)
 
     def is_whole(self, node: fx.Node) -> bool:
-        """Say whether the whole of a node is computed from the whole of what it reads."""
+        """Return whether all of a node is computed from all of its inputs."""
         return all(
             self.part(other)[axis] == (0, demand.lengths[other])
             for other in (node, *self.graph.operations[node].inputs)

@@ -17,7 +17,7 @@ Bounds = list[tuple[int, int]]
 
 
 def own_padding(sliding: Sliding, part: Part, over: Sides) -> tuple[int, int] | None:
-    """Return equal padding at both ends that gives the same windows, if there is such."""
+    """Return equal padding at both ends that gives the same windows, if possible."""
     left, right, top, bottom = over
     own = (top, left)
     for axis, (before, after) in enumerate(((top, bottom), (left, right))):
@@ -29,7 +29,7 @@ def own_padding(sliding: Sliding, part: Part, over: Sides) -> tuple[int, int] | 
     if sliding.kind == "maximum" and any(
         2 * padding > kernel for padding, kernel in zip(own, sliding.kernel, strict=True)
     ):
-        return None  # max pooling takes no more padding of its own
+        return None  # the most padding that max pooling accepts
     return own
 
 
@@ -55,7 +55,7 @@ def convolution(
 
 
 def counts(sliding: Sliding, axis: int, places: Interval, length: int) -> Tensor:
-    """Return how many positions an average counts in each window along one axis."""
+    """Return the number of positions that an average counts in each window along one axis."""
     left, right, top, bottom = sliding.padding
     before, after = (top, bottom) if axis == 0 else (left, right)
     first, last = (-before, length + after) if sliding.count_padding else (0, length)
@@ -66,7 +66,7 @@ def counts(sliding: Sliding, axis: int, places: Interval, length: int) -> Tensor
 def adaptive_bounds(
     adapting: Adapting, axis: int, places: Interval, read: Interval, length: int
 ) -> Bounds:
-    """Return where each adaptive window along one axis lies in the part that is read."""
+    """Return the bounds of each adaptive window along one axis, within the part that is read."""
     outputs = adapting.outputs[axis] or length
     return [
         (

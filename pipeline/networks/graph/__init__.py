@@ -1,1 +1,1 @@
-"""A network as a graph: traced, digested, and what its operations do to shapes and positions."""
+"""A network as a graph: tracing, digests, and the geometry and cost of its operations."""

@@ -1,8 +1,8 @@
-"""Counting: the multiplications and additions that a network takes, and the numbers it holds.
+"""Counting: the operations of a network, and the values that it keeps in memory.
 
 One multiplication with its addition counts as two operations, as PyTorch's own counter does
 (``torch.utils.flop_counter``). Convolutions, linear maps, matrix products and attention are
-counted; what is done once for every number (nonlinearities, sums, pooling) is not.
+counted; elementwise operations (nonlinearities, sums) and pooling are not.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ def node_operations(graph: Graph, node: fx.Node, numbers: int) -> int:
     Args:
         graph: the traced network.
         node: one of its operations.
-        numbers: how many numbers of the node's output are computed.
+        numbers: number of values of the node's output that are computed.
     """
     module = _module(graph, node)
     if isinstance(module, nn.MultiheadAttention):
         return _attention(node, module)
     weight = weight_shape(graph, node)
-    if weight:  # every number of the output is a sum over the weights of one output
+    if weight:  # every output value is a sum over the weights of one output channel
         return 2 * math.prod(weight[1:]) * numbers
     return _function(node, numbers) if module is None else 0
 
@@ -49,17 +49,17 @@ def forward_operations(graph: Graph, nodes: Iterable[fx.Node]) -> int:
 def opaque_operations(graph: Graph, node: fx.Node, size: tuple[int, int]) -> int:
     """Return the operations of an opaque layer on an image of some size, 0 for other nodes.
 
-    It is a guess: every weight of the network is used once in 8 x 8 pixels.
+    This is a rough estimate: every weight of the network is used once per 8 x 8 pixels.
     """
     module = _module(graph, node)
     return 2 * module.weights() * size[0] * size[1] // 64 if isinstance(module, Opaque) else 0
 
 
 def largest_held(graph: Graph, nodes: Iterable[fx.Node]) -> int:
-    """Return how many numbers computing some nodes holds at once, for one image.
+    """Return the peak number of values in memory while some nodes are computed for one image.
 
-    Every node is computed in call order and dropped when nothing that is left needs it; the nodes
-    asked for are not kept either.
+    Nodes are computed in call order and dropped when no remaining node needs them, including the
+    requested ones.
     """
     needed = {ancestor for node in nodes for ancestor in graph.ancestors(node)}
     order = [node for node in graph.operations if node in needed]
@@ -74,7 +74,7 @@ def largest_held(graph: Graph, nodes: Iterable[fx.Node]) -> int:
 
 
 def opaque_numbers(size: tuple[int, int]) -> int:
-    """Return how many numbers an opaque layer leaves: a guess, as many as a first layer does."""
+    """Return a rough estimate of an opaque layer's output size: that of a first layer."""
     return 64 * size[0] * size[1]
 
 
@@ -102,13 +102,13 @@ def _attention(node: fx.Node, module: nn.MultiheadAttention) -> int:
 
 
 def _sources(node: fx.Node) -> list[fx.Node]:
-    """Return query, key and value of an attention, however they are given."""
+    """Return query, key and value of an attention call, by position or keyword."""
     given = [*node.args, *(node.kwargs.get(name) for name in ("query", "key", "value"))]
     return [source for source in given if isinstance(source, fx.Node)]
 
 
 def _function(node: fx.Node, numbers: int) -> int:
-    """Count a product of computed matrices, or an attention that is called as a function."""
+    """Count a product of computed matrices, or an attention function."""
     name = operation_name(node)
     shapes = [traced_shape(argument) for argument in node.args]
     if name in ("matmul", "bmm", "mm") and shapes[0]:
@@ -146,14 +146,14 @@ def _window_attention(node: fx.Node) -> int:
 
 
 def _numbers(graph: Graph, node: fx.Node) -> int:
-    """Return how many numbers the output of a node holds; a guess for opaque layers."""
+    """Return the number of values in a node's output; estimated for opaque layers."""
     if isinstance(_module(graph, node), Opaque):
         return opaque_numbers(graph.input_size)
     return math.prod(traced_shape(node) or (0,))
 
 
 def _inside(graph: Graph, node: fx.Node) -> int:
-    """Return how many numbers an attention holds besides its input and output."""
+    """Return the number of values that an attention keeps besides its input and output."""
     if not isinstance(module := _module(graph, node), nn.MultiheadAttention):
         return 0
     queries, keys = (math.prod(traced_shape(source)[:-1]) for source in _sources(node)[:2])

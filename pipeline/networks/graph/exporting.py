@@ -1,4 +1,4 @@
-"""Exporting: the graph of a network by torch.export, with calls of leaf modules put back."""
+"""Exporting: the graph of a network by torch.export, with calls of leaf modules restored."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def exported(module: nn.Module, image: Tensor, *, functional: bool) -> fx.GraphM
     Args:
         module: the network, in eval mode.
         image: one image.
-        functional: put plain operators in place of overwriting ones.
+        functional: replace in-place operators by plain ones.
     """
     batch = torch.export.Dim("batch")
     with _quiet(), warnings.catch_warnings():
@@ -37,7 +37,7 @@ def exported(module: nn.Module, image: Tensor, *, functional: bool) -> fx.GraphM
 
 @contextmanager
 def _quiet() -> Generator[None]:
-    """Keep what torch.export prints and logs of a failure to itself."""
+    """Suppress what torch.export prints and logs about a failure."""
     logger = logging.getLogger("torch")
     level = logger.level
     logger.setLevel(logging.CRITICAL)
@@ -84,8 +84,8 @@ def _leaf_calls(
 ) -> dict[fx.Node, tuple[str, fx.Node | None]]:
     """Return the operators that are calls of leaf modules.
 
-    The operator that gives a call's result is given with the module's name and the call's only
-    input, the others with ``None``. Modules of several inputs or results stay operators.
+    The operator that returns a call's result is mapped to the module's name and the call's only
+    input, the others to ``None``. Modules with several inputs or results remain operators.
     """
     calls: dict[fx.Node, tuple[str, fx.Node | None]] = {}
     operators = [node for node in flat.graph.nodes if node.op == "call_function"]
@@ -113,15 +113,15 @@ def _leaf(node: fx.Node, module: nn.Module) -> tuple[str, str | None]:
         leaf = module.get_submodule(str(path))
     except AttributeError:
         return call, None
-    # A container of torch.nn is a leaf to torch.fx; its operators are not those of one call.
+    # torch.fx treats containers of torch.nn as leaves, but their operators are not one call.
     is_leaf = fx.Tracer().is_leaf_module(leaf, str(path)) and not list(leaf.children())
     return call, str(path) if is_leaf and not has_hooks(leaf) else None
 
 
 def has_hooks(module: nn.Module) -> bool:
-    """Say whether a call of a module computes more than its class says, by hooks of a user's own.
+    """Return whether hooks of the user make a module compute more than its class does.
 
-    PyTorch's own hooks, as of ``weight_norm``, make its weights, and belong to it.
+    PyTorch's own hooks, such as those of ``weight_norm``, compute weights and do not count.
     """
     hooks = [*vars(module)["_forward_hooks"].values(), *vars(module)["_forward_pre_hooks"].values()]
     return any(not _module_of(hook).startswith(utils.__name__) for hook in hooks)

@@ -17,17 +17,17 @@ Bound = int | float  # a position, or +-infinity
 
 
 class Interval(NamedTuple):
-    """Half-open interval of positions; infinite where everything is reached."""
+    """Half-open interval of positions; infinite if all positions are reached."""
 
     start: Bound
     stop: Bound
 
     def union(self, other: Interval) -> Interval:
-        """Return the smallest interval that holds both."""
+        """Return the smallest interval that contains both."""
         return Interval(min(self.start, other.start), max(self.stop, other.stop))
 
     def clip(self, size: int) -> Interval:
-        """Return the part that lies on a map of ``size`` positions."""
+        """Return the part that is on a map of ``size`` positions."""
         return Interval(max(self.start, 0), min(self.stop, size))
 
 
@@ -36,7 +36,7 @@ EVERYTHING = Interval(-math.inf, math.inf)
 
 @runtime_checkable
 class Rule(Protocol):
-    """What one operation does along one axis."""
+    """The geometry of one operation along one axis."""
 
     def output_size(self, size: int) -> int:
         """Return the number of output positions for ``size`` input positions."""
@@ -47,7 +47,7 @@ class Rule(Protocol):
         ...
 
     def shown(self, interval: Interval, size: int) -> Interval:
-        """Return the positions on the map, of ``size``, that a reached interval shows."""
+        """Return the map positions, of ``size``, whose values a reached interval contains."""
         ...
 
 
@@ -72,7 +72,7 @@ class Window:
         return self.dilation * (self.kernel - 1) + 1
 
     def output_size(self, size: int) -> int:
-        """Return PyTorch's output size, ``ceil_mode`` included."""
+        """Return PyTorch's output size, taking ``ceil_mode`` into account."""
         room = size + self.before + self.after - self.span
         if not self.ceil:
             return max(0, room // self.stride + 1)
@@ -90,7 +90,7 @@ class Window:
         )
 
     def shown(self, interval: Interval, size: int) -> Interval:
-        """Return the part of a reached interval that is no padding."""
+        """Return the part of a reached interval without padding."""
         return interval.clip(size)
 
 
@@ -99,7 +99,7 @@ POINTWISE = Window()
 
 @dataclass(frozen=True)
 class Anchored(Window):
-    """Pointwise, but not the same everywhere: a constant map is added, or weighs positions."""
+    """Pointwise, but position-dependent: a constant map is added or multiplied."""
 
 
 ANCHORED = Anchored()
@@ -107,16 +107,17 @@ ANCHORED = Anchored()
 
 @dataclass(frozen=True)
 class Repeating(Window):
-    """A window over padding that shows positions of the map again.
+    """A window over padding that repeats positions of the map.
 
-    ``mode`` is PyTorch's: ``reflect``, ``replicate`` or ``circular``. All units see the same field,
-    only shifted, where none of it is padding; elsewhere some pixels of it stand for others.
+    ``mode`` is PyTorch's: ``reflect``, ``replicate`` or ``circular``. Units without padding in
+    their field all see the same field, only shifted; for others, some pixels of the field repeat
+    others.
     """
 
     mode: str = "reflect"
 
     def shown(self, interval: Interval, size: int) -> Interval:
-        """Return the smallest interval on the map that holds all that is shown."""
+        """Return the smallest interval of the map that contains all repeated positions."""
         first, last = int(interval.start), int(interval.stop) - 1
         if first >= 0 and last < size:
             return interval
@@ -155,7 +156,7 @@ class Adaptive:
         )
 
     def shown(self, interval: Interval, size: int) -> Interval:
-        """Return the part of a reached interval that is no padding."""
+        """Return the part of a reached interval without padding."""
         return interval.clip(size)
 
 
@@ -174,5 +175,5 @@ class Global:
         return EVERYTHING
 
     def shown(self, interval: Interval, size: int) -> Interval:
-        """Return the part of a reached interval that is no padding."""
+        """Return the part of a reached interval without padding."""
         return interval.clip(size)

@@ -1,4 +1,4 @@
-"""The traced computation of a network: which operation follows which, and what each does in space.
+"""The traced computation of a network: its operations in order, and the geometry of each.
 
 A network is traced once (``tracing.py``). Every node is given its spatial axes (the vertical and
 the horizontal one) and one geometric rule for each (``geometry.py``), so that sizes and receptive
@@ -25,7 +25,7 @@ class Operation:
     """One node of the graph that depends on the input image.
 
     ``rules`` holds the vertical and the horizontal rule; ``axes`` the two spatial axes of the
-    output, ``None`` where it has no spatial layout; ``inputs`` the nodes it reads that depend on
+    output, ``None`` if it has no spatial layout; ``inputs`` the nodes it reads that depend on
     the image.
     """
 
@@ -37,11 +37,11 @@ class Operation:
 
 @dataclass(frozen=True)
 class Demand:
-    """What is asked of every node along one axis.
+    """The intervals needed of every node along one axis.
 
     Attributes:
-        lengths: of every node's whole output.
-        needed: the interval of a node's output that is asked for; nodes that are not are left out.
+        lengths: length of every node's whole output.
+        needed: the needed interval of each node's output; unneeded nodes are left out.
         edges: the interval of a source that a node reads, padding included.
     """
 
@@ -56,7 +56,7 @@ class Graph:
     Args:
         module: the network, in eval mode, from images ``[batch, channels, height, width]``.
         input_size: height and width at which shapes are traced.
-        channels: of an image.
+        channels: number of channels of an image.
 
     Raises:
         NetworkError: the network does not run at this size.
@@ -73,7 +73,7 @@ class Graph:
 
     def _add(self, node: fx.Node) -> None:
         if node.op == "output" or (node.op != "placeholder" and "tensor_meta" not in node.meta):
-            return  # sizes and other numbers carry no image
+            return  # sizes and other numbers contain no image data
         inputs = tuple(source for source in node.all_input_nodes if source in self.operations)
         if node.op == "placeholder":
             self.operations[node] = Operation(node, (), (2, 3), (Global(), Global()))
@@ -85,7 +85,7 @@ class Graph:
 
     @cached_property
     def digest(self) -> str:
-        """The SHA-256 of what the network computes, its weights left out (``identity.py``)."""
+        """The SHA-256 of the network's computation, without its weights (``identity.py``)."""
         return graph_digest(self.traced, self.module)
 
     @property
@@ -109,7 +109,7 @@ class Graph:
             if not operation.inputs:
                 lengths[node] = size
             else:
-                # Of several inputs the longest decides: the others are broadcast.
+                # The longest of several inputs decides, as the others are broadcast.
                 longest = max(lengths[source] for source in operation.inputs)
                 lengths[node] = operation.rules[axis].output_size(longest)
         return lengths
@@ -120,14 +120,14 @@ class Graph:
         """Return the input pixels along ``axis`` that can reach ``interval`` of a node's output.
 
         Args:
-            node: the node whose output positions are asked about.
+            node: node of the output positions.
             interval: half-open positions on the node's output.
             size: length of the input image along this axis, in pixels.
             axis: 0 for vertical, 1 for horizontal.
-            clip: cut the interval to every map on the way, so that padding is left out.
+            clip: clip the interval to every intermediate map, which excludes padding.
 
         Returns:
-            A half-open interval of pixels, unclipped unless asked; infinite where the whole image
+            A half-open interval of pixels, not clipped by default; infinite if the whole image
             reaches the unit.
         """
         demand = self.demand(node, interval, size, axis, clip=clip)
@@ -143,14 +143,14 @@ class Graph:
         clip: bool = False,
         whole: Iterable[fx.Node] = (),
     ) -> Demand:
-        """Return what an interval of a node's output asks of every node it depends on.
+        """Return the intervals of all nodes on which an interval of a node's output depends.
 
         Args:
-            node: the node whose output positions are asked about.
+            node: node of the output positions.
             interval: half-open positions on the node's output.
             size: length of the input image along this axis, in pixels.
             axis: 0 for vertical, 1 for horizontal.
-            clip: cut every interval to its map, so that padding is left out.
+            clip: clip every interval to its map, which excludes padding.
             whole: nodes all of whose output is needed.
         """
         lengths = self.sizes(size, axis)
@@ -186,11 +186,11 @@ class Graph:
         if self.operations[source].axes is None:
             return EVERYTHING
         if lengths[source] == 1 and lengths[node] > 1 and len(self.operations[node].inputs) > 1:
-            return Interval(0, 1)  # broadcast along this axis: every position reads the only one
+            return Interval(0, 1)  # broadcast along this axis: every position reads the single one
         return self.operations[node].rules[axis].reach(interval, lengths[source])
 
     def read_as_numbers(self, node: fx.Node) -> set[fx.Node]:
-        """Return the nodes of whose output a size is read, other than to reshape a part of it."""
+        """Return the nodes whose output size is used for anything but reshaping a part of it."""
         numbers: set[fx.Node] = set()
         found: set[fx.Node] = set()
         for candidate in reversed(self.ancestors(node)):
@@ -202,14 +202,14 @@ class Graph:
         return found
 
     def reshapes(self, node: fx.Node) -> bool:
-        """Say whether a node reshapes a map whose last two dimensions are its positions."""
+        """Return whether a node reshapes a map whose last two dimensions are its positions."""
         named = node.op != "call_module" and operation_name(node) in ("view", "reshape")
         return named and self.operations[node].axes is not None
 
     def truncated(self, nodes: Iterable[fx.Node]) -> fx.GraphModule:
         """Return the part of the network that computes ``nodes``, sharing its weights.
 
-        With one node the result returns its output, with several a tuple. Nothing that comes after
-        is kept, so that an in-place nonlinearity behind a single layer cannot change its response.
+        With one node the result returns its output, with several a tuple. Later operations are
+        removed, so that an in-place nonlinearity after a single layer cannot change its response.
         """
         return truncated(self.traced, nodes)

@@ -1,8 +1,8 @@
-"""What a network computes, as a digest: its traced operations with their arguments.
+"""A digest of a network's computation: its traced operations with their arguments.
 
-Weights alone do not tell networks apart: a maximum and an average pooling have none. What is
-digested is the graph itself, whatever files its Python stands in, so that an edit that computes
-the same changes nothing, and one that computes something else always does.
+Weights alone do not identify a network: max pooling and average pooling have none. The graph itself
+is digested, not its Python source, so that edits change the digest exactly if they change the
+computation.
 """
 
 from __future__ import annotations
@@ -22,21 +22,21 @@ from pipeline.networks.graph.opaque import Opaque
 from pipeline.store.code import PACKAGE, code_digest
 
 _LIBRARIES = sys.stdlib_module_names | {"torch", "torchvision", "numpy"}
-# Of what every module holds, only these take part in its forward pass.
+# Only these attributes of a module take part in its forward pass.
 _KEPT = {"_parameters", "_buffers", "_forward_hooks", "_forward_pre_hooks"}
 _COMPILATION = {"_is_torch_compile", "_compile_kwargs", "_compiled_call_impl"}
 _IDLE = (set(vars(nn.Module())) - _KEPT) | _COMPILATION
 
 
 def graph_digest(traced: fx.GraphModule, module: nn.Module) -> str:
-    """Return the SHA-256 of what a traced network computes, its weights left out.
+    """Return the SHA-256 of a traced network's computation, without its weights.
 
     Args:
         traced: the graph.
-        module: the network it was traced from, whose weights have a digest of their own.
+        module: the network from which it was traced; its weights have a separate digest.
 
     Raises:
-        ConfigError: a part of it is called as it is, and its code cannot be found.
+        ConfigError: the code of an untraced part cannot be found.
     """
     weights = {id(tensor): name for name, tensor in module.state_dict(keep_vars=True).items()}
     describe = _Describer(weights)
@@ -51,7 +51,7 @@ def graph_digest(traced: fx.GraphModule, module: nn.Module) -> str:
 
 
 def _called(traced: fx.GraphModule, node: fx.Node) -> Any:
-    """Return what a node calls or reads."""
+    """Return the function, module or attribute that a node uses."""
     if node.op == "call_module":
         return traced.get_submodule(str(node.target))
     if node.op == "get_attr":
@@ -61,7 +61,7 @@ def _called(traced: fx.GraphModule, node: fx.Node) -> Any:
 
 
 def _held(value: Any) -> Any:
-    """Return what an object, a function or a module computes with besides its code."""
+    """Return the data that an object, function or module uses besides its code."""
     match value:
         case partial():
             return [value.func, value.args, value.keywords]
@@ -91,11 +91,11 @@ def _held(value: Any) -> Any:
 
 
 class _Describer:
-    """Yields lines that stand for a value: the same in every process, with no address in them."""
+    """Yields lines that describe a value and, without addresses, are equal in every process."""
 
     def __init__(self, weights: Mapping[int, str]) -> None:
         self.weights = weights
-        self.seen: dict[int, tuple[int, Any]] = {}  # holds them, so that no address is used twice
+        self.seen: dict[int, tuple[int, Any]] = {}  # kept alive, so that no address is reused
         self.code: dict[str, str] = {}
 
     def __call__(self, value: Any) -> Iterator[str]:
@@ -139,9 +139,9 @@ class _Describer:
             yield from self(_held(value))
 
     def _named(self, kind: Any) -> Iterator[str]:
-        """Yield the name of a class or function, and the digest of its code if it is no library's.
+        """Yield the name of a class or function, and its code digest unless it is from a library.
 
-        Libraries are taken to compute the same under the same name.
+        Library functions are identified by name alone.
         """
         module = str(getattr(kind, "__module__", "") or "")
         name = f"{module}.{kind.__qualname__}"

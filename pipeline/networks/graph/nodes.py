@@ -1,4 +1,4 @@
-"""What a traced node calls and gives."""
+"""The call and the output of a traced node."""
 
 from __future__ import annotations
 
@@ -11,14 +11,15 @@ from torch import fx, nn
 
 
 def traced_shape(node: Any) -> tuple[int, ...]:
-    """Return the shape of a node's output as traced; empty for what is not one tensor."""
+    """Return the traced shape of a node's output; empty unless it is a single tensor."""
     return tuple(getattr(getattr(node, "meta", {}).get("tensor_meta"), "shape", ()))
 
 
 def operation_name(node: fx.Node) -> str:
     """Return the plain name of the function or method that a node calls.
 
-    In-place forms lose their trailing underscore, operators of torch.export their overload.
+    The trailing underscore of in-place forms and the overload of torch.export's operators are
+    removed.
     """
     schema = getattr(node.target, "_schema", None)
     if schema is not None:
@@ -27,7 +28,7 @@ def operation_name(node: fx.Node) -> str:
 
 
 def overwrites(node: fx.Node, module: nn.Module | None) -> bool:
-    """Say whether an operation writes its result over its first input."""
+    """Return whether an operation overwrites its first input with the result."""
     if node.op == "call_module":  # dropout does nothing in eval mode
         inplace = getattr(module, "inplace", False)
         return bool(inplace) and not isinstance(module, nn.Dropout | nn.Dropout2d)
@@ -45,7 +46,7 @@ _OVERWRITING_OPERATORS = ("iadd", "isub", "imul", "itruediv", "ipow")
 
 
 def not_overwriting(target: Any) -> Any:
-    """Return the function or method that computes the same and overwrites nothing."""
+    """Return the equivalent function or method that does not overwrite its input."""
     schema = getattr(target, "_schema", None)
     if schema is not None:
         packet = getattr(torch.ops.aten, schema.name.split("::")[-1].rstrip("_"))

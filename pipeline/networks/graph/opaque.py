@@ -19,7 +19,7 @@ class Opaque(nn.Module):
     Args:
         network: the whole network.
         name: dotted name of the layer's module.
-        call: which of the module's calls for an image is the layer, from 0.
+        call: number of the module's call that is the layer, from 0.
     """
 
     def __init__(self, network: nn.Module, name: str, call: int = 0) -> None:
@@ -33,9 +33,10 @@ class Opaque(nn.Module):
         return sum(weight.numel() for weight in self.network.parameters())
 
     def forward(self, images: Tensor) -> Tensor:
-        """Return the output of the layer's call, for one image after the other.
+        """Return the output of the layer's call, for one image at a time.
 
-        What the network decides by looking at its input must not depend on the rest of a batch.
+        Images are run separately, as data-dependent branches must not depend on the rest of the
+        batch.
         """
         return torch.cat([self._respond(image) for image in images.split(1)])
 
@@ -43,7 +44,7 @@ class Opaque(nn.Module):
         thread, calls = threading.get_ident(), count()
 
         def stop(_module: nn.Module, _inputs: Any, output: Tensor) -> None:
-            # Others may ask the same network meanwhile.
+            # Other threads may run the same network at the same time.
             if threading.get_ident() == thread and next(calls) == self.call:
                 raise _ReachedError(output)
 

@@ -1,7 +1,8 @@
-"""What each traced operation does in space: its spatial axes and its rule along each of them.
+"""The geometry of each traced operation: its spatial axes and its rule along each of them.
 
-What is not known here is tried (``probing.py``). Where that does not show that it acts on every
-position by itself, it mixes everything: the field is the whole input, which is never too small.
+Unknown operations are probed (``probing.py``). Unless that shows that an operation acts on every
+position separately, it is treated as mixing all positions: the field is then the whole input, which
+is a safe upper bound.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ POINTWISE_MODULES = (
     nn.Tanhshrink,
     nn.Threshold,
 )
-# Functions and tensor methods that act on every position by itself, by their names without a
+# Functions and tensor methods that act on every position separately, by their names without a
 # trailing underscore (the in-place forms) or a leading i (the operators +=, *= ...).
 _POINTWISE = """
     abs add addcdiv addcmul batch_norm celu clamp clamp_max clamp_min clone contiguous cos detach
@@ -98,7 +99,7 @@ _MAP_MODULES = (
 
 
 def _mixed(node: fx.Node, module: nn.Module | None) -> Placed:
-    """Everything reaches everything; where the map lies is known of some modules only."""
+    """All positions are mixed; the spatial axes are known for some modules only."""
     shape = traced_shape(node)
     makes_map = isinstance(module, _MAP_MODULES) or windows(node, module) is not None
     if makes_map and len(shape) == 4:
@@ -121,7 +122,7 @@ def _module_rules(module: nn.Module, axes: Axes, shape: Sequence[int]) -> Placed
     elif isinstance(module, nn.LayerNorm):
         apart = max(axes) <= last - len(module.normalized_shape)
     elif isinstance(module, _BatchNorm):
-        # Else by the statistics of the map itself, or row by row where channels are last.
+        # Otherwise by statistics of the map itself, or per row if channels are last.
         apart = module.running_mean is not None and 1 not in axes
     elif isinstance(module, nn.PReLU):
         apart = module.num_parameters == 1 or 1 not in axes
@@ -131,7 +132,7 @@ def _module_rules(module: nn.Module, axes: Axes, shape: Sequence[int]) -> Placed
 
 
 def _is_torchvisions(module: nn.Module, name: str) -> bool:
-    """Say whether a module is one of torchvision's operations, which nobody loads to ask this."""
+    """Return whether a module is one of torchvision's operations, without importing torchvision."""
     homes = [kind.__module__ for kind in type(module).__mro__ if kind.__name__ == name]
     return any(home.startswith("torchvision.ops.") for home in homes)
 
@@ -139,7 +140,7 @@ def _is_torchvisions(module: nn.Module, name: str) -> bool:
 def _function_rules(node: fx.Node, axes: Axes, shape: Sequence[int]) -> Placed | None:
     name = operation_name(node)
     if name == "batch_norm" and (1 in axes or _argument(node, 5, "training", False)):
-        return None  # row by row, or by the statistics of the map itself
+        return None  # per row, or by statistics of the map itself
     overwriting = getattr(node.target, "__module__", "") == "_operator" and name.startswith("i")
     if name in POINTWISE_NAMES or (overwriting and name[1:] in POINTWISE_NAMES):
         return axes, (POINTWISE, POINTWISE)
@@ -148,10 +149,10 @@ def _function_rules(node: fx.Node, axes: Axes, shape: Sequence[int]) -> Placed |
 
 
 def _beside_others(node: fx.Node, placed: Placed, axes_of: Mapping[fx.Node, Axes | None]) -> Placed:
-    """Return where an operation is that also reads tensors other than maps of the same axes.
+    """Return the geometry of an operation that also reads tensors without the same spatial axes.
 
-    A constant that differs along the map anchors it. What depends on the whole image and has an
-    extent of its own, or is larger than the map, mixes everything.
+    A constant that varies along the map anchors it. An input that depends on the whole image and
+    has a spatial extent, or is larger than the map, mixes all positions.
     """
     axes, _ = placed
     shape = traced_shape(node)
@@ -174,7 +175,7 @@ def _beside_others(node: fx.Node, placed: Placed, axes_of: Mapping[fx.Node, Axes
 
 
 def _extent(shape: Sequence[int], axis: int) -> int:
-    """Return the length along an axis counted from the last; 1 where there is none."""
+    """Return the length along an axis counted from the last; 1 if there is no such axis."""
     return shape[axis] if -axis <= len(shape) else 1
 
 
@@ -244,7 +245,7 @@ def _getitem(node: fx.Node, axes: Axes, shape: Sequence[int]) -> Placed | None:
 
 
 def _view(node: fx.Node, axes: Axes, shape: Sequence[int]) -> Placed | None:
-    """Reshaping keeps positions apart where the two last dimensions are and stay the map."""
+    """Reshaping keeps positions separate if the map stays in the last two dimensions."""
     source = node.args[0]
     before = traced_shape(source) if isinstance(source, fx.Node) else None
     if not before or not shape or axes != (len(before) - 2, len(before) - 1):

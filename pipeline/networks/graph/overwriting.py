@@ -1,4 +1,4 @@
-"""Overwriting: operations that write their result over their input, followed through a graph."""
+"""In-place operations, followed through a graph."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from pipeline.networks.graph.nodes import operation_name, overwrites
 
 
 class UntraceableError(Exception):
-    """A graph of the network is not the network in every part."""
+    """The graph does not compute the same as the network."""
 
 
 def refuse_aliases(traced: fx.GraphModule) -> None:
-    """Refuse a graph in which what is overwritten is read later under another name.
+    """Reject a graph in which overwritten data is read later through an alias.
 
     torch.fx does not see that a slice or a view shares its memory; torch.export does.
     """
@@ -55,14 +55,14 @@ _SHARING_MODULES = (nn.Dropout, nn.Dropout2d, nn.Identity, nn.Flatten)
 
 
 def _shares(node: fx.Node, modules: Mapping[str, nn.Module]) -> bool:
-    """Say whether the output of a node may share memory with its first input."""
+    """Return whether the output of a node may share memory with its first input."""
     if node.op == "call_module":
         return isinstance(modules.get(str(node.target)), _SHARING_MODULES)
     return node.op in ("call_function", "call_method") and operation_name(node) in _SHARING.split()
 
 
 def follow_overwriting(traced: fx.GraphModule) -> None:
-    """Let whatever reads an overwritten tensor later read the result."""
+    """Make later readers of an overwritten tensor read the result instead."""
     modules = dict(traced.named_modules())
     order = {node: index for index, node in enumerate(traced.graph.nodes)}
     for node in traced.graph.nodes:

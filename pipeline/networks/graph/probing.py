@@ -1,8 +1,8 @@
-"""Operations that are not known, tried: do they act on every position of a map by itself?
+"""Probing unknown operations: do they act on every position of a map separately?
 
-An operation is run as it was traced, on random maps. It acts on every position by itself if a
-change at one position, or at all others, changes its output there alone, if shifted maps give
-shifted outputs, and if a part of a map gives that part of the output.
+An operation is run as it was traced, on random maps. It acts on every position separately if a
+change at one position only changes the output there, a change at all other positions does not
+change it, shifted maps give shifted outputs, and a part of a map gives that part of the output.
 """
 
 from __future__ import annotations
@@ -23,13 +23,14 @@ from pipeline.networks.graph.opaque import Opaque
 Axes = tuple[int, int]
 Run = Callable[[list[Tensor]], list[Tensor]]
 
-_SCALES = (1.0, 1e3, -1e3, 1e6)  # of changes: a maximum or a mean over the map is sure to move
+# Sizes of changes, which are certain to move a maximum or a mean over the map.
+_SCALES = (1.0, 1e3, -1e3, 1e6)
 
 
 def probed_axes(
     node: fx.Node, module: nn.Module | None, axes_of: Mapping[fx.Node, Axes | None]
 ) -> Axes | None:
-    """Return the spatial axes of the output of an operation that acts on every position by itself.
+    """Return the spatial axes of the output of an operation that acts on positions separately.
 
     Args:
         node: the operation, with traced shapes.
@@ -37,7 +38,7 @@ def probed_axes(
         axes_of: the spatial axes of each of its inputs that depends on the image.
 
     Returns:
-        ``None`` where it does not, or where it cannot be tried.
+        ``None`` if it does not, or if it cannot be probed.
     """
     axes = [found for found in axes_of.values() if found is not None]
     if isinstance(module, Opaque) or len(axes) < len(axes_of):
@@ -54,16 +55,16 @@ def probed_axes(
             probe = Probe(_runner(node, module, list(axes_of)), list(axes_of), axes)
             places = probe.candidates(sides.pop())
             return next((place for place in places if probe.acts_alone(place)), None)
-    except Exception:  # noqa: BLE001 - whatever an operation raises for maps it was not made for
+    except Exception:  # noqa: BLE001 - operations may raise anything on unsuitable maps
         return None
 
 
 class Probe:
-    """One operation on random maps, which are changed to see what changes of its outputs.
+    """Runs one operation on random maps and on changed maps, and compares the outputs.
 
     Args:
         run: the operation.
-        sources: the nodes in whose place maps are given.
+        sources: the nodes that maps replace.
         axes: the spatial axes of each map.
     """
 
@@ -78,7 +79,7 @@ class Probe:
         return _as_kind(drawn, source.meta["tensor_meta"].dtype)
 
     def candidates(self, sides: tuple[int, ...]) -> list[Axes]:
-        """Return the pairs of axes of the outputs that are as long as the map.
+        """Return the pairs of output axes that are as long as the map's.
 
         The other dimensions may have moved, or be gone.
         """
@@ -91,7 +92,7 @@ class Probe:
         ]
 
     def acts_alone(self, place: Axes) -> bool:
-        """Say whether the operation acts on every position by itself."""
+        """Return whether the operation acts on every position separately."""
         changes = product(range(len(self.maps)), _SCALES)
         return (
             all(self._changes_one(place, number, scale) for number, scale in changes)
@@ -107,7 +108,7 @@ class Probe:
         return row, column
 
     def _changes_one(self, place: Axes, number: int, scale: float) -> bool:
-        """Say whether a change at one position of a map changes the outputs there alone."""
+        """Return whether a change at one position of a map changes only the outputs there."""
         position, changed = self._position(), [one.clone() for one in self.maps]
         spot = _at(changed[number], self.axes[number], position)
         drawn = torch.randn(spot.shape, generator=self.generator) * scale
@@ -120,7 +121,7 @@ class Probe:
         return True
 
     def _changes_others(self, place: Axes, scale: float) -> bool:
-        """Say whether outputs at one position stay while all others of the maps are changed."""
+        """Return whether outputs at one position are unaffected by changes at all others."""
         position, changed = self._position(), list[Tensor]()
         for one, own in zip(self.maps, self.axes, strict=True):
             drawn = torch.randn(one.shape, generator=self.generator) * scale + scale
@@ -132,7 +133,7 @@ class Probe:
         )
 
     def _shifts(self, place: Axes) -> bool:
-        """Say whether shifted maps give shifted outputs, and a part of the maps that of them."""
+        """Return whether shifted maps give shifted outputs, and parts of maps parts of outputs."""
         given = list(zip(self.maps, self.axes, strict=True))
         rolled = self.run([one.roll((1, 2), own) for one, own in given])
         parts = self.run([_part(one, own) for one, own in given])
@@ -140,12 +141,12 @@ class Probe:
             *zip(rolled, (output.roll((1, 2), place) for output in self.outputs), strict=True),
             *zip(parts, (_part(output, place) for output in self.outputs), strict=True),
         ]
-        # Which lane of a vector unit a position falls into may decide the order of a sum.
+        # The order of a sum may depend on a position's lane in a vector unit.
         return all(torch.allclose(one, other, 1e-5, 1e-6, equal_nan=True) for one, other in pairs)
 
 
 def _runner(node: fx.Node, module: nn.Module | None, sources: Sequence[fx.Node]) -> Run:
-    """Return what runs an operation on maps in place of its sources."""
+    """Return a function that runs an operation on maps in place of its sources."""
 
     def run(maps: list[Tensor]) -> list[Tensor]:
         given = dict(zip(sources, maps, strict=True))
@@ -180,7 +181,7 @@ def _at(tensor: Tensor, axes: Axes, position: tuple[int, int]) -> Tensor:
 
 
 def _part(tensor: Tensor, axes: Axes) -> Tensor:
-    """Return the middle of a map, of at least one position."""
+    """Return the central part of a map, of at least one position."""
     for axis in axes:
         side = tensor.shape[axis]
         tensor = tensor.narrow(axis, side // 4, max(1, side // 2))

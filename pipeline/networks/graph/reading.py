@@ -1,4 +1,4 @@
-"""The network that reads some layers: images in, the responses of each layer out."""
+"""The network from images to the responses of some layers."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from pipeline.networks.lowering import lower
 def reading_network(
     graph: Graph, nodes: Sequence[fx.Node], rule: GradientRule = PLAIN
 ) -> fx.GraphModule:
-    """Return the part of a network that computes some nodes, in a form that is fast.
+    """Return the part of a network that computes some nodes, in a fast form.
 
-    Nothing in it writes over what another node reads, so that all layers can be kept.
+    It never overwrites data that another node reads, so that all layers can be kept.
 
     Args:
         graph: the traced network.
-        nodes: whose outputs are returned, as a tuple in this order.
-        rule: how gradients pass ReLU and max pooling.
+        nodes: nodes whose outputs are returned, as a tuple in this order.
+        rule: gradient rule of ReLU and max pooling.
     """
     network = graph.truncated(nodes)
     modules: dict[int, Any] = {}

@@ -1,9 +1,9 @@
 """Tracing: from a network to the graph of its operations.
 
-torch.fx comes first. Networks whose Python it cannot follow (branches on shapes, loops over them)
-are exported with torch.export, and calls of leaf modules are put back in place of their operators,
-so that both graphs look alike. What neither can trace becomes a graph of opaque layers: each is the
-whole network, run until the layer has responded.
+torch.fx comes first. Networks whose Python code it cannot follow (branches on shapes, loops over
+them) are exported with torch.export, and calls of leaf modules are restored, so that both graphs
+have the same form. If both fail, the graph consists of opaque layers: each is the whole network,
+run until the layer has responded.
 """
 
 from __future__ import annotations
@@ -27,19 +27,18 @@ from pipeline.networks.graph.opaque import opaque_layers
 from pipeline.networks.graph.overwriting import UntraceableError, follow_overwriting, refuse_aliases
 
 log = logging.getLogger(__name__)
-_TRACING = threading.Lock()  # held while torch.fx has modules' calls in its hands
+_TRACING = threading.Lock()  # held while torch.fx intercepts calls of modules
 
 
 def trace(module: nn.Module, input_size: tuple[int, int], channels: int = 3) -> fx.GraphModule:
     """Return the graph of a network, with the shape of every tensor in it.
 
-    Operations that overwrite their input are followed: whatever reads the input later reads the
-    result.
+    In-place operations are followed: later readers of the input read the result.
 
     Args:
         module: the network, in eval mode, from images ``[batch, channels, height, width]``.
         input_size: height and width at which shapes are traced.
-        channels: of an image.
+        channels: number of channels of an image.
 
     Raises:
         NetworkError: the network does not run at this size.
@@ -52,7 +51,7 @@ def trace(module: nn.Module, input_size: tuple[int, int], channels: int = 3) -> 
             _Shapes(traced).run(image)
     except NetworkError:
         raise
-    except Exception as error:  # whatever a network can raise
+    except Exception as error:  # a network may raise anything
         reason = first_line(error.__cause__ or error)
         message = f"model: the network does not run at {input_size} pixels ({reason})"
         raise NetworkError(message) from error
@@ -63,24 +62,24 @@ def trace(module: nn.Module, input_size: tuple[int, int], channels: int = 3) -> 
 
 
 class Shaped(NamedTuple):
-    """What is noted of a tensor."""
+    """The recorded shape and type of a tensor."""
 
     shape: torch.Size
     dtype: torch.dtype
 
 
 class _Shapes(fx.Interpreter):
-    """Runs a graph and notes shapes as ``tensor_meta``, like torch's ShapeProp.
+    """Runs a graph and records shapes as ``tensor_meta``, like torch's ShapeProp.
 
-    That loads SymPy, for shapes that are not known, which takes a third of the time of torch.
+    ShapeProp itself loads SymPy, which takes a third as long as loading torch.
     """
 
     def run_node(self, n: fx.Node) -> Any:
-        """Run an operation and note what comes out."""
+        """Run an operation and record the shape of its output."""
         try:
             result = super().run_node(n)
         except Exception as error:
-            # What the interpreter would add to the error is not for users.
+            # The interpreter would add internal details to the error.
             raise RuntimeError(f"'{n.name}' does not run") from error
         tensors: list[Tensor] = []
 
@@ -107,14 +106,14 @@ def _traced(module: nn.Module, image: Tensor) -> fx.GraphModule:
             traced = follow(module)
             refuse_aliases(traced)
             _refuse_another(traced, module, image)
-        except Exception as error:  # noqa: BLE001 - whatever a network can raise under tracing
+        except Exception as error:  # noqa: BLE001 - a network may raise anything during tracing
             reasons.append(first_line(error))
         else:
             return traced
     opaque = opaque_layers(module, image)
     log.warning(
-        "model: cannot be traced (fx: %s; export: %s), so each unit is asked through the whole"
-        " network and sees the whole image",
+        "model: cannot be traced (fx: %s; export: %s), so units are computed with the whole "
+        "network, and their receptive field is the whole image",
         reasons[0],
         reasons[-1],
     )
@@ -122,10 +121,10 @@ def _traced(module: nn.Module, image: Tensor) -> fx.GraphModule:
 
 
 class _Tracer(fx.Tracer):
-    """Traces what its own thread calls.
+    """A tracer that only records calls of its own thread.
 
-    While torch.fx traces, it catches the calls and attributes of all modules, also of those that
-    other threads run meanwhile.
+    While torch.fx traces, it intercepts calls and attributes of all modules, including those that
+    other threads run at the same time.
     """
 
     def __init__(self) -> None:
@@ -133,13 +132,13 @@ class _Tracer(fx.Tracer):
         self.thread = threading.get_ident()
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        """Say whether a module is one operation: one of PyTorch's that does what its class says."""
+        """Return whether a module is one operation: one of PyTorch's without hooks of the user."""
         return super().is_leaf_module(m, module_qualified_name) and not has_hooks(m)
 
     def create_args_for_root(
         self, root_fn: Any, is_module: bool, concrete_args: Any = None
     ) -> tuple[Any, list[Any]]:
-        """Give the network its image alone; other arguments have their defaults."""
+        """Pass only the image to the network; other arguments have their defaults."""
 
         def of_image(module: nn.Module, images: Tensor) -> Any:
             return root_fn(module, images)
@@ -156,13 +155,13 @@ class _Tracer(fx.Tracer):
         args: Sequence[Any],
         kwargs: Mapping[str, Any],
     ) -> Any:
-        """Record a call, or simply make it where it is another thread's."""
+        """Record a call; for another thread, just make it."""
         if threading.get_ident() != self.thread:
             return forward(*args, **kwargs)
         return super().call_module(m, forward, tuple(args), dict(kwargs))
 
     def getattr(self, attr: str, attr_val: Any, parameter_proxy_cache: dict[str, Any]) -> Any:
-        """Record that an attribute is read, or simply read it for another thread."""
+        """Record the reading of an attribute; for another thread, just read it."""
         if threading.get_ident() != self.thread:
             return attr_val
         return super().getattr(attr, attr_val, parameter_proxy_cache)
@@ -177,7 +176,7 @@ def _symbolically_traced(module: nn.Module) -> fx.GraphModule:
 
 @contextmanager
 def _unchanged(module: nn.Module) -> Generator[None]:
-    """Undo what a forward pass assigns to its modules: while it is traced, these are proxies."""
+    """Undo assignments of a forward pass to its modules: during tracing, the values are proxies."""
     tables = [
         table
         for part in module.modules()
@@ -194,9 +193,9 @@ def _unchanged(module: nn.Module) -> Generator[None]:
 
 
 def _refuse_another(traced: fx.GraphModule, module: nn.Module, image: Tensor) -> None:
-    """Refuse a graph that computes something else than the network, on random pixels.
+    """Reject a graph whose outputs differ from the network's on random pixels.
 
-    torch.fx takes ``a += b`` for ``a = a + b``, which differs where others read ``a``.
+    torch.fx treats ``a += b`` as ``a = a + b``, which is different if ``a`` is read elsewhere.
     """
     pixels = torch.randn(image.shape, generator=torch.Generator().manual_seed(0)).to(image)
     # What nobody reads is left out, as it is where the network is cut off at a layer.
@@ -273,7 +272,7 @@ def truncated(traced: fx.GraphModule, nodes: Iterable[fx.Node]) -> fx.GraphModul
 
 
 def _reshape_for_view(traced: fx.GraphModule) -> None:
-    """Let views be copies where need be: tensors lie channels-last, or are parts of others."""
+    """Replace views by reshapes, as tensors may be channels-last or parts of others."""
     for node in traced.graph.nodes:
         if node.target == "view" and not isinstance(node.args[1], torch.dtype):
             node.target = "reshape"

@@ -17,20 +17,20 @@ Rules = tuple[Rule, Rule]
 
 @dataclass(frozen=True)
 class Sliding:
-    """A window that slides over a map: convolution, pooling, or of one position: padding, slices.
+    """A sliding window: convolution, pooling or, with a single position, padding and slices.
 
     Attributes:
-        kind: what is done in the window.
+        kind: operation in the window.
         kernel: height and width.
         stride: vertical and horizontal.
         padding: left, right, top, bottom, as in ``torch.nn.functional.pad``.
         dilation: vertical and horizontal.
-        ceil: whether a last, incomplete window counts.
+        ceil: whether a last, incomplete window is included.
         count_padding: whether an average counts padding.
-        divisor: what a sum is divided by instead of the window's size.
-        value: what padding is filled with.
-        padding_mode: ``zeros`` for any constant, or the positions that padding shows again.
-        channels: what a slice takes of the channels; of all if there is none.
+        divisor: divisor of a sum that replaces the window's size.
+        value: value of padding.
+        padding_mode: ``zeros`` for any constant, or the mode in which padding repeats positions.
+        channels: channels selected by a slice; all channels by default.
     """
 
     kind: Literal["convolution", "maximum", "average", "padding", "slice"]
@@ -73,7 +73,7 @@ class Adapting:
 
 
 def windows(node: fx.Node, module: nn.Module | None) -> Sliding | Adapting | None:
-    """Return what slides over a map of channels, rows and columns, if the node is such a thing."""
+    """Return the window that a node slides over a map of channels, rows and columns, if any."""
     if module is not None:
         return _module_windows(module)
     reader = _FUNCTIONS.get(operation_name(node))
@@ -89,7 +89,7 @@ def _pair(value: Any) -> tuple[Any, Any]:
 
 
 def _sides(padding: Any) -> tuple[int, int, int, int]:
-    """Return (left, right, top, bottom) of one number, of a pair, or of four numbers."""
+    """Return (left, right, top, bottom) from one number, a pair or four numbers."""
     if isinstance(padding, Sequence) and len(padding) == 4:
         left, right, top, bottom = padding
         return left, right, top, bottom
@@ -101,7 +101,7 @@ def _convolution(
     kernel: Any, stride: Any = 1, padding: Any = 0, dilation: Any = 1, padding_mode: str = "zeros"
 ) -> Sliding:
     if padding == "same":
-        # The odd pixel goes to the end.
+        # An odd pixel of padding goes to the end.
         total = [d * (k - 1) for k, d in zip(kernel, _pair(dilation), strict=True)]
         (top, bottom), (left, right) = ((n // 2, n - n // 2) for n in total)
         padding = (left, right, top, bottom)
@@ -205,7 +205,7 @@ def _slices(
     for length, part in zip(shape[2:], parts, strict=True):
         bounds = (part.start or 0, length if part.stop is None else part.stop, part.step or 1)
         if not all(isinstance(bound, int) for bound in bounds) or bounds[0] < 0 or bounds[2] < 1:
-            return None  # what begins at the end is elsewhere in larger images
+            return None  # positions relative to the end change with the image size
         start, stop, step = part.indices(length)
         if stop <= start:
             return None

@@ -1,1 +1,1 @@
-"""Networks by name and from files: weights as people have them, and torchvision's classifiers."""
+"""Networks by name and from files: weights in common formats, and torchvision's classifiers."""

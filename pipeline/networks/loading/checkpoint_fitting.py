@@ -1,14 +1,14 @@
-"""Which tensors of a checkpoint are those of a network, and under which names.
+"""Matching the tensors of a checkpoint to those of a network.
 
-Training scripts put names in front (``module.``, ``net.``, ``model.backbone.``) and in between
-(``_orig_mod``, ``module``), store an average beside the weights, or the loss, or metrics. What is
-taken is found by the network's own names and shapes:
+Training scripts add prefixes (``module.``, ``net.``, ``model.backbone.``) and inner names
+(``_orig_mod``, ``module``), and store averages of the weights, losses or metrics. The weights are
+found by the network's own names and shapes:
 
 - a file whose names fit in several ways is read in the way that covers most of the network;
-- what lies outside the network (``criterion.weight``, ``n_averaged``) is left out;
-- a last layer of another number of classes, or replaced by a module of another kind, counts as
-  missing, as in a file without it;
-- anything else that does not fit is another network, and is refused.
+- tensors outside the network (``criterion.weight``, ``n_averaged``) are left out;
+- a last layer with another number of classes, or replaced by a module of another kind, counts as
+missing;
+- any other mismatch means that the file is of another network, which is an error.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from torch import Tensor
 from pipeline.errors import NetworkError, listed, nearest
 from pipeline.networks.loading.checkpoints import StateDict
 
-COUNTER = "num_batches_tracked"  # of batches in training: no response depends on it
-_WRAPPERS = ("_orig_mod", "module")  # names that compilation and parallel training put in between
-# Averages over training have such parts in their names, or are momentum encoders.
+COUNTER = "num_batches_tracked"  # count of training batches, on which no response depends
+_WRAPPERS = ("_orig_mod", "module")  # inner names added by compilation and parallel training
+# Parts of names that mark averages over training and momentum encoders.
 _AVERAGE = re.compile(r"(^|[._])(ema|swa|average|averaged|encoder_k)([._]|$)")
 
 
@@ -42,12 +42,12 @@ class Fit:
     """A way in which a file fits a network.
 
     Attributes:
-        where: the keys that lead to the dictionary, joined by dots.
-        prefix: what stands before the network's names.
+        where: keys that lead to the dictionary, joined by dots.
+        prefix: prefix of the network's names.
         covered: tensors by the network's names.
-        others: tensors of the network's names in another shape.
+        others: tensors with the network's names but another shape.
         strangers: the file's names, below the prefix, that the network does not have.
-        outside: the file's names that have another prefix.
+        outside: names in the file with another prefix.
     """
 
     where: str
@@ -59,16 +59,16 @@ class Fit:
 
     @property
     def place(self) -> str:
-        """Where it lies in the file."""
+        """Its place in the file."""
         return f"{self.where}.{self.prefix}".strip(".")
 
     @property
     def averages(self) -> bool:
-        """Whether its name says that it is an average over training."""
+        """Whether its name indicates an average over training."""
         return _AVERAGE.search(self.place) is not None
 
     def notes(self, source: str) -> Iterator[str]:
-        """Yield what is done with tensors that are not taken."""
+        """Yield notes on tensors that are not used."""
         left = [*self.outside, *(self.strangers.values())]
         if left:
             yield f"model.weights: '{source}' also holds {_some(left)}, left out"
@@ -120,12 +120,12 @@ def choose(found: Mapping[str, StateDict], own: Mapping[str, Tensor], source: st
 
 
 def _count(fit: Fit) -> tuple[int, int]:
-    """Return how many tensors fit, and how many names beside."""
+    """Return the number of tensors that fit, and of names alone."""
     return sum(not name.endswith(COUNTER) for name in fit.covered), len(fit.others)
 
 
 def _rivals(first: Fit, other: Fit, own: Mapping[str, Tensor]) -> bool:
-    """Say whether another network, perhaps without its head, could have been meant as well."""
+    """Return whether another network, perhaps without its head, fits as well."""
     if other.where == first.where or other.averages != first.averages:
         return False
     shared = [name for name in other.covered if name in first.covered]
@@ -169,17 +169,17 @@ def _fits(where: str, tensors: StateDict, own: Mapping[str, Tensor]) -> Iterator
 
 
 def _ending(named: Mapping[str, Named], mine: str) -> list[str]:
-    """Return the names that are a network's own one behind a prefix."""
+    """Return the names that consist of a prefix and a name of the network."""
     return [name for name in named if name == mine or name.endswith(f".{mine}")]
 
 
 def _without(name: str, wrappers: Sequence[str]) -> str:
-    """Leave out what wrappers put into a name."""
+    """Remove the parts of a name that wrappers add."""
     return ".".join(part for part in name.split(".") if part not in wrappers)
 
 
 def _check(fit: Fit, own: Mapping[str, Tensor], source: str) -> None:
-    """Refuse a file of another network.
+    """Raise an error if the file is of another network.
 
     Raises:
         NetworkError: it is one.
@@ -216,9 +216,9 @@ def _check(fit: Fit, own: Mapping[str, Tensor], source: str) -> None:
 
 
 def _belongs(stranger: str, fit: Fit, own: Mapping[str, Tensor]) -> bool:
-    """Say whether a name that a network does not have lies in a module of which it has others.
+    """Return whether a name unknown to the network is in a module that the network has.
 
-    Where the innermost module that both have is not covered at all, it was replaced.
+    If the innermost common module is not covered at all, it was replaced.
     """
     parts = stranger.split(".")
     for end in range(len(parts) - 1, 0, -1):

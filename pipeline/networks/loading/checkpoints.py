@@ -1,8 +1,8 @@
-"""Checkpoints as training scripts leave them: read without running what they hold.
+"""Reading checkpoints of training scripts without running any code in them.
 
-PyTorch's restricted reader refuses a whole file for one object that is no tensor, such as the
-arguments of the script. Here such objects are read as inert placeholders: nothing that a file names
-is imported or called but PyTorch's own list of what makes a tensor.
+PyTorch's restricted reader rejects a whole file because of one object that is not a tensor, such as
+the arguments of the script. Here, such objects are read as inert placeholders: only functions on
+PyTorch's own list of tensor constructors are imported or called.
 """
 
 from __future__ import annotations
@@ -28,17 +28,17 @@ _DEEPEST = 3  # dictionaries around a state_dict
 
 
 class CheckpointError(Exception):
-    """A whole file is none that weights can be taken from; the message says what to do."""
+    """An intact file does not contain usable weights; the message says what to do."""
 
 
 def read_checkpoint(path: Path) -> dict[str, StateDict]:
     """Return the dictionaries of tensors in a file, by the keys that lead to them.
 
-    A file that holds nothing but tensors has one, under an empty key.
+    A file that contains only tensors has a single one, under an empty key.
 
     Raises:
         CheckpointError: it holds a program, not weights.
-        Exception: of many kinds, where it is damaged or something else.
+        Exception: of any kind, if the file is damaged or of another format.
     """
     if path.suffix == ".safetensors":
         tensors = load_file(path)
@@ -72,14 +72,14 @@ def _load(path: Path) -> Any:
             unknown = _UNKNOWN.search(str(error))
             name = unknown[1] if unknown and len(placeholders) < 2 * _MOST_UNKNOWN else None
             if name is None or any(name == known for _, known in placeholders):
-                # PyTorch's own text advises to run what the file holds.
-                raise ValueError("it holds something else than tensors") from error
+                # PyTorch's own message advises running the code in the file.
+                raise ValueError("it contains objects other than tensors") from error
             inert = type("Inert", (_Inert,), {"kind": name})
             placeholders += [(inert, name), (inert, f"builtins.{name}")]
 
 
 class _Inert:
-    """Stands for an object of a checkpoint; takes whatever it was made of, and does nothing."""
+    """A placeholder for an object of a checkpoint: accepts any arguments and does nothing."""
 
     kind = "object"
 
@@ -93,7 +93,7 @@ class _Inert:
     def __setitem__(self, _key: Any, _value: Any) -> None: ...
 
     def append(self, _value: Any) -> None:
-        """Take one more element."""
+        """Accept another element."""
 
     extend = append
 

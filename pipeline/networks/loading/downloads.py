@@ -1,13 +1,13 @@
 """Downloads of weights: written aside, verified and renamed, so that no partial one is ever used.
 
-They lie where ``torch.hub`` keeps its own, so that files that users already have are found. By
+They are kept in the cache of ``torch.hub``, so that files that users already have are found. By
 torch's convention a name such as ``alexnet-owt-7be5be79.pth`` ends in the first digits of the
 file's SHA-256; such a file is verified whenever it is used. Any other gets a note ``<name>.sha256``
 beside it, in the format of ``sha256sum``, once it is complete. A file without a note was put there
-by torch or by the user, and is taken as it is.
+by torch or by the user, and is used without verification.
 
-A kill at any moment leaves a state to go on from, as the note goes before a download and comes
-after it: no file, a whole file without a note, or both.
+A process can be killed at any moment without harm, as an old note is removed before a download and
+the new one is written after it: there is no file, a complete file without a note, or both.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ from pipeline.store.secrets import without_query
 
 SCHEMES = ("http://", "https://", "file://")
 
-# torch.hub.HASH_REGEX would take the 50 of resnet-50.pth for digits of a digest, too.
+# torch.hub.HASH_REGEX would also read the 50 of resnet-50.pth as digits of a digest.
 _DIGITS = re.compile(r"-([a-f0-9]{8,64})\.")
 _CHUNK = 1 << 20  # bytes
-_SILENCE = 60.0  # seconds without a byte after which a connection is given up
-_LEFT = 24 * 3600.0  # seconds after which a file that nobody writes to was left by a killed process
+_SILENCE = 60.0  # seconds without data after which a connection is closed
+_LEFT = 24 * 3600.0  # seconds without writes after which a file counts as left by a killed process
 _REMEDY = "give model.weights the path of a file, or model.weights=random"
 
 log = logging.getLogger(__name__)
@@ -48,16 +48,16 @@ log = logging.getLogger(__name__)
 def download(url: str) -> Path:
     """Return the verified file of a URL, from torch's cache or downloaded into it.
 
-    Processes that download the same file at the same time do so each for itself; the last one
-    whole replaces the others. A damaged file in the cache is set aside as ``<name>.damaged``.
+    Processes that download the same file at the same time work independently; the last complete
+    file replaces the others. A damaged file in the cache is set aside as ``<name>.damaged``.
 
     Args:
-        url: of one of ``SCHEMES``.
+        url: URL with one of ``SCHEMES``.
 
     Raises:
-        NetworkError: the URL names no file, the server refuses or cannot be reached, the file is
-            shorter than announced or has another digest, the cache cannot be used, or holds a file
-            of the same name from elsewhere.
+        NetworkError: the URL names no file, the server rejects the request or cannot be reached,
+            the file is shorter than announced or has another digest, the cache cannot be used, or
+            holds a file of the same name from elsewhere.
     """
     path = _place(url)
     try:
@@ -73,7 +73,7 @@ def download(url: str) -> Path:
 
 
 def cached(url: str) -> Path | None:
-    """Return where the cache holds the file of a URL, unverified, or None where it does not.
+    """Return the path of the file of a URL in the cache, unverified, or None if it is not there.
 
     Raises:
         NetworkError: the URL names no file.
@@ -83,7 +83,7 @@ def cached(url: str) -> Path | None:
 
 
 def _place(url: str) -> Path:
-    """Return where torch would look for the file."""
+    """Return the path at which torch would look for the file."""
     try:
         name = urlsplit(url).path.rpartition("/")[2]
     except ValueError as error:
@@ -100,7 +100,7 @@ def _refused(url: str, reason: str) -> NetworkError:
 
 
 def _usable(path: Path, url: str) -> bool:
-    """Say whether the cache holds the file; a damaged one is set aside."""
+    """Return whether the cache holds the file; a damaged one is set aside."""
     try:
         with path.open("rb") as file:
             expected = _digits(path) or _noted_digest(path, url)
@@ -124,7 +124,7 @@ def _usable(path: Path, url: str) -> bool:
 
 
 def _is_other(path: Path, url: str) -> bool:
-    """Say whether a whole file in the cache may be another than the one that a URL now stands for.
+    """Return whether a complete file in the cache may differ from the current file of a URL.
 
     A server may give another file for every query, and a local file may have been written anew.
     """
@@ -142,7 +142,7 @@ def _is_other(path: Path, url: str) -> bool:
 
 
 def _query(url: str) -> list[str]:
-    """Return a line that stands for the query, which itself may hold a secret, if there is one."""
+    """Return a line with a digest of the query, if any, which itself may contain a secret."""
     query = urlsplit(url).query
     return [f"# query {hashlib.sha256(query.encode()).hexdigest()[:16]}"] if query else []
 
@@ -157,7 +157,7 @@ def _note(path: Path) -> Path:
 
 
 def _noted_digest(path: Path, url: str) -> str:
-    """Return the digest that the note of a file gives, or nothing where there is no note.
+    """Return the digest in the note of a file, or nothing if there is no note.
 
     Raises:
         NetworkError: the file came from elsewhere; many models are called ``model.safetensors``.
@@ -179,13 +179,13 @@ def _noted_digest(path: Path, url: str) -> str:
 
 
 def _origin(url: str) -> str:
-    """Return host and path, without the query and the user, which may hold a secret or change."""
+    """Return host and path, without query and user, which may contain secrets or change."""
     parts = urlsplit(url)
     return parts.netloc.rpartition("@")[2] + parts.path
 
 
 def _fetch(url: str, path: Path) -> None:
-    """Download a file; ``path`` changes only once it is whole and verified."""
+    """Download a file; ``path`` is only replaced once it is complete and verified."""
     expected, note = _digits(path), _note(path)
     digest = hashlib.sha256()
 
@@ -200,7 +200,7 @@ def _fetch(url: str, path: Path) -> None:
 
     _clear(path)
     if not expected:
-        note.unlink(missing_ok=True)  # of an earlier file, it would condemn this one
+        note.unlink(missing_ok=True)  # the note of an earlier file would not match this one
     write_whole(path, receive)
     if not expected:
         lines = [f"# from {_origin(url)}", *_query(url), f"{digest.hexdigest()}  {path.name}"]
@@ -209,7 +209,7 @@ def _fetch(url: str, path: Path) -> None:
 
 
 def _clear(path: Path) -> None:
-    """Remove what killed processes left of the same download (names of ``write_whole``)."""
+    """Remove leftovers of killed downloads of the same file (names of ``write_whole``)."""
     for left in path.parent.glob(f".{escape(path.stem)}-*{escape(path.suffix)}"):
         with suppress(OSError):  # a colleague's, or cleared by another process
             if time.time() - left.stat().st_mtime > _LEFT:
@@ -217,10 +217,10 @@ def _clear(path: Path) -> None:
 
 
 def _received(url: str) -> Generator[bytes, None, None]:
-    """Yield the content of a URL in chunks, and say once that it is coming.
+    """Yield the content of a URL in chunks, and log once that the download has started.
 
     Raises:
-        NetworkError: it cannot be had, or ends before its announced length.
+        NetworkError: it cannot be downloaded, or ends before its announced length.
     """
     received = 0
     try:

@@ -1,4 +1,4 @@
-"""A network ready to be asked, and how one is built from a module and its weights."""
+"""A network ready for use, and how it is built from a module and its weights."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Network:
-    """A network ready to be asked: eval mode, no gradients of weights.
+    """A network ready for use: in eval mode, without gradients of weights.
 
     Attributes:
-        name: as in ``model.name``.
-        module: from images [batch, 3, height, width] in network-input space.
+        name: name as in ``model.name``.
+        module: module that takes images [batch, 3, height, width] in network-input space.
         preprocessing: what the weights expect of an image.
         weights: ``default``, ``random``, or the file or URL they came from.
         digest: SHA-256 of the weights.
@@ -94,7 +94,7 @@ class Network:
         return Graph(self.module, size, len(self.preprocessing.mean))
 
     def find_layers(self, names: str | Sequence[str]) -> list[Layer]:
-        """Return layers by name (``find_layers``), all of whose weights are there.
+        """Return layers by name (``find_layers``), checked to have all their weights.
 
         Raises:
             ConfigError: a layer is unknown.
@@ -114,11 +114,11 @@ class Network:
 
     @property
     def device(self) -> torch.device:
-        """Where its weights are: moved by ``net.module.to(device)``."""
+        """The device of its weights, which ``net.module.to(device)`` moves."""
         return next(self.module.parameters(), torch.empty(0)).device
 
     def layer(self, name: str) -> Layer:
-        """Return one layer by its name; raises as ``find_layers``."""
+        """Return one layer by name; errors as in ``find_layers``."""
         (found,) = self.find_layers([name])
         return found
 
@@ -131,7 +131,7 @@ class Network:
         ``stride`` (pixels from one unit to the next, down and across). Other layers have torch's
         dotted names; the last is ``output``.
         """
-        import pandas as pd  # half a second, which runs that only search need not wait for
+        import pandas as pd  # takes half a second to import, which searches do not need
 
         rows = []
         for layer in self._convolutions():
@@ -198,17 +198,17 @@ def build_network(
     """Return a network with weights from a file, a URL or, seeded, at random.
 
     Args:
-        name: of the network.
+        name: name of the network.
         build: returns the module.
         preprocessing: what the weights expect of an image.
         source: path or URL of the weights, or ``random``.
-        seed: of random weights.
+        seed: seed of random weights.
 
     Raises:
-        NetworkError: the weights cannot be had or do not fit.
+        NetworkError: the weights cannot be loaded or do not fit.
     """
-    # The initial weights are seeded even where they are overwritten, so that building a network
-    # never draws from the caller's random numbers.
+    # Initial weights are seeded even if they are overwritten, so that building a network never
+    # uses the caller's random numbers.
     with seeded(seed):
         module = build()
     missing: frozenset[str] = frozenset()

@@ -1,4 +1,4 @@
-"""A user's own network, made ready to be asked, whatever training has left of it."""
+"""Preparing a user's own network for use, whatever state training left it in."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ log = logging.getLogger(__name__)
 
 
 def prepared(network: Network) -> Network:
-    """Return a network in eval mode and single precision, without what training wrapped it in.
+    """Return a network in eval mode and single precision, without the wrappers of training.
 
-    Its digest is that of its weights as they are, whatever was given. What is changed is logged.
+    Its digest is computed from its actual weights. Changes are logged.
 
     Raises:
-        NetworkError: it is of a kind whose layers cannot be asked one by one.
+        NetworkError: it is of a kind whose layers cannot be used separately.
     """
     given: Any = network.module
     if not isinstance(given, nn.Module):
         raise NetworkError(f"model: {network.name} is a {type(given).__name__}, no torch.nn.Module")
     module = _unwrapped(given)
     for part in module.modules():
-        setattr(part, "_compiled_call_impl", None)  # noqa: B010 - what module.compile() leaves
+        setattr(part, "_compiled_call_impl", None)  # noqa: B010 - set by module.compile()
         for name, child in part.named_children():
             setattr(part, name, _unwrapped(child))
     _refuse_packed(network.name, module)
@@ -55,15 +55,15 @@ def prepared(network: Network) -> Network:
 
 
 def _trains(part: nn.Module) -> bool:
-    """Say whether a part is in training mode and may compute something else there."""
+    """Return whether a part is in training mode and may compute something different in it."""
     is_own = not type(part).__module__.startswith("torch.nn")
     return part.training and (is_own or isinstance(part, _BatchNorm | _DropoutNd | nn.RReLU))
 
 
 def _unwrapped(module: nn.Module) -> nn.Module:
-    """Take off what parallel training, averaging of weights and compilation put around a module."""
+    """Remove wrappers of parallel training, weight averaging and compilation from a module."""
     while True:
-        # What torch.compile returns; importing its class would take a second.
+        # The class that torch.compile returns would take a second to import.
         compiled = dict(module.named_children()).get("_orig_mod")
         if compiled is not None:
             module = compiled
@@ -95,7 +95,7 @@ def _refuse_packed(name: str, module: nn.Module) -> None:
 
 
 def _refuse_batch_dependence(name: str, module: nn.Module, shape: tuple[int, ...]) -> None:
-    """Refuse a network whose response to an image is not determined by that image alone."""
+    """Reject a network whose response to an image depends on anything else."""
     pixels = torch.randn(2, *shape, generator=torch.Generator().manual_seed(0))
     pixels = pixels.to(next(module.parameters(), pixels).device)
     try:
@@ -119,15 +119,15 @@ def _refuse_batch_dependence(name: str, module: nn.Module, shape: tuple[int, ...
 
 
 def _numbers(outputs: Any) -> list[torch.Tensor]:
-    """Return the outputs of a network that have a row for every image."""
+    """Return the outputs of a network that have one row per image."""
     leaves = [output for output in tree_leaves(outputs) if isinstance(output, torch.Tensor)]
     return [output for output in leaves if output.is_floating_point() and output.ndim > 0]
 
 
 def _close(ones: list[torch.Tensor], others: list[torch.Tensor]) -> bool:
-    """Say whether outputs are equal but for rounding, which depends on the size of a batch."""
+    """Return whether outputs are equal up to rounding, which depends on the batch size."""
     return all(
-        one.shape != other.shape  # which says nothing of single images
+        one.shape != other.shape  # this output says nothing about single images
         or torch.allclose(one, other, 1e-3, 1e-3 * float(other.nan_to_num().abs().max()), True)
         for one, other in zip(ones, others, strict=True)
         if one.numel()

@@ -13,8 +13,8 @@ from pipeline.errors import ConfigError, nearest
 from pipeline.images.preprocessing import Preprocessing
 from pipeline.networks.loading.network import Network, build_network
 
-# torchvision's own weights of these expect pixels normalized in another way; with transform_input
-# the module transforms its input to that by itself.
+# torchvision's own weights of these expect another normalization of pixels; with transform_input,
+# the module converts its input itself.
 WITH_TRANSFORM_INPUT = ("googlenet", "inception_v3")
 
 log = logging.getLogger(__name__)
@@ -36,12 +36,12 @@ def torchvision_network(
             control), or the path or URL of a weights file.
         seed: seed of random weights.
         transform_input: of GoogLeNet and Inception v3, whether the weights were trained on pixels
-            normalized by a mean and a deviation of 0.5, as torchvision's own were; by default where
-            the weights are these.
+            normalized with mean and standard deviation 0.5, as torchvision's own were; by default,
+            if the weights are torchvision's.
 
     Raises:
         ConfigError: there is no such network, or it has no ``transform_input``.
-        NetworkError: the weights cannot be had or do not fit.
+        NetworkError: the weights cannot be loaded or do not fit.
     """
     names = torchvision_names()
     if name not in names:
@@ -87,7 +87,7 @@ def _transform_input_options(
         if transform_input is None
         else "as model.transform_input says",
     )
-    # The auxiliary classifiers are in the files, and not called in eval mode.
+    # The auxiliary classifiers are in the files, but not called in eval mode.
     return {
         "transform_input": transforms,
         "aux_logits": True,
@@ -96,7 +96,7 @@ def _transform_input_options(
 
 
 def _are_own(weights: str, own: str) -> bool:
-    """Say whether weights are torchvision's own: its URL, or a file of that name and digest."""
+    """Return whether weights are torchvision's own: its URL, or a file of that name and digest."""
     if weights in ("default", own):
         return True
     path, name = Path(weights).expanduser(), own.rpartition("/")[2]
@@ -110,7 +110,7 @@ def _are_own(weights: str, own: str) -> bool:
 def declared_weights(name: str) -> tuple[str, float | None] | None:
     """Return the URL of a torchvision network's own weights, and their size in MB if it is known.
 
-    ``None`` where torchvision has no such network.
+    ``None`` if torchvision has no such network.
     """
     if name not in torchvision_names():
         return None

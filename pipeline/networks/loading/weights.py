@@ -1,7 +1,7 @@
-"""Weights: from a file, a download or a seed, with a digest of what was loaded.
+"""Weights: from a file, a download or a seed, with a digest of the loaded weights.
 
-A file may cover only the first layers of a network. What it does not cover is filled with NaN, so
-that nothing can be computed from it unnoticed, and layers that need it are refused by name.
+A file may cover only the first layers of a network. All other weights are filled with NaN, so that
+using them cannot go unnoticed, and layers that need them are rejected by name.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def read_weights(source: str) -> dict[str, StateDict]:
     path = download(source) if by_url else _existing(source)
     try:
         found = read_checkpoint(path)
-    except Exception as error:  # damaged files break the readers in many ways
+    except Exception as error:  # damaged files may raise anything
         remedy = f"remove '{path}' to download it again" if by_url else "is the file whole?"
         told = f"model.weights: '{without_query(source)}' cannot be read as weights"
         if isinstance(error, CheckpointError):
@@ -70,12 +70,12 @@ def _existing(source: str) -> Path:
 
 
 def load_weights(module: nn.Module, found: Mapping[str, StateDict], source: str) -> frozenset[str]:
-    """Copy the tensors of a file into a network, as far as they are the network's.
+    """Copy those tensors of a file that belong to a network into it.
 
     Args:
-        module: the network; what the file does not cover is filled with NaN.
-        found: what the file holds (``read_weights``).
-        source: where it comes from, for messages.
+        module: the network; weights that are not in the file are filled with NaN.
+        found: contents of the file (``read_weights``).
+        source: source of the file, for messages.
 
     Returns:
         The names of the parameters and buffers that are missing. Those of a head with another
@@ -100,9 +100,9 @@ def load_weights(module: nn.Module, found: Mapping[str, StateDict], source: str)
 
 
 def seeded(seed: int) -> Any:
-    """Return a context in which torch's random numbers follow ``seed``; the old state comes back.
+    """Return a context in which torch's random numbers follow ``seed``; then restore the old state.
 
-    Only for building networks: PyTorch initializes weights from its global generator alone.
+    Only for building networks: PyTorch always initializes weights from its global generator.
     """
     return _Seeded(seed)
 
@@ -122,7 +122,7 @@ class _Seeded:
 def digest_weights(module: nn.Module, missing: Iterable[str] = ()) -> str:
     """Return the SHA-256 of a network's weights: names, shapes and bytes, without missing ones.
 
-    The same weights have the same digest whatever file they came in.
+    The same weights have the same digest, regardless of their file.
     """
     left_out = set(missing)
     digest = hashlib.sha256()

@@ -1,1 +1,1 @@
-"""A unit's network as ONNX: its forward pass, its gradient, and how exact both are."""
+"""A unit's network as ONNX: its forward pass, its gradient, and the accuracy of both."""

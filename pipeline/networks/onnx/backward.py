@@ -1,6 +1,6 @@
-"""Backward passes, written with operations of forward passes: ONNX has no others.
+"""Backward passes, written with the forward operations that ONNX has.
 
-Each takes what its namesake of aten takes. Weights get no gradient.
+Each has the same arguments as the aten operator of that name. Weights get no gradient.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def max_pool_backward(
     ceil_mode: bool,
     indices: Tensor,
 ) -> Tensor:
-    """Add every gradient to the place of its maximum."""
+    """Add every gradient at the position of its maximum."""
     del kernel, stride, padding, dilation, ceil_mode
     flat = torch.zeros_like(images).flatten(2)
     return flat.scatter_add(2, indices.flatten(2), gradient.flatten(2)).view(images.shape)
@@ -75,7 +75,7 @@ def average_pool_backward(
     count_include_pad: bool,
     divisor: int | None,
 ) -> Tensor:
-    """Spread every gradient over its window, divided by what the window's sum was divided by."""
+    """Spread every gradient over its window, with the divisor of the forward pass."""
     del ceil_mode
     steps = tuple(stride) or tuple(kernel)
     counts = [
@@ -99,7 +99,7 @@ def average_pool_backward(
     )
     height, width = images.shape[2:]
     above, beside = padding
-    # Negative margins cut off what lay in the padding.
+    # Negative margins crop gradients in the padding.
     below = height + above - spread.shape[2]
     right = width + beside - spread.shape[3]
     return F.pad(spread, (-beside, right, -above, below))
@@ -108,7 +108,7 @@ def average_pool_backward(
 def _counts(
     windows: int, side: int, kernel: int, stride: int, padding: int, count_include_pad: bool
 ) -> list[int]:
-    """Return how many places each window counts along one axis."""
+    """Return the number of positions that each window counts along one axis."""
     first, last = (-padding, side + padding) if count_include_pad else (0, side)
     starts = [window * stride - padding for window in range(windows)]
     return [min(start + kernel, last) - max(start, first) for start in starts]
@@ -124,7 +124,7 @@ def adaptive_average_pool_backward(gradient: Tensor, images: Tensor) -> Tensor:
 
 
 def _adaptive_shares(windows: int, side: int) -> Tensor:
-    """Return by how much each place counts in each window along one axis, [windows, side]."""
+    """Return the weight of each position in each window along one axis, [windows, side]."""
     shares = torch.zeros(windows, side)
     for window in range(windows):
         start, end = window * side // windows, -((window + 1) * side // -windows)

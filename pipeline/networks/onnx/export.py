@@ -1,7 +1,7 @@
 """ONNX: a layer's responses, and their gradient, as graphs that run without PyTorch.
 
-The gradient is no numerical estimate: autograd's own backward pass is traced, operation by
-operation, and what has no counterpart in ONNX is written with operations of forward passes.
+The gradient is not a numerical estimate: autograd's own backward pass is traced, operation by
+operation, and operations without a counterpart in ONNX are written with forward operations.
 """
 
 from __future__ import annotations
@@ -34,15 +34,15 @@ log = logging.getLogger(__name__)
 INPUTS = ("images", "unit")
 OUTPUTS = ("responses", "response", "gradient")
 TOLERANCE = 1e-4  # relative to the largest magnitude
-ROUNDING = 10.0  # times what float32 deviates from float64: as much may rounding explain
-PROBES = 5  # random images on which what was written is compared with PyTorch
+ROUNDING = 10.0  # factor of the deviation between float32 and float64 that rounding may explain
+PROBES = 5  # random images on which exported files are compared with PyTorch
 
 
 class ResponseAndGradient(nn.Module):
-    """A layer's responses to one image, that of one unit, and its gradient.
+    """A layer's responses to one image, the response of one unit, and its gradient.
 
     Args:
-        network: of all units of a layer.
+        network: network of all units of a layer.
     """
 
     def __init__(self, network: LayerNetwork) -> None:
@@ -62,10 +62,10 @@ class ResponseAndGradient(nn.Module):
 
 
 def export_onnx(network: LayerNetwork) -> OnnxNetwork:
-    """Write a layer's network as ONNX, and check what was written against PyTorch.
+    """Write a layer's network as ONNX, and check the files against PyTorch.
 
     Raises:
-        NetworkError: it cannot be written, or what was written responds otherwise.
+        NetworkError: it cannot be written, or the files compute something else.
     """
     network = _as_built(network)
     whole = ResponseAndGradient(network)
@@ -86,7 +86,7 @@ def export_onnx(network: LayerNetwork) -> OnnxNetwork:
             )
             gradient = program.model_proto
             forward = Extractor(gradient).extract_model([INPUTS[0]], [OUTPUTS[0]])
-        except Exception as error:  # whatever a network can raise under tracing
+        except Exception as error:  # a network may raise anything during tracing
             reason = _reason(error)
             raise NetworkError(f"the network cannot be written as ONNX ({reason})") from error
     written = forward.SerializeToString(), gradient.SerializeToString()
@@ -95,10 +95,10 @@ def export_onnx(network: LayerNetwork) -> OnnxNetwork:
 
 
 def _as_built(network: LayerNetwork) -> LayerNetwork:
-    """Return a copy on the CPU whose weights lie in memory as where nothing has used them yet.
+    """Return a copy on the CPU with the original memory layout of weights.
 
-    A search leaves them channels last, for which PyTorch has other kernels: the last bits of what
-    is found for the file would depend on what has run before.
+    A search converts them to channels last, for which PyTorch uses other kernels, so the last bits
+    of deviations would depend on what ran before.
     """
     copied = deepcopy(network).cpu().eval()
     for tensor in (*copied.parameters(), *copied.buffers()):
@@ -107,13 +107,13 @@ def _as_built(network: LayerNetwork) -> LayerNetwork:
 
 
 def trace_gradient(module: nn.Module, *inputs: Tensor) -> fx.GraphModule:
-    """Return the operations of a module, backward passes in it included, as a graph.
+    """Return the operations of a module, including backward passes, as a graph.
 
-    Random pixels are traced: where an image of zeros has no gradient, autograd may leave it out.
+    Tracing uses random pixels, as autograd may omit gradients that are zero for an image of zeros.
     """
     images = torch.rand(inputs[0].shape, generator=torch.Generator().manual_seed(0))
     table: dict[Any, Any] = {**core_aten_decompositions(), **BACKWARD}
-    # Attention in its plain form: the fused ones have backward passes of their own.
+    # Plain attention: the fused forms have special backward passes.
     with sdpa_kernel(SDPBackend.MATH):
         traced = make_fx(module, decomposition_table=table)(images, *inputs[1:])
     traced.graph.eliminate_dead_code()
@@ -127,10 +127,10 @@ def trace_gradient(module: nn.Module, *inputs: Tensor) -> fx.GraphModule:
 def _deviations(
     whole: ResponseAndGradient, forward: bytes, gradient: bytes, units: int
 ) -> dict[str, float]:
-    """Return how far the files are from PyTorch, relative to the largest magnitudes.
+    """Return the deviations of the files from PyTorch, relative to the largest magnitudes.
 
     Raises:
-        NetworkError: by more than ``TOLERANCE``, and more than rounding explains.
+        NetworkError: they exceed ``TOLERANCE`` and what rounding explains.
     """
     sessions = [open_onnx(content) for content in (forward, gradient)]
     found: dict[str, list[float]] = {"responses": [], "gradient": []}
@@ -142,8 +142,10 @@ def _deviations(
         found["responses"].append(max(_apart(alone, responses), _apart(beside, responses)))
         found["gradient"].append(_apart(written, gradient_of_unit))
     if not any(gradient.any() for _, _, (_, _, gradient) in probes):
-        log.warning("export: no gradient on random images, so this network was hardly checked")
-    # Not the largest: where rounding decides whether a ReLU lets through, gradients jump.
+        log.warning(
+            "export: the gradient is zero on random images, so this network was hardly checked"
+        )
+    # Not the largest: gradients jump if rounding decides whether a ReLU is active.
     deviations = {name: float(np.median(values)) for name, values in found.items()}
     if max(deviations.values()) > TOLERANCE and not _as_rounding(whole, probes, deviations):
         raise NetworkError(
@@ -158,7 +160,7 @@ Probe = tuple[Tensor, Tensor, tuple[np.ndarray, ...]]
 
 
 def _probes(whole: ResponseAndGradient, units: int) -> Iterator[Probe]:
-    """Yield random images, units, and what PyTorch finds for them."""
+    """Yield random images, units, and PyTorch's results for them."""
     generator = torch.Generator().manual_seed(1)
     for probe in range(PROBES):
         images = torch.randn(
@@ -171,7 +173,7 @@ def _probes(whole: ResponseAndGradient, units: int) -> Iterator[Probe]:
 def _as_rounding(
     whole: ResponseAndGradient, probes: Sequence[Probe], deviations: dict[str, float]
 ) -> bool:
-    """Say whether deviations are such as PyTorch's own in float32 from float64."""
+    """Return whether deviations are comparable to PyTorch's own between float32 and float64."""
     exact = deepcopy(whole).double()
     own: dict[str, list[float]] = {"responses": [], "gradient": []}
     for images, unit, (responses, _, gradient) in probes:
@@ -182,7 +184,7 @@ def _as_rounding(
 
 
 def _reason(error: Exception) -> str:
-    """Return the line of an exporter's long report that says what is lacking."""
+    """Return the line of an exporter's long report that names the problem."""
     lacking = re.search(r"No ONNX function found for <OpOverload\(op='([^']+)'", str(error))
     if lacking is not None:
         return f"ONNX lacks {lacking[1]}"
@@ -202,7 +204,7 @@ def ask_onnx(
 
 
 def open_onnx(content: bytes) -> onnxruntime.InferenceSession:
-    """Return what runs an ONNX file on the CPU, on one thread."""
+    """Return a session that runs an ONNX file on one CPU thread."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.log_severity_level = 3
@@ -211,7 +213,7 @@ def open_onnx(content: bytes) -> onnxruntime.InferenceSession:
 
 @contextmanager
 def _quietly() -> Generator[None]:
-    """Keep what exporters print, warn and log to themselves."""
+    """Suppress the output, warnings and logs of exporters."""
     logger = logging.getLogger("torch.onnx")
     level = logger.level
     logger.setLevel(logging.ERROR)

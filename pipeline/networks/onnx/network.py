@@ -1,4 +1,4 @@
-"""What a layer's network as ONNX consists of."""
+"""A layer's network as ONNX."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ class OnnxNetwork:
             ``responses`` float32 [1, units].
         gradient: from ``images`` and ``unit`` int64 [1] to ``responses``, ``response`` [1] of that
             unit, and its ``gradient`` [1, 3, height, width].
-        units: how many the layer has.
+        units: number of units of the layer.
         size: height and width of the images.
-        deviations: from PyTorch of ``responses`` and ``gradient``: on each of some random images
-            the largest, relative to the largest magnitude, and of these the median.
+        deviations: deviations of ``responses`` and ``gradient`` from PyTorch: the median over
+            random images of the largest deviation, relative to the largest magnitude.
     """
 
     forward: bytes

@@ -1,4 +1,4 @@
-"""Which units of a layer are asked for."""
+"""Selecting units of a layer."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def parse_units(selection: object) -> slice | list[int] | None:
 
 
 def select_units(selection: object, layer: Layer) -> list[int]:
-    """Return the unit numbers that a selection means in one layer.
+    """Return the unit numbers of a selection in one layer.
 
     Raises:
         ConfigError: a unit is beyond the layer's last, or none is left.

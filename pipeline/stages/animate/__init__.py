@@ -1,22 +1,23 @@
 """Stage: show ascents step by step, by one optimizer or several."""
 
+from pipeline.stages.columns import shared
 from pipeline.stages.stage import Stage, Table, later
 
 ANIMATIONS = Table(
     "animations",
     "one row per layer, init, unit, copy, optimizer and step",
-    {
-        "model": "name of the network",
-        "layer": "name of the layer",
-        "unit": "number of the unit; -1 for the layer as a whole",
-        "copy": "number of the image among those of its unit",
-        "init": "name of the init",
-        "objective": "name of the objective",
-        "optimizer": "name of the optimizer",
-        "step": "from 0, before the first; the last is after the last step",
-        "transformed": "whether the score is that of a transformed image",
-        "response": "the score at that step",
-    },
+    shared(
+        "model",
+        "layer",
+        "unit",
+        "copy",
+        "init",
+        "objective",
+        "optimizer",
+        "step",
+        "transformed",
+        "response",
+    ),
     later("pipeline.stages.animate.results.animations"),
 )
 STAGE = Stage(

@@ -1,4 +1,4 @@
-"""What animations leave: every step of some ascents, by each optimizer, and their table."""
+"""Results of animations: every step of some ascents, by each optimizer, and their table."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ from pipeline.store.runs import Animation, animation_name, read_animation
 from pipeline.store.tables import read_table
 from pipeline.synthesis.optimizers import Optimizer
 
-FIRST_UNITS = 4  # that are animated where none are named, as triptychs show
-MOST_STEPS = 100  # that are recorded where no number is given
+FIRST_UNITS = 4  # animated per layer by default, as in triptychs
+MOST_STEPS = 100  # recorded by default
 
 
 @dataclass(frozen=True)
@@ -37,11 +37,11 @@ class Animated:
     """The ascents of one unit from one init by one optimizer, all copies, step by step.
 
     Attributes:
-        climb: the ascents of the whole layer, of which they are some; need not be in the store.
-        unit: the unit, ``WHOLE_LAYER`` where the layer as a whole is climbed.
+        climb: all ascents of the layer, including these; they need not be in the store.
+        unit: the unit; ``WHOLE_LAYER`` if the objective is of the layer as a whole.
         optimizer: its name.
-        steps: the numbers of steps whose images are recorded; the first is 0.
-        result: of one item.
+        steps: numbers of the recorded steps; the first is 0.
+        result: the stored result, which has one item.
     """
 
     climb: Climb
@@ -52,24 +52,24 @@ class Animated:
 
     @property
     def name(self) -> str:
-        """What tells the ascents apart in a run."""
+        """A name that is unique in the run."""
         return animation_name(self.climb.layer.name, self.climb.init, self.unit, self.optimizer)
 
 
 class AnimationPlan(Plan[Animated]):
-    """What is animated, beside what the ascent stage has stored of the same ascents."""
+    """The animations of a run, with the stored results of the same ascents."""
 
     @property
     def consulted(self) -> list[Result]:
-        """The stored ascents, with whose last images those of the animations are compared."""
+        """The stored ascents, whose final images are compared with those of the animations."""
         return list({each.climb.result.key: each.climb.result for each in self}.values())
 
 
 def plan_animations(run: ActiveRun) -> Plan[Animated]:
-    """Return everything that is animated: by layer, init, unit, and then optimizer.
+    """Return all animations, ordered by layer, init, unit and optimizer.
 
     Raises:
-        ConfigError: a unit is not climbed, or an optimizer refuses its settings.
+        ConfigError: a unit is not in the run, or the settings of an optimizer are invalid.
     """
     units, optimizers = animated_units(run.parts), animated_optimizers(run.parts)
     return AnimationPlan(
@@ -82,10 +82,10 @@ def plan_animations(run: ActiveRun) -> Plan[Animated]:
 
 
 def animated_optimizers(parts: Parts) -> dict[str, Optimizer]:
-    """Return the optimizers whose ascents are animated, by name: the run's own if none are given.
+    """Return the animated optimizers by name; the run's own optimizer by default.
 
     Raises:
-        ConfigError: one refuses its settings.
+        ConfigError: the settings of an optimizer are invalid.
     """
     options: dict[str, Any] = parts.config.animate.optimizers
     if not options:
@@ -96,7 +96,7 @@ def animated_optimizers(parts: Parts) -> dict[str, Optimizer]:
 def _optimizer(name: str, group: Group) -> Optimizer:
     try:
         return build(group, f"animate.optimizers.{name}")
-    except ConfigError as error:  # which names the key of the run's own
+    except ConfigError as error:  # the error names the config key of the run's own optimizer
         own, sentence = "optimizer.", str(error)
         if not sentence.startswith(own):
             raise
@@ -107,7 +107,7 @@ def animated_units(parts: Parts) -> dict[str, list[int]]:
     """Return the units that are animated, by layer name.
 
     Raises:
-        ConfigError: one is not among those that the run climbs.
+        ConfigError: a unit is not in the run.
     """
     climbed = {layer.name: parts.climbed_units(layer) for layer in parts.layers}
     named = parts.config.animate.units
@@ -115,15 +115,15 @@ def animated_units(parts: Parts) -> dict[str, list[int]]:
         return {layer: units[:FIRST_UNITS] for layer, units in climbed.items()}
     if not parts.scoring.per_unit:
         raise ConfigError(
-            f"animate.units: objective={parts.option('objective')} is of a layer as a whole, and no"
-            " unit is climbed by itself; leave the list empty"
+            f"animate.units: objective={parts.option('objective')} is of a layer as a whole, so "
+            "no single units are climbed; leave the list empty"
         )
     chosen: dict[str, list[int]] = {layer: [] for layer in climbed}
     for name in dict.fromkeys(named):
         layer, _, unit = name.rpartition("/")
         if layer not in climbed:
             raise ConfigError(
-                f"animate.units: '{name}' is of no layer of this run, which has"
+                f"animate.units: '{name}' is not of a layer of this run, which has"
                 f" {', '.join(climbed)}{nearest(layer, climbed)}"
             )
         if int(unit) not in climbed[layer]:
@@ -137,11 +137,11 @@ def animated_units(parts: Parts) -> dict[str, list[int]]:
 
 
 def recorded_steps(steps: int, every: int | None) -> list[int]:
-    """Return the steps whose images are recorded, in order: the first, the last, and some between.
+    """Return the steps to record, in order: the first, the last, and some in between.
 
     Args:
-        steps: of the ascent.
-        every: how far they lie apart; by default so far that there are at most 101.
+        steps: number of steps of the ascent.
+        every: interval between recorded steps; by default, one that gives at most 101 of them.
     """
     apart = every or -(-steps // MOST_STEPS)
     return [*range(0, steps, apart), steps]
@@ -183,12 +183,12 @@ def recorded_arrays(
     steps: Sequence[int],
     responses: Float[np.ndarray, "copies steps_and_one"],
 ) -> Arrays:
-    """Return the item of a result; ``store.runs.read_animation`` reads it."""
+    """Return the arrays to store, which ``store.runs.read_animation`` reads."""
     return {"frames": frames, "steps": np.array(steps), "responses": responses}
 
 
 def read_animated(animated: Animated) -> Animation:
-    """Return what was recorded of the ascents of a unit.
+    """Return the recorded ascents of a unit.
 
     Raises:
         StoreError: it is missing or damaged.
@@ -197,7 +197,7 @@ def read_animated(animated: Animated) -> Animation:
 
 
 def animation_bytes(run: ActiveRun, animated: Sequence[Animated]) -> int:
-    """Return how much is stored of some units: an image of every copy for every step recorded."""
+    """Return the bytes stored for some units: one image per copy and recorded step."""
     needed = 0
     for each in animated:
         height, width = run.parts.image_size(each.climb.layer)
@@ -231,7 +231,7 @@ def _table(run: ActiveRun, animated: Animated) -> pd.DataFrame:
 
 
 def stored_end(animated: Animated) -> Float[np.ndarray, "copies 3 height width"] | None:
-    """Return the images of the ascents as the ascent stage has stored them, if it has."""
+    """Return the final images that the ascent stage stored; None if it stored none."""
     climb = animated.climb
     block = next(name for name, units in climb.blocks.items() if animated.unit in units)
     if not climb.result.holds(block):
@@ -241,7 +241,7 @@ def stored_end(animated: Animated) -> Float[np.ndarray, "copies 3 height width"]
 
 
 def findings(run: ActiveRun, _planned: Sequence[Animated]) -> list[str]:
-    """Return what each optimizer reached, a line a unit, where several were compared."""
+    """Return one line per unit with the final response by each of several optimizers."""
     table = read_table(run.paths.tables, ANIMATIONS.name)
     if len(table["optimizer"].unique()) < 2:
         return []

@@ -22,14 +22,14 @@ from pipeline.synthesis.loop import OK
 
 log = logging.getLogger(__name__)
 
-WORKERS = 4  # videos made at a time: each takes some hundred megabytes
-REST = 1.5  # seconds for which a GIF shows the last frame, before it begins again
-COLUMNS = 4  # of small multiples
+WORKERS = 4  # videos encoded at a time; each takes a few hundred megabytes
+REST = 1.5  # seconds for which a GIF holds the last frame before it loops
+COLUMNS = 4  # columns of small multiples
 Frames = UInt8[np.ndarray, "frames height width 3"]
 
 
 def write_videos(run: ActiveRun, planned: Sequence[Animated]) -> None:
-    """Write a video of every unit, and of several units one of their layer."""
+    """Write a video of each unit and, if there are several, one of all units of the layer."""
     _warn_of_other_ends(planned)
     workers = min(WORKERS, run.parts.runner.workers.threads)
     with ThreadPoolExecutor(workers) as pool:
@@ -50,7 +50,7 @@ def _encode(run: ActiveRun, draw: Callable[[], Frames]) -> dict[str, bytes]:
 def _videos(
     run: ActiveRun, planned: Sequence[Animated]
 ) -> Iterator[tuple[str, Callable[[], Frames]]]:
-    """Yield a video for every unit and init, and of several units one of the layer and init."""
+    """Yield a video for each unit and init and, for several units, one of each layer and init."""
 
     def place(animated: Animated) -> tuple[str, str]:
         return animated.climb.layer.name, animated.climb.init
@@ -77,7 +77,7 @@ def _all_units(run: ActiveRun, own: Sequence[Animated]) -> Frames:
         panel for animated in own for panel in _panels(run, animated, f"unit {animated.unit}")
     ]
     each = len(panels) // len({animated.unit for animated in own})
-    columns = each * max(1, COLUMNS // each)  # what belongs together stays in one row
+    columns = each * max(1, COLUMNS // each)  # keep panels of the same unit in one row
     return small_multiples(panels, columns, _title(run, own[0], ""), _caption(run))
 
 
@@ -97,7 +97,7 @@ def _caption(run: ActiveRun) -> str:
 
 
 def _panels(run: ActiveRun, animated: Animated, unit: str = "") -> list[AnimatedAscent]:
-    """Return one panel for every copy, named by what tells it apart."""
+    """Return one panel per copy, labeled with whatever distinguishes it from the others."""
     found, config = read_animated(animated), run.parts.config.animate
     by = [animated.optimizer] if len(run.parts.config.animate.optimizers) > 1 else []
     shown = found.frames if config.show == "image" else found.added
@@ -128,15 +128,15 @@ def _displayed(
 
 
 def _warn_of_other_ends(planned: Sequence[Animated]) -> None:
-    """Say which ascents end elsewhere than those in the store, which other devices may have left.
+    """Log which animated ascents end at a different image than the stored ones.
 
-    On one kind of device they end in the same bits.
+    On the same kind of device they agree to the bit; the stored ones may be from another device.
     """
     for animated in planned:
         stored = stored_end(animated)
         if stored is not None and not np.array_equal(stored, read_animated(animated).frames[-1]):
             log.warning(
-                "animate: %s ends elsewhere than the stored ascent, which another kind of device"
-                " or version of PyTorch has climbed",
+                "animate: %s ends at a different image than the stored ascent, which comes from "
+                "another kind of device or version of PyTorch",
                 animated.name,
             )

@@ -1,7 +1,7 @@
-"""Animating: some units are climbed again, in the batches in which they were first climbed.
+"""Animation: run some ascents again, in the same batches as the first time.
 
 The composition of a batch can change the last bits of a response, and a few steps later the image.
-So whole batches are climbed, and of these only the units that are asked for are recorded.
+So whole batches are climbed, but only the requested units are recorded.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ log = logging.getLogger(__name__)
 
 
 def climb_again(run: ActiveRun, planned: Sequence[Animated]) -> Iterator[WorkItems[Scene]]:
-    """Yield the batches that hold what is to be shown and has not been recorded."""
+    """Yield the batches with units that are to be animated and are not in the store."""
     missing = run.missing(planned)
     if missing:
         names = dict.fromkeys(f"{each.climb.layer.name} from {each.climb.init}" for each in missing)
-        log.info("animate: climbing units of %s, step by step", ", ".join(names))
+        log.info("animate: repeating ascents of %s, step by step", ", ".join(names))
         results = [each.result for each in missing]
         scenes = all_scenes(run, planned)
         yield WorkItems(results, scenes, AnimationWork(run), "animate: ascents", tf32=True)
@@ -40,9 +40,9 @@ def climb_again(run: ActiveRun, planned: Sequence[Animated]) -> Iterator[WorkIte
 def animation_cost(
     run: ActiveRun,
     planned: Sequence[Animated],
-    machine: Machine | None = None,  # noqa: ARG001 - it is not timed
+    machine: Machine | None = None,  # noqa: ARG001 - not timed
 ) -> Cost:
-    """Return what climbing again costs."""
+    """Return the cost of repeating the ascents."""
     config = run.parts.config.animate
     by = ", ".join(config.optimizers) or "the run's optimizer"
     units = ", ".join(config.units) or "the first of every layer"
@@ -57,7 +57,7 @@ def animation_cost(
 
 
 def animation_faults(run: ActiveRun, planned: Sequence[Animated]) -> Iterator[str]:
-    """Yield what is wrong with animations that are still to be made."""
+    """Yield the faults of animations that are not in the store."""
     missing = [animated for animated in planned if animated.result.missing()]
     climbed = {animated.climb.layer.name for animated in missing}
     yield from _patch_faults(run, missing)
@@ -74,27 +74,27 @@ def _patch_faults(run: ActiveRun, missing: Sequence[Animated]) -> Iterator[str]:
         needed = parts.inits[init].needs_top_patches or parts.constraint.needs_patches
         if needed and find_search(run, layer).result.missing():
             yield (
-                f"animate: the store holds no top patches of {layer.name}, which '{init}' or the"
-                " constraint asks for; add top_patches to stages"
+                f"animate: the store holds no top patches of {layer.name}, which '{init}' or "
+                "the constraint needs; add top_patches to stages"
             )
             return
 
 
 @dataclass(frozen=True)
 class Scene:
-    """A batch that is climbed, and those of its units that are animated."""
+    """A batch of ascents, and which of its units are animated."""
 
     batch: Batch
     animated: Sequence[Animated]
 
     @property
     def missing(self) -> list[Animated]:
-        """Those that are not in the store."""
+        """The animations that are not in the store."""
         return [each for each in self.animated if each.result.missing()]
 
 
 def all_scenes(run: ActiveRun, planned: Sequence[Animated]) -> list[Scene]:
-    """Return the batches that hold what is animated."""
+    """Return the batches that contain animated units."""
     by_climb: dict[str, list[Animated]] = {}
     for animated in planned:
         by_climb.setdefault(animated.climb.result.key, []).append(animated)
@@ -111,7 +111,7 @@ def _batches(run: ActiveRun, climb: Climb) -> list[Batch]:
 
 
 def scene_operations(run: ActiveRun, scene: Scene) -> int:
-    """Return the operations of climbing a scene: two scores a step, and one more at the end."""
+    """Return the operations for a scene: two scores per step, and one at the end."""
     batch, images = scene.batch, len(scene.batch.units) * run.parts.copies
     return images * run.parts.costs(batch.layer).operations * (2 * batch.optimizer.steps + 1)
 
@@ -124,19 +124,19 @@ class AnimationWork:
         self.climb = climber(run)
 
     def needed(self, scene: Scene) -> bool:
-        """Say whether a unit of a scene is not in the store."""
+        """Return whether a unit of the scene is missing in the store."""
         return bool(scene.missing)
 
     def size(self, scene: Scene) -> int:
-        """Return how many images are animated."""
+        """Return the number of animated images."""
         return len(scene.animated) * self.active.parts.copies
 
     def parts(self, scene: Scene) -> list[Scene]:
-        """Return the scene itself, which is one batch."""
+        """Return the scene as its only part: a scene is one batch."""
         return [scene]
 
     def load(self, scene: Scene) -> Scene:
-        """Return the scene itself: its starting images are made where it is climbed."""
+        """Return the scene unchanged: its starting images are made on the device."""
         return scene
 
     def run(self, scene: Scene) -> list[Recorded]:
@@ -151,13 +151,13 @@ class AnimationWork:
         return [recorder.recorded(done.responses, done.status) for recorder in recorders]
 
     def begin(self, scene: Scene) -> Shown:  # noqa: ARG002
-        """Return what gathers a scene."""
+        """Return the collector for a scene."""
         return Shown([])
 
 
 @dataclass(frozen=True)
 class Recorded:
-    """What was recorded of one unit."""
+    """The recorded steps of one unit."""
 
     animated: Animated
     arrays: Arrays
@@ -165,7 +165,7 @@ class Recorded:
 
 
 class Recorder:
-    """Keeps the images of one unit at the steps that are shown."""
+    """Keeps the images of one unit at the recorded steps."""
 
     def __init__(self, scene: Scene, animated: Animated, copies: int) -> None:
         at = scene.batch.units.index(animated.unit) * copies
@@ -173,12 +173,12 @@ class Recorder:
         self.frames: dict[int, np.ndarray] = {}
 
     def __call__(self, step: int, images: Tensor) -> None:
-        """Take in the images of a batch before a step."""
+        """Keep the unit's images from a batch, before a step."""
         if step in self.animated.steps:
             self.frames[step] = images[self.rows].detach().clone().cpu().numpy()
 
     def recorded(self, responses: Tensor, status: Sequence[str]) -> Recorded:
-        """Return what has been recorded, with the responses of the whole batch."""
+        """Return the recorded images, with the unit's responses."""
         steps = self.animated.steps
         arrays = recorded_arrays(
             np.stack([self.frames[step] for step in steps]),
@@ -190,16 +190,16 @@ class Recorder:
 
 @dataclass(frozen=True)
 class Shown:
-    """What a scene gave."""
+    """The finished recordings of a scene."""
 
     units: list[Recorded]
 
     def add(self, done: list[Recorded]) -> None:
-        """Take in the batch."""
+        """Add the batch."""
         self.units.extend(done)
 
     def write(self) -> None:
-        """Write every unit as a result of its own."""
+        """Write each unit as a separate result."""
         for unit in self.units:
             result = unit.animated.result
             result.write(result.items[0], unit.arrays, {"status": unit.status})

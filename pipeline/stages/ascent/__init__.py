@@ -1,15 +1,9 @@
-"""Stage: climb the response of every unit from every init."""
+"""Stage: maximize the response of every unit by gradient ascent, from every init."""
 
+from pipeline.stages.columns import shared
 from pipeline.stages.stage import Stage, Table, later
 
-CLIMBED = {
-    "model": "name of the network",
-    "layer": "name of the layer",
-    "unit": "number of the unit; -1 for the layer as a whole",
-    "copy": "number of the image among those of its unit, from 0",
-    "init": "name of the init",
-    "objective": "name of the objective",
-}
+CLIMBED = shared("model", "layer", "unit", "copy", "init", "objective")
 ASCENTS = Table(
     "ascents",
     "one row per layer, init, unit and copy",
@@ -17,38 +11,30 @@ ASCENTS = Table(
     | {
         "parameterization": "name of the parameterization of the image",
         "constraint": "name of the constraint on the image",
-        "optimizer": "name of the optimizer",
-        "steps": "number of steps of the optimizer",
-        "start_response": "score of the start, in the network's own units",
+    }
+    | shared("optimizer", "steps")
+    | {
+        "start_response": "score of the starting image, in the network's own units",
         "final_response": "score after the last step",
-        "start_norm": "L2 norm of the start, in network-input space",
-        "final_norm": "L2 norm of the image",
-        "start_contrast": "RMS contrast of the start, in network-input space",
-        "final_contrast": "RMS contrast of the image",
-        "budget": "what the constraint allowed; empty where that is no one number",
-        "status": "ok, zero_gradient or not_finite",
-    },
+        "start_norm": "L2 norm of the starting image, in network-input space",
+        "final_norm": "L2 norm of the final image",
+        "start_contrast": "RMS contrast of the starting image, in network-input space",
+        "final_contrast": "RMS contrast of the final image",
+        "budget": "limit that the constraint set; empty if it is not a single number",
+    }
+    | shared("status"),
     later("pipeline.stages.ascent.results.ascents"),
     csv=True,
 )
 TRAJECTORIES = Table(
     "trajectories",
     "one row per layer, init, unit, copy and step",
-    {
-        "model": "name of the network",
-        "layer": "name of the layer",
-        "unit": "number of the unit; -1 for the layer as a whole",
-        "copy": "number of the image among those of its unit",
-        "init": "name of the init",
-        "step": "from 0, before the first; the last is after the last step",
-        "transformed": "whether the score is that of a transformed image",
-        "response": "the score at that step",
-    },
+    shared("model", "layer", "unit", "copy", "init", "step", "transformed", "response"),
     later("pipeline.stages.ascent.results.trajectories"),
 )
 STAGE = Stage(
     name="ascent",
-    about="climb the response of every unit from every init",
+    about="maximize the response of every unit by gradient ascent, from every init",
     plan=later("pipeline.stages.ascent.results.plan_climbs"),
     version=3,
     needs=("top_patches",),

@@ -1,4 +1,4 @@
-"""What ascents would cost: counted, and timed on a machine."""
+"""The cost of ascents: counted, and timed on a machine."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ from pipeline.stages.ascent.results import Climb
 from pipeline.stages.stage import Cost
 from pipeline.synthesis.optimizers import Optimizer
 
-EXACT_COST = 4  # how many times as long float64 takes, where it is not timed
+EXACT_COST = 4  # float64 time relative to float32, if it is not timed
 
 
 def ascent_cost(run: ActiveRun, climbs: Sequence[Climb], machine: Machine | None = None) -> Cost:
-    """Return what all ascents of a run cost."""
+    """Return the cost of all ascents of a run."""
     parts, steps, inits = run.parts, run.parts.optimizer.steps, len(run.parts.inits)
     exact = any(climb.exact for climb in climbs)
     costs = [
@@ -42,7 +42,7 @@ def ascent_cost(run: ActiveRun, climbs: Sequence[Climb], machine: Machine | None
     device, workers = parts.runner.device.type, machine.workers if machine is not None else 1
     by_layer = {cost.layer.name: cost.climb(steps) * inits for cost in costs}
     seconds = _seconds(parts, costs, machine) if machine is not None else {}
-    # Objectives of two layers are kept, in float32 and float64.
+    # The objectives of two layers are kept, in float32 and float64.
     weights = sum(tensor.nbytes for tensor in parts.network.module.state_dict().values())
     return Cost(
         operations={"ascent": sum(by_layer.values())},
@@ -58,14 +58,14 @@ def ascent_cost(run: ActiveRun, climbs: Sequence[Climb], machine: Machine | None
 
 
 def _missing_bytes(parts: Parts, climb: Climb) -> int:
-    """Return how much of a climb is not stored: two images a unit, float32 or float64, or more."""
+    """Return the bytes of a climb that are not in the store."""
     height, width = parts.image_size(climb.layer)
     units = sum(len(climb.blocks[item]) for item in climb.result.missing())
     return units * parts.copies * height * width * 3 * 4 * (3 if climb.exact else 2)
 
 
 def _seconds(parts: Parts, costs: Sequence[LayerCost], machine: Machine) -> dict[str, float]:
-    """Return how long the ascents of each layer take, from a few batches that are timed.
+    """Return the estimated seconds per layer, from a few timed batches.
 
     Raises:
         ConfigError: the objective fails on a batch.
@@ -86,12 +86,12 @@ def _seconds(parts: Parts, costs: Sequence[LayerCost], machine: Machine) -> dict
 def _climb_seconds(
     cost: LayerCost, machine: Machine, optimizer: Optimizer, pace: Pace, exact: Pace
 ) -> float:
-    """Return the seconds of climbing a layer from one init."""
+    """Return the seconds for all ascents of a layer from one init."""
     together = cost.together(machine.device.type)
     whole, rest = divmod(cost.images, together)
     step = whole * pace(cost.step * together) + (pace(cost.step * rest) if rest else 0.0)
     step += exact(cost.step * cost.exact_images) if cost.exact_images else 0.0
-    # The last response has no gradient.
+    # No gradient is computed for the last response.
     return step * (optimizer.steps + 0.5) / machine.workers / machine.processes
 
 
@@ -109,7 +109,7 @@ def _paces(
         scorer: Any = parts.scorer(cost.layer)
         count = affordable(cost.step, cost.together(kind), kind)
         single[cost.step * count] = _step(machine, scorer, optimizer, cost, count)
-        if kind == "mps":  # which has no float64, so that a CPU climbs instead
+        if kind == "mps":  # MPS has no float64, so these ascents run on the CPU
             double[cost.step * count] = EXACT_COST * single[cost.step * count]
             continue
         if not cost.exact_images:
@@ -125,7 +125,7 @@ def _paces(
 
 
 def _timed(costs: Sequence[LayerCost], device: str) -> list[LayerCost]:
-    """Return a small, a middle and a large layer, of those that are not too large to be timed."""
+    """Return a small, a medium and a large layer among those small enough to be timed."""
     rising = sorted(costs, key=lambda cost: cost.step)
     chosen = [cost for cost in rising if affordable(cost.step, 2, device) > 1] or rising[:1]
     return list(dict.fromkeys((chosen[0], chosen[len(chosen) // 2], chosen[-1])))
@@ -143,7 +143,7 @@ def _step(
         )
     except ArtiphysError:
         raise
-    except Exception as error:  # what an objective can raise has no end
+    except Exception as error:  # a user's objective may raise anything
         reason = first_line(error)
         raise ConfigError(
             f"objective: a step of {count} units of {cost.layer.name} fails ({reason})"

@@ -1,4 +1,4 @@
-"""What the ascents of one layer take: operations, bytes on disk and bytes of memory."""
+"""The cost of the ascents of one layer: operations, disk and memory."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from pipeline.stages.ascent.results import EXACT_UNITS
 from pipeline.synthesis.plan import Costs, batch_units, block_units
 
 FLOAT = 4  # bytes
-READ = 5 * FLOAT  # bytes of a number of an ascent that is drawn: start, end, difference, display
-CORRELATED = 14 * FLOAT  # of two that are correlated: six in float32, and four in float64
+READ = 5 * FLOAT  # bytes per pixel value of a plotted ascent: start, end, difference, display
+CORRELATED = 14 * FLOAT  # of two correlated ascents: six values in float32 and four in float64
 
 
 @dataclass(frozen=True)
 class LayerCost:
-    """What the ascents of one layer take.
+    """The cost of the ascents of one layer.
 
     Attributes:
         layer: the layer.
-        unit: one of the units that are climbed, for timing.
-        score: what one score of one image takes, by which ascents are planned.
-        climbed: how many units have images of their own; 1 for a layer as a whole.
-        copies: images of each.
-        image: height and width of the images that are climbed.
-        exact: whether a sample of units is climbed in float64 too.
+        unit: one of the units, for timing.
+        score: cost of scoring one image, from which batches are planned.
+        climbed: number of units; 1 for a layer as a whole.
+        copies: images per unit.
+        image: height and width of the images.
+        exact: whether a sample of units is also climbed in float64.
     """
 
     layer: Layer
@@ -39,39 +39,39 @@ class LayerCost:
 
     @property
     def step(self) -> int:
-        """Operations of one step of one ascent: the response, and its gradient, as many again."""
+        """Operations of one step of an ascent: the response, and as many for its gradient."""
         return 2 * self.score.operations
 
     @property
     def images(self) -> int:
-        """How many images are climbed from one init."""
+        """Number of images per init."""
         return self.climbed * self.copies
 
     @property
     def exact_images(self) -> int:
-        """How many of them are climbed in float64 too."""
+        """Number of images per init that are also climbed in float64."""
         return min(EXACT_UNITS, self.climbed) * self.copies if self.exact else 0
 
     def together(self, device: str) -> int:
-        """Return how many images are climbed together on a kind of device."""
+        """Return the batch size on a kind of device."""
         size = batch_units if device == "cpu" else block_units
         return min(size(self.score, self.copies), self.climbed) * self.copies
 
     def climb(self, steps: int) -> int:
-        """Return the operations of all ascents from one init."""
-        one = self.step * steps + self.score.operations  # the last response has no gradient
+        """Return the number of operations for all ascents from one init."""
+        one = self.step * steps + self.score.operations  # no last gradient
         return (self.images + self.exact_images) * one
 
 
 def layer_cost(parts: Parts, layer: Layer, *, exact: bool) -> LayerCost:
-    """Return what the ascents of one layer take."""
+    """Return the cost of the ascents of one layer."""
     units, score = parts.climbed_units(layer), parts.costs(layer)
     size = parts.image_size(layer)
     return LayerCost(layer, units[-1], score, len(units), parts.copies, size, exact)
 
 
 def stored_bytes(costs: Iterable[LayerCost], inits: int) -> int:
-    """Return how much ascents store: two float32 images of every unit, a few in float64 too."""
+    """Return the stored bytes: two float32 images per unit, and a few in float64."""
     return sum(
         3 * cost.image[0] * cost.image[1] * inits
         * (2 * FLOAT * cost.images + 3 * FLOAT * cost.exact_images)
@@ -80,12 +80,12 @@ def stored_bytes(costs: Iterable[LayerCost], inits: int) -> int:
 
 
 def ascent_memory(costs: Sequence[LayerCost], device: str, workers: int) -> int:
-    """Return what ascents take besides the weights: batches with their gradients."""
+    """Return the memory of ascents besides the weights: batches and their gradients."""
     batch = max(cost.together(device) * cost.score.activations for cost in costs)
     return workers * 2 * batch * FLOAT
 
 
 def result_memory(costs: Sequence[LayerCost], inits: int) -> int:
-    """Return what it takes to read the ascents of a layer and to correlate those from two inits."""
+    """Return the memory for reading a layer's ascents and correlating those from two inits."""
     numbers = max(cost.images * 3 * cost.image[0] * cost.image[1] for cost in costs)
     return numbers * (CORRELATED if inits > 1 else READ)

@@ -1,4 +1,4 @@
-"""What ascents leave: images and responses of every unit from every init, and their tables."""
+"""Results of ascents: images and responses of every unit from every init, and their tables."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from pipeline.synthesis.optimizers import Optimizer
 from pipeline.synthesis.plan import batches, block_units
 from pipeline.synthesis.starts import Starts
 
-EXACT_UNITS = 4  # units per layer and init that are climbed in float64 too
+EXACT_UNITS = 4  # units per layer and init that are also climbed in float64
 
 
 @dataclass(frozen=True)
@@ -41,12 +41,12 @@ class Climb:
 
     @property
     def exact(self) -> bool:
-        """Whether it is a sample of units in float64."""
+        """Whether this is the sample of units in float64."""
         return self.precision == EXACT
 
 
 def plan_climbs(run: ActiveRun) -> Plan[Climb]:
-    """Return every climb of the run: all units, and a sample of them in float64."""
+    """Return every climb of the run: of all units, and of a sample of them in float64."""
     parts = run.parts
     own = ChosenOptimizer(parts.config.optimizer, parts.optimizer)
     return Plan(
@@ -58,7 +58,7 @@ def plan_climbs(run: ActiveRun) -> Plan[Climb]:
 
 
 def precisions(run: ActiveRun) -> list[str]:
-    """Return the precisions that are climbed in: float64 too where ascents are correlated."""
+    """Return the precisions of the ascents, including float64 if ascents are correlated."""
     parts = run.parts
     correlated = len(parts.inits) > 1 or parts.copies > 1
     return [parts.config.precision, *([EXACT] if correlated else [])]
@@ -74,9 +74,9 @@ def find_climb(run: ActiveRun, layer: Layer, init: str, *, exact: bool = False) 
 
     Args:
         run: the run.
-        layer: that is climbed.
-        init: where from.
-        exact: the sample in float64.
+        layer: layer of the units.
+        init: name of the init.
+        exact: return the sample in float64.
     """
     climbs: Sequence[Climb] = run.plan(STAGE)
     (found,) = (
@@ -97,10 +97,10 @@ class ChosenOptimizer(NamedTuple):
 def plan_climb(
     run: ActiveRun, layer: Layer, init: str, precision: str, optimizer: ChosenOptimizer
 ) -> Climb:
-    """Return a climb by any optimizer, whether the run asks for it or not.
+    """Return a climb by any optimizer, which need not be that of the run.
 
-    The blocks of units are part of what determines the result, because the composition of a batch
-    can change the last bits of a response.
+    The blocks of units are among the settings that determine the result, because the composition of
+    a batch can change the last bits of a response.
     """
     parts = run.parts
     units = parts.climbed_units(layer)
@@ -127,7 +127,7 @@ def plan_climb(
 
 
 def block_batches(run: ActiveRun, climb: Climb, block: str) -> list[Batch]:
-    """Return the batches of a block, as they are climbed on this device."""
+    """Return the batches into which a block is divided on this device."""
     parts, units = run.parts, climb.blocks[block]
     device = device_for(parts.runner.device, climb.precision).type
     return [
@@ -137,15 +137,15 @@ def block_batches(run: ActiveRun, climb: Climb, block: str) -> list[Batch]:
 
 
 def climber(run: ActiveRun) -> Climber:
-    """Return what climbs batches by the recipe of a run, from what its store holds."""
+    """Return the climber for a run, with its recipe and stored sources."""
     return Climber(Starts(run.parts.recipe, StoredSources(run)), run.parts.runner)
 
 
-# What determines results, as plain data.
+# The settings that determine results, as plain data.
 
 
 def settings_of_images(run: ActiveRun, layer: Layer) -> dict[str, Any]:
-    """Return what determines the network and the images that are climbed for a layer."""
+    """Return the settings that determine the network and the images of a layer's ascents."""
     parts = run.parts
     settings: dict[str, Any] = {
         **network_settings(run),
@@ -160,13 +160,13 @@ def settings_of_images(run: ActiveRun, layer: Layer) -> dict[str, Any]:
 
 
 def settings_of_init(run: ActiveRun, layer: Layer, init: str) -> dict[str, Any]:
-    """Return what determines the starting images.
+    """Return the settings that determine the starting images.
 
     Raises:
-        ConfigError: the init is one of units, and what is climbed is a layer as a whole.
+        ConfigError: the init is for single units, but the objective is of a layer as a whole.
     """
     parts, start = run.parts, run.parts.inits[init]
-    # Its random numbers belong to the name that it was given.
+    # Its random numbers depend on the name that it was given.
     settings: dict[str, Any] = {
         "init": [init, described(parts.config.init[init], start.contents)],
     }
@@ -176,7 +176,7 @@ def settings_of_init(run: ActiveRun, layer: Layer, init: str) -> dict[str, Any]:
 
 
 def settings_of_treatment(run: ActiveRun, layer: Layer) -> dict[str, Any]:
-    """Return what determines scores, and what images go through between start and score."""
+    """Return the settings that determine the score and the processing of images before it."""
     parts, config = run.parts, run.parts.config
     lists = ("parameterization", "regularizer", "smoothing", "transform")
     settings: dict[str, Any] = {g: described_list(getattr(config, g)) for g in lists}
@@ -195,7 +195,7 @@ def settings_of_treatment(run: ActiveRun, layer: Layer) -> dict[str, Any]:
 
 
 def ascents(run: ActiveRun, climbs: Sequence[Climb]) -> pd.DataFrame:
-    """Return the table of ascents of some climbs: one row per layer, init, unit and copy."""
+    """Return the table ``ascents`` for some climbs: one row per layer, init, unit and copy."""
     frames = [pd.DataFrame(columns=list(ASCENTS.columns))]
     for climb in main_climbs(climbs):
         found = read_responses(climb)
@@ -238,9 +238,9 @@ def trajectories(run: ActiveRun, climbs: Sequence[Climb]) -> pd.DataFrame:
 
 
 def transformed_steps(run: ActiveRun, scores: int) -> Bool[np.ndarray, " scores"]:
-    """Say which scores of an ascent are those of transformed images, and not of the image itself.
+    """Return which scores of an ascent are those of transformed images, not of the image itself.
 
-    With transforms these are all but the first and the last (``synthesis.loop.Ascent``).
+    With transforms, these are all scores but the first and the last (``synthesis.loop.Ascent``).
     """
     steps = np.arange(scores)
     return (steps > 0) & (steps < scores - 1) & bool(run.parts.transforms)
@@ -248,15 +248,15 @@ def transformed_steps(run: ActiveRun, scores: int) -> Bool[np.ndarray, " scores"
 
 @dataclass(frozen=True)
 class Responses:
-    """What a finished climb reached.
+    """The responses in a finished climb.
 
     Attributes:
-        units: one per image.
+        units: unit of each image.
         copies: number of each image among those of its unit.
         responses: the score before every step and after the last.
         norms: L2 norm of the start and of the image.
         contrasts: RMS contrast of the start and of the image.
-        budgets: what the constraint allowed each image; NaN where that is no one number.
+        budgets: limit that the constraint set for each image; NaN if it is not a single number.
         status: per image, as in the table of ascents.
     """
 
@@ -270,12 +270,12 @@ class Responses:
 
     @property
     def of_units(self) -> bool:
-        """Whether there is an image for every unit, and not for the layer as a whole."""
+        """Whether the images are of units, and not of the layer as a whole."""
         return not (self.units == WHOLE_LAYER).any()
 
 
 def read_responses(climb: Climb) -> Responses:
-    """Return what a finished climb reached."""
+    """Return the responses in a finished climb."""
     names = ("units", "copies", "responses", "norms", "contrasts", "budgets")
     parts = [climb.result.read(item, names) for item in climb.result.items]
     joined = {name: np.concatenate([arrays[name] for arrays, _ in parts]) for name in names}

@@ -1,4 +1,4 @@
-"""Climbing: blocks of units, and what is wrong with ascents before any is made."""
+"""Ascents: blocks of units as work, and checks before the work starts."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 
 
 def climb(run: ActiveRun, climbs: Sequence[Climb]) -> Iterator[WorkItems[Block]]:
-    """Yield what has not been climbed; the heaviest blocks first."""
+    """Yield the blocks that are not in the store, the most expensive first."""
     missing = run.missing(climbs)
     if missing:
         work = AscentWork(run)
@@ -42,7 +42,7 @@ def climb(run: ActiveRun, climbs: Sequence[Climb]) -> Iterator[WorkItems[Block]]
 
 
 def ascent_faults(run: ActiveRun, climbs: Sequence[Climb]) -> Iterator[str]:
-    """Yield what is wrong with ascents that are still to be made."""
+    """Yield the faults of ascents that are not in the store."""
     yield from _rank_faults(run)
     lacking = {climb.layer.name for climb in main_climbs(climbs) if climb.result.missing()}
     yield from score_faults(
@@ -63,7 +63,7 @@ def _rank_faults(run: ActiveRun) -> Iterator[str]:
 
 
 def warn(run: ActiveRun, climbs: Sequence[Climb]) -> None:  # noqa: ARG001 - as all stages
-    """Say which units could not climb, and what may help."""
+    """Warn about units whose ascent failed, and suggest a remedy."""
     for found in main_climbs(climbs):
         _warn(found)
 
@@ -89,16 +89,16 @@ class AscentWork:
         self.climb = climber(run)
 
     def operations(self, block: Block) -> int:
-        """Return how many operations a block takes, as weighed against others."""
+        """Return the number of operations of a block, by which blocks are ordered."""
         costs = self.active.parts.costs(block.climb.layer)
         return self.size(block) * costs.operations * (4 if block.climb.exact else 1)
 
     def needed(self, block: Block) -> bool:
-        """Say whether a block is not in the store."""
+        """Return whether a block is missing in the store."""
         return not block.climb.result.holds(block.name)
 
     def size(self, block: Block) -> int:
-        """Return how many images a block holds."""
+        """Return the number of images in a block."""
         return len(block.units) * self.active.parts.copies
 
     def parts(self, block: Block) -> list[Batch]:
@@ -106,7 +106,7 @@ class AscentWork:
         return block_batches(self.active, block.climb, block.name)
 
     def load(self, batch: Batch) -> Batch:
-        """Return the batch itself: its starting images are made where it is climbed."""
+        """Return the batch unchanged: its starting images are made on the device."""
         return batch
 
     def run(self, batch: Batch) -> tuple[Arrays, list[str]]:
@@ -115,20 +115,20 @@ class AscentWork:
         return _arrays(start, done), done.status
 
     def begin(self, block: Block) -> Climbed:
-        """Return what gathers a block."""
+        """Return the collector for a block."""
         return Climbed(block, [], [])
 
 
 @dataclass(frozen=True)
 class Climbed:
-    """What the batches of one block gave."""
+    """The finished batches of one block."""
 
     block: Block
     arrays: list[Arrays]
     status: list[str]
 
     def add(self, done: tuple[Arrays, list[str]]) -> None:
-        """Take in a batch."""
+        """Add a batch."""
         self.arrays.append(done[0])
         self.status.extend(done[1])
 
@@ -158,8 +158,9 @@ def _arrays(start: Start, done: Ascent) -> Arrays:
 def _warn(climb: Climb) -> None:
     advice: dict[str, Callable[[str], str]] = {
         ZERO_GRADIENT: lambda units: (
-            f"{units} cannot climb from '{climb.init}': the gradient there is zero (a nonlinearity"
-            " on every path is silent); try init=[top_patch] or init=[noise] with a larger std"
+            f"{units} cannot climb from '{climb.init}': the gradient there is zero (every path "
+            "to the unit has an inactive nonlinearity); try init=[top_patch] or init=[noise] "
+            "with a larger std"
         ),
         NOT_FINITE: lambda units: (
             f"{units} from '{climb.init}' reached a response that is not finite; try a smaller"

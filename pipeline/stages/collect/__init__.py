@@ -1,15 +1,15 @@
 """Stage: gather the finished runs of a sweep into one pair of tables and their figure."""
 
+from pipeline.stages.columns import shared
 from pipeline.stages.correlations import CORRELATIONS, SUMMARY
 from pipeline.stages.stage import Stage, Table, later
 
-# Of several runs; a job is named by the settings in which they differ.
+# A job is named by the settings in which the runs of the sweep differ.
 JOB = {
-    "job": "settings in which the jobs differ, as text",
-    "model": "name of the network",
+    "job": "the settings in which the jobs differ, as text",
+    **shared("model"),
     "weights": "file name of its weights",
-    "objective": "name of the objective",
-    "optimizer": "name of the optimizer",
+    **shared("objective", "optimizer"),
     "seed": "seed of the run",
     "precision": "precision of the ascents",
 }

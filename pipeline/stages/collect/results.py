@@ -1,4 +1,4 @@
-"""Sweeps: any set of finished runs as one pair of tidy tables.
+"""Sweeps: any set of finished runs as two tidy tables.
 
 >>> import pipeline
 >>> sweep = pipeline.collect("outputs/runs/mysweep")
@@ -40,13 +40,13 @@ SOURCES = ((SWEEP_CORRELATIONS, CORRELATIONS), (SWEEP_SUMMARY, SUMMARY))
 
 @dataclass(frozen=True)
 class Sweep:
-    """Finished runs together.
+    """A set of finished runs.
 
     Attributes:
         correlations: the table ``sweep_correlations``.
         summary: the table ``sweep_summary``.
         runs: the run of every job, in the order of the tables.
-        left_out: the folders of runs that are not in the tables, and why.
+        left_out: folders of the runs that are not in the tables, with the reasons.
     """
 
     correlations: pd.DataFrame
@@ -60,7 +60,7 @@ class Sweep:
 
 @dataclass(frozen=True)
 class Finished:
-    """The finished runs with correlations at some places, and why others are left out."""
+    """The finished runs with correlations in some folders, and why others are left out."""
 
     runs: list[tuple[Run, Settings]]
     left_out: dict[Path, str]
@@ -73,26 +73,27 @@ class Finished:
 
 
 class _Unfit(Exception):
-    """A run cannot be collected; the message says why."""
+    """Raised if a run cannot be collected; the message gives the reason."""
 
 
 def collect(*places: Place) -> Sweep:
-    """Return the finished runs at some places as two tables.
+    """Return the finished runs in some folders as two tables.
 
-    Rows are in the order of the jobs, and within a job in the order of the run. Of several runs of
-    the same configuration the newest is taken. Nothing depends on when or where the runs were made.
+    Rows are in the order of the jobs, and within a job in the order of the run. If several runs
+    have the same configuration, the newest is used. Nothing else depends on when or where the runs
+    were made.
 
     Args:
-        places: run folders, folders that hold runs at any depth, or patterns of these.
+        places: run folders, folders that contain runs at any depth, or glob patterns of these.
 
     Raises:
-        StoreError: a place holds no run, or none has finished with correlations.
+        StoreError: a folder contains no run, or no run has finished with correlations.
     """
     return joined(find_finished_runs(places))
 
 
 def joined(found: Finished) -> Sweep:
-    """Return finished runs as ``collect`` does."""
+    """Return finished runs as two tables, as ``collect`` does."""
     left_out = dict(found.left_out)
     newest: dict[str, tuple[Run, Settings]] = {}
     for run, settings in sorted(found.runs, key=lambda pair: _age(pair[0])):
@@ -112,10 +113,10 @@ def joined(found: Finished) -> Sweep:
 
 
 def find_finished_runs(places: Sequence[Place]) -> Finished:
-    """Return what ``collect`` chooses from; runs that hold nothing but a collection do not count.
+    """Return the runs that ``collect`` can use; runs of the stage collect alone do not count.
 
     Raises:
-        StoreError: as ``collect``.
+        StoreError: as for ``collect``.
     """
     runs: list[tuple[Run, Settings]] = []
     left_out: dict[Path, str] = {}
@@ -129,7 +130,7 @@ def find_finished_runs(places: Sequence[Place]) -> Finished:
         except FileNotFoundError as error:
             left_out[folder] = f"without its {Path(str(error.filename)).name}"
         except (OSError, ValueError, TypeError, AttributeError, ArrowException) as error:
-            own = type(error) is ValueError  # of which other kinds of error are subclasses
+            own = type(error) is ValueError  # not its subclasses
             left_out[folder] = f"damaged ({error if own else type(error).__name__})"
     if not runs:
         raise StoreError(_none_finished(places, left_out))
@@ -138,7 +139,7 @@ def find_finished_runs(places: Sequence[Place]) -> Finished:
 
 def _run_folders(place: Place) -> Iterator[Path]:
     path = Path(place).expanduser()
-    # Path.glob would raise an error for some patterns.
+    # Path.glob raises an error for some patterns.
     matches = [] if path.exists() else sorted(glob(str(path), recursive=True))  # noqa: PTH207
     tops = [Path(match) for match in matches] or [path]
     nothing = True
@@ -149,21 +150,21 @@ def _run_folders(place: Place) -> Iterator[Path]:
                 yield Path(folder).absolute()
                 inner.clear()
             if "runs" in inner and "store" in inner:
-                inner.remove("store")  # beside runs it holds thousands of folders, and no run
+                inner.remove("store")  # the store contains thousands of folders, but no runs
             inner.sort()
     if nothing:
         raise StoreError(
-            f"collect: '{place}' is not a run and holds none; give run folders, folders that hold"
-            " runs, or patterns, as in collect.runs=[outputs/runs/mysweep]"
+            f"collect: '{place}' neither is nor contains a run; give run folders, folders that "
+            "contain runs, or patterns, as in collect.runs=[outputs/runs/mysweep]"
         )
 
 
 def _check(run: Run) -> Settings:
-    """Return the settings of a run that can be collected, or raise ``_Unfit``."""
+    """Return the settings of a run; raise ``_Unfit`` if it cannot be collected."""
     state = run.record.get("state")
     if state != "finished":
         raise _Unfit(str(state or "not finished"))
-    # The columns may be the same and yet hold numbers of another meaning.
+    # Columns of the same name may have another meaning.
     stage = CORRELATIONS_STAGE
     if run.record.get("stage_versions", {}).get(stage.name) != stage.version:
         raise _Unfit("made by another version")
@@ -184,15 +185,15 @@ def _check(run: Run) -> Settings:
 
 
 def _check_files(run: Run, files: Sequence[Path]) -> None:
-    """Check that files of a run are what its record says, which is checksummed."""
+    """Check files of a run against the digests in its record."""
     if "files" not in run.record:
-        raise _Unfit("made by an earlier version, which noted no digests of its files")
+        raise _Unfit("made by an earlier version, which recorded no digests of its files")
     record = read_checksummed_record(run.paths)
     for path in files:
         if not path.is_file():
-            raise _Unfit(f"{path.name} is not there")
+            raise _Unfit(f"{path.name} is missing")
         if not is_as_recorded(run.paths, record, path):
-            raise _Unfit(f"{path.name} is not as the run has written it")
+            raise _Unfit(f"{path.name} was changed after the run")
 
 
 def _none_finished(places: Sequence[Place], left_out: dict[Path, str]) -> str:
@@ -206,7 +207,7 @@ def _none_finished(places: Sequence[Place], left_out: dict[Path, str]) -> str:
 
 
 def _age(run: Run) -> tuple[tuple[float, int], str]:
-    """Return what sorts runs from the oldest to the newest, across machines and folders."""
+    """Return a key that sorts runs from oldest to newest, across machines and folders."""
     return by_time(run.paths.folder), str(run.paths.folder)
 
 
@@ -225,7 +226,7 @@ def _labelled(wanted: Table, source: Table, job: str, run: Run, settings: Settin
 
 @dataclass(frozen=True)
 class Collection:
-    """What a run collects: the runs that had finished before it began; it leaves no result."""
+    """The runs that had finished before this one began; the stage stores no result."""
 
     finished: Finished
     results: tuple[()] = ()
@@ -233,21 +234,21 @@ class Collection:
 
     @cached_property
     def sweep(self) -> Sweep:
-        """The runs together."""
+        """The collected runs."""
         return joined(self.finished)
 
 
 def plan_collection(run: ActiveRun) -> Collection:
-    """Return what a run collects.
+    """Return the runs to collect.
 
     Raises:
-        StoreError: a place holds no run, or none has finished with correlations.
+        StoreError: a folder contains no run, or no run has finished with correlations.
     """
     return Collection(find_finished_runs(collected_places(run.parts.config, run.layout)))
 
 
 def collected_places(config: Config, layout: Layout) -> list[str]:
-    """Return where the runs lie that are collected: those of the same name, if none are given."""
+    """Return the folders to collect from; by default, those of runs with the same name."""
     return config.collect.runs or [str(layout.runs(config.name))]
 
 

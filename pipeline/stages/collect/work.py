@@ -1,4 +1,4 @@
-"""Collecting: the figure of the finished runs of a sweep, and what was left out."""
+"""Collect: draw the figure of a sweep's finished runs, and log which runs were left out."""
 
 from __future__ import annotations
 
@@ -37,6 +37,6 @@ def _tell_left_out(sweep: Sweep) -> None:
 
 
 def _place(run: ActiveRun, folder: Path) -> str:
-    """Return a folder relative to ``out``, if it lies there."""
+    """Return a folder relative to ``out`` if it is inside it."""
     out = run.layout.out
     return folder.relative_to(out).as_posix() if folder.is_relative_to(out) else str(folder)

@@ -1,17 +1,16 @@
-"""Stage: correlate what was added from different inits."""
+"""Stage: correlate what ascents from different inits added to their starting images."""
 
+from pipeline.stages.columns import shared
 from pipeline.stages.stage import Stage, Table, later
 
 PAIR = {
-    "model": "name of the network",
-    "layer": "name of the layer",
-    "unit": "number of the unit; -1 for the layer as a whole",
+    **shared("model", "layer", "unit"),
     "copy": "number of the first image among those of its unit",
     "init_a": "first init of the pair",
     "init_b": "second init of the pair",
-    "r": "Pearson's r between what was added to the two starts",
-    "null_r": "r between the first image and that of another unit, at random",
-    "status": "ok, undefined, or why one of the ascents failed",
+    "r": "Pearson's r between the changes made to the two starting images",
+    "null_r": "r between the first image and the image of another unit, chosen at random",
+    "status": "ok, undefined, or the reason why one of the ascents failed",
 }
 CORRELATIONS = Table(
     "correlations",
@@ -24,8 +23,7 @@ SUMMARY = Table(
     "correlation_summary",
     "one row per layer and pair of inits; statistics over units",
     {
-        "model": "name of the network",
-        "layer": "name of the layer",
+        **shared("model", "layer"),
         "init_a": "first init of the pair",
         "init_b": "second init of the pair",
         "units": "number of units with a defined r",
@@ -34,7 +32,7 @@ SUMMARY = Table(
         "mean": "mean of r",
         "q25": "first quartile of r",
         "q75": "third quartile of r",
-        "ci_low": "lower end of the 95 % bootstrap interval of the median",
+        "ci_low": "lower end of the 95% bootstrap interval of the median",
         "ci_high": "upper end of that interval",
         "null_median": "median of null_r",
         "noise_ceiling": "the smaller median r between float32 and float64 of both inits",
@@ -44,7 +42,7 @@ SUMMARY = Table(
 )
 STAGE = Stage(
     name="correlations",
-    about="correlate what was added from different inits, beside null and noise ceiling",
+    about="correlate what ascents from different inits added, with a null and a noise ceiling",
     plan=later("pipeline.stages.correlations.results.plan_pairs"),
     version=4,
     needs=("ascent",),

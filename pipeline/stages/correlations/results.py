@@ -1,4 +1,4 @@
-"""What correlating leaves: r of every unit for every pair of inits, and the two tables."""
+"""Results of correlations: r of every unit for every pair of inits, and the two tables."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ from pipeline.store.tables import read_table
 
 @dataclass(frozen=True)
 class Pair:
-    """Two inits of one layer: their climbs, in float32 and float64, and where r is stored.
+    """Two inits of one layer: their climbs in float32 and float64, and the stored result.
 
-    An init beside itself compares each copy of a unit with the next, and the last with the first;
-    of two copies that is one pair.
+    If both inits are the same, each copy of a unit is compared with the next, and the last with the
+    first; two copies make one pair.
     """
 
     layer: Layer
@@ -37,7 +37,7 @@ class Pair:
 
 
 def plan_pairs(run: ActiveRun) -> Plan[Pair]:
-    """Return every pair of inits of every layer; with copies, those of an init with itself too."""
+    """Return all pairs of inits of every layer; with copies, also each init with itself."""
     inits = run.parts.inits
     pairs = combinations_with_replacement if run.parts.copies > 1 else combinations
     return Plan(
@@ -81,7 +81,7 @@ def correlations(run: ActiveRun, pairs: Sequence[Pair]) -> pd.DataFrame:
 def correlation_summary(run: ActiveRun, pairs: Sequence[Pair]) -> pd.DataFrame:
     """Return the summary of some pairs: one row per layer and pair of inits.
 
-    It is over units: the r of a unit with copies is the mean over them, and so is its null.
+    Statistics are over units: both r and null r of a unit are first averaged over its copies.
     """
     rows = []
     for pair in pairs:
@@ -95,7 +95,7 @@ def correlation_summary(run: ActiveRun, pairs: Sequence[Pair]) -> pd.DataFrame:
 
 
 def random_numbers(run: ActiveRun, pair: Pair, purpose: str) -> np.random.Generator:
-    """Return random numbers of one pair's own, for one purpose."""
+    """Return a random generator for one pair and one purpose."""
     names = "/".join((run.parts.network.name, pair.layer.name, *pair.inits))
     identity = f"{run.parts.config.seed}/{names}/{purpose}"
     seed = int.from_bytes(hashlib.sha256(identity.encode()).digest()[:8], "big")
@@ -112,13 +112,13 @@ def _identity(run: ActiveRun, pair: Pair) -> dict[str, Any]:
 
 
 def findings(run: ActiveRun, _pairs: Sequence[Pair]) -> list[str]:
-    """Return the median r of every layer, a line each."""
+    """Return one line per layer with its median r."""
     lines: list[str] = []
     summary = read_table(run.paths.tables, SUMMARY.name)
     for inits, rows in summary.groupby(["init_a", "init_b"], sort=False):
         first, second = cast("tuple[str, str]", inits)
         both = f"ascents from {first} and {second}"
-        alone = f"copies from {first}, each and the next"
+        alone = f"copies from {first}, each with the next"
         lines.append(f"median r between {alone if first == second else both}:")
         for row in rows.to_dict("records"):
             undefined = ", {undefined} undefined" if row["undefined"] else ""

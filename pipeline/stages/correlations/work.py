@@ -1,4 +1,4 @@
-"""Correlating: what was added to images from two inits, unit by unit."""
+"""Correlate what ascents from two inits added to their starting images, unit by unit."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 def correlate(run: ActiveRun, pairs: Sequence[Pair]) -> None:
     """Correlate every pair of inits in every layer."""
     if len(run.parts.inits) < 2 and run.parts.copies < 2:
-        log.info("correlations: one init only, so there is nothing to correlate")
+        log.info("correlations: there is only one init, so there is nothing to correlate")
     for pair in pairs:
         if pair.result.missing():
             run.begin(pair.result, "begun")
@@ -43,7 +43,7 @@ def _correlate(run: ActiveRun, pair: Pair) -> None:
     first, second = (found.added for found in images)
     r = np.where(ok, pearson(first, second), np.nan)
     partners = _other_units(images[0], random_numbers(run, pair, "null"))
-    # A layer of one unit has no other to be compared with.
+    # A layer with a single unit has no other unit for the null.
     comparable = ok & ok[partners] & (partners != np.arange(len(r)))
     arrays = {
         "units": images[0].units,
@@ -61,18 +61,18 @@ def _correlate(run: ActiveRun, pair: Pair) -> None:
 
 
 def _paired(pair: Pair, images: list[Images]) -> list[Images]:
-    """Return the images to be correlated: of an init beside itself, each copy and the next."""
+    """Return the images to correlate; for an init with itself, each copy and the next."""
     if pair.inits[0] != pair.inits[1]:
         return images
     found, copies = images[0], int(images[0].copies.max()) + 1
     own = np.arange(len(found.units)).reshape(-1, copies)
     following = np.roll(own, -1, axis=1)
-    pairs = 1 if copies == 2 else copies  # the second and the first are the first and the second
+    pairs = 1 if copies == 2 else copies  # copies 2 and 1 are the same pair as 1 and 2
     return [found.taken(at[:, :pairs].ravel()) for at in (own, following)]
 
 
 def _other_units(images: Images, rng: np.random.Generator) -> Int[np.ndarray, " images"]:
-    """Return for every image one of another unit, of the same copy; itself if there is none."""
+    """Return for each image the same copy of another unit; itself if there is no other unit."""
     copies = int(images.copies.max()) + 1
     units = shuffled_partners(len(images.units) // copies, rng)
     return (units[:, None] * copies + np.arange(copies)).ravel()

@@ -1,13 +1,10 @@
 """Stage: dream images, octave by octave and frame by frame."""
 
+from pipeline.stages.columns import shared
 from pipeline.stages.stage import Stage, Table, later
 
 DREAMT = {
-    "model": "name of the network",
-    "layer": "name of the layer",
-    "init": "name of the init",
-    "unit": "number of the unit; -1 for the layer as a whole",
-    "objective": "name of the objective",
+    **shared("model", "layer", "init", "unit", "objective"),
     "frame": "number of the frame, from 0",
     "octave": "number of the octave, from 0",
 }
@@ -18,23 +15,23 @@ DREAMS = Table(
     | {
         "height": "height of the octave, in pixels",
         "width": "width of the octave, in pixels",
-        "steps": "number of steps of the optimizer",
+        **shared("steps"),
         "start_score": "score at the start of the octave",
         "final_score": "score after its last step",
-        "status": "ok, zero_gradient or not_finite",
+        **shared("status"),
     },
     later("pipeline.stages.dream.tables.dreams"),
     csv=True,
 )
 FEATURES = Table(
     "dream_features",
-    "one row per layer, init, unit, frame, octave, step and feature of a layer that is read",
+    "one row per layer, init, unit, frame, octave, step and recorded feature",
     DREAMT
     | {
-        "step": "from 0, before the first",
+        **shared("step"),
         "feature_layer": "name of the layer whose features are measured",
         "feature": "number of the channel in that layer",
-        "mean_response": "mean over all positions of its response to the untransformed image",
+        "mean_response": "mean response of that channel to the untransformed image, over positions",
     },
     later("pipeline.stages.dream.tables.dream_features"),
 )

@@ -1,4 +1,4 @@
-"""What is wrong with dreams, before any work starts."""
+"""Checks of dreams before the work starts."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ SLOWEST = 0.01  # frames per second
 
 
 def dream_faults(run: ActiveRun, planned: Sequence[Dream]) -> Iterator[str]:
-    """Yield what is wrong with dreams.
+    """Yield the faults in the settings of dreams.
 
     Raises:
-        ConfigError: a setting that others depend on is wrong.
+        ConfigError: a setting on which other checks depend is wrong.
     """
     config = run.parts.config.dream
     yield from _setting_faults(run)
@@ -49,12 +49,12 @@ def _setting_faults(run: ActiveRun) -> Iterator[str]:
             f"{nearest(config.carry, CARRY)}"
         )
     if parts.config.precision == "bfloat16":
-        yield "precision: dreams are in float32 or tf32, not in bfloat16"
+        yield "precision: dreams run in float32 or tf32, not in bfloat16"
     closed = [name for name, piece in parts.parameterization.items() if not piece.invertible]
     if closed:
         yield (
-            f"parameterization: '{closed[0]}' has no inverse, and octaves of a dream begin with"
-            " images; choose another"
+            f"parameterization: '{closed[0]}' has no inverse, which dreams need to start "
+            "octaves from images; choose another"
         )
     if config.frames < 1:
         yield f"dream.frames: {config.frames} is not positive; use 1 or more"
@@ -63,7 +63,7 @@ def _setting_faults(run: ActiveRun) -> Iterator[str]:
 
 
 def _check_size(run: ActiveRun, octave: Octave) -> None:
-    """Check that the network runs at the size of an octave."""
+    """Check that the network accepts images of an octave's size."""
     config = run.parts.config.dream
     try:
         _ = run.parts.sized_network.sized(octave.size).graph
@@ -77,15 +77,15 @@ def _check_size(run: ActiveRun, octave: Octave) -> None:
 
 
 def _octave_faults(run: ActiveRun, init: str, octave: Octave) -> Iterator[str]:
-    """Yield why one step of an octave cannot be made, on the first layer."""
+    """Yield the reason if one step of an octave fails on the first layer."""
     parts, layer = run.parts, run.parts.layers[0]
     needs_patches = parts.inits[init].needs_top_patches or parts.constraint.needs_patches
     if needs_patches and "top_patches" not in parts.config.stages:
         lacking = [each.name for each in parts.layers if find_search(run, each).result.missing()]
         if lacking:
             yield (
-                f"init: the store holds no top patches of {', '.join(lacking)}, which '{init}' or"
-                " the constraint asks for; add top_patches to stages"
+                f"init: the store holds no top patches of {', '.join(lacking)}, which '{init}' "
+                "or the constraint needs; add top_patches to stages"
             )
             return
     scorer = dream_terms(run, octave.size).whole_scorer(parts.sized_network, layer)
@@ -101,12 +101,12 @@ def _transform_faults(run: ActiveRun, octave: Octave) -> Iterator[str]:
     for name, transform in parts.transforms.items():
         if transform.looks > 1:
             yield (
-                f"transform.{name}.count: dreams look at their image once a step, not"
-                f" {transform.looks} times; use 1"
+                f"transform.{name}.count: dreams score one transformed image per step, not"
+                f" {transform.looks}; use 1"
             )
         changed = transform.apply(blank, [torch.Generator()])
         if parts.config.dream.tile is not None and changed.shape != blank.shape:
             yield (
-                f"transform: '{name}' changes the size of images, and tiles are those of one"
-                " size; use transform=[roll], or set dream.tile to null"
+                f"transform: '{name}' changes the size of images, but tiles have a fixed size; "
+                "use transform=[roll], or set dream.tile to null"
             )

@@ -1,4 +1,4 @@
-"""Pictures of dreams: last frames, videos, and the means of features."""
+"""Pictures of dreams: last frames, videos, and curves of mean feature responses."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from pipeline.store.files import write_bytes
 
 
 def write_pictures(run: ActiveRun, planned: Sequence[Dream]) -> None:
-    """Write images and videos of the dreams, and curves of their features."""
+    """Write images and videos of the dreams, and curves of their mean feature responses."""
     for dream in planned:
         _write_images(run, dream)
     for name, figure in _feature_figures(run, planned):
@@ -28,7 +28,7 @@ def write_pictures(run: ActiveRun, planned: Sequence[Dream]) -> None:
 
 
 def _write_images(run: ActiveRun, dream: Dream) -> None:
-    """Write the last frame as a picture of its own size, and all as videos if there are several."""
+    """Write the last frame as a picture of its own size and several frames as a video."""
     shown = [
         _displayed(run, read_frame(dream, number).image)
         for number in range(len(dream.result.items))
@@ -46,14 +46,14 @@ def _write_images(run: ActiveRun, dream: Dream) -> None:
 def _displayed(
     run: ActiveRun, image: Float[np.ndarray, "3 height width"]
 ) -> UInt8[np.ndarray, "height width 3"]:
-    """Return an image in its own colors; what is beyond black and white is cut off."""
+    """Return an image in its own colors, clipped to black and white."""
     preprocessing = run.parts.network.preprocessing
     pixels = scaling.to_pixels(image, preprocessing.mean, preprocessing.std)
     return np.rint(pixels * 255).astype(np.uint8)
 
 
 def _feature_figures(run: ActiveRun, planned: Sequence[Dream]) -> Iterator[tuple[str, Figure]]:
-    """Yield the means of the features through every dream of one frame."""
+    """Yield figures of mean feature responses during every dream of one frame."""
     if run.parts.config.dream.frames > 1:
         return
     features = dream_features(run, planned)

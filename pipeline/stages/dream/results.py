@@ -38,9 +38,9 @@ class Dream:
     Attributes:
         layer: the layer.
         init: name of the init.
-        unit: the unit, ``WHOLE_LAYER`` where the layer as a whole is dreamt.
-        octaves: in order.
-        result: whose items are the frames.
+        unit: the unit; ``WHOLE_LAYER`` if the objective is of the layer as a whole.
+        octaves: the octaves, in order.
+        result: the stored result, whose items are the frames.
     """
 
     layer: Layer
@@ -56,24 +56,24 @@ class Dream:
 
     @property
     def frame_bytes(self) -> int:
-        """What a frame takes in the store: image and start, in float32."""
+        """Bytes of a stored frame: image and start, in float32."""
         return 2 * 3 * max(octave.size[0] * octave.size[1] for octave in self.octaves) * 4
 
     @property
     def name(self) -> str:
-        """What tells the dream apart in a run."""
+        """A name that is unique in the run."""
         unit = "" if self.unit < 0 else f"_unit{self.unit}"
         return f"{self.layer.name}_{self.init}{unit}"
 
 
 def dream_terms(run: ActiveRun, size: Size) -> Terms:
-    """Return what is climbed in an octave of some size."""
+    """Return the objective terms for octaves of some size."""
     parts = run.parts
     return replace(parts.scoring, size=size, whole=True, copies=1, tile=parts.config.dream.tile)
 
 
 def plan_dreams(run: ActiveRun) -> Plan[Dream]:
-    """Return every dream of the run: layers, inits and, for objectives of units, units."""
+    """Return every dream of the run: one per layer, init and, for objectives of units, unit."""
     return Plan(
         _dream(run, layer, init, unit)
         for layer in run.parts.layers
@@ -85,9 +85,9 @@ def plan_dreams(run: ActiveRun) -> Plan[Dream]:
 def dream_cost(
     run: ActiveRun,
     planned: Sequence[Dream],
-    machine: Machine | None = None,  # noqa: ARG001 - it is not timed
+    machine: Machine | None = None,  # noqa: ARG001 - not timed
 ) -> Cost:
-    """Return what dreams store; their operations are not counted."""
+    """Return the bytes that dreams store; their operations are not counted."""
     frames = run.parts.config.dream.frames
     words = f"from {', '.join(run.parts.inits)}, {frames} frame{'s'[: frames > 1]}"
     return Cost(
@@ -106,7 +106,7 @@ def dream_octaves(run: ActiveRun, init: str) -> list[Octave]:
 
 
 def _shaped(size: Any, default: Size) -> Size:
-    """Return height and width; of a single side, in the shape of the default."""
+    """Return height and width; for a single side, with the aspect ratio of the default."""
     height, width = default
     if not isinstance(size, int) or isinstance(size, bool):
         return whole_size(size, default, "dream.size")
@@ -137,13 +137,13 @@ def _dream(run: ActiveRun, layer: Layer, init: str, unit: int) -> Dream:
     return Dream(layer, init, unit, octaves, result)
 
 
-# Settings that are in the plan of the octaves, and one that only counts when frames are shown.
+# Settings already in the plan of the octaves, and one that only affects the video.
 _PLANNED = ("size", "sides", "ratio", "levels", "steps", "lr", "fps")
 _MOTION = {"zoom": 1, "rotate": 0, "translate": [0, 0]}
 
 
 def _settings_of_dream(config: DreamConfig, octaves: int) -> dict[str, Any]:
-    """Return what determines frames besides the plan of their octaves, without idle settings."""
+    """Return the settings that determine frames besides their octaves, without unused ones."""
     settings = {name: v for name, v in asdict(config).items() if name not in _PLANNED}
     moves = config.frames > 1 and config.video is None
     idle = [
@@ -153,7 +153,7 @@ def _settings_of_dream(config: DreamConfig, octaves: int) -> dict[str, Any]:
         *(["fill"] if not moves or all(settings[k] == v for k, v in _MOTION.items()) else []),
     ]
     if config.video is not None:
-        read_video("dream.video", config.video, 1)  # which says what is wrong with the file
+        read_video("dream.video", config.video, 1)  # the error names the file and its fault
         contents = Path(config.video).expanduser().read_bytes()
         settings["video"] = hashlib.sha256(contents).hexdigest()
     return {name: value for name, value in settings.items() if name not in idle}
@@ -164,16 +164,16 @@ class Frame:
     """One frame of a dream.
 
     Attributes:
-        image: what was dreamt, in network-input space.
-        start: what it was dreamt from, at the size of the first octave.
-        scores: before every step and after the last, octave after octave. With transforms the
-            first and the last of an octave are those of the images themselves, those between of
-            what the network saw.
-        octaves: number of the octave of each score.
-        steps: number of the step of each score.
-        means: mean response of every feature to the image itself, by layer that was read; a row for
-            every score or, of a dream of several frames, for the last of every octave.
-        status: of every octave, as in the table of ascents.
+        image: the dreamt image, in network-input space.
+        start: the starting image, at the size of the first octave.
+        scores: before every step and after the last, octave by octave. With transforms, the first
+            and the last score of an octave are those of the image itself, and the others those of
+            the transformed image.
+        octaves: octave number of each score.
+        steps: step number of each score.
+        means: mean response of every feature to the image itself, by recorded layer; one row per
+            score or, in a dream of several frames, one for the end of each octave.
+        status: status of each octave, as in the table ``ascents``.
     """
 
     image: Float[np.ndarray, "3 height width"]
@@ -185,7 +185,7 @@ class Frame:
     status: list[str]
 
     def arrays(self, unit: int, number: int) -> Arrays:
-        """Return the frame as named arrays; as an earlier result it is one image of a unit."""
+        """Return the frame as named arrays, in the format of an ascent with one image."""
         means = {f"means/{layer}": rows for layer, rows in self.means.items()}
         return {
             "units": np.array([unit]),

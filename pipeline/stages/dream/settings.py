@@ -1,4 +1,4 @@
-"""What the settings of a dream mean: motion between frames, smoothing in each octave."""
+"""Settings of a dream: the motion between frames and the smoothing in each octave."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pipeline.synthesis.smoothing import Smoothing
 
 
 def frame_motion(run: ActiveRun) -> Motion | None:
-    """Return what a frame goes through before the next is dreamt from it, if anything.
+    """Return the motion applied to a frame before the next one is dreamt from it, if any.
 
     Raises:
         ConfigError: a setting is out of range.
@@ -27,10 +27,10 @@ def frame_motion(run: ActiveRun) -> Motion | None:
 
 
 def smoothings(run: ActiveRun, octave: Octave) -> list[Smoothing]:
-    """Return what smooths between the steps of an octave.
+    """Return the smoothings between the steps of an octave.
 
     Raises:
-        ConfigError: octaves have blurs of their own, and there is no blur.
+        ConfigError: a blur is set for each octave, but there is no blur among the smoothings.
     """
     parts = run.parts
     if octave.sigma is None:

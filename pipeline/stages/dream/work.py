@@ -1,4 +1,4 @@
-"""Dreaming: frame after frame, each octave after octave, as work for the runner."""
+"""Dreams as work for the runner: frame by frame, and octave by octave within each frame."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ from pipeline.synthesis.starts import Numbered, Starts, image_seed
 from pipeline.synthesis.tiling import TiledScorer
 
 log = logging.getLogger(__name__)
-SCORERS = 8  # networks of octaves that are kept for the next frame
+SCORERS = 8  # networks, one per octave size, kept for the next frame
 Image = Float[Tensor, "1 3 height width"]
 
 
 def dream(run: ActiveRun, planned: Sequence[Dream]) -> Iterator[WorkItems[Dream]]:
-    """Yield what has not been dreamt."""
+    """Yield the dreams that are not in the store."""
     missing = run.missing(planned)
     if missing:
         log.info("dream: dreaming %s", ", ".join(dream.name for dream in missing))
@@ -46,7 +46,7 @@ def dream(run: ActiveRun, planned: Sequence[Dream]) -> Iterator[WorkItems[Dream]
 
 
 class DreamWork:
-    """Dreams as work for the runner (``runner.Work``); each writes its frames as they are done."""
+    """Dreams as work for the runner (``runner.Work``); each frame is written when it is done."""
 
     def __init__(self, run: ActiveRun) -> None:
         self.active = run
@@ -55,23 +55,23 @@ class DreamWork:
         self.build_scorer = lru_cache(maxsize=SCORERS)(self._build_scorer)
 
     def needed(self, dream: Dream) -> bool:
-        """Say whether a frame of a dream is not in the store."""
+        """Return whether a frame of a dream is missing in the store."""
         return bool(dream.result.missing())
 
     def size(self, dream: Dream) -> int:
-        """Return how many frames a dream has."""
+        """Return the number of frames of a dream."""
         return len(dream.result.items)
 
     def parts(self, dream: Dream) -> list[Dream]:
-        """Return the dream as a whole: a frame needs the one before it."""
+        """Return the dream as its only part: each frame needs the one before it."""
         return [dream]
 
     def load(self, dream: Dream) -> Dream:
-        """Return the dream itself."""
+        """Return the dream unchanged."""
         return dream
 
     def run(self, dream: Dream) -> Dream:
-        """Dream the frames that are missing, and write each as soon as it is there."""
+        """Dream the missing frames, and write each as soon as it is done."""
         image: Image | None = None
         for number, item in enumerate(dream.result.items):
             if dream.result.holds(item):
@@ -83,12 +83,12 @@ class DreamWork:
         return dream
 
     def begin(self, dream: Dream) -> Dreamt:
-        """Return what takes in a finished dream."""
+        """Return the collector for a finished dream."""
         return Dreamt(dream)
 
     @property
     def device(self) -> torch.device:
-        """Where dreams are dreamt."""
+        """The device on which dreams run."""
         return self.active.parts.runner.device
 
     # One frame.
@@ -121,7 +121,7 @@ class DreamWork:
         return self.active.parts.scoring.layer_names(dream.layer)
 
     def _climb(self, dream: Dream, octave: Octave, image: Image, place: str) -> _OctaveDone:
-        """Climb one octave from an image of its size."""
+        """Run the ascent of one octave from an image of its size."""
         parts = self.active.parts
         scorer = self._scorer(dream.layer, octave.size)
         start = self.starts.start_from(
@@ -146,7 +146,7 @@ class DreamWork:
         return _OctaveDone(done, watched.means())
 
     def _steps_read(self, octave: Octave) -> Sequence[int]:
-        """Return the steps at which features are read: all, of several frames only the last."""
+        """Return the steps at which features are recorded: all, or the last for several frames."""
         steps = octave.optimizer.steps
         return range(steps + 1) if self.active.parts.config.dream.frames == 1 else [steps]
 
@@ -178,7 +178,8 @@ class DreamWork:
     def _first(self, dream: Dream) -> Image:
         """Return the image that the init starts from, at the largest size.
 
-        What is drawn is drawn at the size of the first octave: made smaller, it would be averaged.
+        Random images are drawn at the size of the first octave: shrinking a larger one would
+        average its pixels.
         """
         chosen_init = self.active.parts.inits[dream.init]
         size = dream.octaves[0].size if chosen_init.random else dream.largest
@@ -207,7 +208,7 @@ class DreamWork:
 
 @dataclass(frozen=True)
 class _OctaveDone:
-    """What one octave left: the ascent, and the means of every layer that was read."""
+    """The result of one octave: the ascent, and the mean responses of every recorded layer."""
 
     done: Ascent
     means: Sequence[np.ndarray]
@@ -217,11 +218,11 @@ class _Watched:
     """Mean response of every feature to the image itself, at the last steps of an octave.
 
     Args:
-        score: of the ascent.
-        units: one per image.
-        steps: at which features are read, up to the last.
-        apart: whether the network sees something else at every step, so that the image itself is
-            shown to it by itself.
+        score: score of the ascent.
+        units: unit of each image.
+        steps: steps at which features are recorded, including the last.
+        apart: whether the score is computed on a transformed image, so that an additional forward
+            pass is needed for the image itself.
     """
 
     def __init__(
@@ -236,15 +237,15 @@ class _Watched:
 
     @torch.no_grad()
     def look(self, step: int, images: Tensor) -> None:
-        """Show the network the images before a step, as they are (``synthesis.loop.Record``)."""
+        """Run the network on the untransformed images before a step (``synthesis.loop.Record``)."""
         if step in self.steps:
             self.score.watch = self._keep
             self.score(images, self.units)
             self.score.watch = None
 
     def means(self) -> list[np.ndarray]:
-        """Return a row for every step that is read, by layer."""
-        last = self.seen[-len(self.steps) :]  # where an octave was climbed again, the second counts
+        """Return one row per recorded step, by layer."""
+        last = self.seen[-len(self.steps) :]  # if an octave was run twice, the second run counts
         return [torch.stack(layer).numpy() for layer in zip(*last, strict=True)]
 
 
@@ -255,7 +256,7 @@ class Dreamt:
     dream: Dream
 
     def add(self, done: Dream) -> None:
-        """Take in the dream."""
+        """Add the dream."""
 
     def write(self) -> None:
-        """Write nothing more."""
+        """Do nothing: the frames are written already."""

@@ -1,4 +1,4 @@
-"""What exports leave: every layer's network as ONNX, in the store and as files."""
+"""Results of exports: the network up to each layer as ONNX, in the store and as files."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ITEMS = ("network",)
 
 @dataclass(frozen=True)
 class Export:
-    """The exported network of one layer."""
+    """The exported network up to one layer."""
 
     layer: Layer
     result: Result
@@ -34,7 +34,7 @@ def plan_exports(run: ActiveRun) -> Plan[Export]:
 
 
 def exported_network(run: ActiveRun, layer: Layer) -> OnnxNetwork | None:
-    """Return a layer's network if the store holds it."""
+    """Return the network up to a layer if the store holds it."""
     result = next(each.result for each in run.plan(STAGE) if each.layer.name == layer.name)
     return None if result.missing() else read_network(result)
 
@@ -50,7 +50,7 @@ def _export(run: ActiveRun, layer: Layer) -> Export:
 
 
 def write_network(result: Result, network: OnnxNetwork) -> None:
-    """Write a layer's network to the store."""
+    """Write the network up to a layer to the store."""
     arrays = {name: np.frombuffer(getattr(network, name), np.uint8) for name in FILES}
     notes = {
         "units": network.units,
@@ -61,7 +61,7 @@ def write_network(result: Result, network: OnnxNetwork) -> None:
 
 
 def read_network(result: Result) -> OnnxNetwork:
-    """Return a layer's network.
+    """Return the network up to a layer.
 
     Raises:
         StoreError: it has not been exported, or is damaged.
@@ -73,7 +73,7 @@ def read_network(result: Result) -> OnnxNetwork:
 
 
 def meaning(run: ActiveRun, layer: Layer, network: OnnxNetwork) -> dict[str, Any]:
-    """Return what the files of a layer mean, as plain data."""
+    """Return the description of a layer's files as plain data."""
     parts, plan = run.parts, run.parts.canvas(layer)
     height, width = network.size
     preprocessing = parts.network.preprocessing

@@ -1,4 +1,4 @@
-"""Exporting: the networks that the store lacks, and all of them as files of the run."""
+"""Export: add missing networks to the store, and write all of them as files of the run."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ log = logging.getLogger(__name__)
 
 
 def export(run: ActiveRun, planned: Sequence[Export]) -> None:
-    """Write the networks that the store lacks, and all of them as files of the run."""
-    run.parts.network.module.cpu()  # where ONNX is traced
+    """Add missing networks to the store, and write all of them as files of the run."""
+    run.parts.network.module.cpu()  # the device for tracing
     for each in planned:
         if each.result.missing() and not _export(run, each):
             continue
@@ -36,7 +36,7 @@ def export(run: ActiveRun, planned: Sequence[Export]) -> None:
 
 
 def _export(run: ActiveRun, planned: Export) -> bool:
-    """Export one layer, and say whether that could be done."""
+    """Export one layer, and return whether that succeeded."""
     layer = planned.layer
     log.info("export: writing %s as ONNX", layer.name)
     with run.making([planned.result]):

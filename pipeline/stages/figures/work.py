@@ -1,4 +1,4 @@
-"""Drawing: every figure that the results in the store allow."""
+"""Figures: draw all for which the store holds the results."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ Panels = list[tuple[str, Float[np.ndarray, "_ _ 3"]]]
 
 
 def draw(run: ActiveRun, _plan: object) -> None:
-    """Draw every figure that the results in the store allow."""
+    """Draw all figures for which the store holds the results."""
     log.info("figures: drawing")
-    # Pillow composes and encodes in other threads while matplotlib draws in this one.
+    # Pillow composes and encodes in other threads while Matplotlib draws in this one.
     with ThreadPoolExecutor() as pool:
         sheets = {name: pool.submit(_save_sheet, run, name, draw) for name, draw in _sheets(run)}
         for name, figure in _plots(run):
@@ -77,7 +77,7 @@ def _have_ascents(run: ActiveRun) -> bool:
 
 def _correlation_figures(run: ActiveRun) -> Iterator[tuple[str, Figure]]:
     if any(pair.result.missing() for pair in run.plan(CORRELATIONS)):
-        log.info("figures: not all correlations are in the store, so none are shown")
+        log.info("figures: some correlations are not in the store, so none are shown")
         return
     table = correlations(run, run.plan(CORRELATIONS))
     for inits, pair in table.groupby(["init_a", "init_b"], sort=False):
@@ -87,7 +87,7 @@ def _correlation_figures(run: ActiveRun) -> Iterator[tuple[str, Figure]]:
 
 
 def _triptychs(run: ActiveRun, layer: Layer) -> Iterator[tuple[str, Figure]]:
-    """Yield the images of chosen units side by side: one figure a unit, or four units a figure."""
+    """Yield images of chosen units side by side: one figure per unit, or four units per figure."""
     available = run.parts.climbed_units(layer)
     chosen = run.parts.config.figures.triptychs
     units = [unit for unit in available if f"{layer.name}/{unit}" in chosen]
@@ -163,7 +163,7 @@ def _ascent_sheet(run: ActiveRun, layer: Layer, init: str) -> Image.Image:
 
 
 def _shows_images(run: ActiveRun) -> bool:
-    """Say whether images tell more than what was added to their starts: all but plain pixels."""
+    """Return whether to show images besides what was added: for all but plain pixels."""
     options = {"parameterization": "pixel", "constraint": "none"}
     plain = all(run.parts.option(group) == option for group, option in options.items())
     return not (plain and run.parts.scoring.of_fields)
@@ -196,7 +196,7 @@ def _image_name(unit: int, copy: int) -> str:
 def _patches(
     run: ActiveRun, layer: Layer, units: Sequence[int], sign: int, rank: int
 ) -> Float[np.ndarray, "units height width 3"]:
-    """Return patches for display: in their own colors or, where unknown, by their range."""
+    """Return patches for display: in their own colors if known, or else scaled by range."""
     patches = read_patches(run, layer, units, rank, sign).numpy()
     scale = run.parts.images.pixel_scale
     if scale is None:
@@ -208,4 +208,4 @@ def _tell_undrawn(run: ActiveRun) -> None:
     available = {f"{layer}/{unit}" for layer, units in run.parts.units.items() for unit in units}
     lacking = [name for name in run.parts.config.figures.triptychs if name not in available]
     if lacking:
-        log.info("figures: no triptych of %s: not in this run", ", ".join(lacking))
+        log.info("figures: no triptych of %s, which is not in this run", ", ".join(lacking))

@@ -1,4 +1,4 @@
-"""What the pages of a run show, gathered from what its stages have left in the store."""
+"""The contents of a run's pages, gathered from the stored results of its stages."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ CHOICES = (
 
 
 def site_contents(run: ActiveRun) -> Site:
-    """Return all that there is to show of a run; what is missing in the store is left out."""
+    """Return the contents for the pages of a run, without results missing in the store."""
     parts = run.parts
     pairs = run.plan(CORRELATIONS)
     return Site(
@@ -55,7 +55,7 @@ def _facts(run: ActiveRun) -> dict[str, Any]:
         "run": run.paths.name,
         "version": version("artiphys"),
         "model": model,
-        # A path would tell readers of published pages about the machine.
+        # A path would reveal details of the machine to readers of published pages.
         "weights": Path(parts.network.weights).name,
         "images": f"{len(run.images)} images ({run.images.settings['kind']})",
         "seed": config.seed,
@@ -72,7 +72,7 @@ def _steps(run: ActiveRun) -> int | None:
 
 
 def _preprocessing(run: ActiveRun) -> ShownPreprocessing:
-    """Return how the image set was preprocessed; how the network wants it, for arrays."""
+    """Return how the image set was preprocessed; for arrays, how the network expects it."""
     settings = run.images.settings.get("preprocessing")
     return ShownPreprocessing(**(settings or run.parts.network.preprocessing.settings()))
 
@@ -112,7 +112,7 @@ def _layer(run: ActiveRun, layer: Layer, pairs: Sequence[Pair]) -> ShownLayer:
 
 
 class _Reading:
-    """Reads the ascents of a layer, block by block: all at once may not fit the memory."""
+    """Reads the ascents of a layer block by block, as all at once may not fit in memory."""
 
     def __init__(self, climbs: Sequence[Climb], transformed: bool) -> None:
         self.climbs, self.transformed = climbs, transformed
@@ -139,7 +139,7 @@ class _Reading:
 
 
 class _Pictures:
-    """Source images as they were searched, in pixels."""
+    """Source images as the search saw them, in pixels."""
 
     def __init__(self, run: ActiveRun) -> None:
         self.images, self.preprocessing = run.images, _preprocessing(run)

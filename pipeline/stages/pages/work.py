@@ -1,4 +1,4 @@
-"""Building the site: everything that the results in the store allow."""
+"""Build the site from the results in the store."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ def build(run: ActiveRun, _plan: object) -> None:
     for layer in site.layers:
         lacking = [init for init, climbed in layer.climbed.items() if not climbed]
         if lacking:
-            log.info("pages: %s has not been climbed from %s", layer.name, ", ".join(lacking))
+            log.info("pages: there are no ascents of %s from %s", layer.name, ", ".join(lacking))
     networks = {layer.name: _networks(run, layer) for layer in run.parts.layers}
     closed = [name for name, network in networks.items() if network is None]
     if closed:
         log.info(
-            "pages: no networks of %s, so none in the playground; add export to stages",
+            "pages: no exported networks of %s, so the playground has none; add export to stages",
             ", ".join(closed),
         )
     build_site(site, networks, run.paths.site)
 
 
 def _networks(run: ActiveRun, layer: Layer) -> Networks | None:
-    """Return what runs in the browser of one layer, if it has been exported."""
+    """Return the network of one layer for the browser, if it has been exported."""
     found = exported_network(run, layer)
     return found and Networks(found.forward, found.gradient, found.units, found.size)

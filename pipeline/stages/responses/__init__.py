@@ -1,14 +1,15 @@
-"""Stage: the responses of units to every image of the set, as arrays."""
+"""Stage: store the responses of units to every image of the set, as arrays."""
 
+from pipeline.stages.columns import shared
 from pipeline.stages.stage import Stage, Table, later
 
 IMAGES = Table(
     "response_images",
     "one row per image: the rows of every array of responses",
     {
-        "row": "row of the arrays, from 0",
-        "image": "name of the image in its set",
-        "read": "whether it could be read; its responses are NaN if not",
+        "row": "row number in the arrays, from 0",
+        **shared("image"),
+        "read": "whether the image could be read; if not, its responses are NaN",
     },
     later("pipeline.stages.responses.results.response_images"),
     csv=True,
@@ -17,10 +18,9 @@ UNITS = Table(
     "response_units",
     "one row per layer and unit: the columns of the layer's array",
     {
-        "model": "name of the network",
-        "layer": "name of the layer",
-        "column": "column of the layer's array, from 0",
-        "unit": "number of the unit, its channel",
+        **shared("model", "layer"),
+        "column": "column number in the layer's array, from 0",
+        "unit": "channel number of the unit",
     },
     later("pipeline.stages.responses.results.response_units"),
     csv=True,

@@ -1,4 +1,4 @@
-"""What the responses stage leaves: an array for every layer, and the tables of its axes."""
+"""Results of the responses stage: an array per layer, and tables that describe its axes."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ class LayerResponses:
 
     Attributes:
         layer: the layer.
-        units: the columns, in order.
-        result: of which each item is a block of images.
+        units: units of the columns, in order.
+        result: the stored result, each item of which is a block of images.
     """
 
     layer: Layer
@@ -32,7 +32,7 @@ class LayerResponses:
 
 
 def plan_responses(run: ActiveRun) -> Plan[LayerResponses]:
-    """Return the arrays of a run, one for each of its layers."""
+    """Return the response arrays of a run, one for each of its layers."""
     return Plan(_layer(run, layer) for layer in run.parts.layers if run.parts.units[layer.name])
 
 
@@ -54,7 +54,7 @@ def _layer(run: ActiveRun, layer: Layer) -> LayerResponses:
 
 
 def response_images(run: ActiveRun, planned: Sequence[LayerResponses]) -> pd.DataFrame:
-    """Return the rows of all arrays."""
+    """Return the table that describes the rows of all arrays."""
     names = run.images.names
     unreadable = read_unreadable(planned)
     table = {
@@ -66,7 +66,7 @@ def response_images(run: ActiveRun, planned: Sequence[LayerResponses]) -> pd.Dat
 
 
 def response_units(run: ActiveRun, planned: Sequence[LayerResponses]) -> pd.DataFrame:
-    """Return the columns of every array."""
+    """Return the table that describes the columns of every array."""
     rows = [
         (run.parts.network.name, each.layer.name, column, unit)
         for each in planned
@@ -76,9 +76,9 @@ def response_units(run: ActiveRun, planned: Sequence[LayerResponses]) -> pd.Data
 
 
 def read_unreadable(planned: Sequence[LayerResponses]) -> dict[str, str]:
-    """Return the images that could not be read, with reasons."""
+    """Return the images that could not be read, with the reasons."""
     unreadable: dict[str, str] = {}
-    for each in planned[:1]:  # all layers see the same images
+    for each in planned[:1]:  # the images are the same for all layers
         for item in each.result.items:
             unreadable.update(each.result.read(item, ())[1]["unreadable"])
     return unreadable

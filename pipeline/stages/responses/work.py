@@ -1,4 +1,4 @@
-"""Computing: the responses of units to the image set, block by block."""
+"""Compute the responses of units to the image set, block by block."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ log = logging.getLogger(__name__)
 
 
 def respond(run: ActiveRun, planned: Sequence[LayerResponses]) -> Iterator[WorkItems[str]]:
-    """Yield the layers whose responses have not been computed."""
+    """Yield the work for layers whose responses are not in the store."""
     missing = run.missing(planned)
     if missing:
         names = ", ".join(each.layer.name for each in missing)
-        log.info("responses: computing those of %s to %d images", names, len(run.images))
+        log.info("responses: computing responses of %s to %d images", names, len(run.images))
         work = ResponseWork(run, missing)
         results = [each.result for each in missing]
         yield WorkItems(results, [*work.blocks], work, "responses: images")
 
 
 def note_unreadable(run: ActiveRun, planned: Sequence[LayerResponses]) -> None:
-    """Note which images could not be read."""
+    """Record which images could not be read."""
     found = read_unreadable(planned)
     check_unreadable(run, found)
     for name in found.keys() - run.unreadable.keys():
@@ -46,9 +46,9 @@ def note_unreadable(run: ActiveRun, planned: Sequence[LayerResponses]) -> None:
 def response_cost(
     run: ActiveRun,
     planned: Sequence[LayerResponses],
-    machine: Machine | None = None,  # noqa: ARG001 - a search takes as long, and is timed
+    machine: Machine | None = None,  # noqa: ARG001 - not timed; it takes as long as a search
 ) -> Cost:
-    """Return what the arrays take on the disk."""
+    """Return the disk space of the arrays."""
 
     def size(each: LayerResponses) -> int:
         config = run.parts.config.responses
@@ -88,13 +88,13 @@ class ResponseWork(ImageBlocks):
         return Answers(batch.indices.numpy(), by_layer, batch.unreadable)
 
     def begin(self, block: str) -> Block:
-        """Return what gathers a block."""
+        """Return the collector for a block."""
         return Block(self, block)
 
 
 @dataclass(frozen=True)
 class Answers:
-    """The responses to one batch: of the images that could be read, by layer."""
+    """The responses to the readable images of one batch, by layer."""
 
     indices: np.ndarray
     by_layer: dict[str, np.ndarray]
@@ -110,11 +110,11 @@ class Block:
     answers: list[Answers] = field(default_factory=list[Answers])
 
     def add(self, answers: Answers) -> None:
-        """Take in a batch."""
+        """Add a batch."""
         self.answers.append(answers)
 
     def write(self) -> None:
-        """Write the block of every layer that lacks it; images that were not read are NaN."""
+        """Write the block for every layer that lacks it; responses to unreadable images are NaN."""
         indices = self.work.blocks[self.name]
         unreadable = {k: v for answers in self.answers for k, v in answers.unreadable.items()}
         for each in self.work.planned:

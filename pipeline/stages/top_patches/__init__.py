@@ -1,18 +1,18 @@
 """Stage: search the image set for every unit's top and bottom patches."""
 
+from pipeline.stages.columns import shared
 from pipeline.stages.stage import Stage, Table, later
 
 TOP_PATCHES = Table(
     "top_patches",
     "one row per layer, unit, sign and rank",
     {
-        "model": "name of the network",
-        "layer": "name of the layer",
-        "unit": "number of the unit, its channel",
+        **shared("model", "layer"),
+        "unit": "channel number of the unit",
         "sign": "1 for the largest responses, -1 for the smallest",
-        "rank": "from 0, the most extreme",
-        "image": "name of the image in its set",
-        "row": "row of the layer's map at which the response was found",
+        "rank": "0 for the most extreme response, then 1, 2 and so on",
+        **shared("image"),
+        "row": "row of the layer's map at which the response occurs",
         "column": "column of the layer's map",
         "response": "response of the unit at that position",
         "top": "top edge of the receptive field in the image, in pixels",

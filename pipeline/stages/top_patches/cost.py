@@ -1,4 +1,4 @@
-"""What a search would cost: counted, and timed on a machine."""
+"""The cost of a search: counted, and timed on a machine."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from pipeline.stages.stage import Cost
 from pipeline.stages.top_patches.results import Search
 
 FLOAT = 4  # bytes
-PATCH = 12  # bytes of a patch in the store: response, image and position
+PATCH = 12  # bytes of a stored patch: response, image and position
 
 
 def search_cost(run: ActiveRun, searches: Sequence[Search], machine: Machine | None = None) -> Cost:
-    """Return what the search for some layers costs, all of them together."""
+    """Return the total cost of the search for some layers."""
     parts, config = run.parts, run.parts.config.search
     graph, images, layers = parts.graph, len(run.images), [search.layer for search in searches]
     forward = forward_operations(graph, [layer.node for layer in layers])
@@ -48,7 +48,7 @@ def search_cost(run: ActiveRun, searches: Sequence[Search], machine: Machine | N
 
 
 def _bytes(units: Iterable[int], images: int, config: SearchConfig) -> int:
-    """Return how much a search stores of all units of every layer, asked for or not."""
+    """Return the bytes that a search stores for all units of the layers, chosen or not."""
     return sum(units) * _unit_bytes(images, config)
 
 
@@ -66,7 +66,7 @@ def _memory(
     config: SearchConfig,
     workers: int,
 ) -> int:
-    """Return what a search takes besides the weights: batches, and what is kept of every unit."""
+    """Return the memory of a search besides the weights: batches, and the patches kept per unit."""
     held = largest_held(graph, [layer.node for layer in layers])
     counts = [len(units[layer.name]) for layer in layers]
     kept = 2 * sum(counts) * 16 * (config.keep + 2 * WAITING)

@@ -1,4 +1,4 @@
-"""What a search leaves: extremes of every unit, patches cut at them, and their table."""
+"""Results of a search: the extreme responses of every unit, their patches, and their table."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Extremes:
 
     Attributes:
         by_sign: top (+1) and bottom (-1) patches of every unit.
-        digests: of the images that were searched, by index.
+        digests: digests of the searched images, by index.
     """
 
     def __init__(self, blocks: Sequence[dict[str, np.ndarray]], keep: int) -> None:
@@ -47,7 +47,7 @@ class Search:
     Attributes:
         layer: the layer.
         keep: patches of each sign kept per unit.
-        result: of which each item is a block of images.
+        result: the stored result, each item of which is a block of images.
     """
 
     layer: Layer
@@ -56,7 +56,7 @@ class Search:
 
     @cached_property
     def extremes(self) -> Extremes:
-        """What was found; merged once in a run.
+        """The extremes of all blocks, merged once per run.
 
         Raises:
             StoreError: the layer has not been searched, or a block is damaged.
@@ -89,10 +89,10 @@ def find_search(run: ActiveRun, layer: Layer) -> Search:
 
 
 def read_unreadable(run: ActiveRun) -> dict[str, str]:
-    """Return the images that the searches could not read, with reasons.
+    """Return the images that the searches could not read, with the reasons.
 
     Raises:
-        ImageError: they are more than ``search.max_unreadable`` allows.
+        ImageError: there are more than ``search.max_unreadable`` allows.
     """
     unreadable: dict[str, str] = {}
     for search in run.plan(STAGE):
@@ -112,11 +112,11 @@ def read_patches(
 ) -> Float[Tensor, "units 3 height width"]:
     """Return the patches of some units at one rank.
 
-    They have the size of the receptive field, or another, about the same middle.
+    They have the size of the receptive field or a given size, with the same center.
 
     Raises:
-        StoreError: the layer has not been searched, or not so many patches were kept.
-        ImageError: an image has changed since it was searched, or cannot be read any more.
+        StoreError: the layer has not been searched, or the rank is beyond the patches kept.
+        ImageError: an image has changed since it was searched, or can no longer be read.
     """
     search = find_search(run, layer)
     if search.result.missing():
@@ -139,7 +139,7 @@ def _read(run: ActiveRun, digests: Int[np.ndarray, " images"], index: int) -> Te
 
 
 class StoredSources:
-    """What ascents of a run start from or are compared with (``synthesis.recipe.Sources``)."""
+    """The patches and pictures that ascents of a run need (``synthesis.recipe.Sources``)."""
 
     def __init__(self, run: ActiveRun) -> None:
         self.active = run
@@ -147,18 +147,18 @@ class StoredSources:
     def patches(
         self, layer: Layer, units: Sequence[int], rank: int, sign: int, size: tuple[int, int]
     ) -> Float[Tensor, "units 3 height width"]:
-        """Return the patches of some units at one rank; raises as ``read_patches``."""
+        """Return the patches of some units at one rank; errors as in ``read_patches``."""
         return read_patches(self.active, layer, units, rank, sign, size)
 
     def pictures(
         self, size: tuple[int, int], count: int
     ) -> Float[Tensor, "pictures 3 height width"]:
-        """Return some of the image set; raises as ``images.batches.sample``."""
+        """Return some of the image set; errors as in ``images.batches.sample``."""
         return sample(self.active.images, size, count)
 
 
 def top_patches(run: ActiveRun, searches: Sequence[Search]) -> pd.DataFrame:
-    """Return the table of patches of some searches: one row per layer, unit, sign and rank."""
+    """Return the table ``top_patches``: one row per layer, unit, sign and rank."""
     parts, images = run.parts, run.images
     tables = [
         patch_table(

@@ -1,4 +1,4 @@
-"""Searching: the image set, block by block, for the layers that have not been searched."""
+"""Search the image set, block by block, for the layers that are not in the store."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 
 
 def search(run: ActiveRun, searches: Sequence[Search]) -> Iterator[WorkItems[str]]:
-    """Yield the search for the layers that have not been searched."""
+    """Yield the search for the layers that are not in the store."""
     missing = run.missing(searches)
     if missing:
         names = ", ".join(search.layer.name for search in missing)
@@ -37,10 +37,10 @@ def search(run: ActiveRun, searches: Sequence[Search]) -> Iterator[WorkItems[str
 
 
 def remember(run: ActiveRun, searches: Sequence[Search]) -> None:
-    """Note which images could not be read, and the contents of the image set."""
+    """Record which images could not be read, and the contents of the image set."""
     run.unreadable.update(read_unreadable(run))
     for name, reason in run.unreadable.items():
-        log.warning("images: '%s' is set aside, as it %s", name, reason)
+        log.warning("images: '%s' is left out, as it %s", name, reason)
     remember_images(run.layout, run.parts.images, searches[0].extremes.digests)
 
 
@@ -60,28 +60,28 @@ class SearchWork(ImageBlocks):
         return find_peaks(self.network, batch, runner.device, runner.check)
 
     def begin(self, block: str) -> Block:
-        """Return what gathers a block."""
+        """Return the collector for a block."""
         config, device = self.active.parts.config.search, self.active.parts.runner.device
         return Block(self, block, Found(self.layers, config.keep, device))
 
 
 @dataclass(frozen=True)
 class Block:
-    """What was found in one block of images."""
+    """The extremes found in one block of images."""
 
     work: SearchWork
     name: str
     found: Found
 
     def add(self, peaks: Peaks) -> None:
-        """Take in a batch; stop if too much of the image set cannot be read."""
+        """Add a batch; stop if too many images cannot be read."""
         self.found.add(peaks)
         if peaks.unreadable:
             self.work.unreadable.update(peaks.unreadable)
             check_unreadable(self.work.active, self.work.unreadable)
 
     def write(self) -> None:
-        """Write the block of every layer that lacks it."""
+        """Write the block for every layer that lacks it."""
         for layer, result in self.work.results.items():
             if not result.holds(self.name):
                 self._write(layer, result)

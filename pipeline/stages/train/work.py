@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 
 def training_faults(run: ActiveRun, _plan: object) -> Iterator[str]:
-    """Yield why the weights could not be written."""
+    """Yield the reason if the weights cannot be written."""
     out = run.parts.config.training.out
     if out is not None:
         yield from folder_faults("training.out", out)

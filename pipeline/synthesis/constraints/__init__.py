@@ -1,13 +1,13 @@
-"""Constraints: what every image must fulfill, by a projection between parameters and image.
+"""Constraints on images, enforced by a projection between parameters and image.
 
-The projection belongs to the map from parameters to images: it is differentiable, and what is
-climbed are images that fulfill the constraint, so that all compete with the same means. Images are
-in network-input space; sums are float64. A constraint holds up to the rounding of the images.
-Each is a function of its settings that returns a ``Constraint``.
+The projection is part of the map from parameters to images: it is differentiable, and only images
+that satisfy the constraint are scored, so that all are comparable. Images are in network-input
+space; sums are float64. A constraint holds up to the rounding of the images. Each is a function of
+its settings that returns a ``Constraint``.
 
-A value beyond its bounds gets its gradient only where that leads back inside (``clamp_inward``).
-Pixels are put onto the constraint after every step and get their gradients as they are, which steps
-of a given size are normalized by.
+A value beyond its bounds gets a gradient only if it leads back inside (``clamp_inward``). Pixels
+are projected onto the constraint after every step, and their gradients are not changed, so that
+normalized steps keep their size.
 """
 
 from pipeline.synthesis.constraints.balls import ball

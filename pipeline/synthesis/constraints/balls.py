@@ -28,10 +28,10 @@ CENTERS = ("zero", "start")
 def ball(p: float = 2.0, radius: float | str = NATURAL, center: str = "zero") -> Constraint:
     """Keep every image within a distance, in a p-norm over pixels and colors.
 
-    An image inside is left as it is; one outside becomes the nearest image (in the L2 sense) of the
-    ball. Where the gradient of an image outside leads back inside, it passes in full, as it does on
-    the sphere, up to rounding. For p = 1, pixels that the projection makes 0 have no gradient of
-    their own until the image is there.
+    An image inside the ball is unchanged; one outside is replaced by the nearest image of the ball
+    (in L2 distance). If the gradient of an image outside leads back inside, it passes unchanged, as
+    it does on the sphere, up to rounding. For p = 1, pixels that the projection sets to 0 have no
+    gradient until the image is on the sphere.
 
     Args:
         p: 1, 2 or infinity.
@@ -39,7 +39,7 @@ def ball(p: float = 2.0, radius: float | str = NATURAL, center: str = "zero") ->
         center: ``zero`` or ``start``, the starting image.
 
     Raises:
-        ConfigError: a value is none of these.
+        ConfigError: a value is invalid.
 
     Source: p = 1 is Duchi et al. 2008, "Efficient projections onto the l1-ball", figure 1.
     """
@@ -62,7 +62,7 @@ def ball(p: float = 2.0, radius: float | str = NATURAL, center: str = "zero") ->
                 onto = _onto_l1_sphere if p == 1 else _onto_l2_sphere
                 nearest = onto(deviations, norms, budget)
             projected = (middle.double() + nearest).to(images.dtype)
-            near = size <= limit * (1 + ROUNDING)  # the gradient is that of the image as it is
+            near = size <= limit * (1 + ROUNDING)  # the gradient passes unchanged
             projected = torch.where(near, images + (projected - images).detach(), projected)
             return torch.where(size <= limit, images, projected)
 
@@ -86,7 +86,7 @@ def _onto_l2_sphere(
     size: Float[Tensor, " batch"],
     radius: Float[Tensor, " batch"],
 ) -> Float[Tensor, "batch c height width"]:
-    """Return the nearest points of a sphere; to points inside, the points themselves."""
+    """Return the nearest points on a sphere; points inside are unchanged."""
     allowed = clamp_inward(size, torch.zeros_like(radius), radius)
     return deviations * over_pixels(ratio(allowed, size, size > 0))
 
@@ -96,9 +96,9 @@ def _onto_l1_sphere(
     size: Float[Tensor, " batch"],
     radius: Float[Tensor, " batch"],
 ) -> Float[Tensor, "batch c height width"]:
-    """Return the nearest points of an L1 sphere, for points outside: magnitudes lose a threshold.
+    """Return the nearest points on an L1 sphere for points outside: magnitudes minus a threshold.
 
-    The threshold is such that the magnitudes above it keep the radius as their sum.
+    The threshold is chosen so that the remaining magnitudes sum to the radius.
     """
     magnitudes = deviations.abs().flatten(1)
     with torch.no_grad():

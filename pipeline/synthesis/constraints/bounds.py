@@ -1,4 +1,4 @@
-"""Constraints of single values: clipped to what is displayed, or to bounds."""
+"""Constraints on single values: clipping to the displayable range, or to given bounds."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def clip(
 
 
 def _between(low: Tensor, high: Tensor, given: ConstraintContext) -> Bound:
-    """Clip to per-channel bounds; what is measured is by how much an image exceeds them at most."""
+    """Clip to per-channel bounds; the measure is the largest excess over them."""
 
     def measure(images: Float[Tensor, "batch c height width"]) -> Float[Tensor, " batch"]:
         excess = torch.maximum(low - images, images - high).amax((1, 2, 3))

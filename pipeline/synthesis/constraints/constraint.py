@@ -1,4 +1,4 @@
-"""What a constraint is, and what all share."""
+"""The definition of a constraint, and common functions."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from torch import Tensor
 from pipeline.errors import ConfigError
 from pipeline.images.preprocessing import Preprocessing
 
-NATURAL = "natural"  # in place of a number: that of the strongest natural patch of the same unit
+NATURAL = "natural"  # in place of a number: the value of the unit's strongest natural patch
 
 
 @dataclass(frozen=True)
 class ConstraintContext:
-    """What a constraint may depend on.
+    """The context that a constraint may depend on.
 
     Attributes:
         starts: the starting images.
-        preprocessing: of the network.
-        patches: returns the strongest natural patch of every sample's unit, of the images' shape.
+        preprocessing: preprocessing of the network.
+        patches: returns the strongest natural patch of every sample's unit, in the images' shape.
     """
 
     starts: Float[Tensor, "batch c height width"]
@@ -36,9 +36,9 @@ class Bound:
     """A constraint on one batch of images [batch, 3, height, width].
 
     Attributes:
-        project: from any images to images that fulfill the constraint.
-        measure: from images to what is constrained, float64 [batch].
-        budget: the value that is allowed; NaN where nothing is constrained.
+        project: maps images to images that satisfy the constraint.
+        measure: maps images to the constrained quantity, float64 [batch].
+        budget: the allowed value; NaN if there is no constraint.
     """
 
     project: Callable[[Tensor], Tensor]
@@ -51,8 +51,8 @@ class Constraint:
     """A kind of constraint.
 
     Attributes:
-        bind: from circumstances to the constraint on these images.
-        needs_patches: whether it asks for the natural patches.
+        bind: maps a context to the constraint on its images.
+        needs_patches: whether it needs the natural patches.
     """
 
     bind: Callable[[ConstraintContext], Bound]
@@ -60,7 +60,7 @@ class Constraint:
 
 
 def none() -> Constraint:
-    """Let the images be what they are; budget and measure are NaN."""
+    """Leave the images unconstrained; budget and measure are NaN."""
 
     def bind(given: ConstraintContext) -> Bound:
         def measure(
@@ -76,7 +76,7 @@ def none() -> Constraint:
 def budget_of(
     value: float | str, given: ConstraintContext, quantity: Callable[[Tensor], Tensor]
 ) -> Float[Tensor, " batch"]:
-    """Return what every image is allowed: a number, or the quantity of its natural patch."""
+    """Return the allowed value of each image: a number, or the value of its natural patch."""
     if value == NATURAL:
         return quantity(given.patches().to(given.starts)).detach()
     starts = given.starts
@@ -84,20 +84,20 @@ def budget_of(
 
 
 def p_norms(values: Float[Tensor, "batch c height width"], p: float) -> Float[Tensor, " batch"]:
-    """Return p-norms; unlike a root of squares, they have the gradient 0 at 0."""
+    """Return p-norms; unlike the root of a sum of squares, their gradient at 0 is 0."""
     return torch.linalg.vector_norm(values.flatten(1), p, dim=1)
 
 
 def ratio(
     wanted: Float[Tensor, " batch"], size: Float[Tensor, " batch"], defined: Bool[Tensor, " batch"]
 ) -> Float[Tensor, " batch"]:
-    """Return wanted / size, and 1, without a gradient, where that is not defined."""
+    """Return wanted / size; if that is undefined, 1 without a gradient."""
     divisor = torch.where(defined, size, 1.0)
     return torch.where(defined, wanted / divisor, 1.0)
 
 
 def over_pixels(values: Tensor) -> Tensor:
-    """Return numbers [batch] so that they multiply images."""
+    """Return numbers [batch] in a shape that broadcasts over images."""
     return values[:, None, None, None]
 
 
@@ -112,5 +112,5 @@ def check_positive(key: str, value: float | str) -> None:
 
 
 def is_finite(value: object) -> bool:
-    """Say whether a setting is a finite number."""
+    """Return whether a setting is a finite number."""
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

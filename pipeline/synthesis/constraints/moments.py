@@ -1,4 +1,4 @@
-"""Constraints to one norm, mean or contrast."""
+"""Constraints that set the norm, mean or contrast of images."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from pipeline.synthesis.constraints.constraint import (
 
 
 def norm(value: float | str = NATURAL) -> Constraint:
-    """Give every image one L2 norm, over pixels and colors, by scaling it.
+    """Scale every image to a given L2 norm over pixels and colors.
 
-    An image of zeros has no direction and is left as it is; its gradient passes unscaled.
+    An image of zeros has no direction and is unchanged; its gradient passes unscaled.
 
     Args:
         value: the norm, or ``natural``.
@@ -52,7 +52,7 @@ def norm(value: float | str = NATURAL) -> Constraint:
 
 
 def mean(value: float | str = 0.0) -> Constraint:
-    """Give every image one mean, over pixels and colors, by shifting it.
+    """Shift every image to a given mean over pixels and colors.
 
     Args:
         value: the mean in network-input space, where 0 is the mean color, or ``natural``.
@@ -77,14 +77,14 @@ def mean(value: float | str = 0.0) -> Constraint:
 
 
 def contrast(value: float | str = NATURAL, mean: float | None = None) -> Constraint:
-    """Give every image one RMS contrast, by scaling it about its mean.
+    """Scale every image about its mean to a given RMS contrast.
 
-    The contrast is the population standard deviation over pixels and colors together. An image of
-    one value has none and is not scaled; its gradient passes unscaled.
+    The contrast is the population standard deviation over pixels and colors together. A uniform
+    image has zero contrast and is not scaled; its gradient passes unscaled.
 
     Args:
         value: the contrast in network-input space, where photographs have about 1, or ``natural``.
-        mean: of every image, over pixels and colors; images keep their own by default.
+        mean: mean of every image over pixels and colors; by default, images keep their own.
 
     Raises:
         ConfigError: ``value`` is neither, or ``mean`` not finite.
@@ -98,7 +98,7 @@ def contrast(value: float | str = NATURAL, mean: float | None = None) -> Constra
         ) -> Float[Tensor, "batch c height width"]:
             center = _mean(images)
             size = _contrast(images)
-            # What is left of the deviations from a mean that rounding has moved is no direction.
+            # Deviations that are only rounding errors of the mean have no direction.
             has_direction = size > 1e-12 * images.detach().double().abs().amax((1, 2, 3))
             scale = ratio(budget, size, has_direction)
             deviations = (images.double() - over_pixels(center)) * over_pixels(scale)

@@ -1,1 +1,1 @@
-"""Dreams: the sizes at which whole images are dreamt, and what becomes of a frame in the next."""
+"""Dreams: the sizes at which images are dreamt, and the motion from one frame to the next."""

@@ -1,11 +1,11 @@
-"""Feedback: what is done to a frame before it is dreamt into the next ("Ouroboros" videos).
+"""Feedback: the motion of a frame before the next one is dreamt from it ("Ouroboros" videos).
 
-Every motion is one affine map about the image's center, however many are combined, so that a frame
-is resampled once: bilinear, and beyond the edges the image is reflected there (half a pixel beyond
-the last, as in d c b a | a b c d | d c b a) or its edge is repeated.
+Combined motions are a single affine map about the image's center, so that a frame is resampled only
+once, bilinearly. Beyond its edges, the image is reflected (half a pixel beyond the last, as in d c
+b a | a b c d | d c b a) or its edge is repeated.
 
-Seed document 004, per frame at 30 frames a second: zoom by 1.04; rotation by 1.5 degrees and zoom
-by 1.04; translation by 2 pixels.
+The motions of Gordić's pytorch-deepdream, per frame at 30 frames per second: zoom by 1.04; rotation
+by 1.5 degrees and zoom by 1.04; translation by 2 pixels.
 """
 
 from __future__ import annotations
@@ -28,20 +28,21 @@ _PADDING = {"reflect": "reflection", "edge": "border"}
 
 @dataclass(frozen=True)
 class Motion:
-    """An affine motion of what an image shows, about the image's center.
+    """An affine motion of an image's content about its center.
 
-    What is at (x, y), in pixels right of and below the center, comes to ``matrix`` (x, y, 1).
+    Content at (x, y), in pixels to the right of and below the center, moves to ``matrix`` (x, y,
+    1).
 
     Attributes:
         matrix: two rows of three numbers.
-        fill: what comes in from beyond the edges.
+        fill: how the edges are filled.
     """
 
     matrix: tuple[tuple[float, float, float], tuple[float, float, float]]
     fill: Fill = "reflect"
 
     def __call__(self, images: Float[Tensor, "*batch c height width"]) -> Tensor:
-        """Return moved images of the same size; one without a batch is as good."""
+        """Return moved images of the same size; a single image without a batch axis is allowed."""
         if images.ndim == 3:
             return self(images[None])[0]
         height, width = images.shape[2:]
@@ -56,7 +57,7 @@ class Motion:
         )
 
     def _sources(self, height: int, width: int) -> Float64[Tensor, "1 height width 2"]:
-        """Return where each pixel comes from, in units of half a side from the center."""
+        """Return the source position of each pixel, in units of half a side from the center."""
         (a, b, right), (c, d, down) = self.matrix
         rows = torch.arange(height, dtype=torch.float64)[:, None] - (height - 1) / 2 - down
         columns = torch.arange(width, dtype=torch.float64) - (width - 1) / 2 - right
@@ -67,7 +68,7 @@ class Motion:
 
 
 def zoom(factor: float = 1.04, fill: str = "reflect") -> Motion:
-    """Enlarge what is shown by a factor, or shrink it (without smoothing) by one below 1.
+    """Enlarge the content by a factor; a factor below 1 shrinks it (without smoothing).
 
     Raises:
         ConfigError: the factor is not positive, or the fill unknown.
@@ -78,7 +79,7 @@ def zoom(factor: float = 1.04, fill: str = "reflect") -> Motion:
 
 
 def rotate(degrees: float = 1.5, fill: str = "reflect") -> Motion:
-    """Turn what is shown counterclockwise, as it looks with row 0 at the top.
+    """Rotate the content counterclockwise, as seen with row 0 at the top.
 
     Raises:
         ConfigError: the angle is not finite, or the fill unknown.
@@ -90,7 +91,7 @@ def rotate(degrees: float = 1.5, fill: str = "reflect") -> Motion:
 
 
 def translate(pixels: Sequence[float] = (2.0, 2.0), fill: str = "reflect") -> Motion:
-    """Move what is shown by so many pixels to the right and down.
+    """Move the content by a number of pixels to the right and down.
 
     Raises:
         ConfigError: they are not two finite numbers, or the fill is unknown.
@@ -105,10 +106,10 @@ def translate(pixels: Sequence[float] = (2.0, 2.0), fill: str = "reflect") -> Mo
 
 
 def combined(*motions: Motion) -> Motion:
-    """Return one motion after the other, from the first on, as a single one.
+    """Return several motions, applied in order, as a single one.
 
     Raises:
-        ConfigError: there is none, or they fill in differently.
+        ConfigError: there are no motions, or their fills differ.
     """
     if not motions:
         raise ConfigError("dream: [] is not a list of motions; use at least one")
@@ -129,7 +130,7 @@ def blend(
     current: Float[Tensor, "*batch c height width"],
     share: float = 0.85,
 ) -> Float[Tensor, "*batch c height width"]:
-    """Return the frame to show: share * current + (1 - share) * previous (seed document 004).
+    """Return the frame to show: share * current + (1 - share) * previous (Gordić's DeepDream).
 
     Raises:
         ConfigError: the share is not above 0 and at most 1.
@@ -140,10 +141,10 @@ def blend(
 
 
 def check_fill(fill: str) -> Fill:
-    """Return how edges are filled in, if there is such a way.
+    """Return the name of a fill after checking it.
 
     Raises:
-        ConfigError: there is none.
+        ConfigError: there is no such fill.
     """
     if fill not in get_args(Fill):
         raise ConfigError(f"dream.fill: '{fill}' is not 'reflect' or 'edge'; use one")

@@ -1,8 +1,9 @@
-"""Octaves: the sizes at which an image is dreamt one after the other, and what is taken along.
+"""Octaves: the sizes at which an image is dreamt, and what carries over from one to the next.
 
-Two ways to take a dream from one size to the next: resize it as it is (seed documents 001 and 004),
-or add what was dreamt, resized, to the start at the new size, which keeps the start's own details
-sharp (the original DeepDream, Mordvintsev, Olah & Tyka 2015).
+There are two ways to carry a dream to the next size: resize it as a whole (blbadger, "Feature
+Visualization II: Deep Dream"; Gordić's pytorch-deepdream), or add the dreamt changes, resized, to
+the start at the new size, which keeps the start's own details sharp (the original DeepDream,
+Mordvintsev, Olah & Tyka 2015).
 """
 
 from __future__ import annotations
@@ -22,14 +23,15 @@ Size = tuple[int, int]  # height and width in pixels
 def sizes(size: Size, ratio: float = 1.4, levels: int = 4, smallest: int = 1) -> list[Size]:
     """Return the sizes of a pyramid from coarse to fine, the last of which is the image's own.
 
-    Level l of L has sides round(side * ratio ** (l - L + 1)), l = 0 ... L - 1: four levels of 1.8
-    in seed document 004, ten of 1.4 in seed document 003 and four of 1.4 in the original DeepDream.
+    Level l of L has sides round(side * ratio ** (l - L + 1)), l = 0 ... L - 1: four levels with
+    ratio 1.8 in Gordić's pytorch-deepdream, ten with 1.4 in pytorchbearer/visual and four with 1.4
+    in the original DeepDream.
 
     Args:
         size: height and width of the image in pixels.
-        ratio: of the sides of one level to those of the level before, at least 1.
+        ratio: ratio of the sides of one level to those of the level before, at least 1.
         levels: number of sizes.
-        smallest: pixels that the shorter side must have, such as a receptive field.
+        smallest: smallest shorter side in pixels, such as that of a receptive field.
 
     Raises:
         ConfigError: a value is out of range, or the coarsest image would be too small.
@@ -52,12 +54,12 @@ def sizes(size: Size, ratio: float = 1.4, levels: int = 4, smallest: int = 1) ->
 def listed(size: Size, sides: Sequence[int], smallest: int = 1) -> list[Size]:
     """Return the sizes whose shorter sides are listed, in any order, such as 299, 380, 460.
 
-    The image keeps its shape: the longer side is rounded down, as torchvision's Resize does.
+    The image keeps its aspect ratio: the longer side is rounded down, as torchvision's Resize does.
 
     Args:
         size: height and width of the image in pixels.
         sides: shorter side of every size, in pixels.
-        smallest: pixels that a side must have, such as a receptive field.
+        smallest: smallest side in pixels, such as that of a receptive field.
 
     Raises:
         ConfigError: nothing is listed, or a side is too small.
@@ -86,14 +88,14 @@ def resized(
 
 def whole(
     dreamt: Float[Tensor, "batch c height width"],
-    start: Float[Tensor, "batch c start_height start_width"],  # noqa: ARG001 - one signature
+    start: Float[Tensor, "batch c start_height start_width"],  # noqa: ARG001 - as in details
     size: Size,
 ) -> Float[Tensor, "batch c new_height new_width"]:
-    """Return the image with which the next octave begins: the dream itself, resized.
+    """Return the first image of the next octave: the dream, resized.
 
     Args:
         dreamt: the images at the end of an octave.
-        start: the images from which the dream started, at any size; not looked at.
+        start: the starting images of the dream; not used.
         size: height and width of the next octave.
     """
     return resized(dreamt, size)
@@ -104,19 +106,18 @@ def details(
     start: Float[Tensor, "batch c start_height start_width"],
     size: Size,
 ) -> Float[Tensor, "batch c new_height new_width"]:
-    """Return the image with which the next octave begins: the start, and what was dreamt so far.
+    """Return the first image of the next octave: the start plus the dreamt changes so far.
 
-    That is R(start) + R(dreamt - r(start)), where r resizes to the octave that ends and R to the
-    next. Where nothing was dreamt, it is the start as it is at that size.
+    That is R(start) + R(dreamt - r(start)), where r resizes to the size of the finished octave and
+    R to the next. Without any changes, it is the start at the next size.
 
     Args:
         dreamt: the images at the end of an octave.
-        start: the images from which the dream started, at the largest size where they have details
-            there.
+        start: the starting images of the dream, at the largest size at which they have details.
         size: height and width of the next octave.
     """
     height, width = dreamt.shape[2:]
     return resized(start, size) + resized(dreamt - resized(start, (height, width)), size)
 
 
-CARRY = {"whole": whole, "details": details}  # what is taken to the next octave
+CARRY = {"whole": whole, "details": details}  # what carries over to the next octave

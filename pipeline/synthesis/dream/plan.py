@@ -1,4 +1,4 @@
-"""The plan of a dream: how large each octave is, how many steps it takes and of which size."""
+"""The plan of a dream: size, number of steps and learning rate of each octave."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ class Octave:
 
     Attributes:
         size: height and width in pixels.
-        optimizer: with the steps and the learning rate of this octave.
-        sigma: of the blur between steps; ``None`` for that of the configuration.
+        optimizer: optimizer with the steps and the learning rate of this octave.
+        sigma: sigma of the blur between steps; ``None`` for the configured value.
     """
 
     size: Size
@@ -31,7 +31,7 @@ def octave_sizes(size: Size, sides: Any, ratio: float, levels: int) -> list[Size
     """Return the sizes of the octaves of an image, listed or as a pyramid.
 
     Raises:
-        ConfigError: they are no sizes.
+        ConfigError: the sizes are invalid.
     """
     if sides is None:
         return sizes(size, ratio, levels)
@@ -46,14 +46,15 @@ def plan_octaves(
     """Return the octaves of a dream.
 
     Args:
-        found: their sizes.
-        optimizer: of all of them.
-        steps: other steps: a number, or one for each octave.
-        lr: other learning rates: a number, or one for each octave, each perhaps a pair.
-        sigma: blurs, as ``lr``.
+        found: sizes of the octaves.
+        optimizer: optimizer of all octaves.
+        steps: number of steps that replaces the optimizer's, or one for each octave.
+        lr: learning rate that replaces the optimizer's, or one (a number or a pair) for each
+            octave.
+        sigma: sigma of the blur, in the same form as ``lr``.
 
     Raises:
-        ConfigError: a list has not one value for each octave.
+        ConfigError: a list does not have one value for each octave.
     """
     count = len(found)
     if steps is not None and not all(_is_whole(n) for n in _each("steps", steps, count)):
@@ -81,7 +82,7 @@ def plan_octaves(
 
 
 def _each(key: str, value: Any, count: int) -> list[Any]:
-    """Return a value for each octave: the same for all, or those of a list."""
+    """Return one value per octave: the same for all, or the values of a list."""
     if not isinstance(value, list):
         return [value] * count
     if len(value) != count:

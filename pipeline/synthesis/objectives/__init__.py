@@ -1,10 +1,10 @@
-"""Objectives: what is climbed.
+"""Objectives: the scores that ascents maximize.
 
 Each objective is a function of its settings that returns an ``Objective``: how a batch of images is
-scored from what one forward pass leaves. Several objectives add up to one score, each by its
-weight; a negative weight minimizes.
+scored from one forward pass. Several objectives form one score, a weighted sum; a negative weight
+minimizes.
 
-The reductions of the literature differ only in what they take of a layer's map z and by which
+The objectives in the literature differ only in which part of a layer's map z they use and by which
 number they divide; each function names its source.
 """
 

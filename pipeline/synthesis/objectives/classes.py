@@ -1,4 +1,4 @@
-"""Objectives of classes: what the network's last layer puts out."""
+"""Objectives for classes, on the output of the network's last layer."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from pipeline.synthesis.objectives.objective import Objective
 
 
 def class_logit(category: int | None = None, weight: float | None = 1.0) -> Objective:
-    """The network's output for a class, before the softmax (seed documents 001, 002, 003).
+    """The network's output for a class, before the softmax.
 
     Args:
-        category: number of the class, from 0; each unit's own number by default, where ``layers``
+        category: number of the class, from 0; by default each unit's own number, if ``layers``
             names the last layer.
         weight: factor of the score.
     """

@@ -1,4 +1,4 @@
-"""Objectives that compare responses with those to a picture, or to the start."""
+"""Objectives that compare responses with those to a picture or to the starting image."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from pipeline.synthesis.objectives.objective import Layers, Objective, Seen
 def inversion(
     path: str | None = None, layer: Layers = None, weight: float | None = 1.0
 ) -> Objective:
-    """How near the layer's responses are to those to a picture: -|z - z0|^2 / |z0|^2.
+    """The closeness of the layer's responses to those for a picture: -|z - z0|^2 / |z0|^2.
 
     Source: Mahendran and Vedaldi 2015, equation 2.
 
     Args:
         path: a JPEG, PNG or WebP file; the bundled photograph of a cat by default.
-        layer: whose responses are compared.
+        layer: layer whose responses are compared.
         weight: factor of the score.
     """
 
@@ -40,15 +40,15 @@ def caricature(
     layer: Layers = None,
     weight: float | None = 1.0,
 ) -> Objective:
-    """What a picture drives, exaggerated: <z, z0> * cos(z, z0)^power.
+    """Exaggerate the features of a picture: <z, z0> * cos(z, z0)^power.
 
     Source: Lucid's caricatures (Olah et al. 2018, "activation caricatures"). The score grows with
-    |z0|, so that steps of plain ascent do, too; those of Adam do not.
+        |z0|, and so do steps of plain ascent; those of Adam do not.
 
     Args:
         path: a JPEG, PNG or WebP file; the bundled photograph of a cat by default.
-        power: of the cosine, which is taken to be 0.1 where it is less.
-        layer: whose responses are compared.
+        power: exponent of the cosine; a cosine below 0.1 counts as 0.1.
+        layer: layer whose responses are compared.
         weight: factor of the score.
     """
     if not 0 <= power < math.inf:
@@ -64,15 +64,16 @@ def caricature(
 
 
 def accentuation(layer: Layers = None, weight: float | None = 1.0) -> Objective:
-    """How near an image stays to its start in what a layer responds: -|z - z_start| / |z_start|.
+    """The closeness of a layer's responses to those for the start: -|z - z_start| / |z_start|.
 
-    Beside what drives a unit it accentuates that in a natural image. Source: Hamblin et al. 2024,
-    "Feature accentuation". For distance in pixels there is the regularizer ``distance_to_start``.
+    Combined with a unit's objective, it accentuates the unit's features in a natural image. Source:
+    Hamblin et al. 2024, "Feature accentuation". The regularizer ``distance_to_start`` penalizes the
+    distance in pixels instead.
     """
 
     def score(seen: Seen) -> Tensor:
         target = seen.compared
-        # The root has no gradient at the start itself, where both are equal.
+        # The square root has no gradient at the start, where both are equal.
         distance = ((seen.responses - target).square().sum((1, 2, 3)) + 1e-12).sqrt()
         return -distance / target.square().sum((1, 2, 3)).sqrt().clamp(min=1e-12)
 

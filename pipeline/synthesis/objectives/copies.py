@@ -12,10 +12,10 @@ from pipeline.synthesis.objectives.objective import Layers, Objective, Seen
 
 
 def diversity(layer: Layers = None, weight: float | None = 1.0) -> Objective:
-    """How much the copies of a unit differ in style: minus the likeness of their Gram matrices.
+    """The diversity of the copies of a unit: minus the similarity of their Gram matrices.
 
     Image i scores -sum over j != i of <G_i, G_j> / copies, where G is the Gram matrix of the
-    layer's features, flattened and of unit length. Source: Olah et al. 2017 (Lucid's
+    layer's features, flattened and scaled to unit length. Source: Olah et al. 2017 (Lucid's
     ``diversity``); the scores of a unit's images add up to its objective.
     """
 
@@ -33,10 +33,10 @@ def diversity(layer: Layers = None, weight: float | None = 1.0) -> Objective:
 def alignment(
     decay: float = 2.0, reach: int = 4, layer: Layers = None, weight: float | None = 1.0
 ) -> Objective:
-    """How alike neighboring copies of a unit are, so that a row of them changes smoothly.
+    """The similarity of neighboring copies of a unit, so that a row of them changes smoothly.
 
     Image i scores -sum over neighbors j up to ``reach`` away of mean((z_i - z_j)^2) / decay^|i-j|,
-    where only image i follows the gradient. Source: Lucid's ``alignment``.
+    where only image i receives the gradient. Source: Lucid's ``alignment``.
     """
     if not 0 < decay < math.inf:
         raise ConfigError(f"objective.alignment.decay: {decay} is not a positive number")

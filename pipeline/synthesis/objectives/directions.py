@@ -36,13 +36,13 @@ def direction(
 ) -> Objective:
     """The dot product of z with a direction in the space of features.
 
-    It is the mean over the map, or that at one position: a weighted sum over units.
+    The product is averaged over the map, or taken at one position: a weighted sum over units.
 
     Args:
         vector: one number per feature, numbers of some features (``{3: 1.0, 7: -0.5}``), or the
             path of a ``.npy`` file.
         position: ``center``, or row and column; all positions by default.
-        layer: whose features they are.
+        layer: layer of the features.
         weight: factor of the score.
     """
     check_position("direction", position)

@@ -1,4 +1,4 @@
-"""What an objective is, and what it may look at."""
+"""The definition of an objective, and the data that it may use."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ Layers = str | Sequence[str] | None
 
 @dataclass(frozen=True)
 class Seen:
-    """What an objective may look at: one layer after one forward pass of a batch of images.
+    """The data for an objective: one layer after one forward pass of a batch of images.
 
-    Images of the same unit (copies) lie side by side.
+    Images of the same unit (copies) are adjacent.
 
     Attributes:
-        responses: of the layer, before anything that follows; [..., 1, 1] where the layer
-            has no map.
-        units: the unit that each image is climbed for.
-        copies: how many images of one unit lie side by side.
-        images: as the network saw them, in network-input space.
-        reference: responses of the layer to what the objective compares with
+        responses: output of the layer, before anything that follows; [..., 1, 1] if the layer has
+            no map.
+        units: unit of each image.
+        copies: number of adjacent images per unit.
+        images: images as the network received them, in network-input space.
+        reference: responses of the layer to the reference of the objective
             (``Objective.reference``).
     """
 
@@ -45,7 +45,7 @@ class Seen:
 
     @property
     def compared(self) -> Float[Tensor, "references units rows columns"]:
-        """The reference, which an objective that asks for one is always given."""
+        """The reference, which always exists for an objective that needs one."""
         if self.reference is None:
             raise ValueError("this objective was scored without its reference")
         return self.reference
@@ -62,23 +62,22 @@ class Seen:
 
 @dataclass(frozen=True)
 class Objective:
-    """One term of what is climbed.
+    """One term of the score.
 
     Attributes:
-        score: from what was seen to one score per image.
+        score: maps the data (``Seen``) to one score per image.
         weight: factor of the score in the sum; ``None`` balances the gradient of the term against
             that of the first term that has a number.
-        layers: whose responses are seen, each scored, and added up; the run's own layer if none is
-            named.
-        per_unit: whether it is another one for every unit; else it is the layer's as a whole.
-        of_field: whether it needs no more than the one response of a unit, so that an image of the
-            size of its receptive field will do; ``score`` is then asked for positions elsewhere.
-        copies: how many images of a unit it compares, at least.
-        reference: what the layer's responses are compared with: those to a ``picture``, or to the
+        layers: layers that are scored, with scores added up; the run's own layer if none is named.
+        per_unit: whether it depends on the unit; otherwise it is of the layer as a whole.
+        of_field: whether it needs only one response of a unit, so that an image of the size of its
+            receptive field is enough; ``score`` is then used only on whole maps.
+        copies: smallest number of images of a unit that it can compare.
+        reference: image to whose responses the layer's are compared: a ``picture``, or the
             ``start`` of the ascent.
-        picture: RGB bytes, of a reference of that kind.
-        additive: whether scores of parts of the map add up to the score of the map (``sum``), or do
-            so weighted by the share of positions (``mean``); ``None`` if neither.
+        picture: RGB bytes of the picture, for a reference of that kind.
+        additive: whether the score of the map is the sum of the scores of its parts (``sum``), or
+            their mean weighted by the number of positions (``mean``); ``None`` if neither.
         contents: digest of a file that determines the score, if one does.
     """
 
@@ -106,7 +105,7 @@ class Objective:
 
     @property
     def layer_names(self) -> tuple[str | None, ...]:
-        """The layers that are seen; ``None`` stands for the run's own."""
+        """The layers that are scored; ``None`` stands for the run's own."""
         return (self.layers,) if isinstance(self.layers, str | None) else tuple(self.layers)
 
 
@@ -127,7 +126,7 @@ def place(position: Position, rows: int, columns: int) -> tuple[int, int]:
 
 
 def check_position(name: str, position: Any) -> None:
-    """Check that a position is one, before any map is known.
+    """Check the format of a position, before any map is known.
 
     Raises:
         ConfigError: it is not.

@@ -1,4 +1,4 @@
-"""Objectives of one unit: its response at a place, or over its map."""
+"""Objectives of one unit: its response at one position, or over its map."""
 
 from __future__ import annotations
 
@@ -15,14 +15,13 @@ from pipeline.synthesis.objectives.objective import (
 
 
 def unit_response(position: Position = None, weight: float | None = 1.0) -> Objective:
-    """z[c, y, x]: the response of one unit at one place, as the layer gives it.
+    """z[c, y, x]: the response of one unit at one position, in the output of its layer.
 
-    Source: "Deep Dream at neuron level" (seed document 000), where the place is the middle of the
-    map.
+    Source: tonyfu97/ActivationMaximization, where the position is the center of the map.
 
     Args:
-        position: row and column on the layer's map, on images of their whole size; by default the
-            middle, on images of the receptive field alone where nothing else is climbed.
+        position: row and column on the layer's map, for whole images; by default the center, on
+            images of the receptive field's size if there is no other objective.
         weight: factor of the score.
     """
     check_position("unit_response", position)
@@ -37,7 +36,8 @@ def unit_response(position: Position = None, weight: float | None = 1.0) -> Obje
 def channel_sum(layer: Layers = None, weight: float | None = 1.0) -> Objective:
     """The sum of z_c over the map of channel c.
 
-    Source: seed document 001, whose loss sum(C - z_c) has the same gradient with the other sign.
+    Source: blbadger, "Feature Visualization II: Deep Dream", whose loss sum(C - z_c) has the
+        negative of this gradient.
     """
     return Objective(lambda seen: seen.own.sum((1, 2)), weight, layer, additive="sum")
 
@@ -50,8 +50,8 @@ def channel_mean(layer: Layers = None, weight: float | None = 1.0) -> Objective:
 def constant_minus_channel(
     constant: float = 200.0, layer: Layers = None, weight: float | None = -1.0
 ) -> Objective:
-    """The sum of C - z_c over the map: the loss of seed document 001, minimized by its weight -1.
+    """The sum of C - z_c over the map, minimized because its weight is -1.
 
-    The gradient does not depend on C.
+    The gradient does not depend on C. Source: blbadger, "Feature Visualization II: Deep Dream".
     """
     return Objective(lambda seen: (constant - seen.own).sum((1, 2)), weight, layer, additive="sum")

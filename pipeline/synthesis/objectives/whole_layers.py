@@ -13,11 +13,12 @@ from pipeline.synthesis.objectives.objective import Layers, Objective, Seen
 def layer_sum(
     per_feature: bool = False, layer: Layers = None, weight: float | None = 1.0
 ) -> Objective:
-    """The sum of z over all positions and features of a layer (seed documents 001 and 002).
+    """The sum of z over all positions and features of a layer.
 
     Args:
-        per_feature: divide by the number F of features: "layer gradient scale b = 1/F" (001).
-        layer: of which; several are added.
+        per_feature: divide by the number F of features: the scale b = 1/F of blbadger, "Feature
+            Visualization II: Deep Dream".
+        layer: layer to sum over; the sums of several layers are added.
         weight: factor of the score.
     """
 
@@ -29,22 +30,22 @@ def layer_sum(
 
 
 def layer_mean(layer: Layers = None, weight: float | None = 1.0) -> Objective:
-    """The mean of z over all positions and features (seed document 004)."""
+    """The mean of z over all positions and features (Canal 2024, "Deep Dreams")."""
     return _of_layer(lambda z: z.mean((1, 2, 3)), layer, weight, "mean")
 
 
 def layer_mean_square(layer: Layers = None, weight: float | None = 1.0) -> Objective:
-    """The mean of z squared: MSE to zero (seed document 004, in Gordic's implementation)."""
+    """The mean of z squared: MSE to zero (Gordić's pytorch-deepdream)."""
     return _of_layer(lambda z: z.square().mean((1, 2, 3)), layer, weight, "mean")
 
 
 def layer_sum_square(layer: Layers = None, weight: float | None = 1.0) -> Objective:
-    """The sum of z squared: the original DeepDream (seed document 003)."""
+    """The sum of z squared (the original DeepDream; Mordvintsev, Olah & Tyka 2015)."""
     return _of_layer(lambda z: z.square().sum((1, 2, 3)), layer, weight, "sum")
 
 
 def layer_half_sum_square(layer: Layers = None, weight: float | None = 1.0) -> Objective:
-    """Half the sum of z squared: the gradient of ``z.backward(z)`` (seed document 004)."""
+    """Half the sum of z squared: the gradient of ``z.backward(z)`` (Gordić's pytorch-deepdream)."""
     return _of_layer(lambda z: z.square().sum((1, 2, 3)) / 2, layer, weight, "sum")
 
 

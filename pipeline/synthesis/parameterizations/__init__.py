@@ -1,4 +1,4 @@
-"""Parameterizations: what is climbed instead of pixels, and how it is decoded to images.
+"""Parameterizations: the parameters that ascents change, and how they are decoded to images.
 
 A chain of pieces, sorted by kind whatever their order in the configuration: a space owns the
 parameters and draws an image from them, a resolution enlarges it, colors mix its channels, and a

@@ -1,4 +1,4 @@
-"""The chain: pieces composed to one space, from parameters to network input."""
+"""The chain: pieces composed into one space, from parameters to network input."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ KINDS: tuple[Kind, ...] = get_args(Kind)  # from the parameters to the network
 
 @dataclass(frozen=True)
 class Chain:
-    """A space seen through maps: itself a space, whose images are network input.
+    """A space followed by maps, which is itself a space, whose images are network input.
 
     Attributes:
-        space: owns the parameters.
-        maps: from the space to the network.
+        space: space of the parameters.
+        maps: maps from the space to the network, in order.
     """
 
     space: Space
@@ -41,7 +41,7 @@ class Chain:
 
     @property
     def is_pixels(self) -> bool:
-        """Whether the parameters are the images' pixels, in whatever unit and colors."""
+        """Whether the parameters are pixels, in any unit and color space."""
         return isinstance(self.space, Pixels) and all(step.exact for step in self.maps)
 
     @property
@@ -51,7 +51,7 @@ class Chain:
 
     @property
     def is_image(self) -> bool:
-        """Whether the parameters are one tensor that is an image, of whatever size and colors."""
+        """Whether the parameters are a single image tensor, of any size and color space."""
         return self.space.is_image
 
     def encode(self, images: Float[Tensor, "batch c height width"]) -> list[Tensor]:
@@ -70,15 +70,15 @@ class Chain:
         return images
 
     def draw(self, generators: Sequence[torch.Generator], std: float) -> list[Tensor]:
-        """Return random parameters of the space, one sample from each generator."""
+        """Return random parameters of the space, one sample per generator."""
         return self.space.draw(generators, std)
 
 
-PIXELS = Chain(Pixels((0, 0)), ())  # of any size; nothing is drawn from it
+PIXELS = Chain(Pixels((0, 0)), ())  # any size, as nothing is drawn from it
 
 
 def compose(pieces: Mapping[str, Parameterization], setting: Setting) -> Chain:
-    """Return the chain of some pieces, sorted by kind; pixels where no space is among them.
+    """Return the chain of some pieces, sorted by kind; without a space, pixels are used.
 
     Args:
         pieces: by the names they have in the configuration.
@@ -90,7 +90,7 @@ def compose(pieces: Mapping[str, Parameterization], setting: Setting) -> Chain:
     by_kind = pieces_by_kind(pieces)
     maps = [cast("Map", by_kind[kind].build(setting)) for kind in KINDS[1:] if kind in by_kind]
     sizes = [step.size for step in maps if step.size is not None]
-    # The space comes last: its pictures are in the coordinates that the maps leave it.
+    # The space is built last: its pictures are mapped back through all maps.
     own = replace(
         setting,
         size=sizes[0] if sizes else setting.size,
@@ -107,7 +107,7 @@ def _encoded(maps: Sequence[Map], images: Tensor) -> Tensor:
 
 
 def pieces_by_kind(pieces: Mapping[str, Parameterization]) -> dict[Kind, Parameterization]:
-    """Return pieces by their places in the chain.
+    """Return pieces by kind.
 
     Args:
         pieces: by the names they have in the configuration.

@@ -17,15 +17,15 @@ FLAT = 1e-6  # share of the largest variance below which colors do not span thre
 
 
 def decorrelated(matrix: str = "imagenet", images: int = 200) -> Parameterization:
-    """Climb three uncorrelated channels p of which the colors are mixed: rgb = C p.
+    """Parameterize colors by three uncorrelated channels p: rgb = C p.
 
-    Without a range, rgb is network input; with one, it is what the range takes.
+    Without a range, rgb is network input; with one, it is the input of the range.
 
     Source: Olah et al. 2017, "Feature Visualization" (Distill).
 
     Args:
-        matrix: ``imagenet`` for the published C, ``images`` for that of the image set.
-        images: from how many pictures, at most, C is computed.
+        matrix: ``imagenet`` for the published C, ``images`` to compute it from the image set.
+        images: largest number of pictures from which C is computed.
 
     Raises:
         ConfigError: ``matrix`` is neither, or ``images`` not positive.
@@ -61,9 +61,9 @@ def decorrelated(matrix: str = "imagenet", images: int = 200) -> Parameterizatio
 def covariance_root(
     pixels: Float[Tensor, "pictures c height width"],
 ) -> Float[Tensor, "3 3"]:
-    """Return a matrix R with R R^T the covariance of colors: its scaled principal directions.
+    """Return a matrix R such that R R^T is the covariance of colors: scaled principal directions.
 
-    They come in falling order of variance, and the sign of each is such that red grows.
+    They are in decreasing order of variance, with signs chosen so that red increases.
 
     Raises:
         ConfigError: the colors do not vary in three dimensions.
@@ -79,7 +79,7 @@ def covariance_root(
 
 
 def _mix(matrix: Float[Tensor, "3 3"]):
-    """Return the map of images that multiplies the channels of every pixel by a matrix."""
+    """Return the map that multiplies the channels of every pixel by a matrix."""
     constant = Constant(matrix)
 
     def apply(

@@ -1,4 +1,4 @@
-"""Constants of parameterizations, in the type and on the device of what they are applied to."""
+"""Constants of parameterizations, in the data type and on the device of their operands."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from torch import Tensor
 
 
 class Constant:
-    """A constant tensor, kept in every type and on every device in which it was asked for.
+    """A constant tensor, cached for every data type and device.
 
     Copying it to a GPU in every step would take longer than using it, and cannot be recorded in a
     CUDA graph.
@@ -21,10 +21,10 @@ class Constant:
         self.kept: dict[tuple[torch.dtype, torch.device], Tensor] = {}
 
     def like(self, tensor: Tensor) -> Tensor:
-        """Return the constant in the type and on the device of a tensor; not to be altered."""
+        """Return the constant in the type and on the device of a tensor; do not modify it."""
         place = (tensor.dtype, tensor.device)
         if place not in self.kept:
-            # A tensor made in inference mode could never be part of a gradient.
+            # A tensor created in inference mode cannot take part in a gradient.
             with torch.inference_mode(mode=False):
                 self.kept[place] = self.value.to(tensor.device, tensor.dtype)
         return self.kept[place]

@@ -1,4 +1,4 @@
-"""Spaces of pattern-producing networks, whose weights are climbed: color as a function of place."""
+"""Spaces of the weights of pattern-producing networks: color as a function of position."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class PatternNetworks:
 
     Attributes:
         size: height and width of the images in pixels.
-        layers: number of layers, the one that gives colors included.
+        layers: number of layers, including the last, which outputs colors.
         width: number of units of the other layers.
         channels: of an image.
     """
@@ -49,7 +49,7 @@ class PatternNetworks:
         return Constant(torch.stack(torch.meshgrid(*sides, indexing="ij")).flatten(1))
 
     def encode(self, images: Float[Tensor, "batch c height width"]) -> list[Tensor]:
-        """Refuse: no weights are known that give these images.
+        """Raise an error: weights for given images are unknown.
 
         Raises:
             ConfigError: always.
@@ -61,7 +61,7 @@ class PatternNetworks:
         )
 
     def decode(self, parameters: Sequence[Tensor]) -> Float[Tensor, "batch c height width"]:
-        """Return the colors that the networks give to all places."""
+        """Return the colors that the networks assign to all positions."""
         weights, biases = parameters[::2], parameters[1::2]
         places = self.coordinates.like(weights[0]).expand(len(weights[0]), -1, -1)
         values = torch.baddbmm(biases[0][:, :, None], weights[0], places)
@@ -70,9 +70,9 @@ class PatternNetworks:
         return values.unflatten(2, self.size)
 
     def draw(self, generators: Sequence[torch.Generator], std: float) -> list[Tensor]:
-        """Return random networks, whatever ``std`` is: their images are zero at first.
+        """Return random networks, ignoring ``std``; their images are zero.
 
-        Weights have the variance 1 / inputs, but for the last layer, which is zero as all biases.
+        Weights have variance 1 / inputs; the last layer and all biases are zero.
         """
         del std
         parameters: list[Tensor] = []
@@ -84,13 +84,13 @@ class PatternNetworks:
 
 
 def cppn(layers: int = 8, width: int = 24) -> Parameterization:
-    """Climb the weights of a compositional pattern-producing network: images of any resolution.
+    """Parameterize images of any resolution by a compositional pattern-producing network.
 
     Source: Mordvintsev et al. 2018, "Differentiable Image Parameterizations" (Distill).
 
     Args:
-        layers: number of layers, the one that gives colors included.
-        width: number of units of the other layers, each of which gives two values to the next.
+        layers: number of layers, including the last, which outputs colors.
+        width: number of units of the other layers, each of which passes two values on.
 
     Raises:
         ConfigError: fewer than 2 layers or 1 unit.
@@ -109,6 +109,6 @@ def cppn(layers: int = 8, width: int = 24) -> Parameterization:
 def _activation(
     values: Float[Tensor, "batch units places"],
 ) -> Float[Tensor, "batch 2*units places"]:
-    """Return arctan and its square, an odd and an even function, each scaled to about 1."""
+    """Return arctan and its square, an odd and an even function, each scaled to RMS 1."""
     values = values.arctan()
     return torch.cat([values / ARCTAN, values.square() / ARCTAN_SQUARED], dim=1)

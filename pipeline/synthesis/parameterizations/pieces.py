@@ -1,4 +1,4 @@
-"""The pieces of a parameterization: spaces, which own parameters, and maps of images to images."""
+"""The pieces of a parameterization: spaces of parameters, and maps from images to images."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ Kind = Literal["space", "resolution", "color", "range"]
 
 @dataclass(frozen=True)
 class Setting:
-    """Where a piece is built.
+    """The setting in which a piece is built.
 
-    Maps are built in the setting of the images that the network sees. A space is built in one of
-    its own: the size before any resolution, and pictures taken back through all maps.
+    Maps are built in the setting of the network's images. A space is built in its own setting: at
+    the size before any resolution, with pictures mapped back through all maps.
 
     Attributes:
         size: height and width of the images in pixels.
-        preprocessing: of the network.
-        pictures: returns some of the image set, network input cut to ``size``; asked only by pieces
-            that need it.
+        preprocessing: preprocessing of the network.
+        pictures: returns some of the image set as network input cropped to ``size``; called only by
+            pieces that need it.
     """
 
     size: tuple[int, int]
@@ -41,7 +41,7 @@ class Setting:
 
 @runtime_checkable
 class Space(Protocol):
-    """Parameters, as tensors with the batch first, and the images they stand for."""
+    """A space of parameters (tensors with the batch axis first) and the images that they encode."""
 
     @property
     def invertible(self) -> bool:
@@ -50,7 +50,7 @@ class Space(Protocol):
 
     @property
     def is_image(self) -> bool:
-        """Whether the parameters are one tensor that is an image: its gradient can be blurred."""
+        """Whether the parameters are a single image tensor, whose gradient can be blurred."""
         ...
 
     def encode(self, images: Float[Tensor, "batch c height width"]) -> list[Tensor]:
@@ -58,11 +58,11 @@ class Space(Protocol):
         ...
 
     def decode(self, parameters: Sequence[Tensor]) -> Float[Tensor, "batch c height width"]:
-        """Return the images of parameters, in their type, on their device, differentiably."""
+        """Return the images of parameters, differentiably, in their type and on their device."""
         ...
 
     def draw(self, generators: Sequence[torch.Generator], std: float) -> list[Tensor]:
-        """Return random parameters, float32 on the CPU: one sample from each generator.
+        """Return random parameters, float32 on the CPU: one sample per generator.
 
         Args:
             generators: one for each sample, on the CPU.
@@ -73,13 +73,13 @@ class Space(Protocol):
 
 @dataclass(frozen=True)
 class Map:
-    """A differentiable map of images to images and its inverse.
+    """A differentiable map from images to images, and its inverse.
 
     Attributes:
-        decode: from the side of the parameters to the side of the network.
-        encode: back.
-        size: height and width on the side of the parameters; ``None`` where it stays the same.
-        exact: whether ``encode`` gives values back as they were, but for those that are clamped.
+        decode: maps from the parameters' side to the network's side.
+        encode: maps back.
+        size: height and width on the parameters' side; ``None`` if unchanged.
+        exact: whether ``encode`` restores all values that are not clamped.
         clamps: whether ``decode`` clamps values.
     """
 
@@ -96,8 +96,8 @@ class Parameterization:
 
     Attributes:
         kind: its place in the chain, which has at most one of each kind.
-        build: to a space where that is the kind, else to a map.
-        images: how many pictures of the image set it asks for.
+        build: builds a space or a map, depending on the kind.
+        images: number of pictures that it needs from the image set.
         invertible: whether an image can be turned into parameters.
         is_image: of a space, whether its parameters are an image, whose gradient can be blurred.
     """

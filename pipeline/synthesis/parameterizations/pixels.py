@@ -14,11 +14,11 @@ from pipeline.synthesis.parameterizations.pieces import Parameterization
 
 @dataclass(frozen=True)
 class Pixels:
-    """The space of images as they are: one parameter tensor [batch, channels, height, width].
+    """The space of images themselves: one parameter tensor [batch, channels, height, width].
 
     Attributes:
         size: height and width in pixels.
-        channels: of an image.
+        channels: number of channels.
     """
 
     size: tuple[int, int]
@@ -29,13 +29,13 @@ class Pixels:
     def encode(
         self, images: Float[Tensor, "batch c height width"]
     ) -> list[Float[Tensor, "batch c height width"]]:
-        """Return the very images."""
+        """Return the images unchanged."""
         return [images]
 
     def decode(
         self, parameters: Sequence[Float[Tensor, "batch c height width"]]
     ) -> Float[Tensor, "batch c height width"]:
-        """Return the very parameters."""
+        """Return the parameters unchanged."""
         return parameters[0]
 
     def draw(
@@ -46,7 +46,7 @@ class Pixels:
 
 
 def pixel() -> Parameterization:
-    """Climb pixels: the chain of this piece alone is the identity, in network-input space."""
+    """Parameterize images by their pixels; alone, it is the identity in network-input space."""
     return Parameterization(
         "space", lambda setting: Pixels(setting.size, setting.channels), is_image=True
     )
@@ -55,6 +55,6 @@ def pixel() -> Parameterization:
 def normal(
     generators: Sequence[torch.Generator], shape: tuple[int, ...]
 ) -> Float[Tensor, "batch *shape"]:
-    """Return standard normal noise, one sample from each generator: float32 on the CPU."""
+    """Return standard normal noise, one sample per generator: float32 on the CPU."""
     drawn = [torch.randn(shape, generator=source, dtype=torch.float32) for source in generators]
     return torch.stack(drawn)

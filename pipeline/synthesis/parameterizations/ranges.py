@@ -1,7 +1,7 @@
-"""Ranges: from values without bounds to pixels in 0..1, and on to network input.
+"""Ranges: maps from unbounded values to pixels in 0..1, and on to network input.
 
-Each is given as pixels from values v; the network input is (pixels - mean) / std, with the mean and
-the standard deviation of the network's preprocessing.
+Each is described by the pixels for values v; the network input is (pixels - mean) / std, with the
+mean and the standard deviation of the network's preprocessing.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pipeline.synthesis.clamping import clamp_inward
 from pipeline.synthesis.parameterizations.constants import Constant
 from pipeline.synthesis.parameterizations.pieces import Map, Parameterization, Setting
 
-# Pixels that have a moderate value: those of photographs reach 0 and 1, whose values are infinite.
+# Photographs reach 0 and 1, whose inverse values are infinite, so they are clamped to this.
 DARKEST, BRIGHTEST = 0.01, 0.99
 
 
@@ -28,8 +28,8 @@ def sigmoid() -> Parameterization:
 def tanh() -> Parameterization:
     """Pixels are (tanh(v) + 1) / 2: 0 is mid-gray. Photographs are first clamped to 0.01..0.99.
 
-    The library "visual" adds a mean color to v, which makes 0 a light gray of 0.72; here, 0 is what
-    it is for ``sigmoid``.
+    The library pytorchbearer/visual adds a mean color to v, which makes 0 a light gray of 0.72;
+    here, 0 is mid-gray as for ``sigmoid``.
     """
     return _squashed(
         lambda values: (values.tanh() + 1) / 2, lambda pixels: (2 * pixels - 1).atanh()
@@ -39,8 +39,9 @@ def tanh() -> Parameterization:
 def clamp() -> Parameterization:
     """Pixels are mean + v, clamped to 0..1: 0 is the mean color.
 
-    Climbed pixels are clamped after every step. Where those of another space, such as Fourier
-    coefficients, are clamped, only a gradient that leads back inside passes, so that none is stuck.
+    If the parameters are pixels, they are clamped after every step. For other spaces, such as
+    Fourier coefficients, only gradients that lead back inside pass the clamp, so that no pixel gets
+    stuck.
     """
 
     def build(setting: Setting) -> Map:

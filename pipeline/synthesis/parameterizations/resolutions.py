@@ -1,4 +1,4 @@
-"""Resolutions: images on a coarser grid than the network's."""
+"""Resolutions: images on a coarser grid than the network's input."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from pipeline.synthesis.parameterizations.pieces import Map, Parameterization, S
 
 
 def low_resolution(factor: float = 4.0) -> Parameterization:
-    """Climb an image of fewer pixels, enlarged bilinearly for the network.
+    """Parameterize by an image with fewer pixels, enlarged bilinearly for the network.
 
-    The way back is the least-squares one: encode(decode(x)) is x, and decode(encode(image)) is the
-    enlarged image nearest to the image.
+    The inverse is the least-squares solution: encode(decode(x)) is x, and decode(encode(image)) is
+    the closest enlarged image.
 
     Args:
-        factor: by which the sides shrink; they are rounded up.
+        factor: factor by which the sides shrink; they are rounded up.
 
     Raises:
         ConfigError: ``factor`` is less than 1 or not finite.
@@ -46,15 +46,15 @@ def low_resolution(factor: float = 4.0) -> Parameterization:
 
 
 def upsampling(few: int, many: int) -> Float[Tensor, "many few"]:
-    """Return the matrix of linear interpolation of one side, pixels being areas (float64)."""
+    """Return the matrix of linear interpolation along one side, with pixels as areas (float64)."""
     each = torch.eye(few, dtype=torch.float64)[None]
     return functional.interpolate(each, size=many, mode="linear", align_corners=False)[0].T
 
 
 def _separable(rows: Tensor, columns: Tensor):
-    """Return the map of images that multiplies by a matrix on either side.
+    """Return the map that multiplies images by one matrix from the left and one from the right.
 
-    Unlike PyTorch's own interpolation, its gradient is the same to the bit in every run on a GPU.
+    Unlike PyTorch's own interpolation, its gradient is bit-for-bit reproducible on a GPU.
     """
     left, right = Constant(rows), Constant(columns.T.contiguous())
 

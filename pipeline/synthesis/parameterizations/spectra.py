@@ -1,4 +1,4 @@
-"""Spaces of Fourier coefficients: all of them (fourier), or their phases alone (maco).
+"""Spaces of Fourier coefficients (fourier), or of their phases only (maco).
 
 Transforms are orthonormal and in the layout of ``rfft2``: of the frequencies of a real image, only
 those with columns 0 to width // 2 are kept, the others being their complex conjugates.
@@ -19,10 +19,8 @@ from pipeline.synthesis.parameterizations.constants import Constant
 from pipeline.synthesis.parameterizations.pieces import Parameterization, Setting
 from pipeline.synthesis.parameterizations.pixels import normal
 
-CONTRAST = (
-    4  # by which lucent divides, so that coefficients of a moderate size give moderate values
-)
-STILL = 1e-4  # added to standard deviations, as in Horama: what does not vary stays finite
+CONTRAST = 4  # divisor used by lucent, so that coefficients of moderate size give moderate values
+STILL = 1e-4  # added to standard deviations, as in Horama, so that constant values stay finite
 
 
 @dataclass(frozen=True)
@@ -59,7 +57,7 @@ class Coefficients:
     ) -> Float[Tensor, "batch c height width"]:
         """Return the images of coefficients.
 
-        Where a coefficient is its own conjugate, its imaginary part has no effect.
+        The imaginary part of a coefficient that is its own conjugate has no effect.
         """
         (parts,) = parameters
         scaled = torch.view_as_complex(self.scale.like(parts)[..., None] * parts)
@@ -102,7 +100,7 @@ class Phases:
         """Return the phases of images in radians; the magnitudes of the images are lost.
 
         Raises:
-            ConfigError: phases are standardized, which those of an image are not.
+            ConfigError: phases are standardized, and the phases of an image are not.
         """
         if self.standardize:
             raise ConfigError(
@@ -114,12 +112,12 @@ class Phases:
     def decode(
         self, parameters: Sequence[Float[Tensor, "batch c height columns"]]
     ) -> Float[Tensor, "batch c height width"]:
-        """Return the images of phases, whose magnitudes are the fixed ones whatever the phases.
+        """Return the images of phases at the fixed magnitudes.
 
-        So that the images are real, coefficients that are their own conjugates keep no more of
-        their phase than its sign, and in columns 0 and width / 2 only the upper half of the phases
-        is free. Where phases are standardized, the real parts of such waves are taken instead, as
-        inverse transforms do.
+        For the images to be real, coefficients that are their own conjugates only keep the sign of
+        their phase, and in columns 0 and width / 2 only the upper half of the phases is free. If
+        phases are standardized, the real parts of these waves are used instead, as inverse
+        transforms do.
         """
         if self.standardize:
             phases = standardized(parameters[0])
@@ -143,7 +141,7 @@ class Phases:
 
 
 def fourier(decay: float = 1.0) -> Parameterization:
-    """Climb Fourier coefficients, in which ascent does not prefer high frequencies.
+    """Parameterize images by Fourier coefficients, so that ascent does not favor high frequencies.
 
     image = irfft2(scale * coefficients) / 4, scale = 1 / max(f, 1 / max(height, width)) ** decay,
     f in cycles per pixel, with an orthonormal transform.
@@ -167,16 +165,16 @@ def fourier(decay: float = 1.0) -> Parameterization:
 
 
 def maco(images: int = 200, standardize: bool = False) -> Parameterization:
-    """Climb phases alone, while the magnitudes stay the average ones of the image set.
+    """Parameterize images by Fourier phases, with the average magnitudes of the image set.
 
     Source: Fel et al. 2023, "Unlocking Feature Visualization for Deeper Networks with MAgnitude
     Constrained Optimization".
 
     Args:
-        images: of how many pictures, at most, the magnitudes are averaged.
-        standardize: give the phases of every image, and then the image, the mean 0 and the standard
-            deviation 1 before colors and range, as the authors' library Horama does. Such phases
-            cannot start from an image.
+        images: largest number of pictures over which magnitudes are averaged.
+        standardize: standardize the phases of every image, and then the image before colors and
+            range, to mean 0 and standard deviation 1, as the authors' library Horama does. Such
+            phases cannot start from an image.
 
     Raises:
         ConfigError: ``images`` is not positive.
@@ -194,7 +192,7 @@ def maco(images: int = 200, standardize: bool = False) -> Parameterization:
 
 
 def standardized(values: Float[Tensor, "batch *_"]) -> Float[Tensor, "batch *_"]:
-    """Return every sample with the mean 0 and, but for a small constant, standard deviation 1."""
+    """Return every sample with mean 0 and, except for a small constant, standard deviation 1."""
     axes = tuple(range(1, values.ndim))
     deviations = values - values.mean(axes, keepdim=True)
     return deviations / (deviations.std(axes, keepdim=True) + STILL)
@@ -226,15 +224,15 @@ def spectrum_of(
 def image_of(
     spectrum: Complex[Tensor, "*batch height columns"], size: tuple[int, int]
 ) -> Float[Tensor, "*batch height width"]:
-    """Return the real images of Fourier coefficients."""
+    """Return the real images for Fourier coefficients."""
     return torch.fft.irfft2(spectrum, s=size, norm="ortho")
 
 
 def _on_mirrored_columns(change: Callable[[Tensor], Tensor], values: Tensor, width: int) -> Tensor:
-    """Change column 0 and, for even widths, width / 2, which hold both halves of their conjugates.
+    """Change column 0 and, for even widths, width / 2, which contain both conjugate halves.
 
-    In the spectrum of a real image, each of them mirrors itself; what else an inverse transform
-    makes of them is left to the device's library.
+    In the spectrum of a real image, each of these columns mirrors itself; for other values, the
+    result of an inverse transform depends on the device's library.
     """
     even = width % 2 == 0
     inner = values[..., 1:-1] if even else values[..., 1:]
@@ -253,7 +251,7 @@ def _antisymmetric(column: Float[Tensor, "batch c height 1"]) -> Float[Tensor, "
     """Return phases of which row -k is the negative of row k, by the upper half of the rows."""
     height = column.shape[-2]
     upper = column[..., 1 : (height + 1) // 2, :]
-    # These are their own conjugates: real numbers, which have a sign in place of a phase.
+    # These are their own conjugates: real numbers, with a sign instead of a phase.
     signs = torch.where(column.cos() < 0, torch.pi, 0.0)
     middle = [signs[..., height // 2 : height // 2 + 1, :]] if height % 2 == 0 else []
     return torch.cat([signs[..., :1, :], upper, *middle, -upper.flip(-2)], dim=-2)

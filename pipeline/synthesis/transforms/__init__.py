@@ -1,6 +1,6 @@
-"""Transforms: random changes of the images before the network sees them, anew at every step.
+"""Transforms: random changes of the images before the network, drawn again at every step.
 
-What drives a unit in spite of them cannot hang on single pixels. Images are in network-input
+Responses that survive them cannot depend on single pixels. Images are in network-input
 space, where 0 is the mean color, or, after ``pixels``, in pixel space, where 0 is black; every
 transform is differentiable. Each is a function of its settings that returns a ``Transform``.
 

@@ -1,4 +1,4 @@
-"""Boxes: parts of images, enlarged for the network, smaller from step to step."""
+"""Boxes: parts of images, resampled for the network, that become smaller over the steps."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pipeline.errors import ConfigError
 from pipeline.synthesis.schedules import Schedule, check_schedule
 from pipeline.synthesis.transforms.transform import Generators, Transform, check_size
 
-SMALLEST, LARGEST = 0.05, 1.0  # sides of boxes as shares of the image's
+SMALLEST, LARGEST = 0.05, 1.0  # limits of box sides, as shares of the image's side
 
 
 def boxes(
@@ -23,10 +23,10 @@ def boxes(
     pixels: int = 224,
     count: int = 32,
 ) -> Transform:
-    """Show square parts of the images, resampled to one size, several times a step.
+    """Show square parts of the images, resampled to one size, several times per step.
 
-    Centers are normally distributed about the middle. Sides are, too, about ``size``, but not below
-    0.05 or above 1. What lies beyond the image is 0. Scores and gradients of a step are the means
+    Centers are normally distributed about the center of the image, and sides about ``size``,
+    limited to 0.05..1. Pixels beyond the image are 0. Scores and gradients of a step are the means
     over its boxes.
 
     Args:
@@ -34,8 +34,8 @@ def boxes(
             step.
         spread: standard deviation of the sides, as a share.
         wander: standard deviation of the centers in both axes, as a share of the image's sides.
-        pixels: side in pixels to which boxes are resampled, bilinearly, corners to corners.
-        count: boxes of every image in a step.
+        pixels: side in pixels to which boxes are resampled, bilinearly with aligned corners.
+        count: boxes per image and step.
 
     Raises:
         ConfigError: a value is out of range.
@@ -80,10 +80,10 @@ def _sampled(
     """Sample one box of every image.
 
     Args:
-        images: to be sampled.
-        centers: down and right of the images' own, as shares of their sides.
-        sides: of the boxes, as shares of the images' shorter sides.
-        pixels: side of what is returned.
+        images: images to sample.
+        centers: centers relative to the images' centers, down and right, as shares of their sides.
+        sides: sides of the boxes, as shares of the images' shorter sides.
+        pixels: side of the returned images.
     """
     line = torch.linspace(-1, 1, pixels).to(images)[None]
     shorter = min(images.shape[2:]) - 1

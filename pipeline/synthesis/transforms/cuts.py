@@ -1,4 +1,4 @@
-"""Transforms that move pixels as they are: frames, shifts, crops and mirrors."""
+"""Transforms that move pixels without resampling: borders, shifts, crops and mirroring."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from pipeline.synthesis.transforms.transform import Generators, Transform, check
 
 
 def pad(pixels: int = 12, fill: float = 0.0) -> Transform:
-    """Surround the images, so that later crops and rotations lose less of them.
+    """Add a border to the images, so that later crops and rotations lose less of them.
 
     Args:
-        pixels: width of the frame; height and width grow by twice as much.
-        fill: value of the frame in network-input space, where 0 is the mean color; in pixels from 0
-            to 1 after ``pixels``.
+        pixels: width of the border; height and width grow by twice as much.
+        fill: value of the border in network-input space, where 0 is the mean color; in pixels from
+            0 to 1 after ``pixels``.
 
     Raises:
         ConfigError: ``pixels`` is negative or ``fill`` not finite.
@@ -39,14 +39,14 @@ def pad(pixels: int = 12, fill: float = 0.0) -> Transform:
 
 
 def jitter(pixels: int = 8, keeps_size: bool = False) -> Transform:
-    """Cut a random part that is ``pixels`` smaller in height and width, or move the images.
+    """Crop a random part that is ``pixels`` smaller in height and width, or shift the images.
 
-    Both offsets are uniform in 0 ... ``pixels``. This is how Lucid jitters.
+    Both offsets are uniform in 0 ... ``pixels``, as in Lucid.
 
     Args:
-        pixels: by how many.
-        keeps_size: as lucent, Lucid's port to PyTorch: move the images down and to the right by 0
-            ... ``pixels`` - 1. What comes in is 0.
+        pixels: number of pixels by which the images shrink.
+        keeps_size: whether to shift the images down and to the right by 0 ... ``pixels`` - 1
+            instead, filled with 0, as lucent (Lucid's port to PyTorch) does.
 
     Raises:
         ConfigError: ``pixels`` is negative, or, when applied, leaves nothing of the images.
@@ -73,10 +73,10 @@ def jitter(pixels: int = 8, keeps_size: bool = False) -> Transform:
 
 
 def roll(pixels: int = 32) -> Transform:
-    """Shift around the edges, by uniform integers in -``pixels`` ... ``pixels`` in both axes.
+    """Shift with wrap-around, by uniform integers in -``pixels`` ... ``pixels`` in both axes.
 
-    The gradient is shifted back, as DeepDream does after each step (Gordic, seed document 004), and
-    smoothed before that where it is smoothed.
+    The gradient is shifted back, as DeepDream does after each step (Gordić's pytorch-deepdream);
+    any smoothing is applied before that.
 
     Raises:
         ConfigError: ``pixels`` is negative.
@@ -92,20 +92,20 @@ def roll(pixels: int = 32) -> Transform:
 def rolled(
     images: Float[Tensor, "batch c height width"], shifts: Int[Tensor, "batch 2"]
 ) -> Float[Tensor, "batch c height width"]:
-    """Shift every image down and to the right, around the edges."""
+    """Shift every image down and to the right, with wrap-around."""
     return _cut(images, -shifts, (images.shape[2], images.shape[3]))
 
 
 def crop(size: int) -> Transform:
-    """Cut a random square; only what lies in it gets a gradient.
+    """Crop a random square; only pixels inside it get a gradient.
 
     Args:
-        size: its side in pixels. Every position inside the image is equally likely.
+        size: side of the square in pixels. Every position inside the image is equally likely.
 
     Raises:
         ConfigError: ``size`` is not positive, or, when applied, larger than the images.
 
-    Source: "Feature Visualization II: Deep Dream" (seed document 001), ``crop=True``.
+    Source: ``crop=True`` in blbadger, "Feature Visualization II: Deep Dream".
     """
 
     def apply(
@@ -146,11 +146,11 @@ def flip(probability: float = 0.5) -> Transform:
 def fit(
     images: Float[Tensor, "batch c height width"], size: tuple[int, int]
 ) -> Float[Tensor, "batch c rows columns"]:
-    """Cut the center out of images, or surround them with zeros, in each axis.
+    """Center-crop images, or pad them with zeros, in each axis.
 
     Args:
-        images: in network-input space.
-        size: height and width in pixels, for networks that take no other.
+        images: images in network-input space.
+        size: height and width in pixels that the network requires.
     """
     (height, width), (rows, columns) = images.shape[2:], size
     top, left = -((height - rows) // 2), -((width - columns) // 2)
@@ -162,10 +162,10 @@ def _cut(
     corners: Int[Tensor, "batch 2"],
     size: tuple[int, int],
 ) -> Float[Tensor, "batch c rows columns"]:
-    """Cut one part of every image, around the edges where it leaves the image.
+    """Cut one part out of every image, with wrap-around at the edges.
 
     Args:
-        images: to be cut.
+        images: images to cut.
         corners: top and left of every part, in pixels.
         size: height and width of the parts.
     """

@@ -1,4 +1,4 @@
-"""What a transform is, and what all share."""
+"""The definition of a transform, and common functions."""
 
 from __future__ import annotations
 
@@ -11,21 +11,22 @@ from torch import Tensor
 
 from pipeline.errors import ConfigError
 
-Generators = Sequence[torch.Generator]  # one per sample, on the CPU
+Generators = Sequence[torch.Generator]  # one generator per sample, on the CPU
 
 
 @dataclass(frozen=True)
 class Transform:
-    """A change of images [batch, 3, height, width], which may change their size.
+    """A transform of images [batch, 3, height, width], which may change their size.
 
     Attributes:
-        apply: from images and one source of random numbers per sample to images.
+        apply: maps images and one random generator per sample to images.
         random: whether it draws random numbers.
-        shifts: where it is nothing but a roll, draws its shifts down and to the right, [batch, 2].
-        at: the transform of one step, from its number and that of all; ``None`` where all are one.
-        looks: how often the network looks at the images in a step, each time with other random
-            numbers. Scores and gradients are the means over the looks.
-        on_pixels: whether all that follow are applied to pixels from 0 to 1.
+        shifts: for a pure roll, draws its shifts down and to the right, [batch, 2].
+        at: returns the transform of a step, given its number and the total; ``None`` if all are
+            equal.
+        looks: number of transformed versions of the images per step, over which scores and
+            gradients are averaged.
+        on_pixels: whether the transforms that follow are applied to pixels from 0 to 1.
     """
 
     apply: Callable[[Tensor, Generators], Tensor]
@@ -45,10 +46,10 @@ def integers(generators: Generators, *counts: int) -> Int[Tensor, "batch counts"
 
 
 def pixels() -> Transform:
-    """Apply what follows to pixels from 0 to 1: before the network's normalization, not after.
+    """Apply the transforms that follow to pixels from 0 to 1, before the network's normalization.
 
-    So 0, which comes in where images are padded, moved, scaled or rotated, is black instead of the
-    mean color, and ``pad.fill`` and ``noise.std`` are in pixels.
+    So 0, which fills the edges of padded, shifted, scaled or rotated images, is black instead of
+    the mean color, and ``pad.fill`` and ``noise.std`` are in pixels.
     """
     return Transform(lambda images, generators: images, random=False, on_pixels=True)  # noqa: ARG005
 

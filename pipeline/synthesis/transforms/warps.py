@@ -1,4 +1,4 @@
-"""Transforms that sample images anew: magnified, rotated, resized."""
+"""Transforms that resample images: scaling, rotation, resizing."""
 
 from __future__ import annotations
 
@@ -14,12 +14,13 @@ from pipeline.synthesis.transforms.transform import Generators, Transform, check
 
 
 def scale(lowest: float = 0.9, highest: float = 1.1, step: float = 0.02) -> Transform:
-    """Magnify about the center by a random factor, keeping the size; what comes in is 0.
+    """Magnify about the center by a random factor, keeping the size; the edges are filled with 0.
 
     Args:
         lowest: smallest factor.
         highest: largest factor.
-        step: between neighboring factors, all equally likely (see ``factors``).
+        step: difference between neighboring factors, which are all equally likely (see
+            ``factors``).
 
     Raises:
         ConfigError: the factors are not positive or not in order, or ``step`` is not positive.
@@ -54,13 +55,13 @@ def factors(lowest: float, highest: float, step: float) -> list[float]:
 
 
 def rotate(degrees: float = 10.0, step: float = 1.0, upright: int = 5) -> Transform:
-    """Rotate about the center by a random angle, keeping the size; what comes in is 0.
+    """Rotate about the center by a random angle, keeping the size; the edges are filled with 0.
 
     Args:
         degrees: largest angle, to either side; positive ones are counterclockwise.
         step: degrees between neighboring angles (see ``angles``).
-        upright: how many more zeros are among the angles that are drawn from. By default 26 angles,
-            6 of them 0, as in lucent.
+        upright: number of extra zeros among the angles to draw from. The default is 26 angles, 6 of
+            them 0, as in lucent.
 
     Raises:
         ConfigError: ``degrees`` is not from 0 to 180, ``step`` not positive, or ``upright``
@@ -101,12 +102,12 @@ def angles(degrees: float, step: float, upright: int) -> list[float]:
 
 
 def resize(size: int) -> Transform:
-    """Resample the images to a square, bilinearly, their corner pixels staying corner pixels.
+    """Resample the images to a square, bilinearly with aligned corners.
 
-    As lucent enlarges its images to the network's input (``align_corners``, not antialiased).
+    This is how lucent enlarges images to the network's input (``align_corners``, not antialiased).
 
     Args:
-        size: its side in pixels.
+        size: side of the square in pixels.
 
     Raises:
         ConfigError: ``size`` is not positive.
@@ -125,11 +126,11 @@ def resize(size: int) -> Transform:
 def _warp(
     images: Float[Tensor, "batch c height width"], matrices: Float[Tensor, "batch 2 2"]
 ) -> Float[Tensor, "batch c height width"]:
-    """Sample every image bilinearly where its matrix says, with 0 outside.
+    """Resample every image bilinearly by its matrix, with 0 outside.
 
     Args:
-        images: to be sampled.
-        matrices: from the place (x, y) of a pixel, from the image's center, to where it comes from.
+        images: images to sample.
+        matrices: map the position (x, y) of a pixel, relative to the center, to its source.
     """
     height, width = images.shape[2:]
     x = (torch.arange(width).to(images) + 0.5 - width / 2)[None, None, :]
@@ -141,7 +142,7 @@ def _warp(
 
 
 def _whole(length: float, step: float) -> int:
-    """Return how often a step fits into a length, though rounding may have made it a bit longer."""
+    """Return how often a step fits into a length, with a tolerance for rounding."""
     return math.floor(length / step + 1e-9)
 
 
