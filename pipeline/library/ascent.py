@@ -95,7 +95,6 @@ def ascend(
     Args:
         net: the network, whose device is used.
         layer: name of the layer.
-<<<<<<< HEAD
         units: ``all``, a number, a list of numbers, or a range such as ``0:64``; of an objective of
             the layer as a whole, ``all``.
         start: images ``[units x copies, channels, height, width]`` in network-input space, or one
@@ -114,27 +113,6 @@ def ascend(
             ``named`` (any of ``torch.optim``); plain gradient ascent by default.
         options: copies, size, constraint, transforms, seed and so on (``Options``). Options, inits,
             objectives and optimizers may also be given by name, which stands for their defaults.
-||||||| 91fc19c
-        units: ``all``, a number, a list of numbers, or a range such as ``0:64``.
-        start: ``zeros``, ``noise``, an init of ``pipeline.synthesis.inits``, or images
-            ``[units x copies, channels, height, width]`` in network-input space, or one for all;
-            they are not altered.
-        objective: of ``pipeline.synthesis.objectives``, or a function from what was seen of the
-            layer (``Seen``: ``responses`` [batch, units, rows, columns], ``units``, ``images``) to
-            one score per image.
-        optimizer: of ``pipeline.synthesis.optimizers``; plain gradient ascent by default.
-        options: copies, size, constraint, transforms, seed and so on (``Options``).
-=======
-        units: ``all``, a number, a list of numbers, or a range such as ``0:64``.
-        start: ``zeros``, ``noise``, an init of ``pipeline.synthesis.inits``, or images
-            ``[units x copies, channels, height, width]`` in network-input space, or one for all;
-            they are not modified.
-        objective: one of ``pipeline.synthesis.objectives``, or a function from the layer's data
-            (``Seen``: ``responses`` [batch, units, rows, columns], ``units``, ``images``) to one
-            score per image.
-        optimizer: one of ``pipeline.synthesis.optimizers``; plain gradient ascent by default.
-        options: copies, size, constraint, transforms, seed and so on (``Options``).
->>>>>>> english
 
     Raises:
         ConfigError: there is no such layer or unit, or the options do not go together.
@@ -211,27 +189,7 @@ def _climb(recipe: Recipe, layer: Layer, units: Sequence[int], optimizer: Optimi
 def _given_start(
     images: Float[Tensor, "starts c height width"], units: Sequence[int], copies: int
 ) -> Init:
-<<<<<<< HEAD
     """Return an init that starts from one's own images: one for all, or one per unit and copy."""
-||||||| 91fc19c
-    """Return an init that starts from one's own images: one for all, or one per unit and copy."""
-    if images.ndim != 4:
-        raise ConfigError(
-            f"start: a tensor of shape {tuple(images.shape)} is not [images, channels, height,"
-            " width]"
-        )
-    if not images.is_floating_point():
-        raise ConfigError(f"start: {images.dtype} is no network input; give floating-point images")
-=======
-    """Return an init that starts from given images: one for all, or one per unit and copy."""
-    if images.ndim != 4:
-        raise ConfigError(
-            f"start: a tensor of shape {tuple(images.shape)} is not [images, channels, height,"
-            " width]"
-        )
-    if not images.is_floating_point():
-        raise ConfigError(f"start: {images.dtype} is no network input; give floating-point images")
->>>>>>> english
     wanted = [(unit, copy) for unit in units for copy in range(copies)]
     if len(images) not in (1, len(wanted)):
         raise ConfigError(

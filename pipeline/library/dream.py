@@ -53,16 +53,8 @@ class Dream:
 
 
 @dataclass(frozen=True)
-<<<<<<< HEAD
 class DreamOptions(CommonOptions):
     """How an image is dreamt, besides what ``Options`` describes for ascents, too.
-||||||| 91fc19c
-class DreamOptions(Options):
-    """How an image is dreamt.
-=======
-class DreamOptions(Options):
-    """Options of a dream.
->>>>>>> english
 
     Attributes:
         levels: number of octaves; the last has the size of the image.
@@ -100,7 +92,6 @@ def dream(
     Args:
         net: the network.
         layer: name of the layer.
-<<<<<<< HEAD
         start: the image ``[channels, height, width]``, in network-input space
             (``net.preprocessing.normalize(pixels)``); it is not altered.
         unit: that an objective of units is climbed for.
@@ -110,24 +101,6 @@ def dream(
             by default.
         options: levels, ratio, carry (``DreamOptions``), parameterization, constraint,
             regularizers, smoothings, transforms, gradient and seed (``Options``).
-||||||| 91fc19c
-        start: the image, in network-input space (``net.preprocessing.normalize(pixels)``); it is
-            not altered.
-        unit: that an objective of units is climbed for.
-        objective: of ``pipeline.synthesis.objectives`` or a function of what was seen; the mean
-            square of the layer by default.
-        optimizer: of every octave; plain ascent with gradients of unit mean size by default.
-        options: levels, ratio, carry, constraint, transforms, seed and so on (``DreamOptions``).
-=======
-        start: the image, in network-input space (``net.preprocessing.normalize(pixels)``); it is
-            not modified.
-        unit: unit of an objective of units.
-        objective: one of ``pipeline.synthesis.objectives``, or a function as for ``ascend``; by
-            default, the mean square of the layer.
-        optimizer: optimizer of every octave; by default, plain ascent with gradients divided by
-            their mean magnitude.
-        options: levels, ratio, carry, constraint, transforms, seed and so on (``DreamOptions``).
->>>>>>> english
 
     Raises:
         ConfigError: there is no such layer, or the options do not go together.

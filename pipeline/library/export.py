@@ -29,17 +29,9 @@ def export(net: Network, layer: str) -> OnnxNetwork:
     >>> pipeline.export(pipeline.network("miniature"), "conv1").size
     (9, 9)
     """
-<<<<<<< HEAD
     device = net.device
     try:
         net.module.cpu()  # where ONNX is traced
         return export_onnx(layer_network(net.graph, chosen_layer(net, layer)))
     finally:
         net.module.to(device)
-||||||| 91fc19c
-    net.module.cpu()  # where ONNX is traced
-    return export_onnx(layer_network(net.graph, net.layer(layer)))
-=======
-    net.module.cpu()  # the device for tracing
-    return export_onnx(layer_network(net.graph, net.layer(layer)))
->>>>>>> english

@@ -40,7 +40,6 @@ def network(
         model: ``miniature`` (the embedded network), the name of one of torchvision's
             classification networks, such as ``alexnet``, or a ``torch.nn.Module`` from
             ``[batch, channels, height, width]``.
-<<<<<<< HEAD
         weights: of a network by name: ``default`` (its own, downloaded when needed), ``random``, or
             the path or URL of a file; of a module, a file to load into it, or ``None`` for those
             that it has.
@@ -49,34 +48,9 @@ def network(
             for all; zeros by default.
         std: of a module: what they were divided by; ones by default.
         name: of a module, in tables; its class by default.
-||||||| 91fc19c
-        weights: of a network by name: ``default`` (its own, downloaded when needed), ``random``, or
-            the path or URL of a file; of a module, a file to load into it, or ``None`` for those
-            that it has.
-        input_size: of a module: height and width in pixels, a side, or channels, height and width.
-        mean: of a module: what was subtracted from pixels in 0..1, one number per channel; zeros by
-            default.
-        std: of a module: what they were divided by; ones by default.
-        name: of a module, in tables; its class by default.
-=======
-        weights: for a network by name, ``default`` (its own, downloaded when needed), ``random``,
-            or the path or URL of a file; for a module, a file to load into it, or ``None`` to keep
-            its weights.
-        input_size: for a module: height and width in pixels, a side, or channels, height and width.
-        mean: for a module: number subtracted from pixels in 0..1, one per channel; zeros by
-            default.
-        std: for a module: divisor of the difference, one per channel; ones by default.
-        name: for a module: name in tables; its class by default.
->>>>>>> english
 
     Raises:
-<<<<<<< HEAD
         ConfigError: there is no network of that name, or it has an input of its own.
-||||||| 91fc19c
-        ConfigError: there is no network of that name.
-=======
-        ConfigError: there is no network with that name.
->>>>>>> english
         NetworkError: the module has no input size, or is of a kind that cannot be used.
 
     >>> import pipeline

@@ -58,50 +58,9 @@ _LISTS = ("parameterization", "regularizers", "smoothings", "transforms")
 
 
 @dataclass(frozen=True)
-<<<<<<< HEAD
 class CommonOptions:
     """How images of any kind are made; ``Options`` and ``DreamOptions`` say what each is."""
-||||||| 91fc19c
-class Options:
-    """How images are made besides objective, start and optimizer; plain by default.
-=======
-class Options:
-    """Options of ascents other than objective, start and optimizer.
->>>>>>> english
 
-<<<<<<< HEAD
-||||||| 91fc19c
-    Attributes:
-        copies: images of every unit, each with random numbers of its own.
-        size: side, or height and width, of whole images; those of the start, or of the network.
-        parameterization: pieces of ``pipeline.synthesis.parameterizations``; pixels by default.
-        constraint: of ``pipeline.synthesis.constraints``.
-        regularizers: of ``pipeline.synthesis.regularizers``.
-        smoothings: of ``pipeline.synthesis.smoothing``.
-        transforms: of ``pipeline.synthesis.transforms``, in order.
-        gradient: how gradients pass ReLU and pooling (``pipeline.networks.gradient_rules``).
-        seed: of random numbers.
-    """
-
-    copies: int = 1
-    size: tuple[int, int] | int | None = None
-=======
-    Attributes:
-        copies: images per unit, each with its own random numbers.
-        size: side, or height and width, of whole images; by default that of the start or the
-            network.
-        parameterization: pieces of ``pipeline.synthesis.parameterizations``; pixels by default.
-        constraint: one of ``pipeline.synthesis.constraints``.
-        regularizers: some of ``pipeline.synthesis.regularizers``.
-        smoothings: some of ``pipeline.synthesis.smoothing``.
-        transforms: some of ``pipeline.synthesis.transforms``, in order.
-        gradient: gradient rule of ReLU and pooling (``pipeline.networks.gradient_rules``).
-        seed: seed of random numbers.
-    """
-
-    copies: int = 1
-    size: tuple[int, int] | int | None = None
->>>>>>> english
     parameterization: Sequence[Parameterization] = field(default_factory=lambda: [pixel()])
     constraint: Constraint | None = None
     regularizers: Sequence[Regularizer] = ()
@@ -197,13 +156,7 @@ def read_options(kind: type[Kind], options: Mapping[str, Any]) -> Kind:
     """Return options by name.
 
     Raises:
-<<<<<<< HEAD
         ConfigError: there is none of a name, or it is not what it should be.
-||||||| 91fc19c
-        ConfigError: there is none of a name.
-=======
-        ConfigError: there is no option with that name.
->>>>>>> english
     """
     known = [each.name for each in fields(kind)]
     read: dict[str, Any] = {}
@@ -222,7 +175,6 @@ def read_options(kind: type[Kind], options: Mapping[str, Any]) -> Kind:
     return kind(**read)
 
 
-<<<<<<< HEAD
 class _WholeLayer(Seen):
     """What an objective may look at where no unit is chosen."""
 
@@ -243,13 +195,6 @@ def as_objective(objective: Any, default: Objective, *, per_unit: bool = True) -
     Raises:
         ConfigError: it is none of these.
     """
-||||||| 91fc19c
-def as_objective(objective: Any, default: Objective) -> Objective:
-    """Return an objective, or one of a function of what was seen."""
-=======
-def as_objective(objective: Any, default: Objective) -> Objective:
-    """Return an objective; a function is wrapped as one."""
->>>>>>> english
     if objective is None:
         return default
     if not callable(objective) or objective in known_options("objective").values():
@@ -274,7 +219,6 @@ def as_objective(objective: Any, default: Objective) -> Objective:
     return Objective(score, per_unit=per_unit)
 
 
-<<<<<<< HEAD
 def make_recipe(
     net: Network, terms: Terms, starts: Mapping[str, Init], options: CommonOptions
 ) -> Recipe:
@@ -284,15 +228,6 @@ def make_recipe(
         ConfigError: what is given does not go together.
     """
     recipe = Recipe(
-||||||| 91fc19c
-def make_recipe(net: Network, terms: Terms, starts: Mapping[str, Init], options: Options) -> Recipe:
-    """Return a recipe of what is given in a notebook."""
-    return Recipe(
-=======
-def make_recipe(net: Network, terms: Terms, starts: Mapping[str, Init], options: Options) -> Recipe:
-    """Return a recipe from the options of a notebook."""
-    return Recipe(
->>>>>>> english
         net,
         terms,
         starts,

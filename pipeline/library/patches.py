@@ -48,26 +48,13 @@ class TopPatches:
 
         Args:
             layer: name of the layer.
-<<<<<<< HEAD
             units: whose patches: ``all``, a number, a list, or a range such as ``0:64``.
-||||||| 91fc19c
-            units: whose patches.
-=======
-            units: units of the patches.
->>>>>>> english
             rank: 0 is the most extreme.
             sign: 1 for the top, -1 for the bottom.
 
         Raises:
-<<<<<<< HEAD
             ConfigError: there is no such unit or rank.
             ImageError: that was not searched or kept, or an image cannot be read any more.
-||||||| 91fc19c
-            ImageError: that was not searched or kept, or an image cannot be read any more.
-=======
-            ImageError: the layer, sign or rank was not searched or kept, or an image can no longer
-                be read.
->>>>>>> english
         """
         if str(layer) not in self.kept or sign not in (1, -1):
             raise ImageError(

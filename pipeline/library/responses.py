@@ -56,17 +56,9 @@ def responses(
         batch_size: images per forward pass, on the device of the network.
 
     Returns:
-<<<<<<< HEAD
         Float32 arrays by layer, ``[images, units]``, or ``[images, units, rows, columns]`` of all
         positions; ``images`` are the names of the rows. Rows of images that cannot be read are NaN,
         which is logged.
-||||||| 91fc19c
-        Float32 arrays by layer, ``[images, units]``, or ``[images, units, rows, columns]`` of all
-        positions. Rows of images that cannot be read are NaN, which is logged.
-=======
-        Float32 arrays by layer, ``[images, units]``, or ``[images, units, rows, columns]`` for all
-        positions. Rows of unreadable images are NaN; the log names these images.
->>>>>>> english
 
     Raises:
         ConfigError: there is no such layer, unit or value of ``at``.
