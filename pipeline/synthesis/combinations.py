@@ -1,4 +1,4 @@
-"""Choices that make no sense together, each refused with its reason."""
+"""Combinations of options that make no sense, each rejected with its reason."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ def combination_faults(recipe: Recipe) -> Iterator[str]:
 
 
 def combination_notes(recipe: Recipe) -> Iterator[str]:
-    """Yield what is allowed, but surely not meant."""
+    """Yield warnings about options that are allowed, but probably not intended."""
     if recipe.terms.copies > 1 and not any(t.random for t in recipe.transforms.values()):
         for name, init in recipe.inits.items():
             if not init.random:
                 yield (
-                    f"init.copies: all {recipe.terms.copies} copies from '{name}' will be equal,"
-                    " since nothing about them is random; use init=[noise] or a transform"
+                    f"init.copies: all {recipe.terms.copies} copies from '{name}' will be the same, as"
+                    " nothing in them is random; use init=[noise] or a transform"
                 )
 
 
@@ -76,6 +76,6 @@ def _inverse_faults(recipe: Recipe) -> Iterator[str]:
             )
         if spaces and smoothing.gradient is not None:
             yield (
-                f"smoothing: '{name}' smooths a gradient that is an image, and that of"
-                f" '{spaces[0]}' is none; use parameterization=[pixel]"
+                f"smoothing: '{name}' smooths a gradient that is an image, but the gradient of "
+                f"'{spaces[0]}' is not one; use parameterization=[pixel]"
             )

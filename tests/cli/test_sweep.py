@@ -92,7 +92,7 @@ def test_the_status_says_what_slurm_knows(slurm, made, monkeypatch, capsys, scri
     assert call(made, "status") == (state == "killed")
     said = capsys.readouterr().out
     assert state in said.splitlines()[2].split()
-    doubt = "the states are what the jobs last said of themselves; sweep: squeue failed (slurm_load"
+    doubt = "the states are those last reported by the jobs; sweep: squeue failed (slurm_load"
     assert (doubt in said) == (script is SILENT)
 
 
