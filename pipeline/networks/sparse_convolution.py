@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+LOOKS = 16  # blank maps that are remembered
 WORTHWHILE = 2_000_000  # multiplications for a map, from which it pays to look for changes
 
 
@@ -67,13 +68,22 @@ class ChangedConvolution(nn.Module):
         super().__init__()
         weight = conv.weight.detach().contiguous(memory_format=torch.channels_last)
         self.weight, self.bias, self.stride = nn.Buffer(weight), conv.bias, conv.stride[0]
+        self.known: list[tuple[Tensor, Tensor]] = []  # blank maps, and what becomes of them
 
     def forward(
         self, maps: Float[Tensor, "batch c height width"]
     ) -> Float[Tensor, "batch f rows columns"]:
         """Return the convolution's output."""
-        blank = F.conv2d(maps[:1], self.weight, self.bias, self.stride)
-        return convolve_changes(maps, maps[:1], self.weight, self.stride).add_(blank)
+        found = convolve_changes(maps, maps[:1], self.weight, self.stride)
+        return found.add_(self._blank(maps[:1]))
+
+    def _blank(self, blank: Tensor) -> Tensor:
+        for known, output in self.known:
+            if torch.equal(known, blank):
+                return output
+        output = F.conv2d(blank, self.weight, self.bias, self.stride)
+        self.known = [*self.known[-LOOKS:], (blank.clone(), output)]
+        return output
 
 
 def is_plain(conv: nn.Conv2d) -> bool:

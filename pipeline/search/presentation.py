@@ -22,7 +22,7 @@ from pipeline.networks.receptive_fields import smallest_canvas, strides
 from pipeline.stimuli.field import Colors, Field
 from pipeline.stimuli.stimulus_set import StimulusSet
 
-NUMBERS = 1 << 19  # outputs of the first layer that are held at once: they fit into a cache
+NUMBERS = 1 << 18  # outputs of the first layer that are held at once: they fit into a cache
 FEWEST = 8  # geometries that are drawn together, at least
 
 

@@ -44,7 +44,7 @@ from pipeline.store.provenance import provenance  # noqa: E402
 from pipeline.synthesis.loop import ascend  # noqa: E402
 from pipeline.synthesis.optimizers import sgd  # noqa: E402
 from pipeline.synthesis.plan import batch_units, block_units  # noqa: E402
-from tests.benchmarks import coordination, plain, throughput, vocabulary  # noqa: E402
+from tests.benchmarks import coordination, plain, presentation, throughput, vocabulary  # noqa: E402
 from tests.benchmarks.measure import Peak, Timed, synchronize, take_turns, timed  # noqa: E402
 
 SIDE = 227
@@ -334,6 +334,14 @@ def measure_throughput(bench: Bench) -> None:
         bench.add("throughput", **row)
 
 
+def present_stimuli(bench: Bench) -> None:
+    """Present stimulus sets to all units of a layer, and the plain way."""
+    network = torchvision_network("alexnet", "random").sized((SIDE, SIDE))
+    network.module.to(bench.device)
+    names = ["conv1"] if bench.quick else ["conv1", "conv2", "conv3"]
+    bench.rows["stimuli"] = presentation.present(network, names, bench.rounds, bench.device)
+
+
 def compare_vocabulary(bench: Bench) -> None:
     """Compare parameterizations by responses and smoothness; pictures go beside the JSON file."""
     for row in vocabulary.compare(bench.quick, bench.out):
@@ -451,6 +459,7 @@ PARTS: dict[str, Callable[[Bench], None]] = {
     "ascent": ascent,
     "search": in_memory,
     "files": from_files,
+    "stimuli": present_stimuli,
     "commands": commands,
     "items": lambda bench: bench.rows.update(items=coordination.items(bench.quick)),
     "throughput": measure_throughput,
