@@ -29,8 +29,8 @@ def combination_notes(recipe: Recipe) -> Iterator[str]:
         for name, init in recipe.inits.items():
             if not init.random:
                 yield (
-                    f"init.copies: all {recipe.terms.copies} copies from '{name}' will be the same, as"
-                    " nothing in them is random; use init=[noise] or a transform"
+                    f"init.copies: all {recipe.terms.copies} copies from '{name}' will be the"
+                    " same, as nothing in them is random; use init=[noise] or a transform"
                 )
 
 

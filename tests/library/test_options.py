@@ -120,7 +120,7 @@ def test_copies_that_will_be_equal_are_noted(net: Network, caplog: pytest.LogCap
     with caplog.at_level(logging.WARNING):
         found = pipeline.ascend(net, "conv1", [0], copies=2, optimizer=sgd(steps=1))
     assert torch.equal(found.images[0], found.images[1])
-    assert "copies: all 2 copies from 'zeros' will be equal" in caplog.text
+    assert "copies: all 2 copies from 'zeros' will be the same" in caplog.text
     assert "start='noise'" in caplog.text
 
 

@@ -259,7 +259,7 @@ def test_no_piece_is_pixels(bench: Bench):
 def test_copies_that_will_be_equal_are_noted(bench: Bench):
     inits = listed("init", "zeros", "noise") | {"copies": 3}
     assert list(combination_notes(bench.parts(init=inits).recipe)) == [
-        "init.copies: all 3 copies from 'zeros' will be equal, since nothing about them is random;"
+        "init.copies: all 3 copies from 'zeros' will be the same, as nothing in them is random;"
         " use init=[noise] or a transform"
     ]
     moved = bench.parts(init=inits, transform=listed("transform", "roll"))
