@@ -313,8 +313,8 @@ def options_page() -> str:
 
 Every setting is a [Hydra](https://hydra.cc) override: `KEY=VALUE` sets a key, `GROUP=OPTION`
 chooses an option of a group. `init`, `objective`, `parameterization`, `regularizer`, `smoothing`,
-`transform` and `stimulus` take lists: `init=[zeros,noise]`. `artiphys --help` prints the whole configuration
-with its defaults. A default of `null` means that the setting is not given.
+`transform` and `stimulus` take lists: `init=[zeros,noise]`. `artiphys --help` prints the whole
+configuration with its defaults. A default of `null` means that the setting is not given.
 [vocabulary.md](vocabulary.md) shows what most options do in pictures.
 
 Contents: [examples](#examples), [keys](#keys), [stages](#stages), [experiments](#experiments);

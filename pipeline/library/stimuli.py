@@ -61,7 +61,7 @@ def stimulus_set(
     return made
 
 
-def _chosen(stimuli: Any, options: dict[str, Any]) -> tuple[Builder, dict[str, Any]]:
+def _chosen(stimuli: Any, options: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
     """Return what builds a set, and its options, among which is the folder of pictures."""
     if isinstance(stimuli, str) and stimuli in BUILDERS:
         return BUILDERS[stimuli], options

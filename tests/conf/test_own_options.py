@@ -48,7 +48,7 @@ def options(path: Path) -> None:
 def run(folder: Path, *arguments: str) -> Run:
     path = os.pathsep.join([str(folder), os.environ.get("PYTHONPATH", "")])
     done = subprocess.run(
-        [sys.executable, "-m", "pipeline", *arguments, *FEW, "optimizer.steps=1"],
+        [sys.executable, "-m", "pipeline", *FEW, "optimizer.steps=1", *arguments],
         cwd=folder,
         env=os.environ | {"PYTHONPATH": path},
         capture_output=True,
@@ -74,6 +74,10 @@ def test_the_examples_of_the_docs_work(tmp_path: Path):
     start = done.images("conv1", "flat").start
     np.testing.assert_array_equal(start, np.full_like(start, 0.2))
     assert set(done.ascents["objective"]) == {"channel_mean+sparse"}
+    command = next(command for command in commands if "stimulus=" in command)
+    given = [part for part in command.split() if not part.startswith("stages=")]
+    sets = run(tmp_path, *given, "stages=[stimuli]").stimulus_sets
+    assert sets.set_index("set")["written"].to_dict() == {"rings": 8, "sine_1": 2560}
     command = next(command for command in commands if "model=" in command)
     own = command.replace("model.weights=tiny.pth", "model.weights=random")
     assert set(run(tmp_path, *own.split(), "init=[zeros]").ascents["model"]) == {"tiny"}

@@ -30,6 +30,7 @@ STAGE = Stage(
     about="write stimulus sets as pictures and a table of their parameters, for a rig",
     needs=("train",),
     tables=(SETS,),
+    repeats=False,  # its many pictures are not in the record
     check=later("pipeline.stages.stimuli.results.set_faults"),
     write=later("pipeline.stages.stimuli.work.write_sets"),
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -121,10 +122,10 @@ def set_faults(run: ActiveRun, _plan: Plan) -> Iterator[str]:
         yield "stimulus: the list is empty; choose one or more, as in stimulus=[bars_4a]"
     for layer in parts.layers:
         field = faults.attempt(lambda layer=layer: parts.field(layer))
-        for name in names if field else ():
-            faults.attempt(
-                lambda layer=layer, field=field, name=name: _export(run, layer, field, name)
-            )
+        if field is None:
+            continue
+        for name in names:
+            faults.attempt(partial(_export, run, layer, field, name))
     yield from faults.found
 
 
@@ -157,12 +158,17 @@ def gray_level(colors: Colors) -> list[int]:
 def parameters(export: Export, degrees: float) -> pd.DataFrame:
     """Return the table of the pictures of a set: every parameter in pixels and in degrees.
 
+    The columns of a folder of pictures, whose units are its own, stay as they are.
+
     Args:
         export: the set.
         degrees: of a pixel of the network.
     """
-    table = export.stimuli.table.loc[export.numbers].rename(columns={"file": "source"})
-    for column in table.columns:
+    table = export.stimuli.table.loc[export.numbers]
+    own = "file" in table
+    if own:
+        table = table.rename(columns={"file": "source", "number": "source_number"})
+    for column in () if own else table.columns:
         kind = re.sub(r"_\d+$", "", column)
         place = table.columns.get_loc(column)
         if kind in PIXELS:

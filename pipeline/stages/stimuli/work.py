@@ -58,9 +58,7 @@ def with_margin(
     [[128, 128, 128], [128, 0, 128], [128, 128, 128]]
     """
     around = ((margin, margin), (margin, margin))
-    channels = [
-        np.pad(c, around, constant_values=g) for c, g in zip(picture, gray, strict=True)
-    ]
+    channels = [np.pad(c, around, constant_values=g) for c, g in zip(picture, gray, strict=True)]
     return np.stack(channels)
 
 
