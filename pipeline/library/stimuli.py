@@ -18,7 +18,7 @@ from pipeline.stimuli.stimulus_set import StimulusSet
 @of_network
 def stimulus_set(
     net: Network,
-    stimuli: str | Path | Builder,
+    stimulus: str | Path | Builder,
     layer: str,
     *,
     colors: str | Colors = "published",
@@ -28,7 +28,7 @@ def stimulus_set(
 
     Args:
         net: the network.
-        stimuli: name of a set, such as ``bars_4a``; a folder of pictures with the table
+        stimulus: name of a set, such as ``bars_4a``; a folder of pictures with the table
             ``stimuli.csv``; or a function from a ``pipeline.stimuli.field.Field`` to a set.
         layer: name of the layer.
         colors: ``published`` (black -1, white 1 and gray 0 in network-input space), ``bounds`` (the
@@ -45,7 +45,7 @@ def stimulus_set(
     >>> len(bars), bars.size, bars.draw([0, 1]).shape
     (33984, (29, 29), torch.Size([2, 3, 29, 29]))
     """
-    builder, options = _chosen(stimuli, options)
+    builder, options = _chosen(stimulus, options)
     found = chosen_layer(net, layer)
     if not isinstance(colors, Colors):
         seen = net.preprocessing
@@ -55,23 +55,23 @@ def stimulus_set(
     made: Any = builder(field, **options)
     if not isinstance(made, StimulusSet):
         raise ConfigError(
-            f"stimuli: {builder.__name__} returned a {type(made).__name__}, and must return a"
+            f"stimulus: {builder.__name__} returned a {type(made).__name__}, and must return a"
             " pipeline.stimuli.stimulus_set.StimulusSet, as compose there makes one"
         )
     return made
 
 
-def _chosen(stimuli: Any, options: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+def _chosen(stimulus: Any, options: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
     """Return what builds a set, and its options, among which is the folder of pictures."""
-    if isinstance(stimuli, str) and stimuli in BUILDERS:
-        return BUILDERS[stimuli], options
-    if isinstance(stimuli, str | Path) and Path(stimuli).expanduser().is_dir():
-        return BUILDERS["pictures"], {"folder": Path(stimuli).expanduser(), **options}
-    if callable(stimuli) and not isinstance(stimuli, type):
-        return stimuli, options
+    if isinstance(stimulus, str) and stimulus in BUILDERS:
+        return BUILDERS[stimulus], options
+    if isinstance(stimulus, str | Path) and Path(stimulus).expanduser().is_dir():
+        return BUILDERS["pictures"], {"folder": Path(stimulus).expanduser(), **options}
+    if callable(stimulus) and not isinstance(stimulus, type):
+        return stimulus, options
     raise ConfigError(
-        f"stimuli: {str(stimuli)!r} is neither a set ({', '.join(BUILDERS)}), a folder of pictures"
-        f" nor a function{nearest(str(stimuli), BUILDERS)}"
+        f"stimulus: {str(stimulus)!r} is neither a set ({', '.join(BUILDERS)}), a folder of"
+        f" pictures nor a function{nearest(str(stimulus), BUILDERS)}"
     )
 
 

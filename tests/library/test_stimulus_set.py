@@ -39,6 +39,11 @@ def test_bounds_are_the_darkest_and_brightest_pixels():
     assert gray[0, :, 0, 0].tolist() == [1.0, 1.0, 1.0]
 
 
+def test_an_option_may_have_the_name_of_what_is_drawn():
+    noise = pipeline.stimulus_set(NET, "sparse_noise", "conv1", stimuli=7)
+    assert len(noise) == 7
+
+
 def test_a_network_of_one_channel_gets_one():
     own = nn.Sequential(nn.Conv2d(1, 4, 5, stride=2), nn.ReLU(), nn.Conv2d(4, 8, 3))
     net = pipeline.network(own, input_size=(1, 20, 30))
