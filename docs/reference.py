@@ -29,7 +29,7 @@ from pipeline.stages.catalog import all_stages
 DOCS = Path(__file__).parent
 GROUPS = (
     "model", "images", "objective", "init", "parameterization", "constraint", "optimizer",
-    "regularizer", "smoothing", "transform", "gradient", "runner", "tracking",
+    "regularizer", "smoothing", "transform", "gradient", "stimulus", "runner", "tracking",
 )  # fmt: skip
 # Which section of the configuration holds the settings of a stage, where names differ.
 SECTIONS = {"top_patches": "search", "train": "training"}
@@ -266,7 +266,8 @@ def keys() -> str:
     rows = [(f"`{name}`", value(main_config()[name]), markdown(known[name])) for name in single]
     copies = ("`init.copies`", value(main_config()["init"]["copies"]), "See [init](#init).")
     own = ("`own`", value({}), f"{markdown(known['own'])} See [own.md](own.md).")
-    return table(("key", "default", "meaning"), [*rows, copies, own])
+    shared = section_rows("screen")
+    return table(("key", "default", "meaning"), [*rows, copies, *shared, own])
 
 
 def stage_section(name: str) -> str:
@@ -278,16 +279,19 @@ def stage_section(name: str) -> str:
     tables = ", ".join(f"[`{t.name}`](tables.md#{t.name})" for t in stage.tables)
     leaves = f" Tables: {tables}." if tables else ""
     text = f"### {name}\n\n{markdown(stage.about)}{used}{after}{leaves}"
-    kinds = {f.name: f for f in fields(Config)}
     section = SECTIONS.get(name, name)
-    if section not in kinds:
+    if section not in {f.name for f in fields(Config)}:
         return text
-    kind = kinds[section].default_factory
+    return f"{text}\n\n" + table(("setting", "default", "meaning"), section_rows(section))
+
+
+def section_rows(section: str) -> Rows:
+    """Return the rows of the settings of a section of the configuration."""
+    kind = {f.name: f for f in fields(Config)}[section].default_factory
     meanings = attributes(kind)
-    rows = [
+    return [
         (f"`{section}.{f.name}`", default_of(f), markdown(meanings[f.name])) for f in fields(kind)
     ]
-    return f"{text}\n\n" + table(("setting", "default", "meaning"), rows)
 
 
 def default_of(setting: Any) -> str:
@@ -308,9 +312,9 @@ def options_page() -> str:
 {MADE}
 
 Every setting is a [Hydra](https://hydra.cc) override: `KEY=VALUE` sets a key, `GROUP=OPTION`
-chooses an option of a group. `init`, `objective`, `parameterization`, `regularizer`, `smoothing`
-and `transform` take lists: `init=[zeros,noise]`. `artiphys --help` prints the whole configuration
-with its defaults. A default of `null` means that the setting is not given.
+chooses an option of a group. `init`, `objective`, `parameterization`, `regularizer`, `smoothing`,
+`transform` and `stimulus` take lists: `init=[zeros,noise]`. `artiphys --help` prints the whole
+configuration with its defaults. A default of `null` means that the setting is not given.
 [vocabulary.md](vocabulary.md) shows what most options do in pictures.
 
 Contents: [examples](#examples), [keys](#keys), [stages](#stages), [experiments](#experiments);

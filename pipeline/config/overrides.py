@@ -58,7 +58,9 @@ def quoted(text: str) -> str:
     mark = "'" if '"' in text else '"'
     # A backslash is literal unless a quote follows it.
     escaped = re.sub(rf"(\\*)({mark}|$)", lambda m: m[1] * 2 + (m[2] and "\\" + m[2]), text)
-    return mark + escaped.replace("${", "\\${") + mark
+    # Backslashes before what would be an interpolation are doubled, too.
+    escaped = re.sub(r"(\\*)\$\{", lambda m: m[1] * 2 + "\\${", escaped)
+    return mark + escaped + mark
 
 
 def _readable(argument: str, several: bool) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 from hydra.core.config_store import ConfigStore
 from omegaconf import OmegaConf
 
+from pipeline.config.screen import ScreenConfig, StimuliConfig
 from pipeline.config.settings import (
     AnimateConfig,
     AscentConfig,
@@ -61,6 +62,8 @@ class Config:
         transform: random transforms of the image before the network, drawn again at every step: a
             list, applied in order.
         gradient: how the gradient passes ReLU and max pooling.
+        stimulus: sets of stimuli by formula, and of pictures, a list; each is drawn on the
+            receptive field of every layer.
         runner: the devices, processes and threads that do the work. The number of processes and
             threads does not change the results, to the last bit.
         tracking: the service that tracks runs.
@@ -77,10 +80,12 @@ class Config:
         seed: seed of all random numbers.
         precision: precision of ascents: ``float32``, ``bfloat16``, or ``tf32`` (on CUDA). The last
             two are faster, but deep units end at other images; see ``docs/outputs.md``.
+        screen: how large images are seen, and in which colors stimuli are shown.
         search: settings of the stage ``top_patches``.
         responses: settings of the stage ``responses``.
         ascent: settings of the stage ``ascent``.
         dream: settings of the stage ``dream``.
+        stimuli: settings of the stage ``stimuli``.
         figures: settings of the stage ``figures``.
         animate: settings of the stage ``animate``.
         pages: settings of the stage ``pages``.
@@ -100,6 +105,7 @@ class Config:
     smoothing: dict[str, Any] = field(default_factory=dict[str, Any])
     transform: dict[str, Any] = field(default_factory=dict[str, Any])
     gradient: dict[str, Any] = field(default_factory=dict[str, Any])
+    stimulus: dict[str, Any] = field(default_factory=dict[str, Any])
     runner: dict[str, Any] = field(default_factory=dict[str, Any])
     tracking: dict[str, Any] = field(default_factory=dict[str, Any])
     layers: Any = "all"
@@ -109,10 +115,12 @@ class Config:
     name: str = "main"
     seed: int = 0
     precision: str = "float32"
+    screen: ScreenConfig = field(default_factory=ScreenConfig)
     search: SearchConfig = field(default_factory=SearchConfig)
     responses: ResponsesConfig = field(default_factory=ResponsesConfig)
     ascent: AscentConfig = field(default_factory=AscentConfig)
     dream: DreamConfig = field(default_factory=DreamConfig)
+    stimuli: StimuliConfig = field(default_factory=StimuliConfig)
     figures: FiguresConfig = field(default_factory=FiguresConfig)
     animate: AnimateConfig = field(default_factory=AnimateConfig)
     pages: PagesConfig = field(default_factory=PagesConfig)

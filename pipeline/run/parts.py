@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from pipeline.networks.loading.network import Network
     from pipeline.networks.receptive_fields import Canvas
     from pipeline.runner.runner import Runner
+    from pipeline.stimuli.field import Field
     from pipeline.synthesis.constraints import Constraint
     from pipeline.synthesis.inits import Init
     from pipeline.synthesis.optimizers import Optimizer
@@ -233,6 +235,23 @@ class Parts:
         if layer.node not in self._canvases:
             self._canvases[layer.node] = smallest_canvas(self.graph, layer.node)
         return self._canvases[layer.node]
+
+    def stimulus(self, name: str) -> Callable[[Field], Any]:
+        """Return what draws a chosen stimulus set on a field."""
+        return self._one(f"stimulus.{name}", self.config.stimulus[name])
+
+    def field(self, layer: Layer) -> Field:
+        """Return the canvas on which stimuli for a layer are drawn, in the colors of the screen.
+
+        Raises:
+            ConfigError: the network cannot show the colors.
+        """
+        from pipeline.search.presentation import field_of
+        from pipeline.stimuli.field import Colors
+
+        screen, seen = self.config.screen, self.network.preprocessing
+        colors = Colors.named(screen.colors, seen.mean, seen.std, screen.background)
+        return field_of(self.graph, layer, colors)
 
     def costs(self, layer: Layer) -> Costs:
         """Return the cost of one score of a layer, from which batches are planned, counted once."""

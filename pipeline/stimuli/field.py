@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from pipeline.errors import ConfigError
+from pipeline.errors import ConfigError, nearest
 
 Color = tuple[float, ...]  # one value a channel, in network-input space
+COLORS = ("published", "bounds")
 
 
 @dataclass(frozen=True)
@@ -76,6 +77,30 @@ class Colors:
             for pixels in ([0.0] * len(mean), [1.0] * len(mean), shown)
         )
         return cls(black, white, middle)
+
+    @classmethod
+    def named(
+        cls, name: str, mean: Sequence[float], std: Sequence[float], gray: float | None = None
+    ) -> Colors:
+        """Return ``published`` colors or ``bounds``, for a network by its preprocessing.
+
+        Args:
+            name: of the colors.
+            mean: what preprocessing subtracts from each channel, of pixels in 0..1.
+            std: what it then divides each channel by, positive.
+            gray: the pixel value of the gray of ``bounds``, 0..1; the mean color if not given.
+
+        Raises:
+            ConfigError: there are no colors of that name.
+
+        >>> Colors.named("published", [0.5], [0.25]).white
+        (1.0,)
+        """
+        if name not in COLORS:
+            raise ConfigError(
+                f"screen.colors: '{name}' is not one of {', '.join(COLORS)}{nearest(name, COLORS)}"
+            )
+        return cls.published(len(mean)) if name == "published" else cls.bounds(mean, std, gray)
 
     @property
     def channels(self) -> int:

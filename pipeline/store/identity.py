@@ -15,7 +15,7 @@ from pipeline.store.code import argument_digests, code_digest, own_targets, qual
 
 COPIES = "copies"  # a setting of all inits
 # The arguments of this package's own options that name files and folders, and their other words.
-PATHS = ("path", "root", "vector", "video", "weights")
+PATHS = ("path", "root", "folder", "vector", "video", "weights")
 WORDS = ("default", "random")
 
 
@@ -53,6 +53,7 @@ KEYS = {
     "smoothing": Key(Effect.NUMBERS, "several"),
     "transform": Key(Effect.NUMBERS, "several"),
     "gradient": Key(Effect.NUMBERS, "one"),
+    "stimulus": Key(Effect.FILES, "several"),
     "runner": Key(Effect.PLACE, "one"),
     "tracking": Key(Effect.TRACKING, "one"),
     "layers": Key(Effect.NUMBERS),
@@ -70,7 +71,7 @@ KEYS = {
 STAGE_SETTINGS = Key(Effect.FILES)
 # The groups whose options can change numbers.
 ONE = tuple(n for n, key in KEYS.items() if key == Key(Effect.NUMBERS, "one"))
-SEVERAL = tuple(name for name, key in KEYS.items() if key.options == "several")
+SEVERAL = tuple(n for n, key in KEYS.items() if key == Key(Effect.NUMBERS, "several"))
 
 
 def with_effect(settings: Mapping[str, Any], *effects: Effect) -> dict[str, Any]:

@@ -130,6 +130,7 @@ class RunPaths:
         self.figures = folder / "figures"
         self.networks = folder / "networks"
         self.site = folder / "site"
+        self.stimuli = folder / "stimuli"
         self.weights = folder / "weights"
 
     @property

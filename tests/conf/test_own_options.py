@@ -15,7 +15,7 @@ import pipeline
 from pipeline.store.runs import Run
 
 OWN = Path(__file__).parents[2] / "docs" / "own.md"
-FEW = ("stages=[ascent]", "layers=conv1", "units=0:2", "images.limit=2", "tracking=none")
+FEW = ("layers=conv1", "units=0:2", "images.limit=2", "tracking=none", "optimizer.steps=1")
 
 OBJECTIVE = """
 from pipeline.synthesis.objectives import Objective, Seen
@@ -45,10 +45,18 @@ def options(path: Path) -> None:
     (folder / f"{name}.yaml").write_text(text)
 
 
-def run(folder: Path, *arguments: str) -> Run:
+def run(folder: Path, *arguments: str, stage: str = "ascent") -> Run:
     path = os.pathsep.join([str(folder), os.environ.get("PYTHONPATH", "")])
     done = subprocess.run(
-        [sys.executable, "-m", "pipeline", *arguments, *FEW, "optimizer.steps=1"],
+        [
+            sys.executable,
+            "-m",
+            "pipeline",
+            *arguments,
+            f"stages=[{stage}]",
+            *FEW,
+            "optimizer.steps=1",
+        ],
         cwd=folder,
         env=os.environ | {"PYTHONPATH": path},
         capture_output=True,
@@ -74,6 +82,12 @@ def test_the_examples_of_the_docs_work(tmp_path: Path):
     start = done.images("conv1", "flat").start
     np.testing.assert_array_equal(start, np.full_like(start, 0.2))
     assert set(done.ascents["objective"]) == {"channel_mean+sparse"}
+    command = next(command for command in commands if "stimulus=" in command)
+    sets = run(tmp_path, *command.split(), stage="stimuli").stimulus_sets
+    assert dict(zip(sets["set"], sets["written"], strict=True)) == {
+        "rings": 8,
+        "drifting_edges": 256,
+    }
     command = next(command for command in commands if "model=" in command)
     own = command.replace("model.weights=tiny.pth", "model.weights=random")
     assert set(run(tmp_path, *own.split(), "init=[zeros]").ascents["model"]) == {"tiny"}

@@ -1,0 +1,69 @@
+"""The settings of stimuli: how large images are seen, in which colors, and what is exported."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from pipeline.errors import nearest
+from pipeline.stimuli.field import COLORS
+
+
+@dataclass
+class ScreenConfig:
+    """How large images are seen, and in which colors stimuli are shown.
+
+    Attributes:
+        visual_degrees: width of the network's input in degrees of visual angle, by which sizes in
+            pixels are given in degrees, too.
+        colors: black and white of stimuli: -1 and 1 in network-input space, as ``published``, or
+            the ``bounds`` of what pixels can be after the network's preprocessing.
+        background: pixel value of the gray of ``bounds``, from 0 to 1; by default the mean color of
+            the network's preprocessing. The ``published`` gray is 0 in network-input space.
+    """
+
+    visual_degrees: float = 8.0
+    colors: str = "published"
+    background: float | None = None
+
+    def faults(self) -> Iterator[str]:
+        """Yield what is wrong with values."""
+        if not 0 < self.visual_degrees <= 180:
+            yield f"screen.visual_degrees: {self.visual_degrees} is not above 0 and up to 180"
+        if self.colors not in COLORS:
+            yield (
+                f"screen.colors: '{self.colors}' is not one of {', '.join(COLORS)}"
+                f"{nearest(self.colors, COLORS)}"
+            )
+        if self.background is not None and not 0 <= self.background <= 1:
+            yield f"screen.background: {self.background} is not a pixel value from 0 to 1"
+        elif self.background is not None and self.colors == "published":
+            yield (
+                "screen.background: the published colors have a gray of their own; leave it null,"
+                " or use screen.colors=bounds"
+            )
+
+
+@dataclass
+class StimuliConfig:
+    """Which stimuli of the sets are written as pictures, and how large.
+
+    Attributes:
+        limit: largest number of pictures of each set and layer, drawn at random by ``seed``; by
+            default all, which is refused for sets of more than 10000.
+        magnify: whole number of pixels of the picture, on either axis, for a pixel of the network.
+        margin: gray around the receptive field, in pixels of the network.
+    """
+
+    limit: int | None = None
+    magnify: int = 1
+    margin: int = 0
+
+    def faults(self) -> Iterator[str]:
+        """Yield what is wrong with values."""
+        if self.limit is not None and self.limit < 1:
+            yield f"stimuli.limit: {self.limit} is not positive; use 1 or more, or null"
+        if not 1 <= self.magnify <= 64:
+            yield f"stimuli.magnify: {self.magnify} is not a whole number from 1 to 64"
+        if not 0 <= self.margin <= 4096:
+            yield f"stimuli.margin: {self.margin} is not a number of pixels from 0 to 4096"
