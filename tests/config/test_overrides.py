@@ -6,7 +6,7 @@ import shlex
 
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
@@ -18,6 +18,7 @@ def value(override: str) -> object:
     return OverridesParser.create().parse_override(override).value()
 
 
+@example("\\${")
 @given(st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=12))
 def test_a_text_in_quotes_stands_for_itself(text: str):
     node = OmegaConf.create({"k": value(f"k={quoted(text)}")})
