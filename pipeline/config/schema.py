@@ -21,6 +21,7 @@ from pipeline.config.settings import (
     PagesConfig,
     ResponsesConfig,
     SearchConfig,
+    ShapeTuningConfig,
     TrainingConfig,
 )
 
@@ -81,6 +82,7 @@ class Config:
             two are faster, and deep units end at other images; see ``docs/outputs.md``.
         search: settings of the stage ``top_patches``.
         responses: settings of the stage ``responses``.
+        shape_tuning: settings of the stage ``shape_tuning``.
         ascent: settings of the stage ``ascent``.
         dream: settings of the stage ``dream``.
         figures: settings of the stage ``figures``.
@@ -113,6 +115,7 @@ class Config:
     precision: str = "float32"
     search: SearchConfig = field(default_factory=SearchConfig)
     responses: ResponsesConfig = field(default_factory=ResponsesConfig)
+    shape_tuning: ShapeTuningConfig = field(default_factory=ShapeTuningConfig)
     ascent: AscentConfig = field(default_factory=AscentConfig)
     dream: DreamConfig = field(default_factory=DreamConfig)
     figures: FiguresConfig = field(default_factory=FiguresConfig)

@@ -92,7 +92,7 @@ def test_why_there_is_no_translation_invariance(miniature: Network):
     }
     few = pipeline.shape_tuning(miniature, "conv2", units=[0], width=12, positions=[-2, 0, 2])
     assert few["reason"].tolist() == [
-        "no translation invariance: the shapes lie inside the field at 1 of 3 positions, and 3 are"
+        "no translation invariance: the shapes lie inside the field at 0 of 3 positions, and 3 are"
         " needed"
     ]
     for table in (small, few):
