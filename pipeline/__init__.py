@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pipeline.library.patches import top_patches as top_patches
     from pipeline.library.responses import responses as responses
     from pipeline.library.runs import open_run as open_run
+    from pipeline.library.shape_tuning import shape_tuning as shape_tuning
     from pipeline.library.stimuli import stimulus_set as stimulus_set
     from pipeline.stages.collect.results import collect as collect
 
@@ -29,12 +30,13 @@ _ROOMS = {
     "open_run": "pipeline.library.runs",
     "receptive_field": "pipeline.library.networks",
     "responses": "pipeline.library.responses",
+    "shape_tuning": "pipeline.library.shape_tuning",
     "stimulus_set": "pipeline.library.stimuli",
     "top_patches": "pipeline.library.patches",
 }
 __all__ = [
     "Options", "ascend", "collect", "dream", "export", "network", "open_run", "receptive_field",
-    "responses", "stimulus_set", "top_patches",
+    "responses", "shape_tuning", "stimulus_set", "top_patches",
 ]  # fmt: skip
 
 

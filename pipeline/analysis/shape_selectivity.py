@@ -90,7 +90,8 @@ def positions_inside(
     """Return at which positions the stimuli lie wholly inside the receptive field of each unit.
 
     A position counts if there is a response to some stimulus at every position within one stimulus
-    width of it. The first and the last position never count (Pospisil et al. 2018).
+    width of it. The first and the last position count as without a response, since nothing is known
+    of what lies beyond (Pospisil et al. 2018).
 
     Args:
         responses: to each stimulus at each position.
@@ -116,10 +117,9 @@ def positions_inside(
     difference = np.abs(responses - blank[:, None, None]).max(axis=2, initial=0.0)
     scale = np.abs(responses).max(axis=(1, 2), initial=0.0)
     responded = difference > silent * np.maximum(scale, np.abs(blank))[:, None]
+    responded[:, [0, -1]] = False
     near = np.abs(positions[:, None] - positions) <= width
-    inside = ~(~responded[:, None, :] & near).any(axis=2)
-    inside[:, [0, -1]] = False
-    return inside
+    return ~(~responded[:, None, :] & near).any(axis=2)
 
 
 def _centered(responses: Float[np.ndarray, "units *rest"]) -> Float[np.ndarray, "units *rest"]:

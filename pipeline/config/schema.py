@@ -22,6 +22,7 @@ from pipeline.config.settings import (
     PagesConfig,
     ResponsesConfig,
     SearchConfig,
+    ShapeTuningConfig,
     TrainingConfig,
 )
 
@@ -83,6 +84,7 @@ class Config:
         screen: how large images are seen, and in which colors stimuli are shown.
         search: settings of the stage ``top_patches``.
         responses: settings of the stage ``responses``.
+        shape_tuning: settings of the stage ``shape_tuning``.
         ascent: settings of the stage ``ascent``.
         dream: settings of the stage ``dream``.
         stimuli: settings of the stage ``stimuli``.
@@ -118,6 +120,7 @@ class Config:
     screen: ScreenConfig = field(default_factory=ScreenConfig)
     search: SearchConfig = field(default_factory=SearchConfig)
     responses: ResponsesConfig = field(default_factory=ResponsesConfig)
+    shape_tuning: ShapeTuningConfig = field(default_factory=ShapeTuningConfig)
     ascent: AscentConfig = field(default_factory=AscentConfig)
     dream: DreamConfig = field(default_factory=DreamConfig)
     stimuli: StimuliConfig = field(default_factory=StimuliConfig)

@@ -58,6 +58,26 @@ def rotations() -> pd.DataFrame:
     return pd.DataFrame(pairs, columns=["shape", "rotation"])
 
 
+def named_shapes(table: pd.DataFrame) -> pd.DataFrame:
+    """Return a table with the shape and rotation of its ``best`` and ``worst`` of the 362.
+
+    Where a number is -1 they are missing.
+
+    >>> named_shapes(pd.DataFrame({"best": [3], "worst": [-1]})).iloc[0].tolist()
+    [2, 45, <NA>, <NA>]
+    """
+    names = rotations()
+    for which in ("best", "worst"):
+        numbers = table[which].to_numpy()
+        at = list(table.columns).index(which)
+        table = table.drop(columns=which)
+        for offset, name in enumerate(("shape", "rotation")):
+            values = pd.array(names[name].to_numpy()[numbers], dtype="Int64")
+            values[numbers < 0] = pd.NA
+            table.insert(at + offset, f"{which}_{name}", values)
+    return table
+
+
 def _table() -> pd.DataFrame:
     return pd.read_csv(Path(__file__).with_name("shapes.csv"), comment="#")
 

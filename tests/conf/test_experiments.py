@@ -95,6 +95,11 @@ RUNS = {
         "layers=[conv1] units=[2,5] search.keep=2 optimizer.steps=2 ascent.size=24", units=(2, 5)
     ),
     "three_optimizers": Small("optimizer.steps=2 animate.formats=[gif]", units=(2,)),
+    "v4_shapes": Small(
+        "layers=[conv2] units=[2,5] shape_tuning.width=12 shape_tuning.positions=[-2,0,2]"
+        " shape_tuning.shuffles=2",
+        units=(2, 5),
+    ),
     "zeros_vs_top_patch": Small(
         "images=photographs images.crop=96 layers=[conv1] units=0:3 search.keep=2"
         " optimizer.steps=2 figures.triptychs=[conv1/2]",
@@ -347,6 +352,10 @@ def test_an_experiment_runs_on_the_embedded_network(
         *small.overrides.split(),
     )
     run = pipeline.open_run(session.paths.folder)
+    if name == "v4_shapes":
+        assert tuple(run.shape_tuning["unit"]) == small.units
+        assert run.shape_tuning["apc_r"].between(0, 1).all()
+        return
     if not small.octaves:
         assert np.isfinite(run.ascents["final_response"]).all()
         assert tuple(run.ascents["unit"].unique()) == small.units

@@ -1,0 +1,160 @@
+"""What the stage leaves: responses to shapes at every position, and what is told from them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float
+
+from pipeline.analysis.shape_tuning import ShapeResponses, tuning
+from pipeline.networks.layers import Layer
+from pipeline.run.active_run import ActiveRun
+from pipeline.run.identity import network_settings
+from pipeline.search.shape_responses import (
+    ShapeProtocol,
+    as_color,
+    shape_elements,
+    shape_field,
+)
+from pipeline.stages.shape_tuning import STAGE, STIMULI, TUNING
+from pipeline.stages.stage import Plan
+from pipeline.stimuli.field import Field
+from pipeline.stimuli.shapes import named_shapes, rotations
+from pipeline.store.results import Result
+
+BLANK = "blank"  # the item of the responses to the background alone
+
+
+@dataclass(frozen=True)
+class LayerShapes:
+    """The responses of some units of a layer to shapes.
+
+    Attributes:
+        layer: the layer.
+        units: the columns of every array, in order.
+        protocol: what is shown.
+        field: the canvas.
+        shuffles: how often responses are shuffled for the null.
+        seed: of the shuffles.
+        result: an item of each position, and one of the blank.
+    """
+
+    layer: Layer
+    units: Sequence[int]
+    protocol: ShapeProtocol
+    field: Field
+    shuffles: int
+    seed: int
+    result: Result
+
+    @property
+    def positions(self) -> dict[str, float]:
+        """The positions by the names of their items, in pixels to the right of the center."""
+        return item_positions(self.protocol, self.field)
+
+    def shown(self) -> ShapeResponses:
+        """Read the responses."""
+        read = {item: self.result.read(item)[0]["responses"] for item in self.result.items}
+        blank = read.pop(BLANK)[0]
+        places = np.array(list(self.positions.values()))
+        responses = np.stack(list(read.values()))
+        return ShapeResponses(responses, blank, places, self.protocol.width, self.field.width)
+
+    def central(self) -> Float[np.ndarray, "shapes units"]:
+        """Read the responses to the shapes at the center."""
+        items = {x: item for item, x in self.positions.items()}
+        return self.result.read(items[0.0])[0]["responses"]
+
+    @cached_property
+    def tuning(self) -> pd.DataFrame:
+        """One row a unit, told once from the responses."""
+        return tuning(self.shown(), shape_elements(), self.units, self.shuffles, self.seed)
+
+
+def item_positions(protocol: ShapeProtocol, field: Field) -> dict[str, float]:
+    """Return the positions by the names of their items."""
+    return {f"position-{n:03d}": x for n, x in enumerate(protocol.places(field))}
+
+
+def plan_shapes(run: ActiveRun) -> Plan[LayerShapes]:
+    """Return the responses of a run, one result for each of its layers."""
+    config = run.parts.config.shape_tuning
+    protocol = ShapeProtocol(
+        config.width,
+        None if config.positions is None else tuple(map(float, config.positions)),
+        as_color("shape_tuning.figure", config.figure),
+        as_color("shape_tuning.background", config.background),
+    )
+    layers = [layer for layer in run.parts.layers if run.parts.units[layer.name]]
+    return Plan(_layer(run, layer, protocol) for layer in layers)
+
+
+def _layer(run: ActiveRun, layer: Layer, protocol: ShapeProtocol) -> LayerShapes:
+    units, config = run.parts.units[layer.name], run.parts.config
+    preprocessing = run.parts.network.preprocessing
+    field = shape_field(run.parts.graph, layer, preprocessing)
+    positions = item_positions(protocol, field)
+    settings = {
+        **network_settings(run),
+        "layer": layer.call,
+        "units": list(units),
+        "stimuli": "v4_shapes",
+        "width": protocol.width,
+        "positions": list(positions.values()),
+        "figure": list(protocol.figure or field.colors.white),
+        "background": list(protocol.background or field.colors.gray),
+    }
+    result = run.result(STAGE, layer.name, layer.name, settings, [*positions, BLANK])
+    shuffles = config.shape_tuning.shuffles
+    return LayerShapes(layer, units, protocol, field, shuffles, config.seed, result)
+
+
+def color_faults(_run: ActiveRun, planned: Sequence[LayerShapes]) -> Iterator[str]:
+    """Yield what is wrong with colors: they have no value for each channel."""
+    for each in planned[:1]:
+        channels = each.field.colors.channels
+        for name in ("figure", "background"):
+            color = asdict(each.protocol)[name]
+            if color is not None and len(color) != channels:
+                yield (
+                    f"shape_tuning.{name}: {list(color)} has {len(color)} values; give one a"
+                    f" channel, of which the network has {channels}"
+                )
+
+
+def shape_tuning(run: ActiveRun, planned: Sequence[LayerShapes]) -> pd.DataFrame:
+    """Return one row per layer and unit."""
+    tables = [
+        each.tuning.assign(model=run.parts.network.name, layer=each.layer.name) for each in planned
+    ]
+    if not tables:
+        return pd.DataFrame(columns=list(TUNING.columns))
+    whole = named_shapes(pd.concat(tables, ignore_index=True))
+    return pd.DataFrame(whole, columns=list(TUNING.columns))
+
+
+def shape_stimuli(_run: ActiveRun, _planned: Sequence[LayerShapes]) -> pd.DataFrame:
+    """Return the rows of every array."""
+    named = rotations().rename_axis("row").reset_index()
+    return pd.DataFrame(named, columns=list(STIMULI.columns))
+
+
+def summary(_run: ActiveRun, planned: Sequence[LayerShapes]) -> list[str]:
+    """Return a line for each layer."""
+    return [_line(each) for each in planned]
+
+
+def _line(each: LayerShapes) -> str:
+    table: Any = each.tuning
+    fitted, invariance = table["apc_r"].dropna(), table["translation_invariance"].dropna()
+    line = f"shape_tuning: {each.layer.name}: {len(fitted)} of {len(table)} units fitted"
+    if len(fitted):
+        line += f", median APC r {fitted.median():.2f}"
+    if len(invariance):
+        line += f", median translation invariance {invariance.median():.2f}"
+    return line

@@ -1,0 +1,139 @@
+"""Computing: the responses of all units of a layer to shapes, position by position."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from pipeline.networks.layers import Layer
+from pipeline.run.active_run import ActiveRun
+from pipeline.run.machine import Machine
+from pipeline.search.shape_responses import ShapePresentation
+from pipeline.stages.shape_tuning.results import BLANK, LayerShapes
+from pipeline.stages.stage import Cost, WorkItems
+from pipeline.stimuli.shapes import rotations
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A work item: all shapes at one position, or the blank.
+
+    Attributes:
+        each: the layer.
+        item: name of the item.
+    """
+
+    each: LayerShapes
+    item: str
+
+
+def show_shapes(run: ActiveRun, planned: Sequence[LayerShapes]) -> Iterator[WorkItems[Shown]]:
+    """Yield the layers to which shapes have not been shown."""
+    missing = run.missing(planned)
+    if missing:
+        names = ", ".join(each.layer.name for each in missing)
+        log.info("shape_tuning: showing shapes to %s", names)
+        items = [Shown(each, item) for each in missing for item in each.result.items]
+        results = [each.result for each in missing]
+        yield WorkItems(results, items, ShapeWork(run), "shape_tuning: positions")
+
+
+def shape_cost(
+    _run: ActiveRun,
+    planned: Sequence[LayerShapes],
+    _machine: Machine | None = None,
+) -> Cost:
+    """Return what the responses take on the disk."""
+
+    def size(each: LayerShapes) -> int:
+        return 4 * len(each.units) * (len(each.positions) * len(rotations()) + 1)
+
+    return Cost(
+        disk=sum(map(size, planned)),
+        missing=sum(size(each) for each in planned if each.result.missing()),
+        facts={"shapes": _counts(planned)} if planned else {},
+    )
+
+
+def _counts(planned: Sequence[LayerShapes]) -> str:
+    places = {len(each.positions) for each in planned}
+    some = f"{min(places)} to {max(places)}" if len(places) > 1 else f"{min(places)}"
+    return f"{len(rotations())} shapes at {some} positions, in {len(planned)} layers"
+
+
+class ShapeWork:
+    """Positions as work for the runner (``runner.Work``)."""
+
+    def __init__(self, run: ActiveRun) -> None:
+        self.active = run
+        self.own = threading.local()  # a presentation has a buffer of its own
+        self.building = threading.Lock()
+        run.parts.runner.place(run.parts.network.module)
+
+    def needed(self, shown: Shown) -> bool:
+        """Say whether a position is missing."""
+        return not shown.each.result.holds(shown.item)
+
+    def size(self, _shown: Shown) -> int:
+        """Return how much an item counts."""
+        return 1
+
+    def parts(self, shown: Shown) -> list[Shown]:
+        """Return the item itself: it is done as a whole."""
+        return [shown]
+
+    def load(self, shown: Shown) -> Shown:
+        """Read nothing: shapes are drawn where they are shown."""
+        return shown
+
+    def run(self, shown: Shown) -> np.ndarray:
+        """Return responses, [shapes, units]; of the blank a single row."""
+        runner = self.active.parts.runner
+        presentation = self._presentation(shown.each)
+        if shown.item == BLANK:
+            responses = presentation.blank()[None]
+        else:
+            number = list(shown.each.positions).index(shown.item)
+            responses = presentation.at(number, runner.check)
+        return responses[:, list(shown.each.units)].float().numpy()
+
+    def _presentation(self, each: LayerShapes) -> ShapePresentation:
+        """Return that of a layer: each thread keeps the last."""
+        known: tuple[Layer, ShapePresentation] | None = getattr(self.own, "known", None)
+        if known is None or known[0] is not each.layer:
+            parts = self.active.parts
+            with self.building:
+                preprocessing, device = parts.network.preprocessing, parts.runner.device
+                made = ShapePresentation(
+                    parts.graph, each.layer, preprocessing, each.protocol, device
+                )
+            self.own.known = known = (each.layer, made)
+        return known[1]
+
+    def begin(self, shown: Shown) -> Written:
+        """Return what writes an item."""
+        return Written(shown)
+
+
+@dataclass(frozen=True)
+class Written:
+    """The responses of one item."""
+
+    shown: Shown
+    arrays: dict[str, np.ndarray] = field(default_factory=dict[str, np.ndarray])
+
+    def add(self, responses: np.ndarray) -> None:
+        """Take in the responses."""
+        self.arrays["responses"] = responses
+
+    def write(self) -> None:
+        """Write them, with the position."""
+        x = self.shown.each.positions.get(self.shown.item)
+        notes = {} if x is None else {"x": x}
+        self.shown.each.result.write(self.shown.item, self.arrays, notes)

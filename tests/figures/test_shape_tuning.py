@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.patches import Polygon
+from matplotlib.text import Text
+
+from pipeline.figures.shape_tuning import (
+    ExampleUnit,
+    example_units,
+    fit_by_layer,
+    invariance_by_layer,
+)
+
+TABLE = pd.DataFrame(
+    {
+        "model": "alexnet",
+        "layer": ["conv1"] * 4 + ["conv2"] * 5,
+        "apc_r": [0.3, 0.6, np.nan, 0.4, 0.51, 0.6, 0.7, 0.2, 0.9],
+        "null_r": 0.15,
+        "translation_invariance": [np.nan] * 4 + [0.1, 0.5, 0.6, 0.8, 0.9],
+    }
+)
+
+
+def words(figure) -> list[str]:
+    return [text.get_text() for text in figure.findobj(Text)]
+
+
+def test_shares_are_of_fitted_units():
+    found = words(fit_by_layer(TABLE))
+    assert {"33 %", "80 %"} <= set(found)
+
+
+def test_medians_are_joined_and_a_small_field_is_named():
+    figure = invariance_by_layer(TABLE)
+    assert words(figure).count("field too small") == 1
+    (axis,) = figure.axes
+    (dots,) = axis.findobj(lambda artist: artist.get_gid() == "units")
+    np.testing.assert_allclose(np.asarray(dots.get_offsets())[:, 1], [0.1, 0.5, 0.6, 0.8, 0.9])
+    medians = np.concatenate([line.get_ydata() for line in axis.lines])
+    assert 0.6 in medians
+
+
+def test_a_layer_none_of_whose_units_is_fitted():
+    table = TABLE.assign(apc_r=np.nan, null_r=np.nan, translation_invariance=np.nan)
+    assert words(fit_by_layer(table)).count("none") == 2
+    assert words(invariance_by_layer(table)).count("field too small") == 2
+
+
+def test_examples_are_drawn_best_first():
+    outlines = np.random.default_rng(0).normal(size=(10, 7, 2))
+    unit = ExampleUnit("conv1\nunit 3", outlines[:5], outlines[5:], [float(n) for n in range(10)])
+    figure = example_units([unit, unit], "alexnet")
+    assert len(figure.axes) == 20
+    for number, axis in enumerate(figure.axes[:10]):
+        (drawn,) = [patch for patch in axis.patches if isinstance(patch, Polygon)]
+        np.testing.assert_allclose(drawn.get_xy()[:-1], outlines[number])
+        assert axis.get_title() == f"{number}"
+
+
+def test_one_model_at_a_time():
+    two = TABLE.assign(model=["a"] * 4 + ["b"] * 5)
+    with pytest.raises(ValueError, match="several values of model"):
+        fit_by_layer(two)

@@ -1,0 +1,136 @@
+"""The stage: the numbers of the library, resumable, the same bits for any number of workers."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import pipeline
+from pipeline.errors import ConfigError
+from pipeline.run.active_run import ActiveRun
+from pipeline.stages.shape_tuning import STAGE
+from tests.conftest import RunPipeline, table_columns
+
+SMALL = (
+    "stages=[shape_tuning]",
+    "layers=[conv1,conv2]",
+    "units=[2,5,7]",
+    "images.limit=4",
+    "shape_tuning.width=12",
+    "shape_tuning.positions=[-26,-24,-12,-10,-8,0,8,10,12,24,26]",
+    "shape_tuning.shuffles=2",
+    "figures.formats=[png]",
+)
+
+
+@pytest.fixture(scope="module")
+def first(run_pipeline: RunPipeline, tmp_path_factory: pytest.TempPathFactory) -> ActiveRun:
+    return run_pipeline(*SMALL, f"out={tmp_path_factory.mktemp('shapes')}", "runner.threads=1")
+
+
+def items(run: ActiveRun) -> dict[str, bytes]:
+    """Return the bytes of every item in the store, by layer and name."""
+    return {
+        f"{each.layer.name}/{item}": each.result.paths.item(item).read_bytes()
+        for each in run.plan(STAGE)
+        for item in each.result.items
+    }
+
+
+def test_its_table_is_that_of_the_library(first: ActiveRun):
+    opened = pipeline.open_run(first.paths.folder)
+    found = opened.shape_tuning
+    assert tuple(found) == table_columns()["shape_tuning"]
+    expected = pipeline.shape_tuning(
+        pipeline.network("miniature"),
+        ["conv1", "conv2"],
+        units=[2, 5, 7],
+        width=12,
+        positions=[-26, -24, -12, -10, -8, 0, 8, 10, 12, 24, 26],
+        shuffles=2,
+    )
+    assert found["model"].unique().tolist() == ["miniature"]
+    pd.testing.assert_frame_equal(
+        found.drop(columns="model"), expected, check_dtype=False, rtol=1e-4, atol=1e-4
+    )
+    assert (
+        found["reason"].str.contains("smaller than shapes of 12").tolist()
+        == [True] * 3 + [False] * 3
+    )
+
+
+def test_its_figures_are_written(first: ActiveRun):
+    drawn = {path.name for path in first.paths.figures.glob("*.png")}
+    assert drawn == {f"shape_tuning_{name}.png" for name in ("fit", "invariance", "units")}
+
+
+def test_responses_are_stored_by_position(first: ActiveRun):
+    opened = pipeline.open_run(first.paths.folder)
+    assert len(opened.shape_stimuli) == 362
+    conv2 = first.plan(STAGE)[1]
+    arrays, notes = conv2.result.read("position-005")
+    assert arrays["responses"].shape == (362, 3)
+    assert notes == {"x": 0.0}
+    best = int(arrays["responses"][:, 1].argmax())
+    row = opened.shape_tuning.query("layer == 'conv2' and unit == 5").iloc[0]
+    assert opened.shape_stimuli.loc[best, ["shape", "rotation"]].tolist() == [
+        row["best_shape"],
+        row["best_rotation"],
+    ]
+    blank = conv2.result.read("blank")[0]["responses"]
+    assert blank.shape == (1, 3)
+
+
+def test_a_run_that_was_stopped_continues_with_the_same_bits(
+    first: ActiveRun, run_pipeline: RunPipeline, tmp_path: Path
+):
+    other = run_pipeline(*SMALL, f"out={tmp_path}", "runner.threads=3")
+    assert items(other) == items(first)
+    conv2 = other.plan(STAGE)[1].result
+    lost = ["position-002", "blank"]
+    for item in lost:
+        conv2.paths.item(item).unlink()
+    again = run_pipeline(*SMALL, f"out={tmp_path}", "runner.threads=2")
+    assert again.done == len(lost)
+    assert items(again) == items(first)
+    whole, resumed = (pipeline.open_run(run.paths.folder) for run in (first, again))
+    pd.testing.assert_frame_equal(whole.shape_tuning, resumed.shape_tuning)
+
+
+def test_what_is_shown_determines_the_result_and_shuffles_do_not(
+    first: ActiveRun, run_pipeline: RunPipeline
+):
+    out = f"out={first.layout.out}"
+    keys = {each.result.key for each in first.plan(STAGE)}
+    shuffled = run_pipeline(*SMALL, out, "shape_tuning.shuffles=3")
+    assert shuffled.done == 0
+    assert {each.result.key for each in shuffled.plan(STAGE)} == keys
+    gray = run_pipeline(*SMALL, out, "shape_tuning.background=[0.1,0.1,0.1]", "layers=[conv1]")
+    assert {each.result.key for each in gray.plan(STAGE)}.isdisjoint(keys)
+    assert gray.done == 12
+    first_response, other = (
+        run.plan(STAGE)[0].result.read("position-005")[0]["responses"] for run in (first, gray)
+    )
+    assert np.abs(first_response - other).max() > 1e-3
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("width=0", "shape_tuning.width: 0.0 is not a positive number of pixels"),
+        ("positions=[1,2]", "shape_tuning.positions: [1.0, 2.0] must be pixels in ascending"),
+        ("shuffles=-1", "shape_tuning.shuffles: -1 is negative; use 0 or more"),
+        (
+            "figure=[1,1]",
+            "shape_tuning.figure: [1.0, 1.0] has 2 values; give one a channel, of which the"
+            " network has 3",
+        ),
+    ],
+)
+def test_what_is_refused(run_pipeline: RunPipeline, tmp_path: Path, setting: str, message: str):
+    with pytest.raises(ConfigError, match=re.escape(message)):
+        run_pipeline(*SMALL, f"shape_tuning.{setting}", f"out={tmp_path}")
