@@ -12,7 +12,7 @@ from typing import Any
 from hydra.core.config_store import ConfigStore
 from omegaconf import OmegaConf
 
-from pipeline.config.screen import ScreenConfig, StimuliConfig
+from pipeline.config.screen import ScreenConfig, ShapeTuningConfig, StimuliConfig
 from pipeline.config.settings import (
     AnimateConfig,
     AscentConfig,
@@ -22,7 +22,6 @@ from pipeline.config.settings import (
     PagesConfig,
     ResponsesConfig,
     SearchConfig,
-    ShapeTuningConfig,
     TrainingConfig,
 )
 

@@ -67,3 +67,36 @@ class StimuliConfig:
             yield f"stimuli.magnify: {self.magnify} is not a whole number from 1 to 64"
         if not 0 <= self.margin <= 4096:
             yield f"stimuli.margin: {self.margin} is not a number of pixels from 0 to 4096"
+
+
+@dataclass
+class ShapeTuningConfig:
+    """How shapes are shown, and how tuning to them is told.
+
+    Attributes:
+        width: pixels that all shapes together are wide.
+        positions: pixels to the right of the center, ascending, with 0 among them; null: steps of 2
+            from -50 to 50, less those that lie outside the field.
+        figure: color of the shapes in network-input space, one number per channel; null: white.
+        background: color around them; null: 0, the mean color of the preprocessing.
+        shuffles: how often the responses of each unit are shuffled and fitted again, for the null.
+    """
+
+    width: float = 32.0
+    positions: list[float] | None = None
+    figure: list[float] | None = None
+    background: list[float] | None = None
+    shuffles: int = 10
+
+    def faults(self) -> Iterator[str]:
+        """Yield what is wrong with values."""
+        if not 0 < self.width < float("inf"):
+            yield f"shape_tuning.width: {self.width} is not a positive number of pixels"
+        places = self.positions
+        if places is not None and (0 not in places or places != sorted(set(places))):
+            yield (
+                f"shape_tuning.positions: {list(places)} must be pixels in ascending order with 0,"
+                " where models are fitted, among them; as in shape_tuning.positions=[-2,0,2]"
+            )
+        if self.shuffles < 0:
+            yield f"shape_tuning.shuffles: {self.shuffles} is negative; use 0 or more"

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from pipeline.errors import nearest
+from pipeline.errors import ConfigError, nearest
 
 FRAMES = 100_000  # of a dream; one hour of video
 # Frames per second: a GIF shows a frame for at most 655 s, and browsers for at least 0.02 s.
@@ -24,6 +24,9 @@ def _unknown(key: str, given: list[str], known: tuple[str, ...]) -> Iterator[str
     for value in given:
         if value not in known:
             yield f"{key}: '{value}' is not one of {', '.join(known)}{nearest(value, known)}"
+
+
+LARGEST = 32_768  # pixels per side
 
 
 @dataclass
@@ -65,39 +68,6 @@ class ResponsesConfig:
         """Yield the faults in the values."""
         yield from _unknown("responses.at", [self.at], ("max", "mean", "center", "all"))
         yield from _unknown("responses.dtype", [self.dtype], ("float32", "float16"))
-
-
-@dataclass
-class ShapeTuningConfig:
-    """How shapes are shown, and how tuning to them is told.
-
-    Attributes:
-        width: pixels that all shapes together are wide.
-        positions: pixels to the right of the center, ascending, with 0 among them; null: steps of 2
-            from -50 to 50, less those that lie outside the field.
-        figure: color of the shapes in network-input space, one number per channel; null: white.
-        background: color around them; null: 0, the mean color of the preprocessing.
-        shuffles: how often the responses of each unit are shuffled and fitted again, for the null.
-    """
-
-    width: float = 32.0
-    positions: list[float] | None = None
-    figure: list[float] | None = None
-    background: list[float] | None = None
-    shuffles: int = 10
-
-    def faults(self) -> Iterator[str]:
-        """Yield what is wrong with values."""
-        if not 0 < self.width < float("inf"):
-            yield f"shape_tuning.width: {self.width} is not a positive number of pixels"
-        places = self.positions
-        if places is not None and (0 not in places or places != sorted(set(places))):
-            yield (
-                f"shape_tuning.positions: {list(places)} must be pixels in ascending order with 0,"
-                " where models are fitted, among them; as in shape_tuning.positions=[-2,0,2]"
-            )
-        if self.shuffles < 0:
-            yield f"shape_tuning.shuffles: {self.shuffles} is negative; use 0 or more"
 
 
 @dataclass
@@ -302,3 +272,27 @@ class CollectConfig:
     """
 
     runs: list[str] = field(default_factory=list[str])
+
+
+def whole_size(size: Any, default: tuple[int, int], key: str = "ascent.size") -> tuple[int, int]:
+    """Return height and width of whole images.
+
+    Args:
+        size: a side in pixels, height and width, or ``None``.
+        default: height and width if ``size`` is ``None``.
+        key: key of the setting, for messages.
+
+    Raises:
+        ConfigError: it is none of these.
+    """
+    if size is None:
+        return default
+    sides = size if isinstance(size, list) else [size, size]
+    if len(sides) != 2 or not all(
+        isinstance(n, int) and not isinstance(n, bool) and 0 < n <= LARGEST for n in sides
+    ):
+        raise ConfigError(
+            f"{key}: {size!r} is not a side of up to {LARGEST} pixels, height and width such as"
+            " [240,320], or null"
+        )
+    return (sides[0], sides[1])

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from pipeline.config.build import Group, build, complete
 from pipeline.config.schema import Config
+from pipeline.config.settings import whole_size
 from pipeline.errors import ConfigError
 from pipeline.store.code import own_targets
 from pipeline.store.identity import COPIES, chosen, group_name
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from pipeline.networks.loading.network import Network
     from pipeline.networks.receptive_fields import Canvas
     from pipeline.runner.runner import Runner
-    from pipeline.stimuli.field import Field
+    from pipeline.stimuli.field import Colors, Field
     from pipeline.synthesis.constraints import Constraint
     from pipeline.synthesis.inits import Init
     from pipeline.synthesis.optimizers import Optimizer
@@ -40,8 +41,6 @@ if TYPE_CHECKING:
 
 
 log = logging.getLogger(__name__)
-
-LARGEST = 32_768  # pixels per side
 
 
 class Parts:
@@ -240,18 +239,17 @@ class Parts:
         """Return what draws a chosen stimulus set on a field."""
         return self._one(f"stimulus.{name}", self.config.stimulus[name])
 
-    def field(self, layer: Layer) -> Field:
-        """Return the canvas on which stimuli for a layer are drawn, in the colors of the screen.
+    @property
+    def colors(self) -> Colors:
+        """The colors of the screen, in network-input space.
 
         Raises:
-            ConfigError: the network cannot show the colors.
+            ConfigError: the network cannot show them.
         """
-        from pipeline.search.presentation import field_of
         from pipeline.stimuli.field import Colors
 
         screen, seen = self.config.screen, self.network.preprocessing
-        colors = Colors.named(screen.colors, seen.mean, seen.std, screen.background)
-        return field_of(self.graph, layer, colors)
+        return Colors.named(screen.colors, seen.mean, seen.std, screen.background)
 
     def costs(self, layer: Layer) -> Costs:
         """Return the cost of one score of a layer, from which batches are planned, counted once."""
@@ -291,27 +289,3 @@ def copies(config: Config) -> int:
     if not isinstance(count, int) or isinstance(count, bool) or count < 1:
         raise ConfigError(f"init.copies: {count!r} is not a positive number; use 1 or more")
     return count
-
-
-def whole_size(size: Any, default: tuple[int, int], key: str = "ascent.size") -> tuple[int, int]:
-    """Return height and width of whole images.
-
-    Args:
-        size: a side in pixels, height and width, or ``None``.
-        default: height and width if ``size`` is ``None``.
-        key: key of the setting, for messages.
-
-    Raises:
-        ConfigError: it is none of these.
-    """
-    if size is None:
-        return default
-    sides = size if isinstance(size, list) else [size, size]
-    if len(sides) != 2 or not all(
-        isinstance(n, int) and not isinstance(n, bool) and 0 < n <= LARGEST for n in sides
-    ):
-        raise ConfigError(
-            f"{key}: {size!r} is not a side of up to {LARGEST} pixels, height and width such as"
-            " [240,320], or null"
-        )
-    return (sides[0], sides[1])

@@ -11,12 +11,11 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from pipeline.config.settings import DreamConfig
+from pipeline.config.settings import DreamConfig, whole_size
 from pipeline.images.videos import read_video
 from pipeline.networks.layers import Layer
 from pipeline.run.active_run import ActiveRun
 from pipeline.run.machine import Machine
-from pipeline.run.parts import whole_size
 from pipeline.stages.ascent.results import (
     settings_of_images,
     settings_of_init,
