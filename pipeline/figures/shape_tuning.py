@@ -120,7 +120,7 @@ def invariance_by_layer(tuning: pd.DataFrame) -> Figure:
     axis.set_xlim(-0.6, len(layers) - 0.4)
     axis.set_ylim(min(-0.15, axis.get_ylim()[0]), 1.02)
     title = f"{tuning['model'].iloc[0]}: medians and 95 % intervals over units"
-    axis.set_title(style.wrapped(title, figure.get_figwidth() - 0.8))
+    axis.set_title(style.wrapped(title, figure.get_figwidth() - 1.1))
     return figure
 
 
