@@ -69,7 +69,7 @@ def fit_by_layer(tuning: pd.DataFrame) -> Figure:
         axis.text(place, 1.0, said, ha="center", va="top", fontsize=style.SMALL_TEXT)
     axis.axhline(0.5, color=style.INK, linewidth=0.4, linestyle=(0, (4, 2)), zorder=0)
     axis.set_ylim(0, 1.02)
-    axis.set_title(f"{tuning['model'].iloc[0]}: tuning to curvature (percentages: r > 0.5)")
+    axis.set_title(f"{tuning['model'].iloc[0]}: curvature tuning (%: r > 0.5)")
     handles = [Patch(facecolor=color, label=kind) for kind, color in palette.items()]
     figure.legend(handles=handles, loc="outside lower center", ncols=2)
     return figure
