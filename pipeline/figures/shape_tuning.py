@@ -69,7 +69,7 @@ def fit_by_layer(tuning: pd.DataFrame) -> Figure:
         axis.text(place, 1.0, said, ha="center", va="top", fontsize=style.SMALL_TEXT)
     axis.axhline(0.5, color=style.INK, linewidth=0.4, linestyle=(0, (4, 2)), zorder=0)
     axis.set_ylim(0, 1.02)
-    axis.set_title(f"{tuning['model'].iloc[0]}: tuning to curvature (percentages: r > 0.5)")
+    axis.set_title(f"{tuning['model'].iloc[0]}: curvature tuning (%: r > 0.5)")
     handles = [Patch(facecolor=color, label=kind) for kind, color in palette.items()]
     figure.legend(handles=handles, loc="outside lower center", ncols=2)
     return figure
@@ -120,7 +120,7 @@ def invariance_by_layer(tuning: pd.DataFrame) -> Figure:
     axis.set_xlim(-0.6, len(layers) - 0.4)
     axis.set_ylim(min(-0.15, axis.get_ylim()[0]), 1.02)
     title = f"{tuning['model'].iloc[0]}: medians and 95 % intervals over units"
-    axis.set_title(style.wrapped(title, figure.get_figwidth() - 0.8))
+    axis.set_title(style.wrapped(title, figure.get_figwidth() - 1.1))
     return figure
 
 
