@@ -28,7 +28,7 @@ from pipeline.stages.catalog import (
     own_faults,
     stage_versions,
 )
-from pipeline.stages.stage import Stage
+from pipeline.stages.stage import Stage, naming
 from pipeline.store.secrets import without_queries
 
 if TYPE_CHECKING:
@@ -162,8 +162,9 @@ def _check_stages(active: ActiveRun, stages: Stages) -> None:
 
     faults, missing = Faults(), 0
     for stage in stages:
-        plan = active.plan(stage)
-        faults.add(stage.check(active, plan))
+        with naming(stage):
+            plan = active.plan(stage)
+            faults.add(stage.check(active, plan))
         faults.raise_first()
         missing += stage.cost(active, plan, None).missing
         active.enlist(plan.results)
@@ -213,7 +214,8 @@ def _run_stages(active: ActiveRun, stages: Stages) -> None:
         seconds = time.monotonic() - start
         _close(active, state, lambda: _write_record(active, state, seconds))
     if active.leads:
-        nothing = ": everything was in the store already" if _found_everything(active) else ""
+        found = _found_everything(active, stages)
+        nothing = ": everything was in the store already" if found else ""
         log.info("done in %.1f s%s", seconds, nothing)
         tell_places(active.paths, active.facts["findings"])
 
@@ -221,17 +223,25 @@ def _run_stages(active: ActiveRun, stages: Stages) -> None:
 def _run_stage(active: ActiveRun, stage: Stage[Any]) -> None:
     """Do the work of a stage in all processes, and write its files in the leading one."""
     check_stopped()
-    plan = active.plan(stage)
-    for todo in stage.work(active, plan):
-        active.make(todo.results, todo.items, todo.work, todo.label, tf32=todo.tf32)
+    with naming(stage):
+        plan = active.plan(stage)
+        for todo in stage.work(active, plan):
+            active.make(todo.results, todo.items, todo.work, todo.label, tf32=todo.tf32)
+        if active.leads:
+            stage.write(active, plan)
     if active.leads:
-        stage.write(active, plan)
         _write_tables(active, stage)
 
 
 def _write_tables(active: ActiveRun, stage: Stage[Any]) -> None:
+    from pipeline.errors import StoreError
+
     for table in stage.tables:
-        content = table.read(active, active.plan(stage))
+        with naming(stage):
+            content = table.read(active, active.plan(stage))
+        if not hasattr(content, "columns"):
+            kind = type(content).__name__
+            raise StoreError(f"table '{table.name}' of '{stage.name}' is a {kind}, not a DataFrame")
         active.table(table.name, list(table.columns), content, table.csv)
 
 
@@ -258,8 +268,10 @@ def _findings(active: ActiveRun, stages: Stages) -> list[str]:
     return lines
 
 
-def _found_everything(active: ActiveRun) -> bool:
+def _found_everything(active: ActiveRun, stages: Stages) -> bool:
     """Return whether all requested or displayed results were in the store before the run."""
+    if any(s.name not in all_stages() and not active.plan(s).results for s in stages):
+        return False  # a user's own stage may compute its tables anew, and keep nothing
     shown = [result for name in DEFAULT_STAGES for result in active.planned_results(name)]
     results = [*active.enlisted.values(), *shown]
     return not active.done and not any(result.missing() for result in results)

@@ -57,6 +57,15 @@ def chosen_stages(names: Sequence[str]) -> list[Stage[Any]]:
     for stage in stages:
         if found.setdefault(stage.name, stage) is not stage:
             raise ConfigError(f"stages: two of them are called '{stage.name}'; rename your own")
+    writers = {t.name: s.name for s in all_stages().values() for t in s.tables}
+    for stage in (stage for name, stage in found.items() if name not in all_stages()):
+        for table in stage.tables:
+            if table.name in writers:
+                raise ConfigError(
+                    f"stages: '{stage.name}' writes a table '{table.name}', as"
+                    f" '{writers[table.name]}' does; rename the table of your own stage"
+                )
+            writers[table.name] = stage.name
     return [stage for name, stage in _in_order(all_stages() | found).items() if name in found]
 
 

@@ -9,10 +9,13 @@ module's name, as in ``stages=[top_patches,my_lab.contrast]``, and its settings 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from pipeline.errors import ArtiphysError
 
 if TYPE_CHECKING:
     from pipeline.run.active_run import ActiveRun
@@ -175,6 +178,18 @@ class Stage(Generic[Item]):
     write: Callable[[ActiveRun, Plan[Item]], None] = no_files
     summary: Callable[[ActiveRun, Plan[Item]], list[str]] = no_summary
     group: Callable[[Plan[Item]], str | None] = lambda _plan: None
+
+
+@contextmanager
+def naming(stage: Stage[Any]) -> Generator[None]:
+    """Name the stage in the traceback of an error that is not one of the program's own."""
+    try:
+        yield
+    except ArtiphysError:
+        raise
+    except Exception as error:
+        error.add_note(f"This happened in the stage '{stage.name}'.")
+        raise
 
 
 def later(path: str) -> Callable[..., Any]:

@@ -13,7 +13,7 @@ import pytest
 import pipeline
 from pipeline.cli.check import check_job
 from pipeline.errors import ConfigError, StoreError
-from pipeline.stages.catalog import find_stage, own_faults
+from pipeline.stages.catalog import chosen_stages, own_faults
 from tests.conftest import Compose, RunPipeline
 
 SOURCE = '''
@@ -258,6 +258,11 @@ def test_an_experiment_of_ones_own_asks_for_it_on_the_command_line(lab: Path):
             "from pipeline.stages.stage import Stage\nSTAGE = Stage('ascent', 'climb')",
             r"^stages: 'lab.own_broken' is called 'ascent', like a stage of artiphys; rename it$",
         ),
+        (
+            "from pipeline.stages.stage import Stage, Table\n"
+            "STAGE = Stage('x', 'x', tables=(Table('ascents', 'x', {}, print),))",
+            r"^stages: 'x' writes a table 'ascents', as 'ascent' does; rename the table of",
+        ),
     ],
 )
 def test_what_is_no_stage_is_refused(
@@ -270,7 +275,28 @@ def test_what_is_no_stage_is_refused(
     sys.modules.pop("lab", None)
     sys.modules.pop("lab.own_broken", None)
     with pytest.raises(ConfigError, match=sentence):
-        find_stage("own_broken" if source is None else "lab.own_broken")
+        chosen_stages(["own_broken" if source is None else "lab.own_broken"])
+
+
+@pytest.mark.parametrize(
+    ("broken", "error", "words"),
+    [
+        ("return {}['q']", KeyError, "'q'"),
+        ("return [1]", StoreError, "table 'spreads' of 'spread' is a list, not a DataFrame"),
+    ],
+)
+def test_what_fails_in_it_is_named(
+    lab: Path, run_pipeline: RunPipeline, broken: str, error: type, words: str
+):
+    source = SOURCE.replace(
+        "def spreads(run, planned):", f"def spreads(run, planned):\n    {broken}"
+    )
+    (lab / "my_lab_spread.py").write_text(source)
+    given = ("stages=[top_patches,my_lab_spread]", f"out={lab / 'out'}", "units=0:2")
+    with pytest.raises(error, match=words) as caught:
+        run_pipeline(*SMALL, *given)
+    notes = ["This happened in the stage 'spread'."] if error is KeyError else []
+    assert getattr(caught.value, "__notes__", []) == notes
 
 
 def test_a_table_with_other_columns_is_refused(lab: Path, run_pipeline: RunPipeline):
