@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from pipeline.library.networks import receptive_field as receptive_field
     from pipeline.library.options import Options as Options
     from pipeline.library.patches import top_patches as top_patches
+    from pipeline.library.receptive_fields import map_receptive_fields as map_receptive_fields
     from pipeline.library.responses import responses as responses
     from pipeline.library.runs import open_run as open_run
     from pipeline.library.shape_tuning import shape_tuning as shape_tuning
@@ -26,6 +27,7 @@ _ROOMS = {
     "collect": "pipeline.stages.collect.results",
     "dream": "pipeline.library.dream",
     "export": "pipeline.library.export",
+    "map_receptive_fields": "pipeline.library.receptive_fields",
     "network": "pipeline.library.networks",
     "open_run": "pipeline.library.runs",
     "receptive_field": "pipeline.library.networks",
@@ -35,8 +37,8 @@ _ROOMS = {
     "top_patches": "pipeline.library.patches",
 }
 __all__ = [
-    "Options", "ascend", "collect", "dream", "export", "network", "open_run", "receptive_field",
-    "responses", "shape_tuning", "stimulus_set", "top_patches",
+    "Options", "ascend", "collect", "dream", "export", "map_receptive_fields", "network",
+    "open_run", "receptive_field", "responses", "shape_tuning", "stimulus_set", "top_patches",
 ]  # fmt: skip
 
 

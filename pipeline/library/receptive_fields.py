@@ -1,0 +1,243 @@
+"""Maps of receptive fields, by the methods of physiology."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import combinations
+from typing import Any, cast
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float
+
+from pipeline.analysis.field_maps import summarize_maps
+from pipeline.analysis.map_agreement import (
+    earth_movers_distances,
+    half_height_ious,
+    map_correlations,
+)
+from pipeline.analysis.stimulus_maps import (
+    bars_entering,
+    gratings_entering,
+    mean_positions,
+    ranked,
+    shapes_entering,
+)
+from pipeline.errors import ConfigError, nearest
+from pipeline.library.arguments import chosen_layers, chosen_units, of_network, whole_number
+from pipeline.networks.layers import Layer
+from pipeline.networks.loading.network import Network
+from pipeline.search.presentation import Presentation, field_of
+from pipeline.search.stimulus_responses import (
+    all_responses,
+    constant,
+    reverse_correlation,
+    stimulus_maps,
+)
+from pipeline.stimuli.bars import bars_4a
+from pipeline.stimuli.bars_on_stride import bars_on_stride
+from pipeline.stimuli.gratings import sin1
+from pipeline.stimuli.noise import dense_noise, sparse_noise
+from pipeline.stimuli.shapes import shapes
+from pipeline.stimuli.stimulus_set import StimulusSet
+
+KEPT = 100  # stimuli of each sign that are listed
+MAPPED = {
+    "bars_on_stride": (bars_on_stride, bars_entering),
+    "bars_4a": (bars_4a, bars_entering),
+    "sin1": (sin1, gratings_entering),
+    "shapes": (shapes, shapes_entering),
+}
+NOISE = {"sparse_noise": sparse_noise, "dense_noise": dense_noise}
+METHODS = (*MAPPED, *NOISE)
+SIGNS = (1, -1)
+
+Maps = Float[np.ndarray, "units 2 h w"]
+
+
+@dataclass(frozen=True)
+class ReceptiveFieldMaps:
+    """Maps of receptive fields by several methods.
+
+    Attributes:
+        maps: by layer and method, ``[units, 2, height, width]``: what raises the response (for
+            noise: light) and what lowers it (for noise: dark raises it). Sets of figures give a
+            second map, ``bars_4a_non_overlapping`` for example.
+        summary: one row per layer, method, sign and unit: the columns of
+            ``pipeline.analysis.field_maps.summarize_maps``, in pixels from the center of the field
+            (x to the right, y down); the mean position of the 1, 20 and 100 strongest stimuli
+            (``tb1_x`` and so on); ``field_height`` and ``field_width`` of the theoretical field.
+        responses: the 100 highest (sign 1) and lowest (sign -1) responses of each unit to each
+            set, with the rows of the set's table.
+    """
+
+    maps: dict[str, dict[str, Maps]]
+    summary: pd.DataFrame
+    responses: pd.DataFrame
+
+    def agreement(self) -> pd.DataFrame:
+        """Compare every method with every other, unit by unit.
+
+        Returns:
+            One row per layer, sign, pair of methods and unit: ``correlation`` after blur, ``iou``
+            of the areas above half height, and ``distance`` (earth mover's, in pixels); see
+            ``pipeline.analysis.map_agreement``. NaN where a map is flat.
+        """
+        parts = []
+        for layer, by_method in self.maps.items():
+            units = self.summary.loc[self.summary["layer"] == layer, "unit"].unique()
+            for first, second in combinations(by_method, 2):
+                for k, sign in enumerate(SIGNS):
+                    one, other = by_method[first][:, k], by_method[second][:, k]
+                    compared = {
+                        "correlation": map_correlations(one, other),
+                        "iou": half_height_ious(one, other),
+                        "distance": earth_movers_distances(one, other),
+                    }
+                    names = {"layer": layer, "sign": sign, "first": first, "second": second}
+                    parts.append(pd.DataFrame(names | {"unit": units} | compared))
+        return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
+
+
+@of_network
+def map_receptive_fields(
+    net: Network,
+    layers: str | Sequence[str],
+    methods: str | Sequence[str] = ("bars_on_stride",),
+    *,
+    units: Any = "all",
+    frames: int = 10_000,
+    seed: int = 0,
+) -> ReceptiveFieldMaps:
+    """Map the receptive fields of units with artificial stimuli.
+
+    Bars, gratings and shapes enter a map by the rules of tonyfu97/RF-Mapping, noise by reverse
+    correlation. Stimuli are shown in the theoretical receptive field, and responses are those
+    before any nonlinearity that follows the layer.
+
+    Args:
+        net: the network.
+        layers: names of layers, or ``all`` for all convolutions.
+        methods: some of ``bars_on_stride``, ``bars_4a``, ``sin1``, ``shapes``, ``sparse_noise`` and
+            ``dense_noise``.
+        units: ``all``, a number, a list of numbers, or a range such as ``0:64``.
+        frames: of noise.
+        seed: of noise.
+
+    Raises:
+        ConfigError: there is no such layer, unit or method, or the responses take too much memory.
+
+    >>> import pipeline
+    >>> net = pipeline.network("miniature")
+    >>> found = pipeline.map_receptive_fields(net, "conv1", units=[3, 5])
+    >>> found.maps["conv1"]["bars_on_stride"].shape
+    (2, 2, 9, 9)
+    """
+    names = _methods(methods)
+    noise = partial(_by_noise, frames=whole_number("frames", frames), seed=seed)
+    found: dict[str, dict[str, Maps]] = {}
+    summaries: list[pd.DataFrame] = []
+    responses: list[pd.DataFrame] = []
+    for layer in chosen_layers(net, layers):
+        chosen = chosen_units(units, layer)
+        by_method = found.setdefault(layer.name, {})
+        for name in names:
+            maps, strongest, places = (noise if name in NOISE else _by_figures)(
+                net, layer, chosen, name
+            )
+            by_method |= maps
+            responses.append(strongest.assign(layer=layer.name, method=name))
+            summaries += [
+                _summary(one, chosen, places).assign(layer=layer.name, method=key)
+                for key, one in maps.items()
+            ]
+    return ReceptiveFieldMaps(found, _joined(summaries), _joined(responses))
+
+
+Mapped = tuple[dict[str, Maps], pd.DataFrame, dict[int, np.ndarray]]
+
+
+def _by_figures(net: Network, layer: Layer, units: list[int], name: str) -> Mapped:
+    build, rule = MAPPED[name]
+    stimuli = build(field_of(net.graph, layer))
+    responses = _responses(net, layer, units, stimuli)
+    signs = [stimulus_maps(stimuli, responses, rule, sign) for sign in SIGNS]
+    weighted, apart = (np.stack(maps, axis=1) for maps in zip(*signs, strict=True))
+    positions = stimuli.table[["x", "y"]].to_numpy(np.float64)
+    counts = [count for count in (1, 20, 100) if count <= len(stimuli)]
+    places = {
+        sign: mean_positions(positions, responses.astype(np.float64), sign, counts)
+        for sign in SIGNS
+    }
+    for some in places.values():
+        some[constant(responses)] = np.nan
+    maps = {name: weighted, f"{name}_non_overlapping": apart}
+    return maps, _strongest(stimuli, responses, units), places
+
+
+def _by_noise(
+    net: Network, layer: Layer, units: list[int], name: str, *, frames: int, seed: int
+) -> Mapped:
+    stimuli = NOISE[name](field_of(net.graph, layer), frames, seed=seed)
+    responses = _responses(net, layer, units, stimuli)
+    maps = reverse_correlation(stimuli, responses)
+    return {name: maps}, _strongest(stimuli, responses, units), {}
+
+
+def _responses(
+    net: Network, layer: Layer, units: list[int], stimuli: StimulusSet
+) -> Float[np.ndarray, "units stimuli"]:
+    return all_responses(Presentation(net.graph, layer, stimuli, net.device), units)
+
+
+def _strongest(
+    stimuli: StimulusSet, responses: Float[np.ndarray, "units stimuli"], units: list[int]
+) -> pd.DataFrame:
+    """Return the highest and lowest responses of each unit, with the parameters of the stimuli."""
+    parts = []
+    for sign in SIGNS:
+        best = ranked(responses, sign)[:, :KEPT]
+        kept = np.take_along_axis(responses, best, axis=1)
+        names = {
+            "unit": np.repeat(units, best.shape[1]),
+            "sign": sign,
+            "rank": np.tile(np.arange(best.shape[1]), len(units)),
+            "stimulus": best.ravel(),
+            "response": kept.ravel(),
+        }
+        rows = stimuli.table.loc[best.ravel()].reset_index(drop=True)
+        parts.append(pd.concat([pd.DataFrame(names), rows], axis=1))
+    return pd.concat(parts, ignore_index=True)
+
+
+def _summary(maps: Maps, units: list[int], places: dict[int, np.ndarray]) -> pd.DataFrame:
+    parts = []
+    for k, sign in enumerate(SIGNS):
+        table = summarize_maps(maps[:, k]).assign(unit=units, sign=sign)
+        if places:
+            for column, count in enumerate((1, 20, 100)[: places[sign].shape[1]]):
+                table[f"tb{count}_x"], table[f"tb{count}_y"] = places[sign][:, column].T
+        parts.append(table)
+    height, width = maps.shape[2:]
+    return pd.concat(parts, ignore_index=True).assign(field_height=height, field_width=width)
+
+
+def _joined(tables: list[pd.DataFrame]) -> pd.DataFrame:
+    """Join tables, with the names of what each row is about first."""
+    whole = pd.concat(tables, ignore_index=True)
+    first = ["layer", "method", "sign", "unit"]
+    return cast("pd.DataFrame", whole[[*first, *whole.columns.difference(first, sort=False)]])
+
+
+def _methods(methods: str | Sequence[str]) -> list[str]:
+    names = [methods] if isinstance(methods, str) else list(methods)
+    for name in names:
+        if name not in METHODS:
+            raise ConfigError(
+                f"methods: {name!r} is not one of {', '.join(METHODS)}{nearest(str(name), METHODS)}"
+            )
+    if not names or len(set(names)) < len(names):
+        raise ConfigError(f"methods: {names} is empty or names a method twice")
+    return names
