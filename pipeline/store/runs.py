@@ -223,8 +223,8 @@ class Run:
         found = self.record["results"].get(stage, {})
         if name not in found:
             raise StoreError(
-                f"{self!r} has no images of '{name}'; it has {', '.join(found) or 'none'}"
-                f"{nearest(name, found)}"
+                f"{self!r} has no result of the stage '{stage}' for '{name}'; it has"
+                f" {', '.join(found) or 'none'}{nearest(name, found)}"
             )
         place = found[name]
         return Result(self.paths.out / place["folder"], {}, place["items"], from_before=True)

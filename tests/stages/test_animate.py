@@ -233,7 +233,7 @@ def test_which_of_several_optimizers_must_be_said(compared: ActiveRun):
         run.animation("conv2", "zeros", 2)
     with pytest.raises(StoreError, match=r"'conv2/zeros/2/adan'.*nearest: conv2/zeros/2/adam$"):
         run.animation("conv2", "zeros", 2, "adan")
-    with pytest.raises(StoreError, match=r"no images of 'conv2/zeros/3'; it has conv2/zeros/2/sgd"):
+    with pytest.raises(StoreError, match=r"for 'conv2/zeros/3'; it has conv2/zeros/2/sgd"):
         run.animation("conv2", "zeros", 3)
 
 

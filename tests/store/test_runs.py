@@ -98,7 +98,10 @@ def test_out_folder_can_be_moved(out: Path, tmp_path_factory: pytest.TempPathFac
 
 def test_what_is_not_there_is_named(out: Path):
     run = pipeline.open_run(out / "runs" / "main")
-    with pytest.raises(StoreError, match=r"has no images of 'conv2/zeros'; it has conv1/zeros"):
+    with pytest.raises(
+        StoreError,
+        match=r"has no result of the stage 'ascent' for 'conv2/zeros'; it has conv1/zeros",
+    ):
         run.images("conv2", "zeros")
     with pytest.raises(AttributeError, match=r"has no table 'ascent'; it has none$"):
         _ = run.ascent
