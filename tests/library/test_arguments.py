@@ -95,7 +95,7 @@ def test_responses_say_what_is_wrong(own: Network, arguments: dict[str, Any], se
         ({"transforms": "jitter"}, "jitter.pixels: 8 leaves nothing of images of 5 x 5"),
         (
             {"smoothings": "cascade", "parameterization": "fourier"},
-            "smoothings: 'cascade' smooths a gradient that is an image, and that of 'fourier'",
+            "smoothings: 'cascade' smooths a gradient that is an image, but the gradient of 'four",
         ),
         ({"parameterization": "cppn"}, "start: 'zeros' is an image, and 'cppn' has no inverse"),
     ],
