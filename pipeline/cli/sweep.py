@@ -280,8 +280,10 @@ def _submit(sweep: Sweep, numbers: Sequence[int], settings: dict[str, Any]) -> s
 
 
 def _list_sweeps(out: str) -> int:
-    layout = Layout(out)
-    for plan in sorted(layout.sweeps.glob("*/sweep.json")):
+    plans = sorted(Layout(out).sweeps.glob("*/sweep.json"))
+    if not plans:
+        say(f"no sweeps in {out}")
+    for plan in plans:
         sweep = open_sweep(out, plan.parent.name)
         left = len(unfinished(sweep))
         jobs = len(sweep.overrides)

@@ -123,3 +123,8 @@ def test_a_sweep_is_submitted_by_one_command_at_a_time(slurm, made, tmp_path: Pa
 def test_a_sweep_is_not_looked_for_outside_its_folder(tmp_path: Path):
     with pytest.raises(StoreError, match=r"^sweep: '\.\./x' cannot be the name of a folder"):
         sweep(["clean", "../x", "--out", str(tmp_path)])
+
+
+def test_that_there_are_no_sweeps_is_said(tmp_path: Path, capsys):
+    assert sweep(["status", "--out", str(tmp_path)]) == 0
+    assert capsys.readouterr().out == f"no sweeps in {tmp_path}\n"
