@@ -6,6 +6,7 @@ units of a layer.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -28,7 +29,13 @@ FEWEST = 8  # geometries that are drawn together, at least
 
 @dataclass(frozen=True, eq=False)
 class _Look:
-    """A background, the weight of each plane and color, and the rows that look so by geometry."""
+    """A background with weights of planes, and the stimuli that have them.
+
+    Attributes:
+        blank: output of the first layer for the background alone.
+        weights: of each plane in each of its colors.
+        rows: stimulus numbers by figure and position, -1 where there is none.
+    """
 
     blank: Tensor
     weights: list[list[float]]
@@ -52,7 +59,7 @@ def field_of(graph: Graph, layer: Layer, colors: Colors | None = None) -> Field:
 
 
 class Presentation:
-    """Presents the stimuli of a set to a layer.
+    """Presents the stimuli of a set to a layer; several threads may do so at the same time.
 
     Args:
         graph: the traced network.
@@ -78,7 +85,7 @@ class Presentation:
         self.stimuli, self.device, self.shifts = stimuli, torch.device(device), stimuli.shifts
         steps = self.shifts.steps if self.shifts else (0, 0)
         self.network = PlaneNetwork(graph, layer, steps).to(device)
-        self.buffer: Tensor | None = None
+        self.own = threading.local()  # a buffer for each thread
         self.margin = self.shifts.margin if self.shifts else (0, 0)
         sides = zip(self.network.input_size, self.margin, strict=True)
         height, width = (side - 2 * margin for side, margin in sides)
@@ -119,12 +126,8 @@ class Presentation:
 
     def _weighted(self, look: _Look, filtered: Tensor) -> Tensor:
         """Return the first layer's output for the background and for every figure in one look."""
-        shape = (len(filtered) + 1, *look.blank.shape[1:])
-        if self.buffer is None or self.buffer.shape != shape:
-            # Memory that is new each time costs more; pooling is fast where channels lie last.
-            empty = torch.empty(shape, device=self.device)
-            self.buffer = empty.contiguous(memory_format=torch.channels_last)
-        self.buffer[:1], maps, before = look.blank, self.buffer[1:], look.blank
+        buffer = self._buffer((len(filtered) + 1, *look.blank.shape[1:]))
+        buffer[:1], maps, before = look.blank, buffer[1:], look.blank
         for k, weights in enumerate(look.weights):
             for color, weight in enumerate(weights):
                 if weight:
@@ -132,10 +135,19 @@ class Presentation:
                     before = maps
         if before is not maps:  # nothing but background
             maps.copy_(look.blank.expand_as(maps))
-        return self.buffer
+        return buffer
+
+    def _buffer(self, shape: tuple[int, ...]) -> Tensor:
+        """Return memory of a shape, used again by the same thread: new memory costs more time."""
+        kept: Tensor | None = getattr(self.own, "buffer", None)
+        if kept is None or kept.shape != shape:
+            empty = torch.empty(shape, device=self.device)
+            # Pooling is fast where channels lie last.
+            self.own.buffer = kept = empty.contiguous(memory_format=torch.channels_last)
+        return kept
 
     def _looks(self, weights: Float[Tensor, "rows k colors"]) -> Iterator[_Look]:
-        """Yield the looks of the set, each with its rows by figure and position, -1 for none."""
+        """Yield all different backgrounds with weights of planes."""
         stimuli = self.stimuli
         looks = torch.cat([stimuli.background, weights.flatten(1)], 1)
         different, number = torch.unique(looks, dim=0, return_inverse=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
@@ -89,6 +90,17 @@ def test_every_stimulus_is_presented_once(miniature: Network):
         presentation = Presentation(miniature.graph, miniature.layer("conv1"), stimuli)
         rows = torch.cat([presentation.respond(block)[0] for block in presentation.blocks])
         assert rows.sort().values.tolist() == list(range(len(stimuli)))
+
+
+def test_threads_do_not_disturb_one_another(miniature: Network):
+    layer = miniature.layer("conv3")
+    stimuli = bars_4a(field_of(miniature.graph, layer))
+    presentation = Presentation(miniature.graph, layer, stimuli)
+    blocks = presentation.blocks[::40]
+    alone = [presentation.respond(block)[1] for block in blocks]
+    with ThreadPoolExecutor(4) as threads:
+        together = list(threads.map(lambda block: presentation.respond(block)[1], blocks))
+    assert all(map(torch.equal, alone, together))
 
 
 def test_a_set_for_another_layer_is_refused(miniature: Network):
