@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from pipeline.networks.layers import Layer
 from pipeline.run.active_run import ActiveRun
 from pipeline.run.machine import Machine
 from pipeline.search.shape_responses import ShapePresentation
@@ -72,7 +71,7 @@ class ShapeWork:
 
     def __init__(self, run: ActiveRun) -> None:
         self.active = run
-        self.own = threading.local()  # a presentation has a buffer of its own
+        self.presentations: dict[str, ShapePresentation] = {}
         self.building = threading.Lock()
         run.parts.runner.place(run.parts.network.module)
 
@@ -103,18 +102,19 @@ class ShapeWork:
             responses = presentation.at(number, runner.check)
         return responses[:, list(shown.each.units)].float().numpy()
 
-    def _presentation(self, each: LayerShapes) -> ShapePresentation:
-        """Return that of a layer: each thread keeps the last."""
-        known: tuple[Layer, ShapePresentation] | None = getattr(self.own, "known", None)
-        if known is None or known[0] is not each.layer:
-            parts = self.active.parts
-            with self.building:
-                preprocessing, device = parts.network.preprocessing, parts.runner.device
-                made = ShapePresentation(
-                    parts.graph, each.layer, preprocessing, each.protocol, device
+    def _presentation(self, layer: LayerShapes) -> ShapePresentation:
+        """Return the presentation to a layer, built once."""
+        with self.building:
+            if layer.layer.name not in self.presentations:
+                parts = self.active.parts
+                self.presentations[layer.layer.name] = ShapePresentation(
+                    parts.graph,
+                    layer.layer,
+                    parts.network.preprocessing,
+                    layer.protocol,
+                    parts.runner.device,
                 )
-            self.own.known = known = (each.layer, made)
-        return known[1]
+            return self.presentations[layer.layer.name]
 
     def begin(self, shown: Shown) -> Written:
         """Return what writes an item."""
