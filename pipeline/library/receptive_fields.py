@@ -32,7 +32,7 @@ from pipeline.networks.loading.network import Network
 from pipeline.search.presentation import Presentation, field_of
 from pipeline.search.stimulus_responses import (
     all_responses,
-    constant,
+    is_constant,
     reverse_correlation,
     stimulus_maps,
 )
@@ -172,7 +172,7 @@ def _by_figures(net: Network, layer: Layer, units: list[int], name: str) -> Mapp
         for sign in SIGNS
     }
     for some in places.values():
-        some[constant(responses)] = np.nan
+        some[is_constant(responses)] = np.nan
     maps = {name: weighted, f"{name}_non_overlapping": apart}
     return maps, _strongest(stimuli, responses, units), places
 

@@ -23,8 +23,10 @@ from pipeline.networks.receptive_fields import smallest_canvas, strides
 from pipeline.stimuli.field import Colors, Field
 from pipeline.stimuli.stimulus_set import StimulusSet
 
-NUMBERS = 1 << 18  # outputs of the first layer that are held at once: they fit into a cache
-FEWEST = 8  # geometries that are drawn together, at least
+# Outputs of the first layer that are held at once, which fit into a cache, and the fewest geometries
+# that are drawn together. The last bits of responses depend on them: whoever changes them raises the
+# versions of the stages that store responses.
+NUMBERS, FEWEST = 1 << 18, 8
 
 
 @dataclass(frozen=True, eq=False)

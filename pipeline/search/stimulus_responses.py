@@ -49,10 +49,10 @@ def all_responses(
     return responses
 
 
-def constant(responses: Float[np.ndarray, "units stimuli"]) -> Bool[np.ndarray, " units"]:
+def is_constant(responses: Float[np.ndarray, "units stimuli"]) -> Bool[np.ndarray, " units"]:
     """Return which units respond to all stimuli alike, up to rounding.
 
-    >>> constant(np.array([[3.0, 3.0], [3.0, 4.0]]))
+    >>> is_constant(np.array([[3.0, 3.0], [3.0, 4.0]]))
     array([ True, False])
     """
     return np.ptp(responses, axis=1) <= ROUNDING * np.abs(responses).max(axis=1)
@@ -89,7 +89,7 @@ def stimulus_maps(
         masks = binarized(np.hypot.reduce(planes, axis=1))
         weighted.add(numbers, masks[inside])
         apart.add(numbers, masks)
-    responding = ~constant(responses)[:, None, None]
+    responding = ~is_constant(responses)[:, None, None]
     maps = weighted.maps * responding, apart.finish()[0][inside] & responding
     return maps[0].astype(np.float32), maps[1].astype(np.float32)
 
@@ -116,7 +116,7 @@ def reverse_correlation(
     for numbers, planes in _planes(stimuli, np.arange(len(stimuli)), (0, 0)):
         sums = sums + np.tensordot(deviations[:, numbers], planes.astype(np.float64), 1)
         shown = shown + np.square(planes, dtype=np.float64).sum(axis=0)
-    sums = np.where(constant(responses)[:, None, None, None], 0.0, sums)
+    sums = np.where(is_constant(responses)[:, None, None, None], 0.0, sums)
     means = sums / np.maximum(shown, 1.0)
     if means.shape[1] == 1:
         means = np.concatenate([means, -means], axis=1)
