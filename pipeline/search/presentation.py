@@ -23,9 +23,9 @@ from pipeline.networks.receptive_fields import smallest_canvas, strides
 from pipeline.stimuli.field import Colors, Field
 from pipeline.stimuli.stimulus_set import StimulusSet
 
-# Outputs of the first layer that are held at once, which fit into a cache, and the fewest geometries
-# that are drawn together. The last bits of responses depend on them: whoever changes them raises the
-# versions of the stages that store responses.
+# Outputs of the first layer that are held at once, which fit into a cache, and the fewest figures
+# that are drawn together. The last bits of responses depend on them: raise the versions of the
+# stages that store responses if you change them.
 NUMBERS, FEWEST = 1 << 18, 8
 
 
