@@ -18,13 +18,13 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from pipeline.analysis.boundary_curvature import area_and_centroid, spline
 from pipeline.errors import ConfigError
 from pipeline.stimuli.canvas import precision
 from pipeline.stimuli.field import Color, Field
 from pipeline.stimuli.looks import figures, polarities
 from pipeline.stimuli.parameters import cosine_and_sine, leaves, loops, placed
 from pipeline.stimuli.polygons import coverage
-from pipeline.stimuli.splines import area_and_centroid, spline
 from pipeline.stimuli.stimulus_set import StimulusSet, compose
 
 SIZES = (48 / 64, 24 / 64, 12 / 64)  # of the field's shorter side
@@ -95,11 +95,11 @@ def outlines(centered: bool) -> Float[np.ndarray, "shapes vertices 2"]:
     drawn = []
     for control in control_points():
         center = area_and_centroid(control)[1] if centered else 0.0
-        drawn.append(spline(control, VERTICES) - center)
+        points, _, _ = spline(control, np.arange(VERTICES) * (len(control) / VERTICES))
+        drawn.append(points - center)
     table = rotations()
-    points = np.stack(drawn)[table["shape"]]
+    x, y = np.moveaxis(np.stack(drawn)[table["shape"]], 2, 0)
     cosine, sine = (part[:, None] for part in cosine_and_sine(table["rotation"].to_numpy()))
-    x, y = points[..., 0], points[..., 1]
     return np.stack([x * cosine - y * sine, x * sine + y * cosine], axis=2)
 
 
