@@ -145,7 +145,7 @@ def test_degrees_are_pixels_by_pixels_per_degree():
     table = in_degrees(sin1(Field(51, 51)).table, 25.5)
     assert table["x_degrees"].iloc[0] == pytest.approx(-0.75)
     assert table["diameter_degrees"].iloc[0] == pytest.approx(1.5)
-    assert table["frequency_degrees"].iloc[0] == pytest.approx(0.51)
+    assert table["frequency_per_degree"].iloc[0] == pytest.approx(0.51)
     assert "orientation_degrees" not in table
     squares = sparse_noise(Field(51, 51), stimuli=2, per_frame=2).table
     found = in_degrees(squares, 2.0)["y_1_degrees"]
