@@ -17,6 +17,7 @@ from pipeline.stimuli.field import Field
 PIXELS = (
     "x", "y", "published_y", "length", "width", "diameter", "size", "side", "check", "position",
 )  # fmt: skip
+ORIENTATIONS = tuple(np.arange(0.0, 180.0, 22.5))  # of bars and gratings, in degrees
 
 
 def loops(**values: Sequence[Any] | np.ndarray) -> pd.DataFrame:
@@ -118,8 +119,9 @@ def in_degrees(table: pd.DataFrame, pixels_per_degree: float) -> pd.DataFrame:
     columns: dict[Any, pd.Series] = {}
     for name, values in table.items():
         columns[name] = values
-        if re.sub(r"_\d+$", "", str(name)) in PIXELS:
+        kind = re.sub(r"_\d+$", "", str(name))
+        if kind in PIXELS:
             columns[f"{name}_degrees"] = values / pixels_per_degree
-        elif name == "frequency":
-            columns["frequency_per_degree"] = values * pixels_per_degree
+        elif kind == "frequency":
+            columns[f"{name}_per_degree"] = values * pixels_per_degree
     return pd.DataFrame(columns)

@@ -7,6 +7,7 @@ mirrored top to bottom.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -192,15 +193,17 @@ def v4_shapes(
     >>> len(v4_shapes(Field(51, 51)))
     362
     """
-    if not width > 0:
+    if not 0 < width < math.inf:
         raise ConfigError(f"stimulus.v4_shapes.width: {width} is not a positive number of pixels")
     chosen = [figure or field.colors.white], [background or field.colors.gray]
     for name, color in zip(("figure", "background"), (c[0] for c in chosen), strict=True):
-        if len(color) != field.colors.channels:
+        if len(color) != field.colors.channels or not np.isfinite(color).all():
             raise ConfigError(
-                f"stimulus.v4_shapes.{name}: {tuple(color)} has {len(color)} values; give one a "
-                f"channel, of which the network has {field.colors.channels}"
+                f"stimulus.v4_shapes.{name}: {tuple(color)} is not a color of the network; give "
+                f"one finite number for each of its {field.colors.channels} channels"
             )
+    if not np.isfinite(x).all():
+        raise ConfigError(f"stimulus.v4_shapes.x: {list(x)} are not finite numbers of pixels")
     table = _with_names(loops(x=np.asarray(x, dtype=float), figure=np.arange(len(rotations()))))
     table.insert(1, "y", 0.0)
     table.insert(0, "size", float(width))
