@@ -195,8 +195,9 @@ def v4_shapes(
     """
     if not 0 < width < math.inf:
         raise ConfigError(f"stimulus.v4_shapes.width: {width} is not a positive number of pixels")
-    chosen = [figure or field.colors.white], [background or field.colors.gray]
-    for name, color in zip(("figure", "background"), (c[0] for c in chosen), strict=True):
+    shown = field.colors.white if figure is None else figure
+    ground = field.colors.gray if background is None else background
+    for name, color in (("figure", shown), ("background", ground)):
         if len(color) != field.colors.channels or not np.isfinite(color).all():
             raise ConfigError(
                 f"stimulus.v4_shapes.{name}: {tuple(color)} is not a color of the network; give "
@@ -209,4 +210,4 @@ def v4_shapes(
     table.insert(0, "size", float(width))
     scale = np.full(len(table), width / UNION)
     table, planes = _drawn(field, table, scale, centered=True)
-    return compose("v4_shapes", field, table, figures({}, *chosen), planes)
+    return compose("v4_shapes", field, table, figures({}, [shown], [ground]), planes)
