@@ -29,7 +29,7 @@ class ScreenConfig:
     def faults(self) -> Iterator[str]:
         """Yield what is wrong with values."""
         if not 0 < self.visual_degrees <= 180:
-            yield f"screen.visual_degrees: {self.visual_degrees} is not above 0 and up to 180"
+            yield f"screen.visual_degrees: {self.visual_degrees} is not above 0 and at most 180"
         if self.colors not in COLORS:
             yield (
                 f"screen.colors: '{self.colors}' is not one of {', '.join(COLORS)}"
@@ -71,7 +71,7 @@ class StimuliConfig:
 
 @dataclass
 class ShapeTuningConfig:
-    """How shapes are shown, and how tuning to them is told.
+    """How shapes are shown, and how tuning to them is measured.
 
     Attributes:
         width: pixels that all shapes together are wide.

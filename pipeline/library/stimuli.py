@@ -55,7 +55,7 @@ def stimulus_set(
     made: Any = builder(field, **options)
     if not isinstance(made, StimulusSet):
         raise ConfigError(
-            f"stimulus: {builder.__name__} returned a {type(made).__name__}, and must return a"
+            f"stimulus: {_name(builder)} returned a {type(made).__name__}, and must return a"
             " pipeline.stimuli.stimulus_set.StimulusSet, as compose there makes one"
         )
     return made
@@ -75,12 +75,16 @@ def _chosen(stimulus: Any, options: dict[str, Any]) -> tuple[Any, dict[str, Any]
     )
 
 
+def _name(builder: Builder) -> str:
+    return getattr(builder, "__name__", "the function")  # a functools.partial has none
+
+
 def _check_options(builder: Builder, options: dict[str, Any]) -> None:
     parameters = list(inspect.signature(builder).parameters.values())
     if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
         return
     known = [parameter.name for parameter in parameters[1:]]
-    name = getattr(builder, "__name__", "the function")
+    name = _name(builder)
     for option in options:
         if option not in known:
             raise ConfigError(

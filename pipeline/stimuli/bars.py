@@ -19,12 +19,11 @@ from pipeline.errors import ConfigError
 from pipeline.stimuli.canvas import pixels, precision
 from pipeline.stimuli.field import Field
 from pipeline.stimuli.looks import eight_colors, polarities
-from pipeline.stimuli.parameters import cosine_and_sine, leaves, loops, placed
+from pipeline.stimuli.parameters import ORIENTATIONS, cosine_and_sine, leaves, loops, placed
 from pipeline.stimuli.stimulus_set import StimulusSet, compose
 
 LENGTHS = (48 / 64, 24 / 64, 12 / 64, 6 / 64)  # of the field's shorter side
 ASPECTS = (1 / 2, 1 / 5, 1 / 10)  # width by length
-ORIENTATIONS = tuple(np.arange(0.0, 180.0, 22.5))
 SOFT = 0.5  # pixels on each side of an edge over which a bar fades
 
 
@@ -139,7 +138,7 @@ def bars_4b(field: Field, divider: float = 2.0) -> StimulusSet:
     >>> len(bars_4b(Field(51, 51), divider=1.0))
     9024
     """
-    if not divider > 0:
+    if not 0 < divider < math.inf:
         raise ConfigError(f"stimulus.bars_4b.divider: {divider} is not a positive number")
     table = bar_table(field, lambda length: placed(field, length, divider))
     return compose("bars_4b", field, table, polarities(field.colors), bar_planes(table))

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from pipeline.stimuli.bars import ASPECTS, LENGTHS, ORIENTATIONS, bar_planes, bar_table
+from pipeline.stimuli.bars import ASPECTS, LENGTHS, bar_planes, bar_table
 from pipeline.stimuli.field import Field
 from pipeline.stimuli.looks import polarities
+from pipeline.stimuli.parameters import ORIENTATIONS
 from pipeline.stimuli.stimulus_set import Shifts, StimulusSet, compose
 
 

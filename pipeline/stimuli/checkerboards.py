@@ -35,7 +35,7 @@ class CheckPlanes:
         return (1 - odd).float()[:, None]
 
 
-def checkerboards(field: Field, checks: Sequence[int] | None = None) -> StimulusSet:
+def checkerboards(field: Field, checks: Sequence[int | float] | None = None) -> StimulusSet:
     """Return checkerboards of several sizes of checks and four places, in both polarities.
 
     Loops, slowest first: check, x, y (0 and half a check: where the corner of four checks lies),
@@ -53,7 +53,7 @@ def checkerboards(field: Field, checks: Sequence[int] | None = None) -> Stimulus
         checks = sorted({max(field.side // part, 1) for part in (2, 4, 8, 16)}, reverse=True)
     tables = []
     for check in checks:
-        if check < 1:
+        if check < 1 or check % 1:
             raise ConfigError(
                 f"stimulus.checkerboards.checks: {check} is not a positive number of whole pixels"
             )

@@ -50,8 +50,10 @@ def drifting_edges(field: Field, directions: int = 8, frames: int = 16) -> Stimu
     [[1.0, -1.0, -1.0, -1.0], [1.0, 1.0, 1.0, -1.0]]
     """
     for name, count in (("directions", directions), ("frames", frames)):
-        if count < 1:
-            raise ConfigError(f"stimulus.drifting_edges.{name}: {count} is not a positive number")
+        if count < 1 or count % 1:
+            raise ConfigError(
+                f"stimulus.drifting_edges.{name}: {count} is not a positive whole number"
+            )
     table = loops(direction=np.arange(directions) * (360 / directions), frame=np.arange(frames))
     cosine, sine = cosine_and_sine(table["direction"].to_numpy())
     reach = (field.width * np.abs(cosine) + field.height * np.abs(sine)) / 2

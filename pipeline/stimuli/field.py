@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 
 from pipeline.errors import ConfigError, nearest
 
-Color = tuple[float, ...]  # one value a channel, in network-input space
+Color = tuple[float, ...]  # one value per channel, in network-input space
 COLORS = ("published", "bounds")
 
 
 @dataclass(frozen=True)
 class Colors:
-    """Black, white and gray, one value a channel, in network-input space.
+    """Black, white and gray, one value per channel, in network-input space.
 
     Attributes:
         black: the darkest color that stimuli have.
@@ -29,7 +29,7 @@ class Colors:
         if not self.black or not len(self.black) == len(self.white) == len(self.gray):
             raise ConfigError(
                 f"stimulus.colors: black, white and gray have {len(self.black)}, {len(self.white)} "
-                f"and {len(self.gray)} channels; give each one value a channel of the network"
+                f"and {len(self.gray)} channels; give each one value per channel of the network"
             )
 
         colors = zip(self.black, self.gray, self.white, strict=True)
@@ -67,7 +67,7 @@ class Colors:
         if len(mean) != len(std) or min(std, default=1.0) <= 0:
             raise ConfigError(
                 f"stimulus.colors: the mean {tuple(mean)} and the std {tuple(std)} are not one "
-                "number a channel with a positive std; give those of the preprocessing"
+                "number per channel with a positive std; give those of the preprocessing"
             )
         if gray is not None and not 0 <= gray <= 1:
             raise ConfigError(f"stimulus.colors.gray: {gray} is not a pixel value from 0 to 1")
@@ -109,7 +109,7 @@ class Colors:
 
     @property
     def swing(self) -> Color:
-        """By how much a pattern of contrast 1 goes above and below gray, a channel.
+        """By how much a pattern of contrast 1 goes above and below gray in each channel.
 
         It is the largest swing that stays between black and white, the same in all channels as a
         share of the distance from black to white, so that a gray pattern stays gray.

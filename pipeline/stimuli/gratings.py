@@ -19,12 +19,11 @@ from pipeline.errors import ConfigError
 from pipeline.stimuli.canvas import pixels, precision
 from pipeline.stimuli.field import Field
 from pipeline.stimuli.looks import phases
-from pipeline.stimuli.parameters import cosine_and_sine, leaves, loops, placed
+from pipeline.stimuli.parameters import ORIENTATIONS, cosine_and_sine, leaves, loops, placed
 from pipeline.stimuli.stimulus_set import StimulusSet, compose
 
 DIAMETERS = (48 / 64, 24 / 64, 12 / 64, 6 / 64)  # of the field's shorter side
 FREQUENCIES = (0.02, 0.04, 0.08, 0.16, 0.32)  # cycles per pixel
-ORIENTATIONS = tuple(np.arange(0.0, 180.0, 22.5))
 NYQUIST = 0.5  # cycles per pixel
 
 
@@ -83,7 +82,7 @@ def sin1(field: Field, frequencies: Sequence[float] = FREQUENCIES) -> StimulusSe
     0 -19.125  19.125      -19.125       0.02      0
     """
     for frequency in frequencies:
-        if not frequency > 0:
+        if not 0 < frequency < math.inf:
             raise ConfigError(
                 f"stimulus.sin1.frequencies: {frequency} is not a positive number of cycles per "
                 "pixel"

@@ -21,7 +21,7 @@ class Looks:
     """The looks of a geometry, in network-input space.
 
     Attributes:
-        columns: of the set's table, one value a look.
+        columns: of the set's table, one value per look.
         background: where no plane is.
         weights: what each plane adds to the background where it is 1.
     """

@@ -64,9 +64,9 @@ def sparse_noise(
 ) -> StimulusSet:
     """Return frames of a few white and black squares on gray, at random cells of a grid.
 
-    The cells of a frame differ. With one square a frame, the table's ``x``, ``y`` (centers) and
-    ``polarity`` are its; with more, ``x_0``, ``y_0``, ``polarity_0`` and so on. The planes are the
-    white squares and the black squares.
+    The cells of a frame differ. With one square per frame, the table has its center, ``x`` and
+    ``y``, and its ``polarity``; with more, ``x_0``, ``y_0``, ``polarity_0`` and so on. The
+    planes are the white squares and the black squares.
 
     Args:
         field: the canvas and its colors.
@@ -117,7 +117,7 @@ def _places(
 
 @dataclass(frozen=True, eq=False)
 class DensePlanes:
-    """Draws a random value in -1..1 for every check, of each color apart or of all alike."""
+    """Draws a random value in -1..1 for every check, for each color or for all together."""
 
     seed: int
     side: int
@@ -154,7 +154,7 @@ def dense_noise(
         field: the canvas and its colors.
         stimuli: how many frames.
         side: of checks, in pixels.
-        distribution: ``binary`` (two values, alike often) or ``uniform`` (all values between).
+        distribution: ``binary`` (two values, equally often) or ``uniform`` (all values between).
         colored: whether each channel has values of its own.
         seed: of the random numbers; a frame depends on it and on its number alone.
 

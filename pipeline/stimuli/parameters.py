@@ -14,9 +14,10 @@ from pipeline.errors import ConfigError
 from pipeline.stimuli.field import Field
 
 # Columns in pixels, with or without a number (x_0); x to the right and y down from the center.
-LENGTHS = (
+PIXELS = (
     "x", "y", "published_y", "length", "width", "diameter", "size", "side", "check", "position",
 )  # fmt: skip
+ORIENTATIONS = tuple(np.arange(0.0, 180.0, 22.5))  # of bars and gratings, in degrees
 
 
 def loops(**values: Sequence[Any] | np.ndarray) -> pd.DataFrame:
@@ -93,33 +94,34 @@ def leaves(
 
 
 def in_degrees(table: pd.DataFrame, pixels_per_degree: float) -> pd.DataFrame:
-    """Return a set's table with columns in degrees of visual angle beside those in pixels.
+    """Return a set's table with each column in pixels followed by the same in degrees.
 
     Args:
         table: of a stimulus set.
-        pixels_per_degree: of the screen, positive.
+        pixels_per_degree: pixels of the network per degree of visual angle, positive.
 
     Returns:
-        The table with ``x_degrees`` and the like for every length, and ``frequency_degrees``, in
-        cycles per degree, for frequencies in cycles per pixel.
+        The table with ``x_degrees`` and the like for lengths and positions in pixels, and
+        ``frequency_per_degree``, in cycles per degree, for frequencies in cycles per pixel.
 
     Raises:
-        ConfigError: where ``pixels_per_degree`` is not positive.
+        ConfigError: ``pixels_per_degree`` is not positive.
 
     >>> in_degrees(pd.DataFrame({"x": [14.0], "frequency": [0.5]}), 28.0)
-          x  frequency  x_degrees  frequency_degrees
-    0  14.0        0.5        0.5               14.0
+          x  x_degrees  frequency  frequency_per_degree
+    0  14.0        0.5        0.5                  14.0
     """
     if not pixels_per_degree > 0:
         raise ConfigError(
             f"pixels_per_degree: {pixels_per_degree} is not a positive number; give the width of "
             "the screen in pixels divided by its width in degrees"
         )
-    lengths = {
-        f"{name}_degrees": table[name] / pixels_per_degree
-        for name in map(str, table.columns)
-        if re.sub(r"_\d+$", "", name) in LENGTHS
-    }
-    if "frequency" in table:
-        lengths["frequency_degrees"] = table["frequency"] * pixels_per_degree
-    return table.assign(**lengths)
+    columns: dict[Any, pd.Series] = {}
+    for name, values in table.items():
+        columns[name] = values
+        kind = re.sub(r"_\d+$", "", str(name))
+        if kind in PIXELS:
+            columns[f"{name}_degrees"] = values / pixels_per_degree
+        elif kind == "frequency":
+            columns[f"{name}_per_degree"] = values * pixels_per_degree
+    return pd.DataFrame(columns)

@@ -22,11 +22,11 @@ EIGHT_BITS = ("1", "L", "P", "RGB")
 
 @dataclass(frozen=True, eq=False)
 class PicturePlanes:
-    """Reads pictures as one plane a channel, black 0 and white 1, centered on gray.
+    """Reads pictures as one plane per channel, black 0 and white 1, centered on gray.
 
     Attributes:
         files: of all pictures.
-        gray: what is around a picture smaller than the canvas, one value a channel.
+        gray: what is around a picture smaller than the canvas, one value per channel.
     """
 
     files: tuple[Path, ...]
@@ -58,7 +58,7 @@ def pictures(field: Field, folder: str | Path, table: str = "stimuli.csv") -> St
             ``clipped``, where it has them, are True or False.
 
     Raises:
-        ImageError: where the table, its column or a picture is missing or cannot be used, or a
+        ImageError: the table, its column or a picture is missing or cannot be used, or a
             picture is larger than the canvas.
 
     >>> import tempfile
@@ -90,12 +90,12 @@ def _table(path: Path) -> pd.DataFrame:
     """Return the table of pictures with both flags: its own, or False."""
     if not path.is_file():
         raise ImageError(
-            f"{path}: there is no such table; give a CSV file with the column 'file' and one row a "
-            "picture"
+            f"{path}: there is no such table; give a CSV file with the column 'file' and one row "
+            "per picture"
         )
     rows = pd.read_csv(path)
     if "file" not in rows or rows.empty:
-        raise ImageError(f"{path}: needs the column 'file' and one row a picture")
+        raise ImageError(f"{path}: needs the column 'file' and one row per picture")
     for flag in ("aliased", "clipped"):
         if flag not in rows:
             rows = rows.assign(**{flag: False})

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-SAMPLES = 8  # a side of a pixel
+SAMPLES = 8  # along each side of a pixel
 
 
 def coverage(

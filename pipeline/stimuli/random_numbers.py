@@ -29,7 +29,7 @@ def random_bits(seed: int, numbers: Int[Tensor, " n"], places: int) -> Int[Tenso
     """Return random numbers from 0 to 2^32 - 1 for the places of each stimulus.
 
     Args:
-        seed: of the set.
+        seed: of the set, of which the lowest 32 bits count.
         numbers: of stimuli.
         places: how many numbers a stimulus needs.
 

@@ -7,6 +7,7 @@ mirrored top to bottom.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -18,13 +19,13 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from pipeline.analysis.boundary_curvature import area_and_centroid, spline
 from pipeline.errors import ConfigError
 from pipeline.stimuli.canvas import precision
 from pipeline.stimuli.field import Color, Field
 from pipeline.stimuli.looks import figures, polarities
 from pipeline.stimuli.parameters import cosine_and_sine, leaves, loops, placed
 from pipeline.stimuli.polygons import coverage
-from pipeline.stimuli.splines import area_and_centroid, spline
 from pipeline.stimuli.stimulus_set import StimulusSet, compose
 
 SIZES = (48 / 64, 24 / 64, 12 / 64)  # of the field's shorter side
@@ -95,11 +96,11 @@ def outlines(centered: bool) -> Float[np.ndarray, "shapes vertices 2"]:
     drawn = []
     for control in control_points():
         center = area_and_centroid(control)[1] if centered else 0.0
-        drawn.append(spline(control, VERTICES) - center)
+        points, _, _ = spline(control, np.arange(VERTICES) * (len(control) / VERTICES))
+        drawn.append(points - center)
     table = rotations()
-    points = np.stack(drawn)[table["shape"]]
+    x, y = np.moveaxis(np.stack(drawn)[table["shape"]], 2, 0)
     cosine, sine = (part[:, None] for part in cosine_and_sine(table["rotation"].to_numpy()))
-    x, y = points[..., 0], points[..., 1]
     return np.stack([x * cosine - y * sine, x * sine + y * cosine], axis=2)
 
 
@@ -192,18 +193,21 @@ def v4_shapes(
     >>> len(v4_shapes(Field(51, 51)))
     362
     """
-    if not width > 0:
+    if not 0 < width < math.inf:
         raise ConfigError(f"stimulus.v4_shapes.width: {width} is not a positive number of pixels")
-    chosen = [figure or field.colors.white], [background or field.colors.gray]
-    for name, color in zip(("figure", "background"), (c[0] for c in chosen), strict=True):
-        if len(color) != field.colors.channels:
+    shown = field.colors.white if figure is None else figure
+    ground = field.colors.gray if background is None else background
+    for name, color in (("figure", shown), ("background", ground)):
+        if len(color) != field.colors.channels or not np.isfinite(color).all():
             raise ConfigError(
-                f"stimulus.v4_shapes.{name}: {tuple(color)} has {len(color)} values; give one a "
-                f"channel, of which the network has {field.colors.channels}"
+                f"stimulus.v4_shapes.{name}: {tuple(color)} is not a color of the network; give "
+                f"one finite number for each of its {field.colors.channels} channels"
             )
+    if not np.isfinite(x).all():
+        raise ConfigError(f"stimulus.v4_shapes.x: {list(x)} are not finite numbers of pixels")
     table = _with_names(loops(x=np.asarray(x, dtype=float), figure=np.arange(len(rotations()))))
     table.insert(1, "y", 0.0)
     table.insert(0, "size", float(width))
     scale = np.full(len(table), width / UNION)
     table, planes = _drawn(field, table, scale, centered=True)
-    return compose("v4_shapes", field, table, figures({}, *chosen), planes)
+    return compose("v4_shapes", field, table, figures({}, [shown], [ground]), planes)

@@ -45,9 +45,9 @@ class Shifts:
     """How one wide presentation of each figure answers for all of its positions.
 
     Figure ``f``, drawn at the center of a canvas that is wider by ``margin`` on every side, gives a
-    map of ``steps`` units a side of the center. The unit at map place ``(i, j)`` responds as the
-    center unit responds to row ``rows[f, look, i, j]`` of the set, since its field lies ``(i, j) -
-    center`` strides away from the figure. It is so where no padding is seen.
+    map of ``steps`` units on each side of the center. The unit at map place ``(i, j)`` responds as
+    the center unit responds to row ``rows[f, look, i, j]`` of the set, since its field lies
+    ``(i, j) - center`` strides away from the figure. This holds where no padding is seen.
 
     Attributes:
         stride: pixels between the fields of neighboring units, and between positions.
@@ -72,14 +72,14 @@ class StimulusSet:
     """Stimuli by formula, in network-input space.
 
     A stimulus is ``background[row] + sum over k of weights[row, k] * plane k of its geometry``,
-    with one background and weight a channel. Since the first layer of a network is linear, its
-    response to a stimulus is the same sum of its responses to the planes, so it needs to run only
-    once a geometry.
+    with one background and one weight per channel. Since the first layer of a network is linear,
+    its response to a stimulus is the same sum of its responses to the planes, so it needs to run
+    only once per geometry.
 
     Attributes:
         name: of the set.
         size: height and width of the canvas in pixels: the receptive field.
-        table: one row a stimulus, whose index is the stimulus number: parameters in pixels, ``x``
+        table: one row per stimulus, whose index is the stimulus number: parameters in pixels, ``x``
             to the right and ``y`` down from the center of the canvas, angles in degrees; and the
             flags ``aliased`` (finer than pixels can show) and ``clipped`` (the figure leaves the
             canvas).
@@ -121,7 +121,7 @@ class StimulusSet:
             margin: pixels that the canvas is larger on each side, down and across; for figures.
 
         Raises:
-            ConfigError: where a geometry does not exist.
+            ConfigError: a geometry does not exist.
         """
         numbers = self._numbers(geometries, self.geometries, "geometries")
         on = torch.device(device or "cpu")
@@ -141,7 +141,7 @@ class StimulusSet:
             device: where to draw; the CPU if not given.
 
         Raises:
-            ConfigError: where a stimulus does not exist.
+            ConfigError: a stimulus does not exist.
 
         >>> from pipeline.stimuli.bars import bars_4a
         >>> from pipeline.stimuli.field import Field
@@ -201,10 +201,13 @@ def compose(
     Args:
         name: of the set.
         field: the canvas.
-        geometries: parameters and flags, one row a geometry.
+        geometries: parameters and flags, one row per geometry.
         looks: the colors in which each geometry is shown.
         renderer: draws the planes of geometries.
         shifts: of a set whose positions step by the layer's stride.
+
+    Raises:
+        ConfigError: there are no geometries, or their table lacks a flag.
 
     >>> from pipeline.stimuli.bars import bar_planes
     >>> from pipeline.stimuli.looks import polarities
@@ -217,6 +220,13 @@ def compose(
     """
     count, each = len(geometries), len(looks)
     flags = ["aliased", "clipped"]
+    if missing := {*flags} - {*geometries}:
+        raise ConfigError(
+            f"stimulus.{name}: its table lacks the flags {', '.join(sorted(missing))}; add them, "
+            "as in table.assign(aliased=False, clipped=False)"
+        )
+    if not count:
+        raise ConfigError(f"stimulus.{name}: has no stimuli; none of its lists may be empty")
     table = geometries.loc[geometries.index.repeat(each)].reset_index(drop=True)
     shown = {column: np.tile(np.asarray(values), count) for column, values in looks.columns.items()}
     table = table.drop(columns=flags).assign(**shown, **{f: table[f].astype(bool) for f in flags})

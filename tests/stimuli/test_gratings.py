@@ -128,6 +128,13 @@ def test_contrast_stays_within_the_bounds_and_gray_stays_gray():
     torch.testing.assert_close((drawn * std)[0], (drawn * std)[2], rtol=0, atol=1e-6)
 
 
-def test_frequencies_are_positive():
-    with pytest.raises(ConfigError, match=r"sin1.frequencies: 0.0 is not a positive number"):
-        sin1(Field(21, 21), frequencies=[0.1, 0.0])
+@pytest.mark.parametrize("frequency", [0.0, math.nan, math.inf])
+def test_frequencies_are_positive(frequency: float):
+    message = rf"sin1.frequencies: {frequency} is not a positive number"
+    with pytest.raises(ConfigError, match=message):
+        sin1(Field(21, 21), frequencies=[0.1, frequency])
+
+
+def test_a_set_without_frequencies_is_refused():
+    with pytest.raises(ConfigError, match=r"stimulus.sin1: has no stimuli"):
+        sin1(Field(21, 21), frequencies=[])

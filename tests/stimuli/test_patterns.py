@@ -87,9 +87,14 @@ def test_the_area_behind_an_edge_is_exact_along_the_axes():
     ("build", "options", "message"),
     [
         (checkerboards, {"checks": [4, 0]}, r"checks: 0 is not a positive number of whole pixels"),
+        (checkerboards, {"checks": [2.5]}, r"checks: 2.5 is not a positive number of whole pixels"),
         (checkerboards, {"checks": []}, r"checks: give at least one side in pixels"),
         (drifting_edges, {"directions": 0}, r"drifting_edges.directions: 0 is not a positive"),
-        (drifting_edges, {"frames": -2}, r"drifting_edges.frames: -2 is not a positive number"),
+        (
+            drifting_edges,
+            {"frames": -2},
+            r"edges.frames: -2 is not a positive whole number",
+        ),
     ],
 )
 def test_bad_options_are_named(build, options, message: str):

@@ -71,7 +71,7 @@ def test_tables_that_cannot_be_used_are_named(folder: Path):
     with pytest.raises(ImageError, match=r"stimuli.csv: needs the column 'file'"):
         pictures(field, folder)
     rewrite(folder, "file\n")
-    with pytest.raises(ImageError, match=r"stimuli.csv: needs .* one row a picture"):
+    with pytest.raises(ImageError, match=r"stimuli.csv: needs .* one row per picture"):
         pictures(field, folder)
     rewrite(folder, "file,clipped\nsmall.png,perhaps\n")
     with pytest.raises(ImageError, match=r"the column 'clipped' is a flag; give True or False"):

@@ -19,10 +19,11 @@ from pipeline.stimuli.checkerboards import checkerboards
 from pipeline.stimuli.edges import drifting_edges
 from pipeline.stimuli.field import Colors, Field
 from pipeline.stimuli.gratings import sin1, sine_1, sine_2
+from pipeline.stimuli.looks import polarities
 from pipeline.stimuli.noise import dense_noise, sparse_noise
 from pipeline.stimuli.parameters import in_degrees
 from pipeline.stimuli.shapes import shapes, v4_shapes
-from pipeline.stimuli.stimulus_set import StimulusSet
+from pipeline.stimuli.stimulus_set import StimulusSet, compose
 
 Builder = Callable[[Field], StimulusSet]
 BUILDERS: list[Builder] = [
@@ -135,6 +136,13 @@ def test_geometries_that_do_not_exist_are_named():
         bars_4a(Field(51, 51)).planes([16_992])
 
 
+def test_a_table_without_flags_is_refused():
+    bars = bars_4a(Field(11, 11))
+    table = pd.DataFrame({"x": [0.0], "clipped": [False]})
+    with pytest.raises(ConfigError, match=r"stimulus.own: its table lacks the flags aliased; add"):
+        compose("own", Field(11, 11), table, polarities(Colors.published()), bars.renderer)
+
+
 def test_masks_are_not_taken_for_numbers():
     bars = bars_4a(Field(11, 11))
     with pytest.raises(ConfigError, match=r"rows: are of type bool; .* np.flatnonzero"):
@@ -145,7 +153,7 @@ def test_degrees_are_pixels_by_pixels_per_degree():
     table = in_degrees(sin1(Field(51, 51)).table, 25.5)
     assert table["x_degrees"].iloc[0] == pytest.approx(-0.75)
     assert table["diameter_degrees"].iloc[0] == pytest.approx(1.5)
-    assert table["frequency_degrees"].iloc[0] == pytest.approx(0.51)
+    assert table["frequency_per_degree"].iloc[0] == pytest.approx(0.51)
     assert "orientation_degrees" not in table
     squares = sparse_noise(Field(51, 51), stimuli=2, per_frame=2).table
     found = in_degrees(squares, 2.0)["y_1_degrees"]
@@ -163,7 +171,7 @@ def test_degrees_are_pixels_by_pixels_per_degree():
         (lambda: Colors((), (), ()), "have 0, 0 and 0 channels"),
         (lambda: Colors((0.0,), (1.0,), (1.5,)), "is not between black"),
         (lambda: Colors((1.0,), (1.0,), (1.0,)), "is not between black"),
-        (lambda: Colors.bounds([0.5], [0.5, 0.5]), "are not one number a channel"),
+        (lambda: Colors.bounds([0.5], [0.5, 0.5]), "are not one number per channel"),
         (lambda: Colors.bounds([0.5], [0.0]), "with a positive std"),
         (lambda: Colors.bounds([0.5], [1.0], gray=1.5), "1.5 is not a pixel value from 0 to 1"),
     ],

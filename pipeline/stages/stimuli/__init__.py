@@ -14,7 +14,7 @@ SETS = Table(
         "written": "number of pictures that were written",
         "aliased": "number of these whose figure is finer than pixels can show",
         "clipped": "number of these whose figure leaves the receptive field",
-        "height": "height of the receptive field in pixels of the network",
+        "height": "height of the receptive field, in pixels of the network",
         "width": "width of the receptive field, in pixels of the network",
         "picture_height": "height of the pictures, in their own pixels",
         "picture_width": "width of the pictures, in their own pixels",

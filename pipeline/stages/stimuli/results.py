@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -21,15 +20,11 @@ from pipeline.search.presentation import field_of
 from pipeline.stages.stage import Plan
 from pipeline.stages.stimuli import SETS
 from pipeline.stimuli.field import Colors, Field
+from pipeline.stimuli.parameters import in_degrees
 from pipeline.stimuli.stimulus_set import StimulusSet
 from pipeline.store.identity import chosen
 
 MOST = 10_000  # pictures of a set, unless a limit is given
-# Columns of tables that are in pixels, and those in cycles per pixel.
-PIXELS = (
-    "x", "y", "published_y", "length", "width", "diameter", "size", "side", "check", "position",
-)  # fmt: skip
-CYCLES = ("frequency",)
 
 
 @dataclass(frozen=True)
@@ -166,16 +161,10 @@ def parameters(export: Export, degrees: float) -> pd.DataFrame:
         degrees: of a pixel of the network.
     """
     table = export.stimuli.table.loc[export.numbers]
-    own = "file" in table
-    if own:
+    if "file" in table:
         table = table.rename(columns={"file": "source", "number": "source_number"})
-    for column in () if own else table.columns:
-        kind = re.sub(r"_\d+$", "", column)
-        place = table.columns.get_loc(column)
-        if kind in PIXELS:
-            table.insert(place + 1, f"{column}_degrees", table[column] * degrees)
-        elif kind in CYCLES:
-            table.insert(place + 1, f"{column}_per_degree", table[column] / degrees)
+    else:
+        table = in_degrees(table, 1 / degrees)
     table.insert(0, "number", export.numbers)
     table.insert(0, "file", export.files)
     return table
