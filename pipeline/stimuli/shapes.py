@@ -18,13 +18,13 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from pipeline.analysis.splines import signed_area_and_centroid, spline
 from pipeline.errors import ConfigError
 from pipeline.stimuli.canvas import precision
 from pipeline.stimuli.field import Color, Field
 from pipeline.stimuli.looks import figures, polarities
 from pipeline.stimuli.parameters import cosine_and_sine, leaves, loops, placed
 from pipeline.stimuli.polygons import coverage
-from pipeline.stimuli.splines import area_and_centroid, spline
 from pipeline.stimuli.stimulus_set import StimulusSet, compose
 
 SIZES = (48 / 64, 24 / 64, 12 / 64)  # of the field's shorter side
@@ -94,7 +94,7 @@ def outlines(centered: bool) -> Float[np.ndarray, "shapes vertices 2"]:
     """
     drawn = []
     for control in control_points():
-        center = area_and_centroid(control)[1] if centered else 0.0
+        center = signed_area_and_centroid(control)[1] if centered else 0.0
         drawn.append(spline(control, VERTICES) - center)
     table = rotations()
     points = np.stack(drawn)[table["shape"]]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float
 
+from pipeline.errors import ConfigError
+
 # Powers 1, t, t^2, t^3 of the four points around a segment, by 6.
 BASIS = np.array([[1, 4, 1, 0], [-3, 0, 3, 0], [3, -6, 3, 0], [-1, 3, -3, 1]]) / 6
 
@@ -48,16 +50,20 @@ def spline_at(
     return np.einsum("np,npc->nc", powers, polynomials)
 
 
-def area_and_centroid(
+def signed_area_and_centroid(
     control: Float[np.ndarray, "points 2"],
 ) -> tuple[float, Float[np.ndarray, " 2"]]:
-    """Return the area inside the closed curve and its center of mass, to rounding errors.
+    """Return the area inside the closed curve and its centroid, to rounding errors.
 
-    Green's theorem makes both integrals along the curve, of polynomials of degree 8 at most, for
-    which five nodes of Gauss-Legendre a segment are exact.
+    The area is positive if the curve runs counterclockwise (x right, y up), and negative if it runs
+    clockwise. Green's theorem turns both into integrals along the curve, of polynomials of degree 8
+    at most, for which Gauss-Legendre quadrature with five nodes per segment is exact.
+
+    Raises:
+        ConfigError: the control points do not enclose an area.
 
     >>> square = np.array([[1.0, 0.0], [0.0, 1.0], [-1.0, 0.0], [0.0, -1.0]])
-    >>> area, centroid = area_and_centroid(square + [3.0, 1.0])
+    >>> area, centroid = signed_area_and_centroid(square + [3.0, 1.0])
     >>> round(area, 6), centroid.round(6).tolist()
     (1.355556, [3.0, 1.0])
     """
@@ -67,5 +73,7 @@ def area_and_centroid(
     x, y = spline_at(control, parameter).T
     dx, dy = spline_at(control, parameter, 1).T
     area = weight @ (x * dy - y * dx) / 2
+    if abs(area) <= 1e-9 * float(np.ptp(control, axis=0).max()) ** 2:
+        raise ConfigError("shape: its control points must enclose an area")
     moments = np.array([weight @ (x * x * dy), -(weight @ (y * y * dx))]) / 2
-    return float(abs(area)), moments / area
+    return float(area), moments / area
