@@ -114,7 +114,7 @@ def element_table(
         rotation: by which it is turned, degrees counterclockwise.
 
     Returns:
-        One row an element: ``stimulus`` (its number), ``shape``, ``rotation`` (degrees), ``angle``
+        One row per element: ``stimulus`` (its number), ``shape``, ``rotation`` (degrees), ``angle``
         (degrees, 0..360) and ``curvature`` (squashed, -1..1).
 
     Raises:
@@ -168,7 +168,7 @@ def padded(table: pd.DataFrame) -> Elements:
 def turning_points(
     values: Float[np.ndarray, " points"], hysteresis: float
 ) -> Int[np.ndarray, " turns"]:
-    """Return where a closed sequence turns: its maxima and minima by turns, in ascending order.
+    """Return the places of the alternating maxima and minima of a closed sequence, in order.
 
     Smaller ripples than ``hysteresis`` are passed over. A sequence that varies less than that
     everywhere turns nowhere.

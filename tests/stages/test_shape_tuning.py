@@ -126,7 +126,7 @@ def test_what_is_shown_determines_the_result_and_shuffles_do_not(
         ("shuffles=-1", "shape_tuning.shuffles: -1 is negative; use 0 or more"),
         (
             "figure=[1,1]",
-            "shape_tuning.figure: [1.0, 1.0] has 2 values; give one a channel, of which the"
+            "shape_tuning.figure: [1.0, 1.0] has 2 values; give one per channel, of which the"
             " network has 3",
         ),
     ],
