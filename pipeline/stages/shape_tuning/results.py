@@ -103,7 +103,7 @@ def _layer(run: ActiveRun, layer: Layer, protocol: ShapeProtocol) -> LayerShapes
         **network_settings(run),
         "layer": layer.call,
         "units": list(units),
-        "stimuli": "v4_shapes",
+        "stimuli": "v4_shapes",  # raise the stage's version when they are drawn otherwise
         "width": protocol.width,
         "positions": list(positions.values()),
         "figure": list(protocol.figure or field.colors.white),
