@@ -14,10 +14,9 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float, Int
 
+from pipeline.analysis.splines import signed_area_and_centroid, spline_at
 from pipeline.errors import ConfigError
 
-# Powers of the position within a segment, from the four control points around it.
-_BASIS = np.array([[1, 4, 1, 0], [-3, 0, 3, 0], [3, -6, 3, 0], [-1, 3, -3, 1]]) / 6
 _STEPS = 200  # by which the length of a segment is measured
 
 
@@ -35,54 +34,6 @@ class Elements(NamedTuple):
     curvature: Float[np.ndarray, "*shapes elements"]  # squashed into -1..1, convex is positive
 
 
-def spline(
-    control: Float[np.ndarray, "control 2"], at: Float[np.ndarray, " points"]
-) -> tuple[
-    Float[np.ndarray, "points 2"], Float[np.ndarray, "points 2"], Float[np.ndarray, "points 2"]
-]:
-    """Evaluate a closed uniform cubic B-spline.
-
-    Args:
-        control: control points, without a repetition of the first at the end.
-        at: positions along the curve; one unit is one segment, and the curve closes after as many
-            units as there are control points.
-
-    Returns:
-        Points on the curve and its first and second derivatives.
-
-    >>> square = np.array([[1.0, 1], [-1, 1], [-1, -1], [1, -1]])
-    >>> spline(square, np.array([0.0]))[0].round(4)
-    array([[0.6667, 0.6667]])
-    """
-    segment = np.floor(at).astype(int)
-    t = at - segment
-    around = np.stack([np.roll(control, 1 - shift, axis=0) for shift in range(4)], axis=1)
-    cubic = np.einsum("pc,scx->spx", _BASIS, around)[segment % len(control)]
-    zero, one = np.zeros_like(t), np.ones_like(t)
-    powers = ([one, t, t**2, t**3], [zero, one, 2 * t, 3 * t**2], [zero, zero, 2 * one, 6 * t])
-    point, first, second = (np.einsum("pn,npx->nx", np.stack(rows), cubic) for rows in powers)
-    return point, first, second
-
-
-def area_and_centroid(
-    control: Float[np.ndarray, "control 2"],
-) -> tuple[float, Float[np.ndarray, "2"]]:
-    """Return the area that a closed spline encloses and the centroid of that area.
-
-    Green's theorem by Gauss-Legendre quadrature, which is exact for a cubic spline. The direction
-    in which the contour runs does not matter.
-
-    Raises:
-        ConfigError: the control points do not enclose an area.
-
-    >>> area, centroid = area_and_centroid(np.array([[1.0, 1], [-1, 1], [-1, -1], [1, -1]]))
-    >>> round(area, 4)
-    2.7111
-    """
-    signed, centroid = _signed_area(_checked(control))
-    return abs(signed), centroid
-
-
 def contour(control: Float[np.ndarray, "control 2"], points: int = 1440) -> Contour:
     """Return points at equal arc lengths and the squashed curvature there.
 
@@ -93,14 +44,14 @@ def contour(control: Float[np.ndarray, "control 2"], points: int = 1440) -> Cont
         ConfigError: the control points do not enclose an area, or the contour has a cusp.
     """
     control = _checked(control)
-    signed, centroid = _signed_area(control)
+    signed, centroid = signed_area_and_centroid(control)
     at = np.arange(len(control) * _STEPS + 1) / _STEPS
-    speed = np.hypot(*spline(control, at)[1].T)
+    speed = np.hypot(*spline_at(control, at, 1).T)
     if speed.min() <= 1e-9 * speed.max():
         raise ConfigError("shape: its contour stands still at a point; remove repeated points")
     length = np.concatenate([[0.0], np.cumsum((speed[1:] + speed[:-1]) / 2)])
     equal = np.interp(np.arange(points) / points * length[-1], length, at)
-    place, first, second = spline(control, equal)
+    place, first, second = (spline_at(control, equal, order) for order in range(3))
     turning = first[:, 0] * second[:, 1] - first[:, 1] * second[:, 0]
     kappa = np.sign(signed) * turning / np.hypot(*first.T) ** 3
     return Contour(place - centroid, np.tanh(kappa / 4))
@@ -163,7 +114,7 @@ def element_table(
         rotation: by which it is turned, degrees counterclockwise.
 
     Returns:
-        One row an element: ``stimulus`` (its number), ``shape``, ``rotation`` (degrees), ``angle``
+        One row per element: ``stimulus`` (its number), ``shape``, ``rotation`` (degrees), ``angle``
         (degrees, 0..360) and ``curvature`` (squashed, -1..1).
 
     Raises:
@@ -217,7 +168,7 @@ def padded(table: pd.DataFrame) -> Elements:
 def turning_points(
     values: Float[np.ndarray, " points"], hysteresis: float
 ) -> Int[np.ndarray, " turns"]:
-    """Return where a closed sequence turns: its maxima and minima by turns, in ascending order.
+    """Return the places of the alternating maxima and minima of a closed sequence, in order.
 
     Smaller ripples than ``hysteresis`` are passed over. A sequence that varies less than that
     everywhere turns nowhere.
@@ -258,19 +209,6 @@ def _reach(ring: Float[np.ndarray, " points"], target: float, extent: float, ste
     """Return after how many points a ring that starts at an extremum has come near ``target``."""
     ring = ring if step > 0 else np.roll(ring, 1)  # reversed, the extremum comes last
     return int(np.argmax((ring - ring[0]) / (target - ring[0]) >= extent))
-
-
-def _signed_area(
-    control: Float[np.ndarray, "control 2"],
-) -> tuple[float, Float[np.ndarray, "2"]]:
-    nodes, weights = np.polynomial.legendre.leggauss(5)  # exact up to the ninth power
-    at = (np.arange(len(control))[:, None] + (nodes + 1) / 2).ravel()
-    weights = np.tile(weights / 2, len(control))
-    (x, y), (dx, dy) = (rows.T for rows in spline(control, at)[:2])
-    signed = float(weights @ (x * dy - y * dx)) / 2
-    if abs(signed) <= 1e-9 * float(np.ptp(control, axis=0).max()) ** 2:
-        raise ConfigError("shape: its control points must enclose an area")
-    return signed, np.array([weights @ (x * x * dy), -weights @ (y * y * dx)]) / (2 * signed)
 
 
 def _checked(control: Float[np.ndarray, "control 2"]) -> Float[np.ndarray, "control 2"]:

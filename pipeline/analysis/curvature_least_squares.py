@@ -42,7 +42,7 @@ def fit_curvature(
         elements: boundary elements of the stimuli, in the same order.
 
     Returns:
-        One row a unit: ``unit`` (its row), ``r`` (Pearson's, of prediction and response),
+        One row per unit: ``unit`` (its row), ``r`` (Pearson's, of prediction and response),
         ``mu_angle`` and ``sd_angle`` (degrees), ``mu_curvature``, ``sd_curvature``, ``gain`` and
         ``reason``: why there are no numbers, or an empty string. A standard deviation is infinite
         where a unit does not care.

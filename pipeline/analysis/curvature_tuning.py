@@ -33,7 +33,7 @@ def fit_models(
         bank: the models to try, by default those of Pospisil et al. (2018).
 
     Returns:
-        One row a unit: ``unit`` (its row), ``model`` (number in the bank, -1: none), ``r``,
+        One row per unit: ``unit`` (its row), ``model`` (number in the bank, -1: none), ``r``,
         ``mu_angle`` and ``spread_angle`` (degrees), ``mu_curvature`` and ``spread_curvature``, and
         ``reason``: why there are no numbers, or an empty string.
 

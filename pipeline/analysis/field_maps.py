@@ -98,11 +98,11 @@ def summarize_maps(
     """Return the place and size of the field of each unit by several measures.
 
     Args:
-        maps: one a unit.
+        maps: one per unit.
         least_fxvar: see ``fit_gaussians``.
 
     Returns:
-        One row a unit: ``unit`` (its row), ``x`` and ``y`` of the center of mass, ``radius_10``,
+        One row per unit: ``unit`` (its row), ``x`` and ``y`` of the center of mass, ``radius_10``,
         ``radius_50`` and ``radius_90`` that hold so many percent of the mass, ``hot_x`` and
         ``hot_y`` of the highest pixel, ``half_area`` above half height (square pixels), the columns
         of ``fit_gaussians``, and ``reason``: why some or all numbers are missing, or an empty

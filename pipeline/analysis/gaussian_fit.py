@@ -57,12 +57,12 @@ def fit_gaussians(
     gaussian_fit.py). The result may be a local optimum, and sigmas may be larger than the map.
 
     Args:
-        maps: one a unit.
+        maps: one per unit.
         least_fxvar: a Gaussian that explains a smaller fraction of the variance does not describe
             the map, and its parameters are left out. Noise reaches 0.2 on maps of 11 pixels.
 
     Returns:
-        One row a unit: ``amplitude``, ``gauss_x`` and ``gauss_y`` (pixels from the center of the
+        One row per unit: ``amplitude``, ``gauss_x`` and ``gauss_y`` (pixels from the center of the
         map, x to the right, y down), ``sigma_long`` and ``sigma_short`` (pixels), ``orientation``
         of the longer axis (degrees, 0..180, counterclockwise on screen from the direction to the
         right; without meaning where the sigmas are equal), ``offset``, ``fxvar`` (the fraction of

@@ -1,4 +1,4 @@
-"""How selective units are for shapes, and how little that changes with the place of the shape."""
+"""How selective units are for shapes, and how little that changes with their position."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pipeline.errors import ConfigError
 
 # Units of a higher kurtosis respond to few shapes; Pospisil et al. (2018) leave them out of fits.
 HIGHEST_KURTOSIS = 42.0
+FEWEST = 3  # positions for which translation invariance is defined
 # What rounding leaves of no response, as a share of the largest one: double and single precision.
 _SILENT = 1e-12
 _SILENT_SINGLE = 2e-6
@@ -32,7 +33,7 @@ def sparseness(responses: Float[np.ndarray, "units stimuli"]) -> Float[np.ndarra
     """Return the sparseness of the responses of each unit over stimuli.
 
     (1 - mean(r)^2 / mean(r^2)) / (1 - 1 / n) (Vinje & Gallant 2000, Science 287:1273): 0 if all
-    stimuli are responded to alike, 1 if a single one is. It is meant for responses of at least 0.
+    responses are equal, 1 if a single one is. It is meant for responses of at least 0.
     NaN where all responses are 0 or one is not finite.
 
     >>> sparseness(np.array([[2.0, 2.0, 2.0], [0.0, 5.0, 0.0]]))
@@ -75,7 +76,7 @@ def translation_invariance(
     # Twice the sum over pairs is the square of the sum less the sum of squares.
     pairs = (scaled.sum(axis=1) ** 2).sum(axis=1) - (sd**2).sum(axis=1)
     products = sd.sum(axis=1) ** 2 - (sd**2).sum(axis=1)
-    enough = (inside.sum(axis=1) >= 3) & (products > _SILENT * (sd**2).sum(axis=1))
+    enough = (inside.sum(axis=1) >= FEWEST) & (products > _SILENT * (sd**2).sum(axis=1))
     ti = np.full(len(responses), np.nan)
     return np.divide(pairs, products, out=ti, where=enough)
 

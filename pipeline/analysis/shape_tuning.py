@@ -12,6 +12,7 @@ from jaxtyping import Bool, Float
 from pipeline.analysis.boundary_curvature import Elements
 from pipeline.analysis.curvature_tuning import fit_models, shuffled
 from pipeline.analysis.shape_selectivity import (
+    FEWEST,
     HIGHEST_KURTOSIS,
     kurtosis,
     positions_inside,
@@ -20,10 +21,9 @@ from pipeline.analysis.shape_selectivity import (
 )
 
 PARAMETERS = ("mu_angle", "mu_curvature", "spread_angle", "spread_curvature")
-FEWEST = 3  # positions of which translation invariance can be told
-_SAME = 2e-6  # what rounding in single precision makes of equal responses, of the largest
+_SAME = 2e-6  # differences of equal responses by rounding in single precision, of the largest
 _ROWS = 4096  # responses that are fitted together: memory does not grow with units and shuffles
-_UNITS = 64  # units whose responses at all positions are in double precision at a time
+_UNITS = 64  # units whose responses at all positions are converted to double precision at once
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,28 +58,36 @@ def tuning(
     shuffles: int = 0,
     seed: int = 0,
 ) -> pd.DataFrame:
-    """Return one row a unit: how it is tuned to shapes.
+    """Return how each unit is tuned to shapes.
 
     Args:
         shown: responses of the units.
         elements: boundary elements of the shapes, in the order of the responses.
-        units: their numbers, of which each has random numbers of its own.
+        units: their numbers; each has random numbers of its own.
         shuffles: how often the responses of each unit are shuffled and fitted again.
         seed: of the shuffles.
 
     Returns:
-        ``unit``, ``apc_r`` and the model's parameters, ``null_r`` and ``null_r_95`` (median and
-        95th percentile of r of shuffled responses), ``translation_invariance``,
-        ``positions_inside``, ``kurtosis``, ``sparseness`` (of responses above 0), ``best`` and
-        ``worst`` (stimulus numbers, -1 of a unit that does not respond), and ``reason``: why
-        numbers are missing. No model is fitted to units that do not respond, or whose kurtosis is
-        42 or more.
+        One row per unit: ``unit``, ``apc_r`` and the model's parameters, ``null_r`` and
+        ``null_r_95`` (median and 95th percentile of r of shuffled responses),
+        ``translation_invariance``, ``positions_inside`` (0 where no model is fitted), ``kurtosis``,
+        ``sparseness`` (of responses above 0; NaN if there are none), ``best`` and ``worst``
+        (stimulus numbers, -1 of a unit that does not respond), and ``reason``: why the fit or the
+        invariance is missing. No model is fitted to units that do not respond, or whose kurtosis
+        is 42 or more.
 
     Raises:
         ConfigError: responses and elements are of different numbers of stimuli.
     """
     central = shown.central
     reasons = _reasons(shown, central)
+    responding = reasons == ""
+    peaked = np.where(responding, kurtosis(central), np.nan)
+    for unit in np.flatnonzero(peaked >= HIGHEST_KURTOSIS):
+        reasons[unit] = (
+            f"kurtosis of {peaked[unit]:.1f} is {HIGHEST_KURTOSIS:.0f} or more: the unit responds"
+            " to few shapes"
+        )
     fitted = np.flatnonzero(reasons == "")
     table = pd.DataFrame({"unit": list(units)})
     models = fit_models(central[fitted], elements)
@@ -93,8 +101,7 @@ def tuning(
     table["null_r"], table["null_r_95"] = nulls.T
     ti, inside = _invariance(shown, reasons == "")
     table["translation_invariance"], table["positions_inside"] = ti, inside
-    responding = ~np.char.startswith(reasons.astype(str), "responses")
-    table["kurtosis"] = np.where(responding, kurtosis(central), np.nan)
+    table["kurtosis"] = peaked
     table["sparseness"] = np.where(responding, sparseness(np.maximum(central, 0)), np.nan)
     with np.errstate(invalid="ignore"):
         table["best"] = np.where(responding, central.argmax(1), -1)
@@ -129,37 +136,30 @@ def null_correlations(
 
 
 def _reasons(shown: ShapeResponses, central: Float[np.ndarray, "units stimuli"]) -> np.ndarray:
-    """Return why no model is fitted to a unit, or an empty string."""
+    """Return why a unit has no responses to describe, or an empty string."""
     finite = np.isfinite(shown.responses).all((0, 1)) & np.isfinite(shown.blank)
     with np.errstate(invalid="ignore"):
         largest = np.maximum(np.abs(central).max(1), np.abs(shown.blank))
         constant = np.ptp(central, axis=1) <= _SAME * largest
-        peaked = kurtosis(central)
     reasons = np.full(len(central), "", dtype=object)
-    for unit in np.flatnonzero(peaked >= HIGHEST_KURTOSIS):
-        reasons[unit] = (
-            f"kurtosis of {peaked[unit]:.1f} is {HIGHEST_KURTOSIS:.0f} or more: the unit responds"
-            " to few shapes"
-        )
     reasons[constant] = "responses are constant"
     reasons[~finite] = "responses are not finite"
     return reasons
 
 
 def _invariance(
-    shown: ShapeResponses, responding: Bool[np.ndarray, " units"]
+    shown: ShapeResponses, fitted: Bool[np.ndarray, " units"]
 ) -> tuple[Float[np.ndarray, " units"], np.ndarray]:
     """Return translation invariance, and at how many positions the shapes lie inside the field."""
-    ti = np.full(len(responding), np.nan)
-    counts = np.zeros(len(responding), dtype=np.int64)
-    chosen = np.flatnonzero(responding)
+    ti = np.full(len(fitted), np.nan)
+    counts = np.zeros(len(fitted), dtype=np.int64)
+    chosen = np.flatnonzero(fitted)
     for start in range(0, len(chosen), _UNITS):
         part = chosen[start : start + _UNITS]
         moved = np.ascontiguousarray(shown.responses[:, :, part].transpose(2, 0, 1))
         inside = positions_inside(moved, shown.positions, shown.width, shown.blank[part])
         counts[part] = inside.sum(1)
         ti[part] = translation_invariance(moved, inside)
-        ti[part[counts[part] < FEWEST]] = np.nan
     return ti, counts
 
 

@@ -71,7 +71,7 @@ class StimuliConfig:
 
 @dataclass
 class ShapeTuningConfig:
-    """How shapes are shown, and how tuning to them is measured.
+    """How shapes are shown, and how the null of the tuning to them is made.
 
     Attributes:
         width: pixels that all shapes together are wide.

@@ -1,4 +1,4 @@
-"""Tuning to shapes: how well models of V4 neurons fit, what place changes, and example units."""
+"""Tuning to shapes: fits of models of V4 neurons, translation invariance, and example units."""
 
 from __future__ import annotations
 
@@ -70,7 +70,8 @@ def fit_by_layer(tuning: pd.DataFrame) -> Figure:
     axis.axhline(0.5, color=style.INK, linewidth=0.4, linestyle=(0, (4, 2)), zorder=0)
     axis.set_ylim(0, 1.02)
     axis.set_title(f"{tuning['model'].iloc[0]}: curvature tuning (%: r > 0.5)")
-    handles = [Patch(facecolor=color, label=kind) for kind, color in palette.items()]
+    drawn = set(long.loc[np.isfinite(long["r"]), "kind"])
+    handles = [Patch(facecolor=c, label=kind) for kind, c in palette.items() if kind in drawn]
     figure.legend(handles=handles, loc="outside lower center", ncols=2)
     return figure
 
@@ -79,8 +80,8 @@ def fit_by_layer(tuning: pd.DataFrame) -> Figure:
 def invariance_by_layer(tuning: pd.DataFrame) -> Figure:
     """Return for each layer the translation invariance of its units, from first to last.
 
-    Points are units; the line joins medians, with 95 % bootstrap intervals over units. Layers
-    whose field is too small for the shapes have none.
+    Points are units; the line joins medians, with 95 % bootstrap intervals over units. Layers in
+    which no unit has a translation invariance, as where the field is too small, say "none".
 
     Args:
         tuning: the table ``shape_tuning`` of one model.
@@ -92,30 +93,29 @@ def invariance_by_layer(tuning: pd.DataFrame) -> Figure:
     layers = list(dict.fromkeys(tuning["layer"]))
     figure, axis = _by_layer(layers, INVARIANCE_LABEL)
     axis.axhline(0, color=style.INK, linewidth=0.4, zorder=0)
-    told = tuning.dropna(subset=["translation_invariance"])
+    defined = tuning.dropna(subset=["translation_invariance"])
     with style.own_labels(axis):
-        if len(told):
+        if len(defined):
             shared: dict[str, Any] = {
                 "x": "layer",
                 "y": "translation_invariance",
                 "order": layers,
                 "ax": axis,
             }
-            places = np.array([layers.index(layer) for layer in told["layer"]])
-            jitter = np.random.default_rng(0).uniform(-0.25, 0.25, len(told))
+            places = np.array([layers.index(layer) for layer in defined["layer"]])
+            jitter = np.random.default_rng(0).uniform(-0.25, 0.25, len(defined))
             axis.scatter(
-                places + jitter, told[columns[2]], 2, style.CORRELATION_COLOR,
+                places + jitter, defined[columns[2]], 2, style.CORRELATION_COLOR,
                 alpha=0.5, linewidths=0, gid="units",
             )  # fmt: skip
             sns.pointplot(
-                told, estimator="median", errorbar=("ci", 95), seed=0, color=style.MEDIAN_COLOR,
+                defined, estimator="median", errorbar=("ci", 95), seed=0, color=style.MEDIAN_COLOR,
                 linewidth=1, markersize=3, **shared,
             )  # fmt: skip
     for place, layer in enumerate(layers):
-        if layer not in set(told["layer"]):
+        if layer not in set(defined["layer"]):
             axis.text(
-                place, 0.5, "field too small", rotation=90, ha="center", va="center",
-                fontsize=style.SMALL_TEXT,
+                place, 0.5, "none", ha="center", va="center", fontsize=style.SMALL_TEXT,
             )  # fmt: skip
     axis.set_xlim(-0.6, len(layers) - 0.4)
     axis.set_ylim(min(-0.15, axis.get_ylim()[0]), 1.02)
@@ -128,7 +128,7 @@ def invariance_by_layer(tuning: pd.DataFrame) -> Figure:
 def example_units(examples: Sequence[ExampleUnit], title: str) -> Figure:
     """Return a row for each unit: its best shapes on the left, its worst on the right.
 
-    Numbers are responses. Shapes are drawn as they are shown, white on gray, at one scale.
+    Numbers are responses. Shapes are drawn white on gray, whatever colors were shown, at one scale.
 
     Args:
         examples: at least one.

@@ -1,4 +1,4 @@
-"""Tuning to shapes as in area V4, of every unit of some layers."""
+"""Tuning of the units of some layers to shapes, as in area V4."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def shape_tuning(
     shuffles: int = 0,
     seed: int = 0,
 ) -> pd.DataFrame:
-    """Return how units are tuned to the curvature of shapes, and how little place matters to them.
+    """Return how units are tuned to the curvature of shapes, and how little position matters.
 
     362 shapes (51 in up to 8 rotations) are shown to the unit at the center of each map, white on
     the mean gray, at every position. To its responses at the center, before any nonlinearity, the
@@ -53,7 +53,8 @@ def shape_tuning(
         width: pixels that all shapes together are wide.
         positions: pixels to the right of the center, ascending, with 0 among them; by default steps
             of 2 from -50 to 50, less those that lie outside the field.
-        figure: color of the shapes in network-input space, one number a channel; white by default.
+        figure: color of the shapes in network-input space, one number per channel; by default
+            white.
         background: color around them; by default 0, the mean color of the preprocessing.
         elements: boundary elements that were measured elsewhere: columns ``stimulus`` (0 to 361,
             by shape and rotation), ``angle`` (degrees) and ``curvature`` (-1 to 1); by default the
@@ -62,13 +63,14 @@ def shape_tuning(
         seed: of the shuffles.
 
     Returns:
-        One row a unit: ``layer``, ``unit``; ``apc_r`` and the parameters ``mu_angle`` and
+        One row per unit: ``layer``, ``unit``; ``apc_r`` and the parameters ``mu_angle`` and
         ``spread_angle`` (degrees), ``mu_curvature`` and ``spread_curvature``; ``null_r`` and
         ``null_r_95``, median and 95th percentile of r of shuffled responses;
-        ``translation_invariance`` and ``positions_inside``, which count for it; ``kurtosis`` and
-        ``sparseness`` (of responses above 0) over shapes; ``best_shape``, ``best_rotation``,
-        ``worst_shape``, ``worst_rotation`` (degrees); and ``reason``: why numbers are missing, such
-        as a unit that does not respond, a kurtosis of 42 or more, or a field that is too small.
+        ``translation_invariance`` and ``positions_inside``, which count for it (0 where no model is
+        fitted); ``kurtosis`` and ``sparseness`` (of responses above 0; NaN if there are none) over
+        shapes; ``best_shape``, ``best_rotation``, ``worst_shape``, ``worst_rotation`` (degrees);
+        and ``reason``: why the fit or the invariance is missing, such as a unit that does not
+        respond, a kurtosis of 42 or more, or a field that is too small.
 
     Raises:
         ConfigError: there is no such layer or unit, or an argument is not as described.
@@ -88,11 +90,11 @@ def shape_tuning(
         float(width), places, as_color("figure", figure), as_color("background", background)
     )
     used = shape_elements() if elements is None else padded(elements)
-    count = whole_number("shuffles", shuffles, 0)
+    count, start = whole_number("shuffles", shuffles, 0), whole_number("seed", seed, 0)
     tables: list[pd.DataFrame] = []
     for layer in found:
         shown = _show(net, layer, chosen[layer.name], protocol)
-        own = tuning(shown, used, chosen[layer.name], count, whole_number("seed", seed, 0))
+        own = tuning(shown, used, chosen[layer.name], count, start)
         own.insert(0, "layer", layer.name)
         tables.append(named_shapes(own))
     return pd.concat(tables, ignore_index=True)

@@ -32,7 +32,8 @@ class ShapeProtocol:
     Attributes:
         width: of the set of shapes, in pixels.
         positions: in pixels to the right of the center; if not given, those of the study.
-        figure: color of the shapes in network-input space, one value a channel; white if not given.
+        figure: color of the shapes in network-input space, one value per channel; white if not
+            given.
         background: color around them; the mean gray, 0, if not given.
 
     Raises:
@@ -153,7 +154,7 @@ def as_color(name: str, given: Sequence[Any] | None) -> Color | None:
     """Return a color from a list of numbers.
 
     Raises:
-        ConfigError: they are no finite numbers.
+        ConfigError: they are not finite numbers.
     """
     if given is None:
         return None
@@ -161,6 +162,6 @@ def as_color(name: str, given: Sequence[Any] | None) -> Color | None:
         values = tuple(map(float, given))
     except (TypeError, ValueError):
         values = (math.nan,)
-    if not np.isfinite(values).all():
-        raise ConfigError(f"{name}: {given!r} is not a list of numbers, one a channel")
+    if not values or not np.isfinite(values).all():
+        raise ConfigError(f"{name}: {given!r} is not a list of numbers, one per channel")
     return values

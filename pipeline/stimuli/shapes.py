@@ -19,7 +19,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from pipeline.analysis.boundary_curvature import area_and_centroid, spline
+from pipeline.analysis.splines import signed_area_and_centroid, spline
 from pipeline.errors import ConfigError
 from pipeline.stimuli.canvas import precision
 from pipeline.stimuli.field import Color, Field
@@ -95,9 +95,8 @@ def outlines(centered: bool) -> Float[np.ndarray, "shapes vertices 2"]:
     """
     drawn = []
     for control in control_points():
-        center = area_and_centroid(control)[1] if centered else 0.0
-        points, _, _ = spline(control, np.arange(VERTICES) * (len(control) / VERTICES))
-        drawn.append(points - center)
+        center = signed_area_and_centroid(control)[1] if centered else 0.0
+        drawn.append(spline(control, VERTICES) - center)
     table = rotations()
     x, y = np.moveaxis(np.stack(drawn)[table["shape"]], 2, 0)
     cosine, sine = (part[:, None] for part in cosine_and_sine(table["rotation"].to_numpy()))

@@ -8,10 +8,10 @@ import pytest
 from pipeline.analysis.boundary_curvature import Elements, element_table, padded
 from pipeline.analysis.curvature_least_squares import fit_curvature
 from pipeline.errors import ConfigError
-from tests.analysis.pasupathy_shapes import SHAPES
+from pipeline.stimuli.shapes import control_points
 
 WHICH, ROTATION = np.repeat(np.arange(3), 8), np.tile(np.arange(8) * 45.0, 3)
-STIMULI = padded(element_table([SHAPES[n] for n in (2, 7, 12)], WHICH, ROTATION))
+STIMULI = padded(element_table([control_points()[n] for n in (2, 7, 12)], WHICH, ROTATION))
 
 
 def published(

@@ -13,7 +13,7 @@ from pipeline.analysis.boundary_curvature import Elements, element_table, padded
 from pipeline.analysis.curvature_models import ModelBank, normalized
 from pipeline.analysis.curvature_tuning import correlation_intervals, fit_models, shuffled
 from pipeline.errors import ConfigError
-from tests.analysis.pasupathy_shapes import SHAPES
+from pipeline.stimuli.shapes import control_points
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ SMALL = ModelBank(  # every fourth value of the published lists
 
 def turned_set(turn: float = 0.0) -> Elements:
     """Return the elements of five shapes at eight rotations, all turned by ``turn`` degrees."""
-    shapes = [SHAPES[number] for number in (0, 2, 7, 12, 50)]
+    shapes = [control_points()[number] for number in (0, 2, 7, 12, 50)]
     which, rotation = np.repeat(np.arange(5), 8), np.tile(np.arange(8) * 45.0, 5)
     return padded(element_table(shapes, which, rotation + turn))
 

@@ -33,9 +33,16 @@ def test_shares_are_of_fitted_units():
     assert {"33 %", "80 %"} <= set(found)
 
 
-def test_medians_are_joined_and_a_small_field_is_named():
+def test_a_null_that_was_not_computed_is_not_in_the_legend():
+    assert {"units", "null (shapes shuffled)"} <= set(words(fit_by_layer(TABLE)))
+    found = words(fit_by_layer(TABLE.assign(null_r=np.nan)))
+    assert "units" in found
+    assert "null (shapes shuffled)" not in found
+
+
+def test_medians_are_joined_and_a_layer_without_numbers_says_none():
     figure = invariance_by_layer(TABLE)
-    assert words(figure).count("field too small") == 1
+    assert words(figure).count("none") == 1
     (axis,) = figure.axes
     (dots,) = axis.findobj(lambda artist: artist.get_gid() == "units")
     np.testing.assert_allclose(np.asarray(dots.get_offsets())[:, 1], [0.1, 0.5, 0.6, 0.8, 0.9])
@@ -46,7 +53,7 @@ def test_medians_are_joined_and_a_small_field_is_named():
 def test_a_layer_none_of_whose_units_is_fitted():
     table = TABLE.assign(apc_r=np.nan, null_r=np.nan, translation_invariance=np.nan)
     assert words(fit_by_layer(table)).count("none") == 2
-    assert words(invariance_by_layer(table)).count("field too small") == 2
+    assert words(invariance_by_layer(table)).count("none") == 2
 
 
 def test_examples_are_drawn_best_first():

@@ -129,6 +129,16 @@ def test_a_unit_that_is_a_model_is_recovered_and_others_are_left_out():
     assert table["best"].tolist() == [*tuned.argmax(1), 7]
 
 
+def test_inhibited_units_are_described_but_for_their_sparseness():
+    responses = -np.random.default_rng(0).random((1, 362, 1)).astype(np.float32) - 1
+    inhibited = ShapeResponses(responses, np.zeros(1, np.float32), np.zeros(1), 32.0, 51)
+    row = tuning(inhibited, shape_elements(), [0]).iloc[0]
+    assert np.isnan(row["sparseness"])
+    assert row["kurtosis"] == pytest.approx(1.8, abs=0.2)  # of a uniform distribution
+    assert (row["best"], row["worst"]) == (responses.argmax(), responses.argmin())
+    assert row["reason"].startswith("no translation invariance: the shapes lie inside the field")
+
+
 def test_the_null_of_a_unit_depends_on_no_other_unit(miniature: Network):
     settings: dict[str, Any] = {"width": 12.0, "positions": [0], "shuffles": 3, "seed": 1}
     both = pipeline.shape_tuning(miniature, "conv2", units=[3, 17], **settings)
@@ -176,8 +186,10 @@ def test_elements_of_ones_own(miniature: Network):
             "positions: [1.0, 2.0] must be pixels in ascending order with 0, where models are"
             " fitted, among them; as in positions=[-4,-2,0,2,4]",
         ),
-        ({"figure": ["white"]}, "figure: ['white'] is not a list of numbers, one a channel"),
+        ({"background": []}, "background: [] is not a list of numbers, one per channel"),
+        ({"figure": ["white"]}, "figure: ['white'] is not a list of numbers, one per channel"),
         ({"shuffles": -1}, "shuffles: -1 is not at least 0; use 0 or more"),
+        ({"seed": -1}, "seed: -1 is not at least 0; use 0 or more"),
     ],
 )
 def test_what_is_refused(miniature: Network, untyped: None, given: dict[str, Any], message: str):

@@ -13,6 +13,7 @@ import pipeline
 from pipeline.errors import ConfigError
 from pipeline.run.active_run import ActiveRun
 from pipeline.stages.shape_tuning import STAGE
+from pipeline.stages.shape_tuning.results import plan_shapes
 from tests.conftest import RunPipeline, table_columns
 
 SMALL = (
@@ -119,6 +120,23 @@ def test_what_is_shown_determines_the_result_and_shuffles_do_not(
 
 
 @pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("width", 13.0),
+        ("positions", [-2.0, 0.0, 2.0]),
+        ("figure", [0.5, 0.5, 0.5]),
+        ("background", [0.0, 0.0, 0.1]),
+    ],
+)
+def test_everything_that_is_shown_is_in_the_key(
+    first: ActiveRun, monkeypatch: pytest.MonkeyPatch, name: str, value: object
+):
+    keys = {each.result.key for each in plan_shapes(first)}
+    monkeypatch.setattr(first.parts.config.shape_tuning, name, value)
+    assert {each.result.key for each in plan_shapes(first)}.isdisjoint(keys)
+
+
+@pytest.mark.parametrize(
     ("setting", "message"),
     [
         ("width=0", "shape_tuning.width: 0.0 is not a positive number of pixels"),
@@ -126,7 +144,7 @@ def test_what_is_shown_determines_the_result_and_shuffles_do_not(
         ("shuffles=-1", "shape_tuning.shuffles: -1 is negative; use 0 or more"),
         (
             "figure=[1,1]",
-            "shape_tuning.figure: [1.0, 1.0] has 2 values; give one a channel, of which the"
+            "shape_tuning.figure: [1.0, 1.0] has 2 values; give one per channel, of which the"
             " network has 3",
         ),
     ],

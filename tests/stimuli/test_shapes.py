@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from matplotlib.path import Path as Outline
 from scipy.interpolate import BSpline
 
-from pipeline.analysis.boundary_curvature import area_and_centroid
+from pipeline.analysis.splines import signed_area_and_centroid, spline, spline_at
 from pipeline.errors import ConfigError
 from pipeline.stimuli.field import Field
 from pipeline.stimuli.polygons import coverage
@@ -26,6 +26,42 @@ def exact(polygon: np.ndarray, size: tuple[int, int], samples: int = 20) -> np.n
     grid = np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2)
     inside = Outline(polygon).contains_points(grid)
     return inside.reshape(height, samples, width, samples).mean((1, 3))
+
+
+@pytest.mark.parametrize("shape", [0, 7, 12, 29, 50])
+@pytest.mark.parametrize("derivative", [0, 1, 2])
+def test_outlines_are_closed_cubic_splines(shape: int, derivative: int):
+    control = control_points()[shape]
+    count = len(control)
+    # A knot a control point; point i weighs most at parameter i.
+    around = control[np.arange(-3, count + 3) % count]
+    curve = BSpline(np.arange(-5, count + 5), around, 3)
+    parameter = np.random.default_rng(shape).uniform(0, count, 50)
+    expected = curve(parameter, nu=derivative)
+    np.testing.assert_allclose(spline_at(control, parameter, derivative), expected, atol=1e-9)
+
+
+def test_areas_and_centroids_are_the_published_ones():
+    areas = {0: 0.4090, 1: 6.5383, 2: 1.0312, 12: 2.2343, 33: 3.7739, 50: 4.0607}
+    for shape, area in areas.items():
+        found = signed_area_and_centroid(control_points()[shape])[0]
+        assert found == pytest.approx(-area, rel=1e-4)  # their contours run clockwise
+    for shape, centroid in {2: (0, 0.4426), 12: (0.2677, 0.1108)}.items():
+        np.testing.assert_allclose(
+            signed_area_and_centroid(control_points()[shape])[1], centroid, atol=5e-5
+        )
+
+
+@pytest.mark.parametrize("shape", range(0, 51, 5))
+def test_areas_and_centroids_are_those_of_fine_polygons(shape: int):
+    control = control_points()[shape]
+    x, y = spline(control, 20_000).T
+    cross = x * np.roll(y, -1) - np.roll(x, -1) * y
+    area = cross.sum() / 2
+    center = [((v + np.roll(v, -1)) * cross).sum() / (6 * area) for v in (x, y)]
+    found_area, found_center = signed_area_and_centroid(control)
+    assert found_area == pytest.approx(area, rel=1e-6)
+    np.testing.assert_allclose(found_center, center, atol=1e-6)
 
 
 @pytest.mark.parametrize("figure", [0, 7, 90, 231, 361])
@@ -114,7 +150,7 @@ def test_shapes_lie_on_the_center_of_their_area():
 def test_areas_in_pixels_are_those_of_the_outlines():
     drawn = v4_shapes(Field(49, 49)).draw(range(362))[:, 0].sum((1, 2)).numpy()
     shape = rotations()["shape"].to_numpy()
-    expected = np.array([area_and_centroid(control)[0] for control in control_points()])[shape]
+    expected = np.abs([signed_area_and_centroid(each)[0] for each in control_points()])[shape]
     np.testing.assert_allclose(drawn, expected * (32 / 3.80515) ** 2, rtol=6e-3)
 
 

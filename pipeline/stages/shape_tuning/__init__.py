@@ -1,4 +1,4 @@
-"""Stage: tuning of units to shapes, as in area V4, and its invariance to place."""
+"""Stage: tuning of units to shapes, as in area V4, and its invariance to position."""
 
 from pipeline.stages.stage import Stage, Table, later
 
@@ -15,18 +15,21 @@ TUNING = Table(
         "mu_curvature": "preferred curvature, squashed into -1 to 1; convex is positive",
         "spread_angle": "1 / kappa of the von Mises function of angle, given in degrees",
         "spread_curvature": "standard deviation of the normal function of curvature",
-        "null_r": "median of r of shuffled responses",
-        "null_r_95": "95th percentile of r of shuffled responses",
+        "null_r": "median of r of shuffled responses; missing if shape_tuning.shuffles is 0",
+        "null_r_95": "95th percentile of r of shuffled responses; missing if shape_tuning.shuffles"
+        " is 0",
         "translation_invariance": "covariance of responses between positions divided by the product"
-        " of their standard deviations, both summed over pairs; 1 if place changes only the gain",
-        "positions_inside": "positions that count for it: the shapes lie inside the field",
+        " of their standard deviations, both summed over pairs; 1 if position changes only the"
+        " gain",
+        "positions_inside": "positions that count for it: the shapes lie inside the field; 0 where"
+        " no model is fitted",
         "kurtosis": "of responses over shapes; 3 if normal",
-        "sparseness": "of responses above 0 over shapes, 0 to 1",
+        "sparseness": "of responses above 0 over shapes, 0 to 1; missing if there are none",
         "best_shape": "shape of the largest response",
         "best_rotation": "its rotation, degrees counterclockwise",
         "worst_shape": "shape of the smallest response",
         "worst_rotation": "its rotation, degrees counterclockwise",
-        "reason": "why numbers are missing; empty where none are",
+        "reason": "why the fit or translation invariance is missing; empty where neither is",
     },
     later("pipeline.stages.shape_tuning.results.shape_tuning"),
     csv=True,

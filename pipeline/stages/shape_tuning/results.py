@@ -1,9 +1,9 @@
-"""What the stage leaves: responses to shapes at every position, and what is told from them."""
+"""Responses to shapes at every position, and the tuning computed from them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -72,7 +72,7 @@ class LayerShapes:
 
     @cached_property
     def tuning(self) -> pd.DataFrame:
-        """One row a unit, told once from the responses."""
+        """One row per unit, computed from the responses once in a run."""
         return tuning(self.shown(), shape_elements(), self.units, self.shuffles, self.seed)
 
 
@@ -103,7 +103,7 @@ def _layer(run: ActiveRun, layer: Layer, protocol: ShapeProtocol) -> LayerShapes
         **network_settings(run),
         "layer": layer.call,
         "units": list(units),
-        "stimuli": "v4_shapes",
+        "stimuli": "v4_shapes",  # raise the stage's version when they are drawn otherwise
         "width": protocol.width,
         "positions": list(positions.values()),
         "figure": list(protocol.figure or field.colors.white),
@@ -115,14 +115,14 @@ def _layer(run: ActiveRun, layer: Layer, protocol: ShapeProtocol) -> LayerShapes
 
 
 def color_faults(_run: ActiveRun, planned: Sequence[LayerShapes]) -> Iterator[str]:
-    """Yield what is wrong with colors: they have no value for each channel."""
+    """Yield which colors do not have one value per channel."""
     for each in planned[:1]:
         channels = each.field.colors.channels
         for name in ("figure", "background"):
-            color = asdict(each.protocol)[name]
+            color = getattr(each.protocol, name)
             if color is not None and len(color) != channels:
                 yield (
-                    f"shape_tuning.{name}: {list(color)} has {len(color)} values; give one a"
+                    f"shape_tuning.{name}: {list(color)} has {len(color)} values; give one per"
                     f" channel, of which the network has {channels}"
                 )
 
