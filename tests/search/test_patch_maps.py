@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import doctest
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from pipeline.networks.layers import Layer, find_layers
 from pipeline.networks.loading.weights import seeded
 from pipeline.networks.receptive_fields import smallest_canvas
 from pipeline.networks.unit_networks import unit_network
+from pipeline.search import effective_fields, occlusion, patch_maps
 from pipeline.search.field_mapping import summarize
 from pipeline.search.gradient_maps import integrated_gradients
 from pipeline.search.patch_maps import PATCH_METHODS, PatchMapper, PatchOptions, map_by_patches
@@ -284,3 +286,10 @@ def test_check_stops_between_batches():
         mapper = PatchMapper(*last_layer(linear()), method)
         with pytest.raises(KeyboardInterrupt):
             map_by_patches(mapper, [0], Patches(mapper.size, [0]), 1, stop)
+
+
+@pytest.mark.parametrize("module", [effective_fields, occlusion, patch_maps])
+def test_examples_run(module):
+    result = doctest.testmod(module)
+    assert result.attempted
+    assert result.failed == 0
