@@ -173,7 +173,7 @@ def test_elements_of_ones_own(miniature: Network):
     default = pipeline.shape_tuning(miniature, "conv2", **settings)
     given = pipeline.shape_tuning(miniature, "conv2", elements=own, **settings)
     pd.testing.assert_frame_equal(default, given)
-    with pytest.raises(ConfigError, match=r"^responses: 362 stimuli were shown, but boundary"):
+    with pytest.raises(ConfigError, match=r"^elements: the table has elements of 361 stimuli"):
         pipeline.shape_tuning(miniature, "conv2", elements=own[own["stimulus"] < 361], **settings)
 
 
@@ -187,6 +187,11 @@ def test_elements_of_ones_own(miniature: Network):
             " fitted, among them; as in positions=[-4,-2,0,2,4]",
         ),
         ({"background": []}, "background: [] is not a list of numbers, one per channel"),
+        (
+            {"figure": [1, 1]},
+            "figure: (1.0, 1.0) is not a color of the network; give one finite number for each of"
+            " its 3 channels",
+        ),
         ({"figure": ["white"]}, "figure: ['white'] is not a list of numbers, one per channel"),
         ({"shuffles": -1}, "shuffles: -1 is not at least 0; use 0 or more"),
         ({"seed": -1}, "seed: -1 is not at least 0; use 0 or more"),

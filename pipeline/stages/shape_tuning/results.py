@@ -11,13 +11,16 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
+from pipeline.analysis.boundary_curvature import Elements
 from pipeline.analysis.shape_tuning import ShapeResponses, tuning
+from pipeline.errors import ConfigError
 from pipeline.networks.layers import Layer
 from pipeline.run.active_run import ActiveRun
 from pipeline.run.identity import network_settings
 from pipeline.search.shape_responses import (
     ShapeProtocol,
     as_color,
+    read_elements,
     shape_elements,
     shape_field,
 )
@@ -39,6 +42,8 @@ class LayerShapes:
         units: the columns of every array, in order.
         protocol: what is shown.
         field: the canvas.
+        elements: boundary elements of the shapes.
+        source: SHA-256 of the file that they were read from; empty for those of the outlines.
         shuffles: how often responses are shuffled for the null.
         seed: of the shuffles.
         result: an item of each position, and one of the blank.
@@ -48,6 +53,8 @@ class LayerShapes:
     units: Sequence[int]
     protocol: ShapeProtocol
     field: Field
+    elements: Elements
+    source: str
     shuffles: int
     seed: int
     result: Result
@@ -73,7 +80,7 @@ class LayerShapes:
     @cached_property
     def tuning(self) -> pd.DataFrame:
         """One row per unit, computed from the responses once in a run."""
-        return tuning(self.shown(), shape_elements(), self.units, self.shuffles, self.seed)
+        return tuning(self.shown(), self.elements, self.units, self.shuffles, self.seed)
 
 
 def item_positions(protocol: ShapeProtocol, field: Field) -> dict[str, float]:
@@ -90,11 +97,21 @@ def plan_shapes(run: ActiveRun) -> Plan[LayerShapes]:
         as_color("shape_tuning.figure", config.figure),
         as_color("shape_tuning.background", config.background),
     )
+    elements = _elements(config.elements)
     layers = [layer for layer in run.parts.layers if run.parts.units[layer.name]]
-    return Plan(_layer(run, layer, protocol) for layer in layers)
+    return Plan(_layer(run, layer, protocol, elements) for layer in layers)
 
 
-def _layer(run: ActiveRun, layer: Layer, protocol: ShapeProtocol) -> LayerShapes:
+def _elements(path: str | None) -> tuple[Elements, str]:
+    try:
+        return (shape_elements(), "") if path is None else read_elements(path)
+    except ConfigError as error:
+        raise ConfigError(f"shape_tuning.{error}") from error
+
+
+def _layer(
+    run: ActiveRun, layer: Layer, protocol: ShapeProtocol, elements: tuple[Elements, str]
+) -> LayerShapes:
     units, config = run.parts.units[layer.name], run.parts.config
     preprocessing = run.parts.network.preprocessing
     field = shape_field(run.parts.graph, layer, preprocessing)
@@ -111,7 +128,7 @@ def _layer(run: ActiveRun, layer: Layer, protocol: ShapeProtocol) -> LayerShapes
     }
     result = run.result(STAGE, layer.name, layer.name, settings, [*positions, BLANK])
     shuffles = config.shape_tuning.shuffles
-    return LayerShapes(layer, units, protocol, field, shuffles, config.seed, result)
+    return LayerShapes(layer, units, protocol, field, *elements, shuffles, config.seed, result)
 
 
 def color_faults(_run: ActiveRun, planned: Sequence[LayerShapes]) -> Iterator[str]:
