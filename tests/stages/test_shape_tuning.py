@@ -68,6 +68,21 @@ def test_its_table_is_that_of_the_library(first: ActiveRun):
     )
 
 
+def test_the_summary_has_a_row_and_a_line_for_each_layer(first: ActiveRun):
+    opened = pipeline.open_run(first.paths.folder)
+    found = opened.shape_tuning_summary
+    assert tuple(found) == table_columns()["shape_tuning_summary"]
+    own = pipeline.shape_summary(opened.shape_tuning)
+    pd.testing.assert_frame_equal(found.drop(columns="model"), own, check_dtype=False)
+    assert found["layer"].tolist() == ["conv1", "conv2"]
+    assert found["moved"].tolist() == [0, 3]
+    assert re.fullmatch(
+        r"shape_tuning: conv2: 3 of 3 units fitted, median APC r 0\.\d\d, \d+% above 0\.5"
+        r" \[\d+%, \d+%\], median translation invariance 0\.\d\d \[-?0\.\d\d, -?0\.\d\d\]",
+        first.facts["findings"][1],
+    )
+
+
 def test_its_figures_are_written(first: ActiveRun):
     drawn = {path.name for path in first.paths.figures.glob("*.png")}
     assert drawn == {f"shape_tuning_{name}.png" for name in ("fit", "invariance", "units")}

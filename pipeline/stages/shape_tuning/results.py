@@ -12,6 +12,7 @@ import pandas as pd
 from jaxtyping import Float
 
 from pipeline.analysis.boundary_curvature import Elements
+from pipeline.analysis.shape_summary import shape_summary
 from pipeline.analysis.shape_tuning import ShapeResponses, tuning
 from pipeline.errors import ConfigError
 from pipeline.networks.layers import Layer
@@ -24,7 +25,7 @@ from pipeline.search.shape_responses import (
     shape_elements,
     shape_field,
 )
-from pipeline.stages.shape_tuning import STAGE, STIMULI, TUNING
+from pipeline.stages.shape_tuning import STAGE, STIMULI, SUMMARY, TUNING
 from pipeline.stages.stage import Plan
 from pipeline.stimuli.field import Field
 from pipeline.stimuli.shapes import named_shapes, rotations
@@ -161,17 +162,27 @@ def shape_stimuli(_run: ActiveRun, _planned: Sequence[LayerShapes]) -> pd.DataFr
     return pd.DataFrame(named, columns=list(STIMULI.columns))
 
 
-def summary(_run: ActiveRun, planned: Sequence[LayerShapes]) -> list[str]:
+def shape_tuning_summary(run: ActiveRun, planned: Sequence[LayerShapes]) -> pd.DataFrame:
+    """Return one row per layer."""
+    table = shape_tuning(run, planned)
+    found = shape_summary(table, run.parts.config.seed) if len(table) else pd.DataFrame()
+    return pd.DataFrame(
+        found.assign(model=run.parts.network.name), columns=list(SUMMARY.columns)
+    )
+
+
+def summary(run: ActiveRun, planned: Sequence[LayerShapes]) -> list[str]:
     """Return a line for each layer."""
-    return [_line(each) for each in planned]
+    return [_line(row) for row in shape_tuning_summary(run, planned).to_dict("records")]
 
 
-def _line(each: LayerShapes) -> str:
-    table: Any = each.tuning
-    fitted, invariance = table["apc_r"].dropna(), table["translation_invariance"].dropna()
-    line = f"shape_tuning: {each.layer.name}: {len(fitted)} of {len(table)} units fitted"
-    if len(fitted):
-        line += f", median APC r {fitted.median():.2f}"
-    if len(invariance):
-        line += f", median translation invariance {invariance.median():.2f}"
-    return line
+def _line(row: dict[Any, Any]) -> str:
+    line = "shape_tuning: {layer}: {fitted} of {units} units fitted"
+    if row["fitted"]:
+        line += ", median APC r {median_r:.2f}, {tuned:.0%} above 0.5"
+        line += " [{tuned_low:.0%}, {tuned_high:.0%}]"
+    if row["moved"]:
+        line += ", median translation invariance {median_invariance:.2f}"
+    if row["moved"] > 1:
+        line += " [{invariance_low:.2f}, {invariance_high:.2f}]"
+    return line.format(**row)
