@@ -12,9 +12,7 @@ from pipeline.analysis.statistics import bootstrap_median, wilson_interval
 TUNED = 0.5  # r above which a unit counts as tuned
 
 
-def shape_summary(
-    tuning: pd.DataFrame | Mapping[str, pd.DataFrame], seed: int = 0
-) -> pd.DataFrame:
+def shape_summary(tuning: pd.DataFrame | Mapping[str, pd.DataFrame], seed: int = 0) -> pd.DataFrame:
     """Return the tuning to shapes of every layer, with 95 % intervals over its units.
 
     Args:

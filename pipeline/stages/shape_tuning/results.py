@@ -166,9 +166,7 @@ def shape_tuning_summary(run: ActiveRun, planned: Sequence[LayerShapes]) -> pd.D
     """Return one row per layer."""
     table = shape_tuning(run, planned)
     found = shape_summary(table, run.parts.config.seed) if len(table) else pd.DataFrame()
-    return pd.DataFrame(
-        found.assign(model=run.parts.network.name), columns=list(SUMMARY.columns)
-    )
+    return pd.DataFrame(found.assign(model=run.parts.network.name), columns=list(SUMMARY.columns))
 
 
 def summary(run: ActiveRun, planned: Sequence[LayerShapes]) -> list[str]:
