@@ -66,7 +66,7 @@ def fit_by_layer(tuning: Tables) -> Figure:
     null = _draw_boxes(boxes, tables, layers, colors)
     boxes.axhline(TUNED, color=style.INK, linewidth=0.4, linestyle=(0, (4, 2)), zorder=0)
     boxes.set_ylim(0, 1.02)
-    shares.set_title(_titled(tables, "tuning to curvature at an angular position", figure))
+    shares.set_title(_titled(tables, "tuning to boundary curvature", figure))
     handles = [Patch(facecolor=color, label=name) for name, color in {**colors, **null}.items()]
     figure.legend(handles=handles, loc="outside lower center", ncols=min(4, len(handles)))
     return figure
@@ -104,7 +104,7 @@ def invariance_by_layer(tuning: Tables) -> Figure:
     _draw_points(axis, summary, layers, colors, ends, joined=True)
     _say_none(axis, summary, layers, "moved", 0.5)
     axis.set_ylim(min(-0.15, axis.get_ylim()[0]), 1.02)
-    axis.set_title(_titled(tables, "medians and 95 % intervals over units", figure))
+    axis.set_title(_titled(tables, "medians and 95 % intervals", figure))
     if len(tables) > 1:
         figure.legend(*axis.get_legend_handles_labels(), loc="outside lower center", ncols=4)
     return figure

@@ -66,7 +66,7 @@ def test_controls_stand_beside_the_network():
 
 def test_tables_of_the_library_have_no_model():
     titles = [axis.get_title() for axis in fit_by_layer(TABLE.drop(columns="model")).axes]
-    assert titles[0].replace("\n", " ") == "tuning to curvature at an angular position"
+    assert titles[0].replace("\n", " ") == "tuning to boundary curvature"
 
 
 def test_a_null_that_was_not_computed_is_not_in_the_legend():
