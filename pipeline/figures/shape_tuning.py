@@ -194,7 +194,7 @@ def _draw_boxes(
     kinds = {name: table[["layer", "apc_r"]] for name, table in tables.items()}
     null = {NULL: style.NULL_COLOR} if np.isfinite(first["null_r"]).any() else {}
     if null:
-        kinds[NULL] = first[["layer", "null_r"]].rename(columns={"null_r": "apc_r"})
+        kinds[NULL] = pd.DataFrame({"layer": first["layer"], "apc_r": first["null_r"]})
     long = pd.concat([table.assign(kind=name) for name, table in kinds.items()], ignore_index=True)
     with style.own_labels(axis):
         if np.isfinite(long["apc_r"]).any():
