@@ -51,8 +51,8 @@ def wilson_interval(count: int, total: int) -> tuple[float, float]:
     z, share = 1.959964, count / total
     middle = share + z**2 / (2 * total)
     half = z * np.sqrt(share * (1 - share) / total + z**2 / (4 * total**2))
-    low, high = (middle - half, middle + half) / np.float64(1 + z**2 / total)
-    return max(0.0, float(low)), min(1.0, float(high))
+    scale = 1 + z**2 / total
+    return max(0.0, float(middle - half) / scale), min(1.0, float(middle + half) / scale)
 
 
 def shuffled_partners(units: int, rng: np.random.Generator) -> Int[np.ndarray, " units"]:
