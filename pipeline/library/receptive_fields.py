@@ -2,40 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from itertools import combinations
 from typing import Any, cast
 
-import numpy as np
 import pandas as pd
-from jaxtyping import Float
 
-from pipeline.analysis.field_maps import summarize_maps
 from pipeline.analysis.map_agreement import (
     earth_movers_distances,
     half_height_ious,
     map_correlations,
 )
-from pipeline.analysis.stimulus_maps import (
-    bars_entering,
-    gratings_entering,
-    mean_positions,
-    ranked,
-    shapes_entering,
-)
 from pipeline.errors import ConfigError, nearest
 from pipeline.library.arguments import chosen_layers, chosen_units, of_network, whole_number
-from pipeline.networks.layers import Layer
 from pipeline.networks.loading.network import Network
-from pipeline.search.presentation import Presentation, field_of
-from pipeline.search.stimulus_responses import (
-    all_responses,
-    is_constant,
-    reverse_correlation,
-    stimulus_maps,
+from pipeline.search.field_mapping import (
+    NOISE,
+    SIGNS,
+    Maps,
+    map_by_stimuli,
+    strongest_stimuli,
+    summarize,
 )
+from pipeline.search.presentation import Presentation, field_of
 from pipeline.stimuli.bars import bars_4a
 from pipeline.stimuli.bars_on_stride import bars_on_stride
 from pipeline.stimuli.gratings import sin1
@@ -43,18 +33,15 @@ from pipeline.stimuli.noise import dense_noise, sparse_noise
 from pipeline.stimuli.shapes import shapes
 from pipeline.stimuli.stimulus_set import StimulusSet
 
-KEPT = 100  # stimuli of each sign that are listed
-MAPPED = {
-    "bars_on_stride": (bars_on_stride, bars_entering),
-    "bars_4a": (bars_4a, bars_entering),
-    "sin1": (sin1, gratings_entering),
-    "shapes": (shapes, shapes_entering),
+DRAWN: dict[str, Callable[..., StimulusSet]] = {
+    "bars_on_stride": bars_on_stride,
+    "bars_4a": bars_4a,
+    "sin1": sin1,
+    "shapes": shapes,
+    "sparse_noise": sparse_noise,
+    "dense_noise": dense_noise,
 }
-NOISE = {"sparse_noise": sparse_noise, "dense_noise": dense_noise}
-METHODS = (*MAPPED, *NOISE)
-SIGNS = (1, -1)
-
-Maps = Float[np.ndarray, "units 2 h w"]
+METHODS = tuple(DRAWN)
 
 
 @dataclass(frozen=True)
@@ -136,7 +123,7 @@ def map_receptive_fields(
     (2, 2, 9, 9)
     """
     names = _methods(methods)
-    noise = partial(_by_noise, frames=whole_number("frames", frames), seed=seed)
+    noise = {"stimuli": whole_number("frames", frames), "seed": whole_number("seed", seed, 0)}
     found: dict[str, dict[str, Maps]] = {}
     summaries: list[pd.DataFrame] = []
     responses: list[pd.DataFrame] = []
@@ -144,84 +131,15 @@ def map_receptive_fields(
         chosen = chosen_units(units, layer)
         by_method = found.setdefault(layer.name, {})
         for name in names:
-            maps, strongest, places = (noise if name in NOISE else _by_figures)(
-                net, layer, chosen, name
-            )
-            by_method |= maps
-            responses.append(strongest.assign(layer=layer.name, method=name))
-            summaries += [
-                _summary(one, chosen, places).assign(layer=layer.name, method=key)
-                for key, one in maps.items()
-            ]
+            options = noise if name in NOISE else {}
+            stimuli = DRAWN[name](field_of(net.graph, layer), **options)
+            presentation = Presentation(net.graph, layer, stimuli, net.device)
+            mapped = map_by_stimuli(presentation, chosen)
+            by_method |= mapped.named(name)
+            summaries.append(summarize(mapped, name, chosen).assign(layer=layer.name))
+            strongest = strongest_stimuli(mapped, name, chosen, stimuli.table)
+            responses.append(strongest.assign(layer=layer.name))
     return ReceptiveFieldMaps(found, _joined(summaries), _joined(responses))
-
-
-Mapped = tuple[dict[str, Maps], pd.DataFrame, dict[int, np.ndarray]]
-
-
-def _by_figures(net: Network, layer: Layer, units: list[int], name: str) -> Mapped:
-    build, rule = MAPPED[name]
-    stimuli = build(field_of(net.graph, layer))
-    responses = _responses(net, layer, units, stimuli)
-    signs = [stimulus_maps(stimuli, responses, rule, sign) for sign in SIGNS]
-    weighted, apart = (np.stack(maps, axis=1) for maps in zip(*signs, strict=True))
-    positions = stimuli.table[["x", "y"]].to_numpy(np.float64)
-    counts = [count for count in (1, 20, 100) if count <= len(stimuli)]
-    places = {
-        sign: mean_positions(positions, responses.astype(np.float64), sign, counts)
-        for sign in SIGNS
-    }
-    for some in places.values():
-        some[is_constant(responses)] = np.nan
-    maps = {name: weighted, f"{name}_non_overlapping": apart}
-    return maps, _strongest(stimuli, responses, units), places
-
-
-def _by_noise(
-    net: Network, layer: Layer, units: list[int], name: str, *, frames: int, seed: int
-) -> Mapped:
-    stimuli = NOISE[name](field_of(net.graph, layer), frames, seed=seed)
-    responses = _responses(net, layer, units, stimuli)
-    maps = reverse_correlation(stimuli, responses)
-    return {name: maps}, _strongest(stimuli, responses, units), {}
-
-
-def _responses(
-    net: Network, layer: Layer, units: list[int], stimuli: StimulusSet
-) -> Float[np.ndarray, "units stimuli"]:
-    return all_responses(Presentation(net.graph, layer, stimuli, net.device), units)
-
-
-def _strongest(
-    stimuli: StimulusSet, responses: Float[np.ndarray, "units stimuli"], units: list[int]
-) -> pd.DataFrame:
-    """Return the highest and lowest responses of each unit, with the parameters of the stimuli."""
-    parts = []
-    for sign in SIGNS:
-        best = ranked(responses, sign)[:, :KEPT]
-        kept = np.take_along_axis(responses, best, axis=1)
-        names = {
-            "unit": np.repeat(units, best.shape[1]),
-            "sign": sign,
-            "rank": np.tile(np.arange(best.shape[1]), len(units)),
-            "stimulus": best.ravel(),
-            "response": kept.ravel(),
-        }
-        rows = stimuli.table.loc[best.ravel()].reset_index(drop=True)
-        parts.append(pd.concat([pd.DataFrame(names), rows], axis=1))
-    return pd.concat(parts, ignore_index=True)
-
-
-def _summary(maps: Maps, units: list[int], places: dict[int, np.ndarray]) -> pd.DataFrame:
-    parts = []
-    for k, sign in enumerate(SIGNS):
-        table = summarize_maps(maps[:, k]).assign(unit=units, sign=sign)
-        if places:
-            for column, count in enumerate((1, 20, 100)[: places[sign].shape[1]]):
-                table[f"tb{count}_x"], table[f"tb{count}_y"] = places[sign][:, column].T
-        parts.append(table)
-    height, width = maps.shape[2:]
-    return pd.concat(parts, ignore_index=True).assign(field_height=height, field_width=width)
 
 
 def _joined(tables: list[pd.DataFrame]) -> pd.DataFrame:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import torch
@@ -26,11 +26,16 @@ ROUNDING = 1e-6  # of the strongest response: what rounding makes of a constant
 
 
 def all_responses(
-    presentation: Presentation, units: Sequence[int]
+    presentation: Presentation, units: Sequence[int], check: Callable[[], None] = lambda: None
 ) -> Float[np.ndarray, "units stimuli"]:
     """Return the responses of some units to every stimulus of a set, in one pass.
 
     They take four bytes for each unit and stimulus: 52 MB for 384 units and the bars of 4a.
+
+    Args:
+        presentation: of the set to the layer.
+        units: the units, in order.
+        check: called before every block of stimuli; raises an error to stop.
 
     Raises:
         ConfigError: they would take more than 4 GiB.
@@ -44,6 +49,7 @@ def all_responses(
         )
     responses = np.empty(shape, np.float32)
     for block in presentation.blocks:
+        check()
         rows, some = presentation.respond(block)
         responses[:, rows.numpy()] = some[:, list(units)].numpy().T
     return responses
