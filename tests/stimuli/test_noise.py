@@ -136,7 +136,7 @@ def test_squares_reach_black_and_white_of_the_network():
         (
             sparse_noise,
             {"side": 4, "per_frame": 7},
-            r"per_frame: 7 is not a number from 1 to 4, the cells of 4 pixels that cover the field",
+            r"per_frame: 7 is not a number from 1 to 6, the cells of 4 pixels that cover the field",
         ),
         (dense_noise, {"stimuli": -1}, r"dense_noise.stimuli: -1 is not a positive number"),
         (
