@@ -109,7 +109,8 @@ def rotated(images: ImageSet, chosen: Sequence[int]) -> ImageSet:
         )
     mean, std = (torch.tensor(each)[:, None, None] for each in images.pixel_scale)
     names = [images.names[index] for index in chosen for _ in COLOR_ORDERS]
-    return replace(images, names=names, load=_Rotated(images, chosen, mean, std, {}))
+    load = _Rotated(images, chosen, mean, std, {})
+    return replace(images, names=names, load=load, digest=load.digest)
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,6 +122,9 @@ class _Rotated:
     mean: Float[Tensor, "3 1 1"]
     std: Float[Tensor, "3 1 1"]
     last: dict[int, Loaded]
+
+    def digest(self, index: int) -> int:
+        return self.images.digest(self.chosen[index // len(COLOR_ORDERS)])
 
     def __call__(self, index: int) -> Loaded:
         image, order = self.chosen[index // len(COLOR_ORDERS)], index % len(COLOR_ORDERS)
