@@ -264,7 +264,9 @@ def _frame(axis: Axes, reach: tuple[float, float], *, left: bool, below: bool) -
 def _head(axis: Axes, column: str, width: float) -> None:
     said = "best patch" if column == PATCH else method_name(column)
     lines = style.wrapped(said, width, 6.5) + ("\n(light, dark)" if column in NOISE else "")
-    axis.set_title(lines, fontsize=style.fitting(max(lines.split("\n"), key=len), width, 6.5), pad=2)
+    axis.set_title(
+        lines, fontsize=style.fitting(max(lines.split("\n"), key=len), width, 6.5), pad=2
+    )
 
 
 def _round_step(reach: float) -> int:

@@ -145,13 +145,13 @@ def _some(count: int, limit: int, seed: int) -> list[int]:
     return sorted(np.random.default_rng(seed).choice(count, limit, replace=False).tolist())
 
 
-def _table(
-    layer: str, units: list[int], shown: Float[np.ndarray, "rows units"]
-) -> pd.DataFrame:
+def _table(layer: str, units: list[int], shown: Float[np.ndarray, "rows units"]) -> pd.DataFrame:
     by_order = shown.reshape(-1, len(COLOR_ORDERS), len(units)).transpose(2, 0, 1)
     read = np.isfinite(by_order).all(axis=(0, 2))
     if read.sum() < 2:
-        raise ImageError(f"images: at least 2 are needed for an index, and {read.sum()} can be read")
+        raise ImageError(
+            f"images: at least 2 are needed for an index, and {read.sum()} can be read"
+        )
     index = indices.color_rotation_index(by_order[:, read])
     rows = {"layer": layer, "unit": units, "color_rotation_index": index, "images": read.sum()}
     return pd.DataFrame(rows).assign(reason=np.where(np.isnan(index), ALIKE, ""))

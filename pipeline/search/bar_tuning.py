@@ -61,7 +61,9 @@ def tune_to_bars(
     bars = stimuli.table.loc[best].reset_index(drop=True)
     curves = _sections(bars.loc[responding], stimuli.table, field, show)
     curves["mean"] = mean_responses(curves, stimuli.table, responses)
-    curves = pd.concat([curves.drop(columns="polarity"), _contrasts(bars.loc[responding], field, show)])
+    curves = pd.concat(
+        [curves.drop(columns="polarity"), _contrasts(bars.loc[responding], field, show)]
+    )
     curves = with_peaks(curves.sort_values("row", kind="stable", ignore_index=True).rename(
         columns={"row": "unit"}
     ))  # fmt: skip
@@ -141,4 +143,3 @@ def _contrasts(best: pd.DataFrame, field: Field, show: Show) -> pd.DataFrame:
 
 def _bars(name: str, field: Field, bars: pd.DataFrame, looks: Looks) -> StimulusSet:
     return compose(name, field, with_flags(field, bars), looks, bar_planes(bars))
-

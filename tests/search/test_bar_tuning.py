@@ -15,7 +15,7 @@ from pipeline.library.bar_tuning import BarTuning
 from pipeline.networks.loading.network import Network
 from pipeline.networks.receptive_fields import smallest_canvas
 from pipeline.search.bar_tuning import CONTRASTS, Show, tune_to_bars
-from pipeline.stimuli.bars import bar_planes, bars_4a, bars_4c7o
+from pipeline.stimuli.bars import bar_planes, bars_4c7o
 from pipeline.stimuli.bars_on_stride import bars_on_stride
 from pipeline.stimuli.field import Colors, Field
 from pipeline.stimuli.stimulus_set import StimulusSet
@@ -75,9 +75,9 @@ def test_turning_a_kernel_by_90_degrees_turns_what_it_prefers():
     kernel = np.random.default_rng(2).normal(size=(3, SIDE, SIDE)) + np.stack(
         [3 * gabor(degrees) for degrees in (20, 70, 140)]
     )
-    field = Field(SIDE, SIDE, colors=Colors.published(1))
+    field = Field(SIDE, SIDE, stride=3, colors=Colors.published(1))
     before, after = (
-        tune_to_bars(bars_4a(field), field, range(3), showing(kernels))
+        tune_to_bars(bars_on_stride(field), field, range(3), showing(kernels))
         for kernels in (kernel, np.rot90(kernel, axes=(1, 2)))
     )
     turned = (before[1]["orientation"] + 90) % 180
