@@ -7,6 +7,8 @@ white on black, -1 for black on white).
 
 from __future__ import annotations
 
+from typing import cast
+
 import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float
@@ -67,11 +69,8 @@ def variants(best: pd.DataFrame, shown: pd.DataFrame) -> pd.DataFrame:
         changed.insert(2, "value", changed[parameter])
         parts.append(changed)
     whole = pd.concat(parts)
-    whole = whole[whole["width"] <= whole["length"] + _SAME]
-    order = whole["parameter"].map(PARAMETERS.index)
-    return whole.assign(order=order).sort_values(
-        ["row", "order", "value"], ignore_index=True
-    ).drop(columns="order")  # fmt: skip
+    narrow = whole.loc[whole["width"] <= whole["length"] + _SAME]
+    return narrow.sort_values("row", kind="stable", ignore_index=True)
 
 
 def mean_responses(
@@ -93,9 +92,10 @@ def mean_responses(
     """
     found = np.full(len(curves), np.nan)
     rows = curves["row"].to_numpy(np.int64)
-    for (parameter, value, polarity), some in curves.groupby(
+    for same, some in curves.groupby(
         ["parameter", "value", "polarity"], sort=False
     ).indices.items():
+        parameter, value, polarity = cast("tuple[str, float, float]", same)
         alike = np.abs(shown[parameter].to_numpy(np.float64) - value) <= _SAME
         alike &= shown["polarity"].to_numpy() == polarity
         # Each row by itself, so that its mean does not depend on how many units there are.
@@ -114,7 +114,7 @@ def with_peaks(curves: pd.DataFrame) -> pd.DataFrame:
     [False, True, False]
     """
     peaks = curves.groupby(["unit", "parameter"], sort=False)["response"].idxmax()
-    return curves.assign(peak=curves.index.isin(peaks))
+    return curves.assign(peak=curves.index.isin(peaks.to_numpy()))
 
 
 def preferred(
@@ -137,7 +137,7 @@ def preferred(
     table.loc[constant, table.columns.drop("unit").drop("stimulus")] = np.nan
     table["stimulus"] = table["stimulus"].astype("Int64").mask(pd.Series(constant))
     reasons = [
-        CONSTANT if silent else "; ".join(_at_ends(curves[curves["unit"] == unit]))
+        CONSTANT if silent else "; ".join(_at_ends(curves.loc[curves["unit"] == unit]))
         for unit, silent in zip(best["unit"], constant, strict=True)
     ]
     return table.assign(reason=reasons)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, cast
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -51,15 +53,16 @@ def bar_tuning(curves: pd.DataFrame, title: str = "") -> Figure:
     axes = figure.subplots(
         len(units), len(parameters), sharey="row", squeeze=False, width_ratios=ratios
     )
-    layers = [layer for (layer, _), _ in units]
-    for number, ((layer, unit), own) in enumerate(units):
-        row, last = axes[number], number == len(units) - 1
+    names = [cast("tuple[str, int]", name) for name, _ in units]
+    for number, (_, own) in enumerate(units):
+        (layer, unit), last = names[number], number == len(units) - 1
+        row = axes[number]
         for axis, parameter in zip(row, parameters, strict=True):
             style.settle_ticks(axis)
-            _draw(axis, parameter, own[own["parameter"] == parameter])
+            _draw(axis, parameter, own.loc[own["parameter"] == parameter])
             axis.axhline(0, color=style.INK, linewidth=0.3, zorder=0)
             # Lengths are other ones in every layer.
-            axis.tick_params(labelbottom=last or layers[number + 1] != layer)
+            axis.tick_params(labelbottom=last or names[number + 1][0] != layer)
             if last:
                 axis.set_xlabel(LABELS[parameter], fontsize=style.TEXT)
         row[0].yaxis.set_major_locator(style.few_ticks())
@@ -85,7 +88,7 @@ def _draw(axis: Axes, parameter: str, curve: pd.DataFrame) -> None:
         axis.set_xlim(-1.6, 1.6)
     axis.plot(value, mean, **_MEAN, gid="mean")  # pyright: ignore[reportArgumentType]
     axis.plot(value, response, color=style.INK, marker="o", markersize=2, lw=0.9, gid="response")
-    _mark(axis, curve[curve["peak"]])
+    _mark(axis, curve.loc[curve["peak"], "value"], curve.loc[curve["peak"], "response"])
     if parameter in ("length", "width"):
         axis.set_xlim(left=0)
         axis.xaxis.set_major_locator(style.few_ticks())
@@ -94,25 +97,25 @@ def _draw(axis: Axes, parameter: str, curve: pd.DataFrame) -> None:
 def _draw_contrasts(axis: Axes, curve: pd.DataFrame) -> None:
     """Draw the responses to bars lighter and darker than gray over the size of their contrast."""
     for polarity, color in _POLARITIES.items():
-        some = curve[np.sign(curve["value"]) == polarity]
+        some = curve.loc[np.sign(curve["value"]) == polarity]
         axis.plot(
-            some["value"].abs(), some["response"], color=color, marker="o", markersize=2, lw=0.9,
+            np.abs(some["value"]), some["response"], color=color, marker="o", markersize=2, lw=0.9,
             gid=f"contrast {polarity}",
         )  # fmt: skip
     gray = curve.loc[curve["value"] == 0, "response"]
     for response in gray:
         axis.axhline(response, color=style.INK, lw=0.7, ls=":", zorder=1, gid="gray")
-    _mark(axis, curve[curve["peak"] & (curve["value"] != 0)])
+    peak = curve.loc[curve["peak"] & (curve["value"] != 0)]
+    _mark(axis, np.abs(peak["value"]), peak["response"])
     axis.set_xscale("log", base=2)
     steps = sorted(set(curve["value"].abs()) - {0.0})
     axis.set_xticks(steps, [_fraction(step) for step in steps])
     axis.minorticks_off()
 
 
-def _mark(axis: Axes, peak: pd.DataFrame) -> None:
+def _mark(axis: Axes, value: Any, response: Any) -> None:
     axis.plot(
-        peak["value"].abs() if (peak["parameter"] == "contrast").all() else peak["value"],
-        peak["response"], "o", markersize=5, markerfacecolor="none", markeredgewidth=0.8,
+        value, response, "o", markersize=5, markerfacecolor="none", markeredgewidth=0.8,
         markeredgecolor=style.SERIES_COLORS[3], gid="peak",
     )  # fmt: skip
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import pandas as pd
@@ -75,7 +75,7 @@ def agreement_by_layer(
         ValueError: a column, the sign or the reference is missing from the table.
     """
     style.check_table(agreement, ("layer", "sign", "first", "second", measure), single=())
-    shown = agreement[agreement["sign"] == sign]
+    shown = agreement.loc[agreement["sign"] == sign]
     if shown.empty:
         raise ValueError(f"the table has no rows of sign {sign}; it has {set(agreement['sign'])}")
     found = _compare(shown, measure, reference)
@@ -83,7 +83,7 @@ def agreement_by_layer(
     side = min(1.15, 6.6 / min(_SMALL, len(found.layers)))
     below = 0.55 + rows * (side + 0.1)
     figure = style.new_figure(style.DOUBLE_COLUMN, 3.0 + below)
-    upper, lower = figure.subfigures(2, 1, height_ratios=[3.0, below])
+    upper, lower = cast("Any", figure.subfigures(2, 1, height_ratios=[3.0, below]))
     _draw_lines(upper, found, measure)
     _draw_matrices(lower, found, measure)
     word = "raises" if sign > 0 else "lowers"
@@ -121,7 +121,7 @@ def field_sizes_by_layer(
     """
     columns = ("layer", "method", "sign", "field_height", "field_width", size)
     style.check_table(summary, columns, single=())
-    shown = summary[summary["sign"] == sign]
+    shown = summary.loc[summary["sign"] == sign]
     if shown.empty:
         raise ValueError(f"the table has no rows of sign {sign}; it has {set(summary['sign'])}")
     layers = list(dict.fromkeys(shown["layer"]))
@@ -130,13 +130,16 @@ def field_sizes_by_layer(
     figure = style.new_figure(width, 3.0)
     axis = figure.add_subplot()
     style.settle_ticks(axis)
-    sides = np.sqrt(shown["field_height"] * shown["field_width"])
-    theoretical = sides.groupby(shown["layer"], sort=False).first()[layers].to_numpy(np.float64)
+    fields = shown.drop_duplicates("layer")[["field_height", "field_width"]]
     axis.plot(
-        theoretical, color=style.NULL_COLOR, linewidth=2.5, label="theoretical field", zorder=1
+        np.sqrt(fields.to_numpy(np.float64).prod(axis=1)),
+        color=style.NULL_COLOR,
+        linewidth=2.5,
+        label="theoretical field",
+        zorder=1,
     )
     for number, method in enumerate(methods):
-        own = shown[shown["method"] == method]
+        own = shown.loc[shown["method"] == method]
         quartiles = np.stack([_quartiles(_diameters(own, layer, size)) for layer in layers])
         _draw_series(axis, number, len(methods), method_name(method), quartiles)
     _label_layers(axis, layers, width - 0.7)
@@ -155,7 +158,7 @@ def field_sizes_by_layer(
 
 def _compare(table: pd.DataFrame, measure: str, reference: str | None) -> _Compared:
     layers = list(dict.fromkeys(table["layer"]))
-    methods = list(dict.fromkeys([*table["first"], *table["second"]]))
+    methods: list[str] = list(dict.fromkeys([*table["first"], *table["second"]]))
     reference = reference or ("gradient" if "gradient" in methods else methods[0])
     if reference not in methods:
         raise ValueError(
@@ -164,7 +167,8 @@ def _compare(table: pd.DataFrame, measure: str, reference: str | None) -> _Compa
     methods = [reference, *(method for method in methods if method != reference)]
     medians = np.full((len(layers), len(methods), len(methods)), np.nan)
     low, high = np.full((2, len(layers), len(methods)), np.nan)
-    for (layer, first, second), some in table.groupby(["layer", "first", "second"], sort=False):
+    for pair, some in table.groupby(["layer", "first", "second"], sort=False):
+        layer, first, second = cast("tuple[str, str, str]", pair)
         values = some[measure].dropna().to_numpy(np.float64)
         at, i, j = layers.index(layer), methods.index(first), methods.index(second)
         medians[at, i, j] = medians[at, j, i] = np.median(values) if len(values) else np.nan
@@ -186,7 +190,9 @@ def _ending(found: _Compared) -> str:
     if not len(agreeing):
         return f"no method reaches {HIGH} in any layer"
     if agreeing[-1] == len(best) - 1:
-        return f"some method reaches {HIGH} in the last layer"
+        last = [n for n in others if found.medians[-1, 0, n] >= HIGH]
+        names = ", ".join(method_name(found.methods[n]) for n in last)
+        return f"above {HIGH} to the last layer: {names}"
     return f"no method reaches {HIGH} from {found.layers[agreeing[-1] + 1]} on"
 
 
@@ -243,7 +249,7 @@ def _draw_matrices(figure: SubFigure, found: _Compared, measure: str) -> None:
 def _write_numbers(axis: Axes, medians: Float[np.ndarray, "methods methods"], most: float) -> None:
     for (row, column), median in np.ndenumerate(medians):
         if np.isfinite(median):
-            said = f"{median:.2f}" if abs(median) < 10 else f"{median:.0f}"
+            said = f"{round(median, 2) + 0.0:.2f}" if abs(median) < 10 else f"{median:.0f}"
             axis.text(
                 column, row, said, ha="center", va="center", fontsize=5,
                 color="black" if median > 0.5 * most else "white",

@@ -109,15 +109,15 @@ def _sections(best: pd.DataFrame, shown: pd.DataFrame, field: Field, show: Show)
     table = variants(best, shown)
     table["row"] = best.index.to_numpy()[table["row"]]
     if table.empty:
-        return table.assign(response=np.empty(0))[[*kept, "response"]]
+        return table.assign(response=np.empty(0)).loc[:, [*kept, "response"]]
     geometry = list(GEOMETRY)
     number = table.groupby(geometry, sort=False).ngroup().to_numpy()
-    different = table[geometry].drop_duplicates(ignore_index=True)
+    different = table.loc[:, geometry].drop_duplicates(ignore_index=True)
     looks = polarities(field.colors)
     responses = show(_bars("bar_sections", field, different, looks))
     column = len(looks) * number + (table["polarity"] < 0).to_numpy()
     own = responses[table["row"], column].astype(np.float64)
-    return table.assign(response=own)[[*kept, "response"]]
+    return table.assign(response=own).loc[:, [*kept, "response"]]
 
 
 def _contrasts(best: pd.DataFrame, field: Field, show: Show) -> pd.DataFrame:
@@ -126,7 +126,7 @@ def _contrasts(best: pd.DataFrame, field: Field, show: Show) -> pd.DataFrame:
         return pd.DataFrame()
     geometry = list(GEOMETRY)
     number = best.groupby(geometry, sort=False).ngroup().to_numpy()
-    different = best[geometry].drop_duplicates(ignore_index=True)
+    different = best.loc[:, geometry].drop_duplicates(ignore_index=True)
     looks = contrasts(field.colors)
     responses = show(_bars("bar_contrasts", field, different, looks))
     column = len(looks) * number[:, None] + np.arange(len(looks))
