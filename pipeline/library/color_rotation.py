@@ -70,9 +70,9 @@ def color_rotation_index(
         ImageError: fewer than two images can be read, or it is not known how they are turned back
             into pixels.
 
-    >>> import pipeline
-    >>> net, colors = pipeline.network("miniature"), np.eye(3)[:, :, None, None]
-    >>> found = pipeline.color_rotation_index(net, colors.repeat(96, 2).repeat(96, 3), "conv1")
+    >>> import pipeline, torch
+    >>> colors = torch.eye(3)[:, :, None, None].expand(-1, -1, 96, 96)
+    >>> found = pipeline.color_rotation_index(pipeline.network("miniature"), colors, "conv1")
     >>> found[["layer", "unit", "images"]][:2].to_numpy().tolist()
     [['conv1', 0, 3], ['conv1', 1, 3]]
     """
