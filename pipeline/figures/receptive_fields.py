@@ -80,7 +80,7 @@ def agreement_by_layer(
         raise ValueError(f"the table has no rows of sign {sign}; it has {set(agreement['sign'])}")
     found = _compare(shown, measure, reference)
     rows = -(-len(found.layers) // _SMALL)
-    side = min(1.15, 6.6 / min(_SMALL, len(found.layers)))
+    side = _matrix_side(found)
     below = 0.55 + rows * (side + 0.1)
     figure = style.new_figure(style.DOUBLE_COLUMN, 3.0 + below)
     upper, lower = cast("Any", figure.subfigures(2, 1, height_ratios=[3.0, below]))
@@ -220,6 +220,11 @@ def _draw_lines(figure: SubFigure, found: _Compared, measure: str) -> None:
     )  # fmt: skip
 
 
+def _matrix_side(found: _Compared) -> float:
+    """Return the side of a matrix in inches."""
+    return min(1.8, 6.0 / min(_SMALL, len(found.layers)))
+
+
 def _draw_matrices(figure: SubFigure, found: _Compared, measure: str) -> None:
     """Draw the medians of all pairs, methods by number."""
     columns = min(_SMALL, len(found.layers))
@@ -238,7 +243,7 @@ def _draw_matrices(figure: SubFigure, found: _Compared, measure: str) -> None:
         axis.set_yticks(ticks, ticks + 1 if number % columns == 0 else [""] * len(ticks))
         axis.tick_params(length=0, pad=1.5, labelsize=4.5 if len(ticks) > 8 else 5.5)
         axis.spines[:].set_visible(False)
-        if 6.0 / columns / len(ticks) > 0.2:
+        if _matrix_side(found) / len(ticks) > 0.18:
             _write_numbers(axis, found.medians[number], limits[1])
     bar = figure.colorbar(image, ax=list(axes[: len(found.layers)]), fraction=0.03, pad=0.01)
     bar.ax.tick_params(labelsize=style.SMALL_TEXT, length=2)
