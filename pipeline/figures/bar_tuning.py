@@ -116,7 +116,7 @@ def _draw_contrasts(axis: Axes, curve: pd.DataFrame) -> None:
 def _mark(axis: Axes, value: Any, response: Any) -> None:
     axis.plot(
         value, response, "o", markersize=5, markerfacecolor="none", markeredgewidth=0.8,
-        markeredgecolor=style.SERIES_COLORS[3], gid="peak",
+        markeredgecolor=style.SERIES_COLORS[3], gid="peak", clip_on=False,
     )  # fmt: skip
 
 
@@ -131,7 +131,7 @@ def _legend() -> list[Line2D]:
     peak = style.SERIES_COLORS[3]
     return [
         Line2D([], [], color=style.INK, marker="o", markersize=2, lw=0.9, label="best bar"),
-        Line2D([], [], **_MEAN, label="mean of all bars"),  # pyright: ignore[reportArgumentType]
+        Line2D([], [], **_MEAN, label="mean of the set"),  # pyright: ignore[reportArgumentType]
         Line2D([], [], color=peak, **circle, label="peak"),  # pyright: ignore[reportArgumentType]
         *(
             Line2D([], [], color=_POLARITIES[sign], marker="o", markersize=2, lw=0.9, label=name)

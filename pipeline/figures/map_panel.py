@@ -15,6 +15,7 @@ from matplotlib.patches import Ellipse
 from matplotlib.patheffects import withStroke
 
 from pipeline.figures import style
+from pipeline.figures.method_names import method_name
 
 MOST = 8  # panels in a row
 SIGNS = ("raises", "lowers")
@@ -25,20 +26,6 @@ REFERENCE_COLOR = style.SERIES_COLORS[2]
 PATCH = "best_patch"  # stands for the column of patches
 # Inches: beside, between, above and below panels, and above and below all of them.
 _LEFT, _GAP, _HEAD, _FOOT, _TOP, _BOTTOM = 0.75, 0.06, 0.28, 0.16, 0.2, 0.44
-
-METHOD_NAMES = {
-    "gradient": "gradient",
-    "guided_backprop": "guided backprop",
-    "integrated_gradient": "integrated gradient",
-    "occlusion": "occlusion",
-    "effective": "effective field",
-    "bars_on_stride": "bars at strides",
-    "bars_4a": "bars (4a)",
-    "sin1": "gratings",
-    "shapes": "shapes",
-    "sparse_noise": "sparse noise",
-    "dense_noise": "dense noise",
-}
 
 
 class Outline(NamedTuple):
@@ -75,17 +62,6 @@ class UnitMaps:
     maps: Mapping[str, Float[np.ndarray, "2 _ _"]]
     outlines: Mapping[str, Sequence[Outline | None]] = field(default_factory=dict)
     patch: Float[np.ndarray, "_ _ 3"] | None = None
-
-
-def method_name(method: str) -> str:
-    """Return the name of a method for readers.
-
-    >>> method_name("bars_4a_non_overlapping")
-    'bars (4a), non-overlapping'
-    """
-    plain = method.removesuffix("_non_overlapping")
-    name = METHOD_NAMES.get(plain, plain.replace("_", " "))
-    return name if plain == method else f"{name}, non-overlapping"
 
 
 @style.paper_style()

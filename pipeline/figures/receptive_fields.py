@@ -14,7 +14,7 @@ from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from pipeline.analysis.statistics import bootstrap_median
 from pipeline.figures import style
-from pipeline.figures.map_panel import method_name
+from pipeline.figures.method_names import method_name
 
 # Above this the source of the measure calls a correlation of maps high.
 HIGH = 0.7
@@ -192,7 +192,7 @@ def _ending(found: _Compared) -> str:
     if agreeing[-1] == len(best) - 1:
         last = [n for n in others if found.medians[-1, 0, n] >= HIGH]
         names = ", ".join(method_name(found.methods[n]) for n in last)
-        return f"above {HIGH} to the last layer: {names}"
+        return f"{HIGH} or more in the last layer: {names}"
     return f"no method reaches {HIGH} from {found.layers[agreeing[-1] + 1]} on"
 
 

@@ -7,7 +7,8 @@ from matplotlib.text import Text
 
 from pipeline.analysis.gaussian_fit import fit_gaussians, gaussian
 from pipeline.figures import style
-from pipeline.figures.map_panel import MOST, Outline, UnitMaps, map_panel, method_name
+from pipeline.figures.map_panel import MOST, Outline, UnitMaps, map_panel
+from pipeline.figures.method_names import method_name
 
 RNG = np.random.default_rng(0)
 

@@ -75,7 +75,7 @@ def test_the_order_of_the_pairs_does_not_matter():
 
 def test_where_agreement_ends():
     assert title(agreement_by_layer(TABLE[TABLE["layer"] != "conv3"])).endswith(
-        "against gradient: above 0.7 to the last layer: bars (4a)"
+        "against gradient: 0.7 or more in the last layer: bars (4a)"
     )
     low = TABLE.assign(correlation=TABLE["correlation"] - 0.5)
     assert title(agreement_by_layer(low)).endswith("no method reaches 0.7 in any layer")
