@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from pipeline.analysis.shape_summary import shape_summary as shape_summary
     from pipeline.library.ascent import ascend as ascend
     from pipeline.library.bar_tuning import bar_tuning as bar_tuning
     from pipeline.library.color_rotation import color_rotation_index as color_rotation_index
@@ -36,14 +37,15 @@ _ROOMS = {
     "open_run": "pipeline.library.runs",
     "receptive_field": "pipeline.library.networks",
     "responses": "pipeline.library.responses",
+    "shape_summary": "pipeline.analysis.shape_summary",
     "shape_tuning": "pipeline.library.shape_tuning",
     "stimulus_set": "pipeline.library.stimuli",
     "top_patches": "pipeline.library.patches",
 }
 __all__ = [
     "Options", "ascend", "bar_tuning", "collect", "color_rotation_index", "dream", "export",
-    "map_receptive_fields", "network", "open_run", "receptive_field", "responses", "shape_tuning",
-    "stimulus_set", "top_patches",
+    "map_receptive_fields", "network", "open_run", "receptive_field", "responses", "shape_summary",
+    "shape_tuning", "stimulus_set", "top_patches",
 ]  # fmt: skip
 
 

@@ -146,7 +146,7 @@ def field_sizes_by_layer(
     axis.set_yscale("log", base=2)
     axis.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axis.yaxis.set_minor_formatter(NullFormatter())
-    axis.set_ylabel(f"diameter (pixels)\n{DIAMETERS.get(size, size)}")
+    axis.set_ylabel(f"diameter (pixels)\n{DIAMETERS.get(size, size)}", fontsize=style.TEXT)
     if pixels_per_degree is not None:
         _add_degrees(axis, pixels_per_degree)
     figure.legend(
