@@ -9,17 +9,12 @@ from typing import Any, cast
 
 import pandas as pd
 
-from pipeline.analysis.map_agreement import (
-    earth_movers_distances,
-    half_height_ious,
-    map_correlations,
-)
+from pipeline.analysis.map_agreement import agreement
 from pipeline.errors import ConfigError, nearest
 from pipeline.library.arguments import chosen_layers, chosen_units, of_network, whole_number
 from pipeline.networks.loading.network import Network
 from pipeline.search.field_mapping import (
     NOISE,
-    SIGNS,
     Maps,
     map_by_stimuli,
     strongest_stimuli,
@@ -75,16 +70,9 @@ class ReceptiveFieldMaps:
         parts = []
         for layer, by_method in self.maps.items():
             units = self.summary.loc[self.summary["layer"] == layer, "unit"].unique()
-            for first, second in combinations(by_method, 2):
-                for k, sign in enumerate(SIGNS):
-                    one, other = by_method[first][:, k], by_method[second][:, k]
-                    compared = {
-                        "correlation": map_correlations(one, other),
-                        "iou": half_height_ious(one, other),
-                        "distance": earth_movers_distances(one, other),
-                    }
-                    names = {"layer": layer, "sign": sign, "first": first, "second": second}
-                    parts.append(pd.DataFrame(names | {"unit": units} | compared))
+            table = agreement(by_method, combinations(by_method, 2), units)
+            table.insert(0, "layer", layer)
+            parts.append(table)
         return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
 
 
