@@ -13,7 +13,7 @@ import pandas as pd
 
 from pipeline.analysis.map_agreement import agreement
 from pipeline.run.active_run import ActiveRun
-from pipeline.search.field_mapping import summarize
+from pipeline.search.field_mapping import SIGNS, summarize
 from pipeline.stages.receptive_fields import STAGE
 from pipeline.stages.receptive_fields.results import FieldMaps
 from pipeline.store.results import Result
@@ -35,6 +35,14 @@ class Measures:
     of: tuple[FieldMaps, ...]
     compared: bool
     result: Result
+
+    @property
+    def count(self) -> int:
+        """The number of rows of the table."""
+        figures = [each.shown is not None and not each.shown.noise for each in self.of]
+        maps = [2 if both else 1 for both in figures]
+        many = maps[0] if not self.compared else (1 if len(maps) == 1 else maps[0] * maps[1])
+        return many * len(SIGNS) * len(self.of[0].units)
 
     def rows(self, item: str) -> slice:
         """Return which rows of the maps an item is made of."""
@@ -71,7 +79,7 @@ def plan_measures(run: ActiveRun, maps: Sequence[FieldMaps]) -> Iterator[Measure
     for layer in dict.fromkeys(each.layer.name for each in maps):
         own = [each for each in maps if each.layer.name == layer]
         yield from (_measures(run, (each,), compared=False) for each in own)
-        figures = [(each,) for each in own if each.shown is not None]
+        figures = [(each,) for each in own if each.shown is not None and not each.shown.noise]
         yield from (_measures(run, of, compared=True) for of in figures)
         yield from (_measures(run, of, compared=True) for of in combinations(own, 2))
 

@@ -2,14 +2,45 @@
 
 from __future__ import annotations
 
-import threading
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
-from pipeline.run.active_run import ActiveRun
+import numpy as np
+from torch import Tensor
 
-METHODS: tuple[str, ...] = ()
-NEED_PATCHES: tuple[str, ...] = ()
+from pipeline.run.active_run import ActiveRun
+from pipeline.search.effective_fields import EFFECTIVE, NoiseImages, map_effective_fields
+from pipeline.search.field_mapping import SIGNS, MappedFields
+from pipeline.search.occlusion import Occluders
+from pipeline.search.patch_maps import PATCH_METHODS, PatchMapper, PatchOptions, map_by_patches
+from pipeline.stages.receptive_fields.results import FieldMaps, arrays_of
+from pipeline.stages.top_patches.results import read_patches
+
+OPTIONS, NOISE_IMAGES = PatchOptions(), NoiseImages()
+NEED_PATCHES = PATCH_METHODS
+METHODS = (*PATCH_METHODS, EFFECTIVE)
+GRADIENT = 2  # passes: forward, and as much for the gradient
+
+
+def method_settings(method: str) -> dict[str, Any]:
+    """Return the settings of a method that determine its maps."""
+    return asdict(NOISE_IMAGES if method == EFFECTIVE else OPTIONS)
+
+
+def passes_of_unit(method: str, ranks: int, field: tuple[int, int]) -> int:
+    """Return how many passes of a layer on its field one unit takes.
+
+    >>> passes_of_unit("gradient", 10, (51, 51)), passes_of_unit("occlusion", 10, (51, 51))
+    (40, 12520)
+    """
+    if method == EFFECTIVE:
+        return GRADIENT * NOISE_IMAGES.count
+    each = {
+        "integrated_gradient": GRADIENT * OPTIONS.steps,
+        "occlusion": len(Occluders.of_field(field, OPTIONS.spread)) + 1,
+    }
+    return each.get(method, GRADIENT) * len(SIGNS) * ranks
 
 
 @dataclass(frozen=True)
@@ -21,8 +52,13 @@ class MethodBlock:
         item: name of the item.
     """
 
-    of: Any
+    of: FieldMaps
     item: str
+
+    @property
+    def units(self) -> Sequence[int]:
+        """The units, in order."""
+        return self.of.blocks[self.item]
 
 
 class MethodWork:
@@ -30,4 +66,55 @@ class MethodWork:
 
     def __init__(self, run: ActiveRun) -> None:
         self.active = run
-        self.building = threading.Lock()
+        run.parts.runner.place(run.parts.network.module)
+
+    def needed(self, block: MethodBlock) -> bool:
+        """Say whether an item is missing."""
+        return not block.of.result.holds(block.item)
+
+    def size(self, block: MethodBlock) -> int:
+        """Return the number of units."""
+        return len(block.units)
+
+    def parts(self, block: MethodBlock) -> list[MethodBlock]:
+        """Return the block itself: it is done as a whole."""
+        return [block]
+
+    def load(self, block: MethodBlock) -> MethodBlock:
+        """Read nothing yet: patches are read rank by rank."""
+        return block
+
+    def run(self, block: MethodBlock) -> MappedFields:
+        """Map the receptive fields of a block of units."""
+        parts, layer, method = self.active.parts, block.of.layer, block.of.method
+        device, check = parts.runner.device, parts.runner.check
+        if method == EFFECTIVE:
+            return map_effective_fields(
+                parts.graph, layer, block.units, device, NOISE_IMAGES, check
+            )
+
+        def patches(rank: int, sign: int) -> Tensor:
+            return read_patches(self.active, layer, block.units, rank, sign)
+
+        mapper = PatchMapper(parts.graph, layer, method, device, OPTIONS)
+        return map_by_patches(mapper, block.units, patches, block.of.ranks, check)
+
+    def begin(self, block: MethodBlock) -> Written:
+        """Return what writes the maps."""
+        return Written(block, {})
+
+
+@dataclass(frozen=True)
+class Written:
+    """The maps of one block."""
+
+    block: MethodBlock
+    arrays: dict[str, np.ndarray]
+
+    def add(self, mapped: MappedFields) -> None:
+        """Take in the maps."""
+        self.arrays.update(arrays_of(mapped))
+
+    def write(self) -> None:
+        """Write them."""
+        self.block.of.result.write(self.block.item, self.arrays)

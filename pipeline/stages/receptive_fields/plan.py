@@ -10,10 +10,9 @@ from pipeline.networks.layers import Layer
 from pipeline.run.active_run import ActiveRun
 from pipeline.run.faults import Faults
 from pipeline.stages.receptive_fields.measures import Measures, plan_measures
-from pipeline.stages.receptive_fields.methods import METHODS, NEED_PATCHES
+from pipeline.stages.receptive_fields.methods import METHODS, NEED_PATCHES, method_settings
 from pipeline.stages.receptive_fields.results import (
     FieldMaps,
-    kept_patches,
     maps_by_method,
     maps_by_stimuli,
 )
@@ -21,6 +20,9 @@ from pipeline.stages.stage import Plan
 from pipeline.stages.top_patches import STAGE as TOP_PATCHES
 from pipeline.stages.top_patches.results import find_search
 from pipeline.store.identity import chosen
+
+
+PATCHES = 10  # of each sign, unless another number is given
 
 
 class FieldPlan(Plan[FieldMaps | Measures]):
@@ -92,8 +94,8 @@ def _name_faults(run: ActiveRun) -> Iterator[str]:
             "stimulus: the list is empty, and so is receptive_fields.methods; choose one or more,"
             " as in stimulus=[bars_on_stride]"
         )
-    kept, wanted = kept_patches(run), config.receptive_fields.patches
-    if wanted is not None and {*names} & {*NEED_PATCHES} and wanted > kept:
+    wanted = config.receptive_fields.patches
+    if wanted is not None and {*names} & {*NEED_PATCHES} and wanted > (kept := _kept(run)):
         yield (
             f"receptive_fields.patches: {wanted} are more than the {kept} patches kept per unit"
             " (search.keep sets how many are kept)"
@@ -104,6 +106,18 @@ def _of_layer(run: ActiveRun, layer: Layer) -> Iterable[Callable[[], FieldMaps]]
     """Return functions that plan the maps of a layer by each method."""
     sets = [partial(maps_by_stimuli, run, layer, name) for name in chosen(run.parts.config.stimulus)]
     names = [name for name in run.parts.config.receptive_fields.methods if name in METHODS]
-    return [*sets, *(partial(maps_by_method, run, layer, name) for name in names)]
+    return [*sets, *(partial(_by_method, run, layer, name) for name in names)]
+
+
+def _by_method(run: ActiveRun, layer: Layer, name: str) -> FieldMaps:
+    wanted, ranks = run.parts.config.receptive_fields.patches, 0
+    if name in NEED_PATCHES:
+        ranks = min(PATCHES, _kept(run)) if wanted is None else wanted
+    return maps_by_method(run, layer, name, ranks, method_settings(name))
+
+
+def _kept(run: ActiveRun) -> int:
+    """Return how many patches of each sign a search of the run keeps."""
+    return min(run.parts.config.search.keep, len(run.images))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -17,7 +17,6 @@ from pipeline.search.field_mapping import NOISE, MappedFields, check_mappable
 from pipeline.search.presentation import field_of
 from pipeline.search.stimulus_responses import LARGEST
 from pipeline.stages.receptive_fields import STAGE
-from pipeline.stages.receptive_fields.methods import NEED_PATCHES
 from pipeline.stages.top_patches.results import find_search
 from pipeline.stimuli.field import Field
 from pipeline.stimuli.stimulus_set import StimulusSet
@@ -25,7 +24,6 @@ from pipeline.store.identity import described
 from pipeline.store.results import Result
 from pipeline.store.stacked import StackedArray
 
-PATCHES = 10  # of each sign, unless another number is given
 UNITS = 16  # of a work item of a method without stimuli; it is in the key
 RESPONSES = "all_responses"  # the array of the responses to all stimuli, if they are kept
 
@@ -37,12 +35,14 @@ class Shown(NamedTuple):
         name: of the set in this run.
         field: the canvas.
         count: number of stimuli.
+        passes: forward passes of the layer on its field that show them all.
         noise: whether it is noise, or figures at places.
     """
 
     name: str
     field: Field
     count: int
+    passes: float
     noise: bool
 
 
@@ -55,7 +55,9 @@ class FieldMaps:
         method: name of the stimulus set in this run, or of the method.
         blocks: the units of each work item.
         shown: the stimulus set, if it is one.
+        field: height and width of the maps, in pixels.
         ranks: top patches, and as many bottom patches, that are used; 0 if none.
+        keeps_responses: whether the responses to all stimuli of a set are stored.
         result: the stored maps, an item for each block of units.
     """
 
@@ -63,8 +65,10 @@ class FieldMaps:
     method: str
     blocks: dict[str, list[int]]
     shown: Shown | None
-    ranks: int
+    field: tuple[int, int]
     result: Result
+    ranks: int = 0
+    keeps_responses: bool = False
 
     @property
     def arrays(self) -> tuple[str, ...]:
@@ -122,13 +126,23 @@ def maps_by_stimuli(run: ActiveRun, layer: Layer, name: str) -> FieldMaps:
         "colors": [list(color) for color in (colors.black, colors.white, colors.gray)],
         "keep_responses": keep,
     }
-    shown = Shown(name, field, len(stimuli), stimuli.name in NOISE)
+    shown = Shown(name, field, len(stimuli), _passes(stimuli), stimuli.name in NOISE)
     result = run.result(STAGE, layer.name, f"{layer.name}/{name}", settings, list(blocks))
-    return FieldMaps(layer, name, blocks, shown, 0, result)
+    return FieldMaps(layer, name, blocks, shown, field.size, result, keeps_responses=keep)
 
 
-def maps_by_method(run: ActiveRun, layer: Layer, name: str) -> FieldMaps:
-    """Return the maps of a layer by a method that needs no stimulus set."""
+def maps_by_method(
+    run: ActiveRun, layer: Layer, name: str, ranks: int, options: Mapping[str, Any]
+) -> FieldMaps:
+    """Return the maps of a layer by a method that needs no stimulus set.
+
+    Args:
+        run: the run.
+        layer: the layer.
+        name: of the method.
+        ranks: top patches, and as many bottom patches, that it uses; 0 if none.
+        options: of the method, as plain data.
+    """
     units = run.parts.units[layer.name]
     blocks = _blocks(units, UNITS)
     settings: dict[str, Any] = {
@@ -137,11 +151,9 @@ def maps_by_method(run: ActiveRun, layer: Layer, name: str) -> FieldMaps:
         "units": list(units),
         "block": UNITS,
         "method": name,
+        "options": dict(options),
     }
-    ranks = 0
-    if name in NEED_PATCHES:
-        wanted = run.parts.config.receptive_fields.patches
-        ranks = min(PATCHES, kept_patches(run)) if wanted is None else wanted
+    if ranks:
         preprocessing = run.parts.network.preprocessing.settings()
         settings |= {
             "patches": ranks,
@@ -149,12 +161,18 @@ def maps_by_method(run: ActiveRun, layer: Layer, name: str) -> FieldMaps:
             "preprocessing": preprocessing,
         }
     result = run.result(STAGE, layer.name, f"{layer.name}/{name}", settings, list(blocks))
-    return FieldMaps(layer, name, blocks, None, ranks, result)
+    box = run.parts.canvas(layer).box
+    return FieldMaps(layer, name, blocks, None, (box.height, box.width), result, ranks)
 
 
-def kept_patches(run: ActiveRun) -> int:
-    """Return how many patches of each sign a search of the run keeps."""
-    return min(run.parts.config.search.keep, len(run.images))
+def _passes(stimuli: StimulusSet) -> float:
+    """Return how many passes on the field a set takes; a wider pass counts by its pixels."""
+    if stimuli.shifts is None:
+        return len(stimuli)
+    figures, looks = stimuli.shifts.rows.shape[:2]
+    sides = zip(stimuli.size, stimuli.shifts.margin, strict=True)
+    wider = [(side + 2 * margin) / side for side, margin in sides]
+    return figures * looks * wider[0] * wider[1]
 
 
 def _blocks(units: Sequence[int], size: int) -> dict[str, list[int]]:

@@ -176,7 +176,7 @@ class Gathered:
             check = self.active.parts.runner.ranks.check
             mapped = map_responses(part.showing.presentation.stimuli, self.responses, check)
             self.arrays = arrays_of(mapped)
-            if self.active.parts.config.receptive_fields.keep_responses:
+            if self.block.of.keeps_responses:
                 self.arrays[RESPONSES] = self.responses
 
     def write(self) -> None:
