@@ -33,6 +33,11 @@ LENGTHS = {
     "field_height": "height of the theoretical receptive field, in pixels",
     "field_width": "width of the theoretical receptive field, in pixels",
 }
+FNAT = {
+    "fnat": "best response to the set as a fraction of the mean response to the best 10 images;"
+    " missing for methods without a set",
+    "fnat_reason": "why it is missing, where it could be there",
+}
 _IN_DEGREES = {f"{name}_degrees": f"{name} in degrees of visual angle" for name in LENGTHS}
 FIELDS = Table(
     "receptive_fields",
@@ -44,12 +49,14 @@ FIELDS = Table(
         "unit": "number of the unit, its channel",
         **LENGTHS,
         "half_area": "area above half height of the map, in square pixels",
+        "half_area_square_degrees": "half_area in square degrees of visual angle",
         "amplitude": "height of the fitted Gaussian, in units of the map",
         "offset": "offset of the fitted Gaussian, in units of the map",
         "orientation": "direction of its long axis, degrees counterclockwise from the right",
         "fxvar": "share of the variance of the map that the Gaussian explains",
         "leaves_map": "whether the Gaussian reaches beyond the map",
         "reason": "why some or all numbers are missing; empty where none is",
+        **FNAT,
         **_IN_DEGREES,
     },
     later("pipeline.stages.receptive_fields.tables.receptive_fields"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -21,7 +21,7 @@ from pipeline.search.presentation import Presentation
 from pipeline.stages.receptive_fields.measures import Measures
 from pipeline.stages.receptive_fields.methods import passes_of_unit
 from pipeline.stages.receptive_fields.plan import FieldPlan
-from pipeline.stages.receptive_fields.results import FieldMaps, build_set
+from pipeline.stages.receptive_fields.results import FieldMaps, SetMaps, build_set
 from pipeline.stages.stage import Cost
 
 FLOAT, LONG = 4, 8  # bytes
@@ -68,12 +68,12 @@ def map_bytes(each: FieldMaps) -> int:
     """Return the bytes of stored maps, and of what is stored with them."""
     units, (height, width) = len(each.units), each.field
     one = 2 * height * width * FLOAT
-    if each.shown is None:
+    if not isinstance(each, SetMaps):
         return units * one
     kept = 2 * min(KEPT, each.shown.count) * (LONG + FLOAT)
-    kept += each.shown.count * FLOAT if each.keeps_responses else 0
-    places = 0 if each.shown.noise else 2 * len(COUNTS) * 2 * LONG
-    return units * ((1 if each.shown.noise else 2) * one + kept + places)
+    kept += each.shown.count * FLOAT * each.keeps_responses
+    places = 2 * len(COUNTS) * 2 * LONG * each.of_figures
+    return units * ((1 + each.of_figures) * one + kept + places)
 
 
 def _measure_bytes(each: Measures) -> int:
@@ -82,7 +82,8 @@ def _measure_bytes(each: Measures) -> int:
 
 def _memory(each: FieldMaps) -> int:
     """Return the memory of an item: maps, and of a set all responses, in float32 and float64."""
-    responses = each.shown.count * len(each.blocks["block-0000"]) if each.shown else 0
+    size = len(each.blocks["block-0000"])
+    responses = each.shown.count * size if isinstance(each, SetMaps) else 0
     return responses * (FLOAT + LONG) + 3 * map_bytes(each)
 
 
@@ -90,12 +91,12 @@ def _field_operations(run: ActiveRun, each: FieldMaps) -> int:
     """Return the operations of one pass on the field: for one unit, or of a set for all units."""
     graph, node, canvas = run.parts.graph, each.layer.node, run.parts.canvas(each.layer)
     one = Crop(graph, node, canvas.size, canvas.position).operations
-    others = each.layer.units - 1 if each.shown is not None else 0
+    others = each.layer.units - 1 if isinstance(each, SetMaps) else 0
     return one + others * node_operations(graph, node, 1)
 
 
 def _operations(run: ActiveRun, each: FieldMaps) -> int:
-    if each.shown is not None:
+    if isinstance(each, SetMaps):
         return int(_field_operations(run, each) * each.shown.passes * len(each.blocks))
     passes = passes_of_unit(each.method, each.ranks, each.field)
     return _field_operations(run, each) * passes * len(each.units)
@@ -109,7 +110,7 @@ def _seconds(
     found: list[tuple[FieldMaps, float]] = []
     reading = loading_seconds(run.parts.images, machine) if any(m.ranks for m in maps) else 0.0
     for time, of_sets in ((_time_set, True), (_time_units, False)):
-        some = sorted((m for m in maps if (m.shown is not None) == of_sets), key=_work(work))
+        some = sorted((m for m in maps if isinstance(m, SetMaps) == of_sets), key=_work(work))
         if not some:
             continue
         chosen = dict.fromkeys(some[n].result.name for n in (0, len(some) // 2, -1))
@@ -128,10 +129,9 @@ def _work(work: dict[str, int]) -> Callable[[FieldMaps], int]:
 
 
 def _time_set(
-    run: ActiveRun, each: FieldMaps, machine: Machine, work: dict[str, int]
+    run: ActiveRun, each: Any, machine: Machine, work: dict[str, int]
 ) -> tuple[int, float]:
     """Return the operations of the first block of a set, and its seconds."""
-    assert each.shown is not None
     stimuli = build_set(run, each.shown.name, each.shown.field)
     presentation = Presentation(run.parts.graph, each.layer, stimuli, machine.device)
     blocks = presentation.blocks

@@ -39,8 +39,7 @@ class Measures:
     @property
     def count(self) -> int:
         """The number of rows of the table."""
-        figures = [each.shown is not None and not each.shown.noise for each in self.of]
-        maps = [2 if both else 1 for both in figures]
+        maps = [2 if each.of_figures else 1 for each in self.of]
         many = maps[0] if not self.compared else (1 if len(maps) == 1 else maps[0] * maps[1])
         return many * len(SIGNS) * len(self.of[0].units)
 
@@ -79,7 +78,7 @@ def plan_measures(run: ActiveRun, maps: Sequence[FieldMaps]) -> Iterator[Measure
     for layer in dict.fromkeys(each.layer.name for each in maps):
         own = [each for each in maps if each.layer.name == layer]
         yield from (_measures(run, (each,), compared=False) for each in own)
-        figures = [(each,) for each in own if each.shown is not None and not each.shown.noise]
+        figures = [(each,) for each in own if each.of_figures]
         yield from (_measures(run, of, compared=True) for of in figures)
         yield from (_measures(run, of, compared=True) for of in combinations(own, 2))
 
@@ -149,5 +148,3 @@ class Rows:
     def write(self) -> None:
         """Write them."""
         self.block.of.write(self.block.item, self.tables[0])
-
-

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
+from pipeline.errors import NetworkError
+from pipeline.networks.gradient_rules import check_rule, guided
 from pipeline.run.active_run import ActiveRun
 from pipeline.search.effective_fields import EFFECTIVE, NoiseImages, map_effective_fields
 from pipeline.search.field_mapping import SIGNS, MappedFields
@@ -17,15 +19,34 @@ from pipeline.search.patch_maps import PATCH_METHODS, PatchMapper, PatchOptions,
 from pipeline.stages.receptive_fields.results import FieldMaps, arrays_of
 from pipeline.stages.top_patches.results import read_patches
 
-OPTIONS, NOISE_IMAGES = PatchOptions(), NoiseImages()
+OPTIONS = PatchOptions()
 NEED_PATCHES = PATCH_METHODS
 METHODS = (*PATCH_METHODS, EFFECTIVE)
+GUIDED = "guided_backprop"
 GRADIENT = 2  # passes: forward, and as much for the gradient
 
 
-def method_settings(method: str) -> dict[str, Any]:
+def noise_images(run: ActiveRun) -> NoiseImages:
+    """Return the images from which the effective fields of a run are made."""
+    return NoiseImages(seed=run.parts.config.seed)
+
+
+def method_settings(run: ActiveRun, method: str) -> dict[str, Any]:
     """Return the settings of a method that determine its maps."""
-    return asdict(NOISE_IMAGES if method == EFFECTIVE else OPTIONS)
+    return asdict(noise_images(run) if method == EFFECTIVE else OPTIONS)
+
+
+def method_fault(run: ActiveRun, method: str) -> str:
+    """Return why a method cannot be used with the network of a run, or an empty string."""
+    if method == GUIDED:
+        try:
+            check_rule(run.parts.graph.traced, guided())
+        except NetworkError:
+            return (
+                f"receptive_fields.methods: {GUIDED} changes gradients of ReLU, which the network"
+                " does not have; use gradient"
+            )
+    return ""
 
 
 def passes_of_unit(method: str, ranks: int, field: tuple[int, int]) -> int:
@@ -35,7 +56,7 @@ def passes_of_unit(method: str, ranks: int, field: tuple[int, int]) -> int:
     (40, 12520)
     """
     if method == EFFECTIVE:
-        return GRADIENT * NOISE_IMAGES.count
+        return GRADIENT * NoiseImages.count
     each = {
         "integrated_gradient": GRADIENT * OPTIONS.steps,
         "occlusion": len(Occluders.of_field(field, OPTIONS.spread)) + 1,
@@ -90,7 +111,7 @@ class MethodWork:
         device, check = parts.runner.device, parts.runner.check
         if method == EFFECTIVE:
             return map_effective_fields(
-                parts.graph, layer, block.units, device, NOISE_IMAGES, check
+                parts.graph, layer, block.units, device, noise_images(self.active), check
             )
 
         def patches(rank: int, sign: int) -> Tensor:

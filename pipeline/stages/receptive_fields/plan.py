@@ -10,7 +10,12 @@ from pipeline.networks.layers import Layer
 from pipeline.run.active_run import ActiveRun
 from pipeline.run.faults import Faults
 from pipeline.stages.receptive_fields.measures import Measures, plan_measures
-from pipeline.stages.receptive_fields.methods import METHODS, NEED_PATCHES, method_settings
+from pipeline.stages.receptive_fields.methods import (
+    METHODS,
+    NEED_PATCHES,
+    method_fault,
+    method_settings,
+)
 from pipeline.stages.receptive_fields.results import (
     FieldMaps,
     maps_by_method,
@@ -20,7 +25,7 @@ from pipeline.stages.stage import Plan
 from pipeline.stages.top_patches import STAGE as TOP_PATCHES
 from pipeline.stages.top_patches.results import find_search
 from pipeline.store.identity import chosen
-
+from pipeline.store.results import Result
 
 PATCHES = 10  # of each sign, unless another number is given
 
@@ -30,9 +35,17 @@ class FieldPlan(Plan[FieldMaps | Measures]):
 
     Attributes:
         faults: what cannot be mapped, and why.
+        searches: of the layers.
     """
 
     faults: Sequence[str] = ()
+
+    searches: Sequence[Result] = ()
+
+    @property
+    def consulted(self) -> list[Result]:
+        """The searches, with whose responses those to stimuli are compared."""
+        return list(self.searches)
 
     @property
     def maps(self) -> list[FieldMaps]:
@@ -61,6 +74,7 @@ def plan_fields(run: ActiveRun) -> FieldPlan:
             maps += [each for each in own if each is not None]
     plan = FieldPlan([*maps, *plan_measures(run, maps)])
     plan.faults = faults.found
+    plan.searches = [search.result for search in run.plan(TOP_PATCHES)]
     return plan
 
 
@@ -87,6 +101,8 @@ def _name_faults(run: ActiveRun) -> Iterator[str]:
                 f"receptive_fields.methods: '{name}' is not one of {', '.join(METHODS)}"
                 f"{nearest(name, METHODS)}"
             )
+        elif fault := method_fault(run, name):
+            yield fault
         if name in sets:
             yield f"stimulus.{name}: has the name of a method; give the set another name"
     if not names and not sets:
@@ -104,7 +120,9 @@ def _name_faults(run: ActiveRun) -> Iterator[str]:
 
 def _of_layer(run: ActiveRun, layer: Layer) -> Iterable[Callable[[], FieldMaps]]:
     """Return functions that plan the maps of a layer by each method."""
-    sets = [partial(maps_by_stimuli, run, layer, name) for name in chosen(run.parts.config.stimulus)]
+    sets = [
+        partial(maps_by_stimuli, run, layer, name) for name in chosen(run.parts.config.stimulus)
+    ]
     names = [name for name in run.parts.config.receptive_fields.methods if name in METHODS]
     return [*sets, *(partial(_by_method, run, layer, name) for name in names)]
 
@@ -113,11 +131,9 @@ def _by_method(run: ActiveRun, layer: Layer, name: str) -> FieldMaps:
     wanted, ranks = run.parts.config.receptive_fields.patches, 0
     if name in NEED_PATCHES:
         ranks = min(PATCHES, _kept(run)) if wanted is None else wanted
-    return maps_by_method(run, layer, name, ranks, method_settings(name))
+    return maps_by_method(run, layer, name, ranks, method_settings(run, name))
 
 
 def _kept(run: ActiveRun) -> int:
     """Return how many patches of each sign a search of the run keeps."""
     return min(run.parts.config.search.keep, len(run.images))
-
-

@@ -54,29 +54,27 @@ class FieldMaps:
         layer: the layer.
         method: name of the stimulus set in this run, or of the method.
         blocks: the units of each work item.
-        shown: the stimulus set, if it is one.
         field: height and width of the maps, in pixels.
-        ranks: top patches, and as many bottom patches, that are used; 0 if none.
-        keeps_responses: whether the responses to all stimuli of a set are stored.
         result: the stored maps, an item for each block of units.
+        ranks: top patches, and as many bottom patches, that are used; 0 if none.
     """
 
     layer: Layer
     method: str
     blocks: dict[str, list[int]]
-    shown: Shown | None
     field: tuple[int, int]
     result: Result
-    ranks: int = 0
-    keeps_responses: bool = False
+    ranks: int
 
     @property
     def arrays(self) -> tuple[str, ...]:
         """The names of the stored arrays that describe what was found."""
-        if self.shown is None:
-            return ("maps",)
-        shown = ("maps", "stimuli", "responses")
-        return shown if self.shown.noise else (*shown, "apart", "places")
+        return ("maps",)
+
+    @property
+    def of_figures(self) -> bool:
+        """Whether there are non-overlapping maps too."""
+        return "apart" in self.arrays
 
     @property
     def units(self) -> list[int]:
@@ -87,6 +85,25 @@ class FieldMaps:
         """Read what was found for all units, or for some rows of them."""
         paths = [self.result.paths.item(item) for item in self.result.items]
         return MappedFields(**{name: StackedArray(paths, name)[rows] for name in self.arrays})
+
+
+@dataclass(frozen=True)
+class SetMaps(FieldMaps):
+    """The maps by a stimulus set.
+
+    Attributes:
+        shown: the set.
+        keeps_responses: whether the responses to all stimuli are stored.
+    """
+
+    shown: Shown
+    keeps_responses: bool
+
+    @property
+    def arrays(self) -> tuple[str, ...]:
+        """The names of the stored arrays that describe what was found."""
+        shown = ("maps", "stimuli", "responses")
+        return shown if self.shown.noise else (*shown, "apart", "places")
 
 
 def build_set(run: ActiveRun, name: str, field: Field) -> StimulusSet:
@@ -105,7 +122,7 @@ def build_set(run: ActiveRun, name: str, field: Field) -> StimulusSet:
     return made
 
 
-def maps_by_stimuli(run: ActiveRun, layer: Layer, name: str) -> FieldMaps:
+def maps_by_stimuli(run: ActiveRun, layer: Layer, name: str) -> SetMaps:
     """Return the maps of a layer by a stimulus set.
 
     Raises:
@@ -128,7 +145,7 @@ def maps_by_stimuli(run: ActiveRun, layer: Layer, name: str) -> FieldMaps:
     }
     shown = Shown(name, field, len(stimuli), _passes(stimuli), stimuli.name in NOISE)
     result = run.result(STAGE, layer.name, f"{layer.name}/{name}", settings, list(blocks))
-    return FieldMaps(layer, name, blocks, shown, field.size, result, keeps_responses=keep)
+    return SetMaps(layer, name, blocks, field.size, result, 0, shown, keep)
 
 
 def maps_by_method(
@@ -162,7 +179,7 @@ def maps_by_method(
         }
     result = run.result(STAGE, layer.name, f"{layer.name}/{name}", settings, list(blocks))
     box = run.parts.canvas(layer).box
-    return FieldMaps(layer, name, blocks, None, (box.height, box.width), result, ranks)
+    return FieldMaps(layer, name, blocks, (box.height, box.width), result, ranks)
 
 
 def _passes(stimuli: StimulusSet) -> float:

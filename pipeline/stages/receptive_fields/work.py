@@ -17,25 +17,27 @@ from pipeline.search.presentation import Presentation
 from pipeline.stages.receptive_fields.measures import Block, Measures, MeasureWork
 from pipeline.stages.receptive_fields.methods import MethodBlock, MethodWork
 from pipeline.stages.receptive_fields.plan import FieldPlan
-from pipeline.stages.receptive_fields.results import RESPONSES, FieldMaps, arrays_of, build_set
+from pipeline.stages.receptive_fields.results import RESPONSES, SetMaps, arrays_of, build_set
 from pipeline.stages.stage import WorkItems
 
 log = logging.getLogger(__name__)
 TOGETHER = 4096  # stimuli of a part of an item, about
 
 
-def map_fields(run: ActiveRun, plan: FieldPlan) -> Iterator[WorkItems[SetBlock | MethodBlock | Block]]:
+def map_fields(
+    run: ActiveRun, plan: FieldPlan
+) -> Iterator[WorkItems[SetBlock | MethodBlock | Block]]:
     """Yield the maps that are not in the store, and then the measures of all maps."""
     label = "receptive_fields: units"
     maps = run.missing(plan.maps)
     if maps:
         names = ", ".join(f"{each.layer.name} by {each.method}" for each in maps)
         log.info("receptive_fields: mapping %s", names)
-    shown = [each for each in maps if each.shown is not None]
+    shown = [each for each in maps if isinstance(each, SetMaps)]
     if shown:
         sets = [SetBlock(each, item) for each in shown for item in each.blocks]
         yield WorkItems([each.result for each in shown], sets, SetWork(run), label)
-    others = [each for each in maps if each.shown is None]
+    others = [each for each in maps if not isinstance(each, SetMaps)]
     if others:
         blocks = [MethodBlock(each, item) for each in others for item in each.blocks]
         yield WorkItems([each.result for each in others], blocks, MethodWork(run), label)
@@ -55,7 +57,7 @@ class SetBlock:
         item: name of the item.
     """
 
-    of: FieldMaps
+    of: SetMaps
     item: str
 
 
@@ -74,7 +76,6 @@ class Showing:
     @cached_property
     def _presentation(self) -> Presentation:
         parts, maps = self.active.parts, self.block.of
-        assert maps.shown is not None
         stimuli = build_set(self.active, maps.shown.name, maps.shown.field)
         return Presentation(parts.graph, maps.layer, stimuli, parts.runner.device)
 
@@ -132,7 +133,6 @@ class SetWork:
 
     def parts(self, block: SetBlock) -> list[Part]:
         """Return shares of the stimuli, which do not depend on the machine."""
-        assert block.of.shown is not None
         showing, count = Showing(self.active, block), -(-block.of.shown.count // TOGETHER)
         return [Part(showing, number, count) for number in range(count)]
 
@@ -162,7 +162,6 @@ class Gathered:
     """The responses of the units of one item to a whole set, and the maps that follow."""
 
     def __init__(self, run: ActiveRun, block: SetBlock) -> None:
-        assert block.of.shown is not None
         self.active, self.block = run, block
         shape = len(block.of.blocks[block.item]), block.of.shown.count
         self.responses = np.empty(shape, np.float32)
