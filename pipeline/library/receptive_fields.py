@@ -60,7 +60,7 @@ class ReceptiveFieldMaps:
         parts = []
         for layer, by_method in self.maps.items():
             units = self.summary.loc[self.summary["layer"] == layer, "unit"].unique()
-            table = agreement(by_method, combinations(by_method, 2), units)
+            table = agreement(by_method, combinations(by_method, 2), units.tolist())
             table.insert(0, "layer", layer)
             parts.append(table)
         return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 from PIL import Image
 
 import pipeline
+from pipeline.cli.check import check_job
 from pipeline.config.build import complete
 from pipeline.errors import ConfigError
 from pipeline.run.active_run import ActiveRun
@@ -19,18 +21,19 @@ from pipeline.search.effective_fields import map_effective_fields
 from pipeline.search.field_mapping import map_by_stimuli
 from pipeline.search.patch_maps import PatchMapper, map_by_patches
 from pipeline.search.presentation import Presentation, field_of
-from pipeline.stages.receptive_fields import STAGE
+from pipeline.stages.receptive_fields import STAGE, results
+from pipeline.stages.receptive_fields.cost import map_bytes
+from pipeline.stages.receptive_fields.plan import FieldPlan, field_faults
 from pipeline.stages.receptive_fields.results import FieldMaps, arrays_of
 from pipeline.stages.top_patches.results import read_patches
 from pipeline.store.layout import Layout
 from tests.conftest import Compose, RunPipeline, here, table_columns
 
 UNITS = [3, 5, 7]
+BARE = ("stages=[receptive_fields]", "layers=[conv1]", "units=[3,5,7]", "images.limit=4")
 SMALL = (
+    *BARE,
     "stages=[top_patches,receptive_fields]",
-    "layers=[conv1]",
-    f"units={UNITS}".replace(" ", ""),
-    "images.limit=4",
     "search.keep=3",
     "stimulus=[bars_on_stride,sparse_noise]",
     "stimulus.sparse_noise.stimuli=200",
@@ -45,12 +48,24 @@ def first(run_pipeline: RunPipeline, tmp_path_factory: pytest.TempPathFactory) -
 
 
 @pytest.fixture
-def keys(composed: Compose, tmp_path: Path):
+def active(first: ActiveRun, composed: Compose, tmp_path: Path):
+    """Return the run of a configuration, with the network of the first run, and its plan."""
+
+    def found(*overrides: str, given: tuple[str, ...] = SMALL) -> tuple[ActiveRun, FieldPlan]:
+        parts = Parts(composed(*given, f"out={tmp_path}", *overrides), here())
+        parts.network, parts.sized_network = first.parts.network, first.parts.sized_network
+        run = ActiveRun.planned(parts, Layout(tmp_path))
+        return run, run.plan(STAGE)
+
+    return found
+
+
+@pytest.fixture
+def keys(active):
     """Return the keys of the maps of a configuration, by method."""
 
-    def found(*overrides: str) -> dict[str, str]:
-        parts = Parts(composed(*SMALL, f"out={tmp_path}", *overrides), here())
-        plan = ActiveRun.planned(parts, Layout(tmp_path)).plan(STAGE)
+    def found(*overrides: str, given: tuple[str, ...] = SMALL) -> dict[str, str]:
+        _, plan = active(*overrides, given=given)
         assert not plan.faults
         return {each.method: each.result.key for each in plan.maps}
 
@@ -168,11 +183,9 @@ def test_a_second_run_finds_everything_and_a_new_method_adds_its_own(
 ):
     out = f"out={first.layout.out}"
     assert run_pipeline(*SMALL, out).done == 0
-    more = run_pipeline(
-        *SMALL, out, "receptive_fields.methods=[gradient]", "stimulus=[bars_on_stride,blocks]"
-    )
-    # The maps, their summary, the pair of its own maps, and two pairs with other methods.
-    assert more.done == 1 + 1 + 1 + 2
+    more = run_pipeline(*SMALL, out, "receptive_fields.methods=[gradient,guided_backprop]")
+    # The maps, their summary, and the pairs with three other methods.
+    assert more.done == 1 + 1 + 3
 
 
 def test_all_responses_are_kept_if_asked(first: ActiveRun, run_pipeline: RunPipeline):
@@ -201,7 +214,8 @@ def test_all_responses_are_kept_if_asked(first: ActiveRun, run_pipeline: RunPipe
         (["search.keep=2"], {"gradient"}),
         (["images.limit=3"], {"gradient"}),
         (["units=[3,5]"], {"bars_on_stride", "sparse_noise", "gradient", "effective"}),
-        (["screen.visual_degrees=4", "runner.threads=2", "seed=1"], set()),
+        (["seed=1"], {"effective"}),
+        (["screen.visual_degrees=4", "runner.threads=2"], set()),
     ],
 )
 def test_a_setting_misses_where_it_matters_and_nowhere_else(keys, overrides, misses):
@@ -214,21 +228,138 @@ def test_the_gray_of_the_screen_misses(keys):
     assert changed(before, after) == {"bars_on_stride", "sparse_noise"}
 
 
-def test_pictures_are_known_by_their_contents(keys, tmp_path: Path):
+@pytest.mark.parametrize(
+    ("change", "misses"),
+    [
+        (lambda folder: Image.new("L", (4, 4), 254).save(folder / "a.png"), True),
+        (lambda folder: (folder / "stimuli.csv").write_text("file,x,y\na.png,1,0\n"), True),
+        (lambda folder: (folder / "another").write_text("that is not shown"), False),
+    ],
+)
+def test_pictures_are_known_by_what_they_show(keys, tmp_path: Path, change, misses: bool):
     folder = tmp_path / "pictures"
     folder.mkdir()
     (folder / "stimuli.csv").write_text("file,x,y\na.png,0,0\n")
-    given = ("stimulus=[pictures]", f"stimulus.pictures.folder={folder}")
-    given = (*given, "~stimulus.sparse_noise.stimuli", "receptive_fields.methods=[]")
-    given = given[:2] + given[3:]
-    overrides = [each for each in given]
     Image.new("L", (4, 4), 255).save(folder / "a.png")
-    before = keys_of_pictures(keys, overrides)
-    Image.new("L", (4, 4), 254).save(folder / "a.png")
-    drawn = keys_of_pictures(keys, overrides)
-    (folder / "stimuli.csv").write_text("file,x,y\na.png,1,0\n")
-    told = keys_of_pictures(keys, overrides)
-    folder.rename(tmp_path / "elsewhere")
-    moved = [each.replace(str(folder), str(tmp_path / "elsewhere")) for each in overrides]
-    assert len({before, drawn, told}) == 3
-    assert keys_of_pictures(keys, moved) == told
+    given = (*BARE, "stimulus=[pictures]")
+    before = keys(f"stimulus.pictures.folder={folder}", given=given)
+    moved = folder.rename(tmp_path / "elsewhere")
+    assert keys(f"stimulus.pictures.folder={moved}", given=given) == before
+    change(moved)
+    after = keys(f"stimulus.pictures.folder={moved}", given=given)
+    assert changed(before, after) == ({"pictures"} if misses else set())
+
+
+def test_own_sets_are_known_by_their_code_and_their_arguments(
+    active, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    module = tmp_path / "own_set.py"
+
+    def found(code: str, size: int = 5) -> FieldPlan:
+        module.write_text(f"from pipeline.stimuli.blocks import blocks\n{code}\n")
+        sys.modules.pop("own_set", None)
+        option = f"{{_target_: own_set.own, _partial_: true, size: {size}}}"
+        return active("stimulus=[]", f"+stimulus.mine={option}", given=BARE)[1]
+
+    def key(code: str, size: int = 5) -> str:
+        (each,) = found(code, size).maps
+        return each.result.key
+
+    plain = key("def own(field, size): return blocks(field)")
+    assert key("def own(field, size): return blocks(field)") == plain
+    assert key("def own(field, size): return blocks( field)") != plain
+    assert key("def own(field, size): return blocks(field)", size=6) != plain
+    assert found("def own(field, size): return size").faults == [
+        "stimulus.mine: returned a int, not a pipeline.stimuli.stimulus_set.StimulusSet, as compose"
+        " there makes one"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("overrides", "messages"),
+    [
+        (
+            ["stimulus=[drifting_edges,checkerboards,dense_noise]"],
+            ["stimulus.drifting_edges: cannot map receptive fields, as its table has no columns x"],
+        ),
+        (
+            ["receptive_fields.methods=[gradients]"],
+            ["receptive_fields.methods: 'gradients' is not one of gradient, guided_backprop"],
+        ),
+        (
+            ["receptive_fields.methods=[gradient]"],
+            [
+                "receptive_fields: the store holds no top patches of conv1 for these weights and"
+                " images, which 'gradient' needs; add top_patches to stages"
+            ],
+        ),
+        (
+            [
+                "stages=[top_patches,receptive_fields]",
+                "receptive_fields.methods=[gradient]",
+                "receptive_fields.patches=5",
+            ],
+            ["receptive_fields.patches: 5 are more than the 4 patches kept per unit (search.keep"],
+        ),
+        (
+            ["stimulus=[]"],
+            ["stimulus: the list is empty, and so is receptive_fields.methods; choose one or more"],
+        ),
+    ],
+)
+def test_what_cannot_be_mapped_is_said_before_work(
+    active, overrides: list[str], messages: list[str]
+):
+    faults = list(field_faults(*active(*overrides, given=BARE)))
+    for fault, message in zip(faults, messages, strict=True):
+        assert fault.startswith(message)
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("patches=0", "receptive_fields.patches: 0 is not positive; use 1 or more, or null"),
+        ("methods=[occlusion,occlusion]", "names a method twice"),
+    ],
+)
+def test_values_that_are_refused(
+    run_pipeline: RunPipeline, tmp_path: Path, setting: str, message: str
+):
+    with pytest.raises(ConfigError, match=re.escape(message)):
+        run_pipeline(*BARE, f"receptive_fields.{setting}", f"out={tmp_path}")
+
+
+def test_the_check_counts_what_is_computed_and_stored(first: ActiveRun, composed: Compose):
+    """Nine by nine pixels; the disk is what the files hold, but for names and checksums."""
+    checked = check_job(composed(*SMALL, f"out={first.layout.out}"))
+    assert not checked.faults
+    plan = first.plan(STAGE)
+    cost = STAGE.cost(first, plan, None)
+    assert cost.missing == 0
+    stored = sum(
+        array.nbytes
+        for each in plan.maps
+        for item in each.result.items
+        for array in each.result.read(item)[0].values()
+    )
+    assert sum(map_bytes(each) for each in plan.maps) == stored
+    # A kernel of 3 x 9 x 9, two operations a weight: forward and as much for the gradient, of 3
+    # units, top and bottom, 2 patches; and of 20 images of noise.
+    one = 2 * 3 * 9 * 9
+    assert cost.operations["gradient"] == one * 2 * 3 * 2 * 2
+    assert cost.operations["effective"] == one * 2 * 3 * 20
+    assert "are measured" in checked.facts["measures"]
+
+
+def test_units_are_mapped_in_blocks_where_responses_would_take_too_much_memory(
+    first: ActiveRun, run_pipeline: RunPipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(results, "LARGEST", 4 * 200 * 2)
+    divided = run_pipeline(
+        *BARE, "stimulus=[sparse_noise]", "stimulus.sparse_noise.stimuli=200", f"out={tmp_path}"
+    )
+    (each,) = divided.plan(STAGE).maps
+    assert list(each.blocks.values()) == [[3, 5], [7]]
+    np.testing.assert_array_equal(each.read().maps, by_method(first)["sparse_noise"].read().maps)

@@ -185,7 +185,7 @@ def maps_by_method(
 def _passes(stimuli: StimulusSet) -> float:
     """Return how many passes on the field a set takes; a wider pass counts by its pixels."""
     if stimuli.shifts is None:
-        return len(stimuli)
+        return float(len(stimuli))
     figures, looks = stimuli.shifts.rows.shape[:2]
     sides = zip(stimuli.size, stimuli.shifts.margin, strict=True)
     wider = [(side + 2 * margin) / side for side, margin in sides]
