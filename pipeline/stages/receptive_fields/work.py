@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -24,9 +25,7 @@ log = logging.getLogger(__name__)
 TOGETHER = 4096  # stimuli of a part of an item, about
 
 
-def map_fields(
-    run: ActiveRun, plan: FieldPlan
-) -> Iterator[WorkItems[SetBlock | MethodBlock | Block]]:
+def map_fields(run: ActiveRun, plan: FieldPlan) -> Iterator[WorkItems[Any]]:
     """Yield the maps that are not in the store, and then the measures of all maps."""
     label = "receptive_fields: units"
     maps = run.missing(plan.maps)
