@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -35,6 +36,7 @@ def map_fields(run: ActiveRun, plan: FieldPlan) -> Iterator[WorkItems[Any]]:
     shown = [each for each in maps if isinstance(each, SetMaps)]
     if shown:
         sets = [SetBlock(each, item) for each in shown for item in each.blocks]
+        sets.sort(key=lambda block: block.of.shown.passes * prod(block.of.field), reverse=True)
         yield WorkItems([each.result for each in shown], sets, SetWork(run), label)
     others = [each for each in maps if not isinstance(each, SetMaps)]
     if others:
