@@ -117,7 +117,7 @@ def map_receptive_fields(
     >>> found.maps["conv1"]["bars_on_stride"].shape
     (2, 2, 9, 9)
     """
-    names = _methods(methods)
+    names, degrees = _methods(methods), _degrees(visual_degrees)
     mapping = FieldMethods(
         net,
         _search(net, layers, names, images, whole_number("patches", patches)),
@@ -127,14 +127,14 @@ def map_receptive_fields(
         whole_number("seed", seed, 0),
     )
     traced = mapping.traced
-    pixels = traced.graph.input_size[1] / _degrees(visual_degrees)
+    pixels_per_degree = traced.graph.input_size[1] / degrees
     found: dict[str, dict[str, Maps]] = {}
     summaries: list[pd.DataFrame] = []
     responses: list[pd.DataFrame] = []
     for layer in chosen_layers(traced, layers):
         own = mapping.layer(layer, names, chosen_units(units, layer))
         found[layer.name] = own.maps
-        summaries.append(with_degrees(own.summary, pixels).assign(layer=layer.name))
+        summaries.append(with_degrees(own.summary, pixels_per_degree).assign(layer=layer.name))
         responses.append(own.responses.assign(layer=layer.name))
     return ReceptiveFieldMaps(found, _joined(summaries), _joined(responses), mapping.found)
 
@@ -162,7 +162,12 @@ def _search(
 
 
 def _degrees(visual_degrees: SupportsFloat) -> float:
-    degrees = float(visual_degrees)
+    try:
+        degrees = float(visual_degrees)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(
+            f"visual_degrees: {visual_degrees!r} is not a number of degrees"
+        ) from error
     if not 0 < degrees <= 180:
         raise ConfigError(f"visual_degrees: {visual_degrees} is not above 0 and at most 180")
     return degrees

@@ -70,6 +70,12 @@ def map_effective_fields(
         device: where the network is.
         images: the noise; 20 images by default.
         check: called between batches; raises an error to stop.
+
+    >>> from pipeline.networks.layers import find_layers
+    >>> convolution = torch.nn.Conv2d(3, 2, 5).requires_grad_(False)
+    >>> graph = Graph(torch.nn.Sequential(convolution), (9, 9))
+    >>> map_effective_fields(graph, find_layers(graph, "all", "net")[0], [1]).maps.shape
+    (1, 2, 5, 5)
     """
     noise = images or NoiseImages()
     network = unit_network(graph, layer).to(device)

@@ -12,7 +12,7 @@ from pipeline.networks.unit_networks import UnitNetwork
 
 # Pixels and images that are run at once. The last bits of maps depend on them: raise the versions
 # of the stages that store maps if you change them.
-PIXELS, MOST = 1 << 16, 32
+PIXELS, MOST = 1 << 16, 64
 
 COLORS = ("mean", "sum")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -53,7 +54,7 @@ class Side:
         more = () if side.starts[-1] == last else (last,)
         return cls(extent, side.length, (*side.starts, *more))
 
-    @property
+    @cached_property
     def covered(self) -> Bool[Tensor, "occluders extent"]:
         """Which pixels each occluder covers."""
         starts, pixels = torch.tensor(self.starts)[:, None], torch.arange(self.extent)
@@ -164,20 +165,20 @@ def occlusion_changes(
     filling = -(len(occluders) + 1) % size
     numbers = torch.tensor([NONE, *range(len(occluders)), *[NONE] * filling])
     units = torch.full((size,), unit, device=patch.device)
-    total = torch.zeros(len(occluders), dtype=torch.float64)
-    for draw in range(draws):
-        responses: list[Tensor] = []
-        for some in numbers.split(size):
-            masks = occluders.masks(some).to(patch.device)
+    responses: list[Tensor] = []
+    for some in numbers.split(size):
+        masks = occluders.masks(some).to(patch.device)
+        of_draws: list[Tensor] = []
+        for draw in range(draws):
             if noise is None:
                 images = patch.masked_fill(masks, 0.0)
             else:
                 images = _covered(patch, masks, noise.colors(draw, some, occluders, len(patch)))
             with torch.inference_mode():
-                responses.append(network(images, units).double().cpu())
-        found = torch.cat(responses)
-        total += (found[1 : len(occluders) + 1] - found[0]).abs()
-    return total / draws
+                of_draws.append(network(images, units).double().cpu())
+        responses.append(torch.stack(of_draws))
+    found = torch.cat(responses, 1)
+    return (found[:, 1 : len(occluders) + 1] - found[:, :1]).abs().mean(0)
 
 
 def _covered(

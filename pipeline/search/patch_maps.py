@@ -209,6 +209,13 @@ def map_by_patches(
 
     Raises:
         ConfigError: ``ranks`` is not positive.
+
+    >>> from pipeline.networks.layers import find_layers
+    >>> convolution = torch.nn.Conv2d(3, 2, 5).requires_grad_(False)
+    >>> graph = Graph(torch.nn.Sequential(convolution), (9, 9))
+    >>> mapper = PatchMapper(graph, find_layers(graph, "all", "net")[0], "gradient")
+    >>> map_by_patches(mapper, [1], lambda rank, sign: torch.ones(1, 3, 5, 5), ranks=2).maps.shape
+    (1, 2, 5, 5)
     """
     if ranks < 1:
         raise ConfigError(f"patches: {ranks} is not positive; use 1 or more")
