@@ -9,17 +9,13 @@ from typing import Any, SupportsFloat, cast
 
 import pandas as pd
 
-from pipeline.analysis.map_agreement import (
-    earth_movers_distances,
-    half_height_ious,
-    map_correlations,
-)
+from pipeline.analysis.map_agreement import agreement
 from pipeline.errors import ConfigError, nearest
 from pipeline.library.arguments import chosen_layers, chosen_units, of_network, whole_number
 from pipeline.library.field_methods import METHODS, FieldMethods
 from pipeline.library.patches import TopPatches, top_patches
 from pipeline.networks.loading.network import Network
-from pipeline.search.field_mapping import PHOTOGRAPHS, SIGNS, Maps, with_degrees
+from pipeline.search.field_mapping import PHOTOGRAPHS, Maps, with_degrees
 from pipeline.search.patch_maps import PATCH_METHODS, PatchOptions
 
 
@@ -64,16 +60,9 @@ class ReceptiveFieldMaps:
         parts = []
         for layer, by_method in self.maps.items():
             units = self.summary.loc[self.summary["layer"] == layer, "unit"].unique()
-            for first, second in combinations(by_method, 2):
-                for k, sign in enumerate(SIGNS):
-                    one, other = by_method[first][:, k], by_method[second][:, k]
-                    compared = {
-                        "correlation": map_correlations(one, other),
-                        "iou": half_height_ious(one, other),
-                        "distance": earth_movers_distances(one, other),
-                    }
-                    names = {"layer": layer, "sign": sign, "first": first, "second": second}
-                    parts.append(pd.DataFrame(names | {"unit": units} | compared))
+            table = agreement(by_method, combinations(by_method, 2), units.tolist())
+            table.insert(0, "layer", layer)
+            parts.append(table)
         return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
 
 

@@ -143,12 +143,12 @@ def loading_seconds(images: ImageSet, machine: Machine) -> float:
     return (time.perf_counter() - begin) / len(neighbors) / machine.threads
 
 
-def timed(machine: Machine, worker: Callable[[], Callable[[], None]]) -> float:
+def timed(machine: Machine, worker: Callable[[], Callable[[], object]]) -> float:
     """Return the seconds of a worker after a warm-up; slow work is timed fewer times.
 
     Args:
-        machine: whose workers all do the same at the same time.
-        worker: returns what a worker does.
+        machine: whose workers all work at the same time.
+        worker: returns what a worker does, and is called by each of them.
     """
 
     def work(_: int) -> float:
@@ -161,7 +161,7 @@ def timed(machine: Machine, worker: Callable[[], Callable[[], None]]) -> float:
     return max(machine.runner.workers.map(range(machine.workers), work, machine.workers))
 
 
-def _seconds(do: Callable[[], None], device: torch.device) -> float:
+def _seconds(do: Callable[[], object], device: torch.device) -> float:
     begin = time.perf_counter()
     do()
     if device.type != "cpu":

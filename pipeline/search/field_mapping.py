@@ -11,6 +11,7 @@ from jaxtyping import Float, Int
 
 from pipeline.analysis.field_maps import summarize_maps
 from pipeline.analysis.indices import fnat
+from pipeline.analysis.map_agreement import SIGNS
 from pipeline.analysis.stimulus_maps import (
     Rule,
     bars_entering,
@@ -32,7 +33,6 @@ from pipeline.stimuli.stimulus_set import StimulusSet
 
 KEPT = 100  # stimuli of each sign that are listed
 COUNTS = (1, 20, 100)  # stimuli whose mean position is taken
-SIGNS = (1, -1)
 NOISE = ("sparse_noise", "dense_noise")  # mapped by reverse correlation
 RULES: dict[str, Rule] = {
     "sin1": gratings_entering,
@@ -95,15 +95,28 @@ def map_by_stimuli(
     Raises:
         ConfigError: the set has no figures at places, or the responses take too much memory.
     """
-    stimuli = presentation.stimuli
-    check_mappable(stimuli)
-    responses = all_responses(presentation, units, check)
+    check_mappable(presentation.stimuli)
+    return map_responses(presentation.stimuli, all_responses(presentation, units, check), check)
+
+
+def map_responses(
+    stimuli: StimulusSet,
+    responses: Float[np.ndarray, "units stimuli"],
+    check: Callable[[], None] = lambda: None,
+) -> MappedFields:
+    """Map receptive fields from the responses of units to every stimulus of a set.
+
+    Args:
+        stimuli: a set that can be mapped (``check_mappable``).
+        responses: of each unit to each stimulus.
+        check: called now and then; raises an error to stop.
+    """
     numbers, strongest = _strongest(responses)
     if stimuli.name in NOISE:
-        maps = reverse_correlation(stimuli, responses)
+        maps = reverse_correlation(stimuli, responses, check)
         return MappedFields(maps, stimuli=numbers, responses=strongest)
     rule = RULES.get(stimuli.name, bars_entering)
-    signs = [stimulus_maps(stimuli, responses, rule, sign) for sign in SIGNS]
+    signs = [stimulus_maps(stimuli, responses, rule, sign, check) for sign in SIGNS]
     maps, apart = (np.stack(parts, axis=1) for parts in zip(*signs, strict=True))
     return MappedFields(maps, apart, numbers, strongest, _places(stimuli, responses))
 
