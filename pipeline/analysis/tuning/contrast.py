@@ -57,7 +57,10 @@ def contrast_properties(
     flat = is_flat(curves)
     falls = ~flat & ~_rises(curves, contrasts)
     flag = flags(
-        len(curves), (~finite, NOT_FINITE), (flat, FLAT), (falls, "the response falls with contrast")
+        len(curves),
+        (~finite, NOT_FINITE),
+        (flat, FLAT),
+        (falls, "the response falls with contrast"),
     )
     fitted = flag == ""
     values = np.full((len(curves), 5), np.nan)

@@ -73,9 +73,7 @@ def bandwidth(
     x = np.concatenate([orientations - 180, orientations, orientations + 180])
     repeated = np.pad(np.tile(curves, (1, 3)), ((0, 0), (2, 2)))
     fine = np.arange(-180.0, 360.0)
-    peak = peaks(
-        fine, interpolated(x, smoothed(repeated, smoothing), fine), share, slice(180, 360)
-    )
+    peak = peaks(fine, interpolated(x, smoothed(repeated, smoothing), fine), share, slice(180, 360))
     width = np.where(
         (peak.left >= 0) & (peak.right >= 0), (peak.right - peak.left).astype(np.float64), np.nan
     )
@@ -177,7 +175,7 @@ def modulation_properties(sliced: TuningSlice) -> list[Measured]:
 def direction_selectivity(
     curves: Float[np.ndarray, "units directions"], directions: Float[np.ndarray, " directions"]
 ) -> Measured:
-    """Return |sum r exp(i direction)| / sum |r| over directions of drift: 1 for one direction alone.
+    """Return |sum r exp(i direction)| / sum |r|: 1 for one direction of drift, 0 for all alike.
 
     Args:
         curves: mean rates over time.

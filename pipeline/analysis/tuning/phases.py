@@ -182,13 +182,13 @@ def undefined(sliced: TuningSlice) -> tuple[Bool[np.ndarray, " units"], np.ndarr
     """Return which units have no curve or a flat one, and their flags.
 
     >>> rates = np.ones((1, 4, 8))
-    >>> flat = TuningSlice("orientation", np.arange(4) * 45.0, rates, np.zeros(1), np.array([False]),
-    ...     np.zeros((1, 3), int), np.array([""], dtype=object), np.array([True]))
+    >>> flat = TuningSlice("orientation", np.arange(4) * 45.0, rates, np.zeros(1),
+    ...     np.array([False]), np.zeros((1, 3), int), np.array([""]), np.array([True]))
     >>> undefined(flat)[1].tolist()
     ['responses do not differ']
     """
     flat = sliced.defined & is_flat(sliced.curve)
-    return ~sliced.defined | flat, with_flag(sliced.flag, flat, FLAT)
+    return ~sliced.defined | flat, np.where(flat, FLAT, sliced.flag)
 
 
 def _optimum(
@@ -235,7 +235,9 @@ def _notes(shown: Gratings, best: Int[np.ndarray, "units 3"]) -> np.ndarray:
             continue
         for edge, which in ((0, "smallest" if axis == "size" else "lowest"),
                             (last, "largest" if axis == "size" else "highest")):  # fmt: skip
-            flag = with_flag(flag, best[:, column] == edge, f"the best {words} is the {which} shown")
+            flag = with_flag(
+                flag, best[:, column] == edge, f"the best {words} is the {which} shown"
+            )
     if shown.warnings is not None:
         said = shown.warnings[tuple(best.T)]
         for words in sorted(set(said.tolist()) - {""}):

@@ -41,11 +41,11 @@ class PropertyFacts:
     log: bool = False
 
 
-def _linear(low: float, high: float, edges: int) -> tuple[float, ...]:
+def _linear(low: float | int, high: float | int, edges: int) -> tuple[float, ...]:
     return tuple(np.linspace(low, high, edges).tolist())
 
 
-def _log(low: float, high: float, edges: int) -> tuple[float, ...]:
+def _log(low: int, high: int, edges: int) -> tuple[float, ...]:
     return tuple(np.logspace(low, high, edges).tolist())
 
 

@@ -58,7 +58,7 @@ def marques2020_rate_map(
         blank: response of each unit to no stimulus.
 
     Raises:
-        ConfigError: no unit responds, or medians of best grating and blank are equal.
+        ConfigError: no unit responds.
 
     >>> best = np.array([[[9.0, 11.0]], [[4.0, 6.0]], [[0.0, 0.0]]])
     >>> rates = marques2020_rate_map(best, np.zeros(3))
@@ -75,11 +75,6 @@ def marques2020_rate_map(
             " there are none; use rate_map=identity"
         )
     high, low = float(np.median(best[responsive])), float(np.median(silent[responsive]))
-    if not high > low:
-        raise ConfigError(
-            f"rate_map: marques2020 needs a median best response above the median blank, but they"
-            f" are {high:g} and {low:g}; use rate_map=identity"
-        )
     slope = (MEDIAN_MAX - SPONTANEOUS) / (high - low)
     return RateMap(slope, SPONTANEOUS - slope * low, THRESHOLD)
 

@@ -58,9 +58,7 @@ def size_properties(sliced: TuningSlice) -> list[Measured]:
 
 def _measures(
     radii: Float[np.ndarray, " radii"], curves: Float[np.ndarray, "units radii"]
-) -> tuple[
-    Float[np.ndarray, " units"], Float[np.ndarray, " units"], Float[np.ndarray, " units"]
-]:
+) -> tuple[Float[np.ndarray, " units"], Float[np.ndarray, " units"], Float[np.ndarray, " units"]]:
     """Return suppression index, summation field and surround diameter."""
     highest, last, at = curves.max(axis=1), curves[:, -1], curves.argmax(axis=1)
     nan = np.full(len(curves), np.nan)

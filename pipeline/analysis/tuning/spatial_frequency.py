@@ -35,7 +35,9 @@ def peak_frequency(sliced: TuningSlice, smoothing: str = "smooth") -> list[Measu
         octaves, peak = _peaks(sliced, kernel, points)
         edge = ~missing & ((peak.at == 0) | (peak.at == points - 1))
         said = with_flag(flag, edge, "the peak is at the edge of the frequencies shown")
-        found.append(Measured(name, np.where(missing, np.nan, 2 ** octaves[peak.at]), said, sliced.defined))
+        found.append(
+            Measured(name, np.where(missing, np.nan, 2 ** octaves[peak.at]), said, sliced.defined)
+        )
     return found
 
 

@@ -10,6 +10,7 @@ from jaxtyping import Bool, Float, Int
 from pipeline.analysis.shape_selectivity import sparseness
 from pipeline.analysis.tuning.curves import is_flat
 from pipeline.analysis.tuning.measured import NOT_FINITE, SILENT, Measured, flags, with_flag
+from pipeline.errors import ConfigError
 
 _SAME = 2e-6  # what rounding in single precision leaves of no response, of the largest
 _WINDOW = 0.1  # seconds in which spikes are counted
@@ -23,11 +24,22 @@ class Textures:
         texture: rates to textures.
         noise: rates to noise of the same spectra.
         blank: rate of each unit to no stimulus.
+
+    Raises:
+        ConfigError: there are fewer than two families, or two samples of each.
     """
 
     texture: Float[np.ndarray, "units families samples"]
     noise: Float[np.ndarray, "units families samples"]
     blank: Float[np.ndarray, " units"]
+
+    def __post_init__(self) -> None:
+        _, families, samples = self.texture.shape
+        if families < 2 or samples < 2:
+            raise ConfigError(
+                "textures: at least 2 families of 2 samples are needed, not"
+                f" {families} of {samples}"
+            )
 
     def redrawn(
         self, rates: Float[np.ndarray, "draws kinds families samples"], rows: Int[np.ndarray, " _"]
@@ -78,9 +90,7 @@ def texture_properties(
         ("max_texture", highest[:, 0], flag),
         ("max_noise", highest[:, 1], flag),
     ]
-    return [
-        Measured(name, np.where(missing, np.nan, v), said, ~missing) for name, v, said in found
-    ]
+    return [Measured(name, np.where(missing, np.nan, v), said, ~missing) for name, v, said in found]
 
 
 def variance_ratio(
