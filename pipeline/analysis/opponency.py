@@ -170,8 +170,9 @@ def class_fractions(table: pd.DataFrame, by: Sequence[str] = ("layer",)) -> pd.D
     defined = table[table["class"] != "undefined"]
     rows: list[dict[str, object]] = []
     for key, group in defined.groupby(list(by), sort=False):
+        found = list(group["class"])
         for name in CLASSES:
-            count, units = int((group["class"] == name).sum()), len(group)
+            count, units = found.count(name), len(found)
             low, high = wilson_interval(count, units)
             population = dict(zip(by, key if isinstance(key, tuple) else (key,), strict=True))
             rows.append({**population, "class": name, "units": units, "count": count,
@@ -197,7 +198,7 @@ def over_seeds(
     Raises:
         ConfigError: a network occurs twice in a population, or a column is missing.
 
-    >>> two = pd.DataFrame({"layer": "a", "class": "opponent", "seed": [0, 1], "fraction": [0, 1.0]})
+    >>> two = pd.DataFrame({"layer": "a", "class": "opponent", "seed": [0, 1], "fraction": [0, 1]})
     >>> over_seeds(two).round(3).values.tolist()
     [['a', 'opponent', 2, 0.5, 0.707]]
     """

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binomtest
 
@@ -60,6 +60,7 @@ def test_responses_that_differ_by_rounding_alone():
     assert opponency_classes(responses, np.ones(1), True, 1e-6).tolist() == ["unresponsive"]
 
 
+@settings(max_examples=25)
 @given(st.floats(0.01, 100), st.integers(0, 7), st.integers(0, 30))
 def test_gain_and_the_order_of_hues_change_no_class(gain: float, shift: int, seed: int):
     responses = np.random.default_rng(seed).integers(-2, 3, size=(20, 8)).astype(float)

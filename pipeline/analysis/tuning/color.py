@@ -11,6 +11,7 @@ from pipeline.analysis.tuning.measured import (
     NOT_FINITE,
     SILENT,
     Measured,
+    finite_units,
     flags,
     with_flag,
 )
@@ -42,7 +43,7 @@ def hue_properties(
     [[100.0], [0.5]]
     """
     fills(hues, 360.0)
-    finite = np.isfinite(rates).all(axis=1) & np.isfinite(baseline)
+    finite = finite_units(rates, baseline)
     known, base = np.where(finite[:, None], rates, 0.0), np.where(finite, baseline, 0.0)
     driven = known - base[:, None]
     silent = is_flat(np.column_stack([known, base]))
@@ -88,7 +89,7 @@ def cone_weights(
         raise ConfigError(
             "cone weights: colors must vary along L, M and S independently; add cone-isolating ones"
         )
-    finite = np.isfinite(rates).all(axis=1)
+    finite = finite_units(rates)
     known = np.where(finite[:, None], rates, 0.0).astype(np.float64)
     flag = flags(len(known), (~finite, NOT_FINITE), (is_flat(known), FLAT))
     missing = flag != ""
@@ -127,7 +128,7 @@ def chromatic_preference(
     >>> chromatic_preference(np.array([[4.0, 1.0]]), np.array([[2.0]]), np.ones(1)).value
     array([0.75])
     """
-    finite = np.isfinite(np.column_stack([chromatic, achromatic, baseline])).all(axis=1)
+    finite = finite_units(chromatic, achromatic, baseline)
     best, gray = (
         np.where(finite, np.maximum(rates.max(axis=1) - baseline, 0.0), 0.0)
         for rates in (chromatic, achromatic)

@@ -6,19 +6,28 @@ Naka & Rushton (1966); of cortical cells Albrecht & Hamilton (1982, J Neurophysi
 from __future__ import annotations
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 
 from pipeline.analysis.tuning.curves import is_flat
-from pipeline.analysis.tuning.measured import FLAT, NOT_FINITE, Measured, flags, with_flag
+from pipeline.analysis.tuning.measured import (
+    FLAT,
+    NOT_FINITE,
+    Measured,
+    finite_units,
+    flags,
+    with_flag,
+)
 from pipeline.errors import ConfigError
 
 FEWEST = 5  # contrasts for four parameters
 EXPONENTS = (0.1, 10.0)
 _BEYOND = 1000.0  # c50 may be so many times the highest contrast: then c^n is a power law
+_ZERO_CONTRAST = -50.0  # in the place of its logarithm
+_TINY = 1e-15  # keeps what does not matter from dividing by zero
 _BELOW = 0.1  # or this part of the lowest one
-_GRID = (24, 32)  # exponents and c50 of the first search
-_STEPS = 60
-_SMALLEST = 1e-9  # step in log parameters at which a fit has converged
+_GRID = (16, 24)  # exponents and c50 of the first search
+_STEPS = 40
+_SMALLEST = 1e-7  # step in log parameters at which a fit has converged
 
 
 def contrast_properties(
@@ -52,10 +61,11 @@ def contrast_properties(
             f"contrasts: at least {FEWEST} are needed, ascending from 0 or above, not"
             f" {contrasts.tolist()}"
         )
-    finite = np.isfinite(responses).all(axis=1)
+    finite = finite_units(responses)
     curves = np.where(finite[:, None], responses, 0.0).astype(np.float64)
     flat = is_flat(curves)
-    falls = ~flat & ~_rises(curves, contrasts)
+    height, start = _start(curves, contrasts)
+    falls = ~flat & ~(height > 0)
     flag = flags(
         len(curves),
         (~finite, NOT_FINITE),
@@ -64,7 +74,7 @@ def contrast_properties(
     )
     fitted = flag == ""
     values = np.full((len(curves), 5), np.nan)
-    values[fitted] = _fit(curves[fitted], contrasts)
+    values[fitted] = _fit(curves[fitted], contrasts, start[fitted])
     unsaturated = fitted & (values[:, 0] > contrasts[-1])
     early = fitted & (values[:, 0] < contrasts[contrasts > 0][0])
     open_ended = with_flag(
@@ -103,20 +113,14 @@ def naka_rushton(
         return 1 / (1 + np.exp(-exponent[:, None] * steps))
 
 
-def _rises(
-    curves: Float[np.ndarray, "units contrasts"], contrasts: Float[np.ndarray, " contrasts"]
-) -> Bool[np.ndarray, " units"]:
-    """Return which responses go together with some curve of the grid, so that Rmax is above 0."""
-    return _start(curves, contrasts)[0] > 0
-
-
 def _grid(
     contrasts: Float[np.ndarray, " contrasts"],
 ) -> tuple[Float[np.ndarray, " models"], Float[np.ndarray, " models"]]:
     """Return the logarithms of c50 and n of the first search."""
     lowest = contrasts[contrasts > 0][0]
     half = np.linspace(np.log(_BELOW * lowest), np.log(10 * contrasts[-1]), _GRID[1])
-    exponent = np.linspace(*np.log(EXPONENTS), _GRID[0])
+    low, high = np.log(EXPONENTS)
+    exponent = np.linspace(float(low), float(high), _GRID[0])
     first, second = np.meshgrid(half, exponent, indexing="ij")
     return first.ravel(), second.ravel()
 
@@ -139,12 +143,14 @@ def _start(
 
 
 def _fit(
-    curves: Float[np.ndarray, "units contrasts"], contrasts: Float[np.ndarray, " contrasts"]
+    curves: Float[np.ndarray, "units contrasts"],
+    contrasts: Float[np.ndarray, " contrasts"],
+    start: Float[np.ndarray, "units 2"],
 ) -> Float[np.ndarray, "units 5"]:
     """Return c50, n, Rmax, R0 and the share of variance explained, by damped Gauss-Newton steps."""
+    p = start.copy()
     scale = np.abs(curves).max(axis=1, keepdims=True)
     target = curves / scale
-    _, p = _start(target, contrasts)
     low = np.log([_BELOW * contrasts[contrasts > 0][0], EXPONENTS[0]])
     high = np.log([_BEYOND * contrasts[-1], EXPONENTS[1]])
     damping = np.full(len(p), 1e-3)
@@ -192,16 +198,26 @@ def _step(
     linear: Float[np.ndarray, "units 2"],
     damping: Float[np.ndarray, " units"],
 ) -> Float[np.ndarray, "units 2"]:
-    """Return the Levenberg-Marquardt step in log c50 and log n, with R0 and Rmax free to follow."""
-    n = np.exp(p[:, 1])[:, None]
+    """Return the damped step in log c50 and log n while R0 and Rmax follow (Kaufman 1975)."""
+    n = np.exp(p[:, 1:])
     model = naka_rushton(contrasts, np.exp(p[:, 0]), n[:, 0])
-    slope = linear[:, :1] * model * (1 - model)
+    slope = linear[:, :1] * model * (1 - model) * n
     with np.errstate(divide="ignore"):
-        distance = np.maximum(np.log(contrasts), -50.0) - p[:, :1]
-    columns = np.stack([-slope * n, slope * n * distance, model, np.ones_like(model)], axis=2)
+        distance = np.maximum(np.log(contrasts), _ZERO_CONTRAST) - p[:, :1]
     residual = target - linear[:, 1:] - linear[:, :1] * model
-    normal = np.einsum("ucp,ucq->upq", columns, columns)
-    diagonal = np.einsum("upp->up", normal)
-    diagonal += damping[:, None] * diagonal + 1e-15
-    right = np.einsum("ucp,uc->up", columns, residual)
-    return np.linalg.solve(normal, right[:, :, None])[:, :2, 0]
+    half, exponent = (_apart(columns, model) for columns in (-slope, slope * distance))
+    a, b, c = (half**2).sum(1), (half * exponent).sum(1), (exponent**2).sum(1)
+    first, second = (half * residual).sum(1), (exponent * residual).sum(1)
+    a, c = a * (1 + damping) + _TINY, c * (1 + damping) + _TINY
+    step = np.stack([c * first - b * second, a * second - b * first], axis=1)
+    return np.clip(step / (a * c - b**2)[:, None], -1, 1)
+
+
+def _apart(
+    columns: Float[np.ndarray, "units contrasts"], model: Float[np.ndarray, "units contrasts"]
+) -> Float[np.ndarray, "units contrasts"]:
+    """Return what a change of R0 and Rmax cannot make up for."""
+    centered = model - model.mean(axis=1, keepdims=True)
+    columns = columns - columns.mean(axis=1, keepdims=True)
+    length = (centered**2).sum(axis=1, keepdims=True) + _TINY
+    return columns - centered * ((columns * centered).sum(axis=1, keepdims=True) / length)

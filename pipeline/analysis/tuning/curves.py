@@ -43,7 +43,6 @@ def smoothed(
         )
     weights = np.array(KERNELS[kernel]) / np.sum(KERNELS[kernel])
     inner = curves.shape[1] - 4
-    # A sum of terms rather than a matrix product, whose rounding depends on how many units it has.
     return sum(
         (weights[k] * curves[:, k : k + inner] for k in range(5)),
         start=np.zeros((len(curves), inner)),
@@ -64,9 +63,38 @@ def interpolated(
     >>> interpolated(x, x[None] ** 3, np.array([1.5])).round(6)
     array([[3.375]])
     """
+    return combined(curves, spline_weights(x, fine))
+
+
+def spline_weights(
+    x: Float[np.ndarray, " points"], fine: Float[np.ndarray, " fine"]
+) -> Float[np.ndarray, "points fine"]:
+    """Return what each point adds to a cubic spline: splines are linear in their points.
+
+    >>> spline_weights(np.arange(2.0), np.array([0.25]))
+    array([[0.75],
+           [0.25]])
+    """
     if len(x) == 1:
-        return np.repeat(curves, len(fine), axis=1)
-    return np.ascontiguousarray(CubicSpline(x, curves, axis=1)(fine))
+        return np.ones((1, len(fine)))
+    return np.ascontiguousarray(CubicSpline(x, np.eye(len(x)))(fine).T)
+
+
+def combined(
+    curves: Float[np.ndarray, "units points"], weights: Float[np.ndarray, "points fine"]
+) -> Float[np.ndarray, "units fine"]:
+    """Return sums of the points of each curve with weights.
+
+    Term by term rather than by a matrix product, whose rounding depends on how many units there
+    are.
+
+    >>> combined(np.array([[1.0, 2.0]]), np.array([[1.0, 0.0], [1.0, 3.0]]))
+    array([[3., 6.]])
+    """
+    fine = curves[:, :1] * weights[0]
+    for k in range(1, len(weights)):
+        fine += curves[:, k : k + 1] * weights[k]
+    return fine
 
 
 def interpolated_cyclic(
@@ -81,7 +109,8 @@ def interpolated_cyclic(
     >>> interpolated_cyclic(np.array([[2.0, 1.0, 0.0, 1.0]]), 8).round(3)
     array([[2.   , 1.707, 1.   , 0.293, 0.   , 0.293, 1.   , 1.707]])
     """
-    return np.ascontiguousarray(resample(curves, fine, axis=1))
+    weights = np.asarray(resample(np.eye(curves.shape[1]), fine, axis=1))
+    return combined(curves, weights)
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,9 +162,10 @@ def peaks(
     height = curves[rows, at]
     level = share * height
     low = curves <= level[:, None]
-    left = np.where(low & (index < at[:, None]), index, -1).max(axis=1)
-    right = np.where(low & (index > at[:, None]), index, len(x)).min(axis=1)
-    right = np.where(right == len(x), -1, right)
+    below = (low & (index < at[:, None]))[:, ::-1]
+    above = low & (index > at[:, None])
+    left = np.where(below.any(axis=1), len(x) - 1 - below.argmax(axis=1), -1)
+    right = np.where(above.any(axis=1), above.argmax(axis=1), -1)
     before = _crossings(x, curves, level, left, 1)
     after = _crossings(x, curves, level, right, -1)
     return Peak(at.astype(np.int64), height, left, right, before, after)

@@ -19,7 +19,7 @@ from pipeline.errors import ConfigError, nearest
 Draw = Callable[[np.ndarray, int, np.random.Generator], np.ndarray]
 Measure = Callable[[np.ndarray, np.ndarray], Sequence[Measured]]
 KINDS = ("gaussian", "poisson", "fano")
-_AT_ONCE = 2**21  # drawn responses that are held at once
+_AT_ONCE = 2**18  # drawn responses that are held at once
 _LEAST = 0.5  # share of the draws in which a property must be defined to have an interval
 
 
@@ -217,7 +217,12 @@ def _percentiles(
     enough = np.isfinite(drawn).mean(axis=1) > _LEAST
     enough &= np.isfinite(value)
     ends = np.full((2, len(drawn)), np.nan)
-    share = [(1 - level) / 2, (1 + level) / 2]
-    if enough.any():
-        ends[:, enough] = np.nanquantile(drawn[enough], share, axis=1)
+    ordered = np.sort(drawn[enough], axis=1)  # NaN last
+    last = np.isfinite(ordered).sum(axis=1) - 1
+    rows = np.arange(len(ordered))
+    for end, share in zip(ends, ((1 - level) / 2, (1 + level) / 2), strict=True):
+        place = share * last
+        below = np.floor(place).astype(np.int64)
+        low, high = ordered[rows, below], ordered[rows, np.minimum(below + 1, last)]
+        end[enough] = low + (place - below) * (high - low)
     return ends

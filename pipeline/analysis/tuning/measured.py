@@ -51,6 +51,16 @@ class Measured:
             )
 
 
+def finite_units(*responses: Float[np.ndarray, "units *_"]) -> Bool[np.ndarray, " units"]:
+    """Return in which units all responses are finite.
+
+    >>> finite_units(np.array([[1.0, np.nan], [1.0, 2.0]]), np.array([0.0, 1.0]))
+    array([False,  True])
+    """
+    finite = [np.isfinite(one).reshape(len(one), -1).min(axis=1) for one in responses]
+    return np.min(finite, axis=0)
+
+
 def flags(count: int, *conditions: tuple[Bool[np.ndarray, " units"], str]) -> np.ndarray:
     """Return the text of the first condition that is true of each unit, or an empty string.
 

@@ -10,19 +10,27 @@ import numpy as np
 from jaxtyping import Float
 
 from pipeline.analysis.tuning.curves import (
-    Peak,
-    interpolated,
+    combined,
     interpolated_cyclic,
     is_flat,
     peaks,
     smoothed,
+    spline_weights,
 )
-from pipeline.analysis.tuning.measured import FLAT, NOT_FINITE, SILENT, Measured, flags, with_flag
-from pipeline.analysis.tuning.phases import TuningSlice, mean_and_modulation, undefined
+from pipeline.analysis.tuning.measured import (
+    FLAT,
+    NOT_FINITE,
+    SILENT,
+    Measured,
+    finite_units,
+    flags,
+    with_flag,
+)
+from pipeline.analysis.tuning.phases import TuningSlice, undefined
 from pipeline.errors import ConfigError
 
 SHARE = 0.707  # of the peak, at which bandwidths are measured
-_FINE = 720  # steps of the interpolated curve in 180 degrees
+_FINE = 360  # steps of the interpolated curve in 180 degrees
 _NOT_SELECTIVE = "the response does not fall to 0.707 of the peak on both sides within 180 degrees"
 
 
@@ -70,14 +78,31 @@ def bandwidth(
     (array([38.]), array([60.]))
     """
     fills(orientations, 180.0)
-    x = np.concatenate([orientations - 180, orientations, orientations + 180])
-    repeated = np.pad(np.tile(curves, (1, 3)), ((0, 0), (2, 2)))
     fine = np.arange(-180.0, 360.0)
-    peak = peaks(fine, interpolated(x, smoothed(repeated, smoothing), fine), share, slice(180, 360))
+    smooth = combined(curves, _published_weights(orientations, smoothing, fine))
+    peak = peaks(fine, smooth, share, slice(180, 360))
     width = np.where(
         (peak.left >= 0) & (peak.right >= 0), (peak.right - peak.left).astype(np.float64), np.nan
     )
     return np.where(width > 180, np.nan, width), fine[peak.at]
+
+
+def preferred_orientation(
+    curves: Float[np.ndarray, "units orientations"],
+    orientations: Float[np.ndarray, " orientations"],
+) -> Float[np.ndarray, " units"]:
+    """Return the degree, from 0 to 179, at which each curve is highest, as in brain-score.
+
+    The peak of the spline of ``bandwidth`` through the curve smoothed by ``smooth``.
+
+    >>> turns = np.arange(12) * 15.0
+    >>> preferred_orientation(np.exp(np.cos(2 * np.deg2rad(turns - 37)))[None], turns)
+    array([37.])
+    """
+    fills(orientations, 180.0)
+    fine = np.arange(0.0, 180.0)
+    smooth = combined(curves, _published_weights(orientations, "smooth", fine))
+    return fine[smooth.argmax(axis=1)]
 
 
 def bandwidth_interpolated(
@@ -97,11 +122,14 @@ def bandwidth_interpolated(
     """
     fills(orientations, 180.0)
     cycle = interpolated_cyclic(curves, _FINE)
+    at = cycle.argmax(axis=1)
     step = 180 / _FINE
-    fine = orientations[0] + step * np.arange(-_FINE, 2 * _FINE)
-    peak: Peak = peaks(fine, np.tile(cycle, (1, 3)), share, slice(_FINE, 2 * _FINE))
-    width = peak.after - peak.before
-    return np.where(width > 180, np.nan, width), fine[peak.at] % 180
+    fine = step * np.arange(-_FINE // 2, _FINE // 2 + 1)
+    # One whole cycle around the peak, which is then in the middle.
+    around = (at[:, None] + np.arange(-_FINE // 2, _FINE // 2 + 1)) % _FINE
+    centered = np.take_along_axis(cycle, around, axis=1)
+    peak = peaks(fine, centered, share, slice(_FINE // 2, _FINE // 2 + 1))
+    return peak.after - peak.before, (orientations[0] + step * at) % 180
 
 
 def orientation_properties(sliced: TuningSlice, smoothing: str = "hanning") -> list[Measured]:
@@ -118,7 +146,7 @@ def orientation_properties(sliced: TuningSlice, smoothing: str = "hanning") -> l
     missing, flag = undefined(sliced)
     variance = circular_variance(curve, x)
     half = bandwidth(curve, x, smoothing)[0] / 2
-    preferred = bandwidth(curve, x, "smooth", 0.5)[1]
+    preferred = preferred_orientation(curve, x)
     full, peak = bandwidth_interpolated(curve, x)
     best, orthogonal = _best_and_orthogonal(curve)
     ratio = _ratio(orthogonal, best)
@@ -158,7 +186,7 @@ def modulation_properties(sliced: TuningSlice) -> list[Measured]:
     >>> [(one.name, float(one.value[0].round(3))) for one in modulation_properties(sliced)]
     [('modulation_ratio', 1.0), ('simple', 0.0), ('max_dc', 3.0), ('max_ac', 3.0)]
     """
-    dc, ac = mean_and_modulation(sliced.rates)
+    dc, ac = sliced.mean_and_modulation
     dc = dc - sliced.baseline[:, None]
     rows, best = np.arange(len(dc)), sliced.curve.argmax(axis=1)
     ratio = _ratio(ac[rows, best], dc[rows, best])
@@ -188,9 +216,9 @@ def direction_selectivity(
     array([0.25])
     """
     fills(directions, 360.0)
-    finite = np.isfinite(curves).all(axis=1)
+    finite = finite_units(curves)
     known = np.where(finite[:, None], curves, 0.0)
-    silent, flat = ~known.any(axis=1), is_flat(known)
+    silent, flat = ~(np.abs(known).max(axis=1) > 0), is_flat(known)
     flag = flags(len(curves), (~finite, NOT_FINITE), (silent, SILENT), (flat, FLAT))
     value = np.where(flag == "", _vector_length(known, directions), np.nan)
     return Measured("direction_selectivity", value, flag, finite & ~silent)
@@ -204,6 +232,17 @@ def fills(angles: Float[np.ndarray, " angles"], period: float) -> None:
             f"orientations: they must fill {period:g} degrees in equal ascending steps, here of"
             f" {step:g}"
         )
+
+
+def _published_weights(
+    orientations: Float[np.ndarray, " orientations"],
+    smoothing: str,
+    fine: Float[np.ndarray, " fine"],
+) -> Float[np.ndarray, "orientations fine"]:
+    """Return what each orientation adds to the spline through the curve, repeated and smoothed."""
+    x = np.concatenate([orientations - 180, orientations, orientations + 180])
+    repeated = np.pad(np.tile(np.eye(len(orientations)), (1, 3)), ((0, 0), (2, 2)))
+    return combined(smoothed(repeated, smoothing), spline_weights(x, fine))
 
 
 def _vector_length(

@@ -7,12 +7,20 @@ the first harmonic.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from pipeline.analysis.tuning.curves import is_flat
-from pipeline.analysis.tuning.measured import FLAT, NOT_FINITE, SILENT, flags, with_flag
+from pipeline.analysis.tuning.measured import (
+    FLAT,
+    NOT_FINITE,
+    SILENT,
+    finite_units,
+    flags,
+    with_flag,
+)
 from pipeline.errors import ConfigError
 
 AXES = ("size", "frequency", "orientation")
@@ -74,10 +82,17 @@ class TuningSlice:
     flag: np.ndarray
     defined: Bool[np.ndarray, " units"]
 
-    @property
+    @cached_property
+    def mean_and_modulation(
+        self,
+    ) -> tuple[Float[np.ndarray, "units points"], Float[np.ndarray, "units points"]]:
+        """DC and AC of each unit at every x."""
+        return mean_and_modulation(self.rates)
+
+    @cached_property
     def curve(self) -> Float[np.ndarray, "units points"]:
         """The curve of each unit: mean less baseline, or first harmonic; 0 if undefined."""
-        dc, ac = mean_and_modulation(self.rates)
+        dc, ac = self.mean_and_modulation
         curve = np.where(self.modulated[:, None], ac, dc - self.baseline[:, None])
         return np.where(self.defined[:, None], curve, 0.0)
 
@@ -156,7 +171,7 @@ def tuning_slice(
             f"tuning: the axis must be {', '.join(AXES)} and the component mean or larger, not"
             f" {axis!r} and {component!r}"
         )
-    finite = np.isfinite(shown.rates).all(axis=(1, 2, 3, 4)) & np.isfinite(shown.blank)
+    finite = finite_units(shown.rates, shown.blank)
     rates = np.where(finite[:, None, None, None, None], shown.rates, 0.0)
     blank = np.where(finite, shown.blank, 0.0)
     dc, ac = mean_and_modulation(rates)

@@ -91,7 +91,7 @@ def own_distributions(source: str | Path | pd.DataFrame) -> dict[str, Distributi
         raise ConfigError(f"{where}: the columns must be {_FORMS}, not {','.join(table.columns)}")
     for column in columns:
         try:
-            table = table.assign(**{column: pd.to_numeric(table[column]).astype(np.float64)})
+            table = table.assign(**{column: table[column].astype(np.float64)})
         except (ValueError, TypeError):
             raise ConfigError(f"{where}: {column} must be numbers") from None
     found: dict[str, Distribution] = {}
@@ -254,7 +254,7 @@ def _binned(name: str, rows: pd.DataFrame, source: str) -> Distribution:
 
 def _counted(name: str, rows: pd.DataFrame, source: str) -> Distribution:
     undefined = rows["low"].isna() & rows["high"].isna()
-    bins = rows[~undefined]
+    bins = rows.loc[~undefined]
     low, high, count = (bins[c].to_numpy(dtype=np.float64) for c in ("low", "high", "count"))
     cells = rows["count"].to_numpy(dtype=np.float64)
     if not ((cells >= 0) & (cells == np.round(cells))).all():

@@ -11,7 +11,7 @@ from pipeline.analysis.tuning.phases import TuningSlice, undefined
 
 SHARE = 0.707  # of the peak, at which bandwidths are measured
 _POINTS = 100  # of the published spline
-_FINE = 2000  # of ours
+_FINE = 500  # of ours, 0.01 octaves apart
 _NOT_SELECTIVE = "the response does not fall to 0.707 of the peak on both sides"
 
 
@@ -20,7 +20,7 @@ def peak_frequency(sliced: TuningSlice, smoothing: str = "smooth") -> list[Measu
 
     Published: over log2 of the frequency the curve is smoothed, with end values repeated, and a
     cubic spline is read at 100 points (brain-score). Interpolated: a spline through the curve as it
-    is, at 2000 points. A peak at the edge of the grid is flagged.
+    is, at 500 points. A peak at the edge of the grid is flagged.
 
     Args:
         sliced: along ``frequency``; De Valois et al. take the larger of mean and first harmonic.

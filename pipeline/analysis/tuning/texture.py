@@ -9,7 +9,14 @@ from jaxtyping import Bool, Float, Int
 
 from pipeline.analysis.shape_selectivity import sparseness
 from pipeline.analysis.tuning.curves import is_flat
-from pipeline.analysis.tuning.measured import NOT_FINITE, SILENT, Measured, flags, with_flag
+from pipeline.analysis.tuning.measured import (
+    NOT_FINITE,
+    SILENT,
+    Measured,
+    finite_units,
+    flags,
+    with_flag,
+)
 from pipeline.errors import ConfigError
 
 _SAME = 2e-6  # what rounding in single precision leaves of no response, of the largest
@@ -63,8 +70,7 @@ def texture_properties(
         rectify: whether rates below the blank become 0, as those of the animals were; brain-score
             does not do so with models, whose modulation may then leave -1 to 1 (it is flagged).
     """
-    finite = np.isfinite(shown.texture).all((1, 2)) & np.isfinite(shown.noise).all((1, 2))
-    finite &= np.isfinite(shown.blank)
+    finite = finite_units(shown.texture, shown.noise, shown.blank)
     rates = np.where(finite[:, None, None, None], np.stack([shown.texture, shown.noise], 1), 0.0)
     blank = np.where(finite, shown.blank, 0.0)
     driven = rates - blank[:, None, None, None]
@@ -130,4 +136,4 @@ def _modulation(
     counted = np.isfinite(index).sum(axis=1)
     sums = np.nansum(index, axis=1)
     mean = np.divide(sums, counted, out=np.full(len(sums), np.nan), where=counted > 0)
-    return mean, (means < 0).any(axis=(1, 2))
+    return mean, means.min(axis=(1, 2)) < 0

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.analysis.tuning.color import chromatic_preference, cone_weights, hue_properties
@@ -69,6 +69,7 @@ def test_srgb_and_back():
     np.testing.assert_allclose(encoded(np.array([0.2140411])), 0.5, atol=1e-6)
 
 
+@settings(max_examples=25)
 @given(st.floats(0, 359), st.floats(0.01, 1), st.floats(0.01, 100))
 def test_preferred_hue_and_selectivity_of_a_cosine(hue: float, depth: float, gain: float):
     rates = gain * (1 + depth * np.cos(np.deg2rad(HUES - hue)))[None]
@@ -92,6 +93,7 @@ def test_hues_without_a_preference_have_reasons():
     assert preferred.studied.tolist() == [False, True, False, True]
 
 
+@settings(max_examples=25)
 @given(st.lists(st.floats(-5, 5), min_size=3, max_size=3), st.floats(0.1, 50))
 def test_cone_weights_of_linear_units(weights: list[float], gain: float):
     true = np.array(weights)

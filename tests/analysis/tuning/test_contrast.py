@@ -24,7 +24,7 @@ def flags(responses: np.ndarray) -> dict[str, list[str]]:
     return {one.name: one.flag.tolist() for one in contrast_properties(responses, CONTRASTS)}
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(st.floats(-5, 5), st.floats(0.1, 50), st.floats(0.8, 5), st.floats(0.03, 0.7))
 def test_parameters_are_found_again(offset, gain, exponent, half):
     found = fit(curve(CONTRASTS, offset, gain, exponent, half)[None])

@@ -7,6 +7,8 @@ import pandas as pd
 import pytest
 
 from pipeline.analysis.tuning.measured import Measured
+from pipeline.analysis.tuning.orientation import orientation_properties
+from pipeline.analysis.tuning.phases import tuning_slice
 from pipeline.analysis.tuning.populations import (
     Distribution,
     compare,
@@ -95,6 +97,25 @@ def test_similarity_agrees_with_drawing_values():
     assert found.raw == pytest.approx(np.mean(draws), abs=0.003)
     assert found.final == pytest.approx(found.raw / found.ceiling)
     assert found.units == 240
+
+
+def test_a_bank_of_gabors_returns_the_distribution_it_was_drawn_from(gabor_gratings):
+    cells = macaque_distributions()["preferred_orientation"]
+    rng = np.random.default_rng(0)
+    theta = np.repeat(cells.edges[:-1], cells.counts) + rng.uniform(0, 45, cells.cells)
+    kinds = np.where(rng.random(cells.cells) < 0.5, "simple", "energy").tolist()
+    units = [{"theta0": angle, "kind": kind} for angle, kind in zip(theta, kinds, strict=True)]
+    found = {
+        one.name: one
+        for one in orientation_properties(tuning_slice(gabor_gratings(*units), "orientation"))
+    }
+    for name in ("preferred_orientation", "preferred_orientation_interpolated"):
+        error = (found[name].value - theta + 90) % 180 - 90
+        assert np.abs(error).max() < 1
+    assert compare([found["preferred_orientation"]])["final"][0] == pytest.approx(1, abs=0.01)
+    shuffled = (theta * 7919) % 22.5  # all in one bin
+    assert similarity(shuffled, cells).final < 0.1
+    assert (found["simple"].value == [kind == "simple" for kind in kinds]).all()
 
 
 def test_the_worst_population_has_no_similarity():
