@@ -16,6 +16,7 @@ from pipeline.analysis.tuning.measured import (
     with_flag,
 )
 from pipeline.analysis.tuning.orientation import fills
+from pipeline.analysis.tuning.rates import silent_units
 from pipeline.errors import ConfigError
 
 _NONE = 1e-6  # length of the vector sum below which a hue is not preferred
@@ -46,7 +47,7 @@ def hue_properties(
     finite = finite_units(rates, baseline)
     known, base = np.where(finite[:, None], rates, 0.0), np.where(finite, baseline, 0.0)
     driven = known - base[:, None]
-    silent = is_flat(np.column_stack([known, base]))
+    silent = silent_units(known, base)
     flat = ~silent & is_flat(known)
     flag = flags(len(driven), (~finite, NOT_FINITE), (silent, SILENT), (flat, FLAT))
     missing = flag != ""

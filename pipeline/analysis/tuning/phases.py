@@ -21,6 +21,7 @@ from pipeline.analysis.tuning.measured import (
     flags,
     with_flag,
 )
+from pipeline.analysis.tuning.rates import silent_units
 from pipeline.errors import ConfigError
 
 AXES = ("size", "frequency", "orientation")
@@ -182,7 +183,7 @@ def tuning_slice(
     rows = np.arange(len(rates))
     height = np.where(modulated, ac[rows, *best.T], above[rows, *best.T])
     least = threshold + _SAME * np.maximum(np.abs(rates).max(axis=(1, 2, 3, 4)), np.abs(blank))
-    flat = is_flat(np.column_stack([rates.reshape(len(rates), -1), blank]))
+    flat = silent_units(rates, blank)
     missing = flags(
         len(rates), (~finite, NOT_FINITE), (flat, SILENT), (~(height > least), _weak(threshold))
     )

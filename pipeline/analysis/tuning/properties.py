@@ -54,6 +54,8 @@ _DEGREES = tuple(2.0**power for power in range(-4, 5))
 _PEAKS = (0.35, 0.5, 0.7, 1.0, 1.4, 2.0, 2.8, 4.0, 5.6, 8.0, 11.2, 16.0, 22.4)
 
 PROPERTIES = {
+    "fraction_rectified": PropertyFacts(
+        "fraction of the responses that are negative and count as 0", "", OWN),
     # Orientation
     "circular_variance": PropertyFacts(
         "1 - |sum r exp(2i orientation)| / sum |r|: 0 for one orientation alone, 1 untuned",

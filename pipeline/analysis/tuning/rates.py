@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from pipeline.analysis.tuning.curves import is_flat
+from pipeline.analysis.tuning.measured import NOT_FINITE, Measured, finite_units, flags
 from pipeline.errors import ConfigError
 
 MEDIAN_MAX = 33.8  # spikes/s, to which the median unit's best grating is mapped
@@ -94,15 +95,16 @@ def responsive_units(
     return (excess > THRESHOLD / SINGLE_MAX * largest) & (excess > 0)
 
 
-def fraction_rectified(
-    responses: Float[np.ndarray, "units *stimuli"],
-) -> Float[np.ndarray, " units"]:
+def fraction_rectified(responses: Float[np.ndarray, "units *stimuli"]) -> Measured:
     """Return the fraction of responses of each unit that are negative and become 0.
 
-    >>> fraction_rectified(np.array([[1.0, -1.0, 0.0, 2.0]]))
+    >>> fraction_rectified(np.array([[1.0, -1.0, 0.0, 2.0]])).value
     array([0.25])
     """
-    return (responses < 0).reshape(len(responses), -1).mean(axis=1)
+    finite = finite_units(responses)
+    fraction = (responses < 0).reshape(len(responses), -1).mean(axis=1)
+    flag = flags(len(responses), (~finite, NOT_FINITE))
+    return Measured("fraction_rectified", np.where(finite, fraction, np.nan), flag, finite)
 
 
 def silent_units(

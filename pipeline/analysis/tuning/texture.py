@@ -8,7 +8,6 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from pipeline.analysis.shape_selectivity import sparseness
-from pipeline.analysis.tuning.curves import is_flat
 from pipeline.analysis.tuning.measured import (
     NOT_FINITE,
     SILENT,
@@ -17,6 +16,7 @@ from pipeline.analysis.tuning.measured import (
     flags,
     with_flag,
 )
+from pipeline.analysis.tuning.rates import silent_units
 from pipeline.errors import ConfigError
 
 _SAME = 2e-6  # what rounding in single precision leaves of no response, of the largest
@@ -79,7 +79,7 @@ def texture_properties(
     highest = means.max(axis=2)
     largest = np.abs(rates).max(axis=(1, 2, 3), initial=0.0)
     weak = ~(highest.max(axis=1) > threshold + _SAME * np.maximum(largest, np.abs(blank)))
-    flat = is_flat(np.column_stack([rates.reshape(len(rates), -1), blank]))
+    flat = silent_units(rates, blank)
     words = "no family of textures exceeds the blank" + (f" by {threshold:g}" if threshold else "")
     flag = flags(len(rates), (~finite, NOT_FINITE), (flat, SILENT), (weak, words))
     missing = flag != ""

@@ -113,8 +113,7 @@ def test_a_bank_of_gabors_returns_the_distribution_it_was_drawn_from(gabor_grati
         error = (found[name].value - theta + 90) % 180 - 90
         assert np.abs(error).max() < 1
     assert compare([found["preferred_orientation"]])["final"][0] == pytest.approx(1, abs=0.01)
-    shuffled = (theta * 7919) % 22.5  # all in one bin
-    assert similarity(shuffled, cells).final < 0.1
+    assert similarity(np.zeros(cells.cells), cells).final < 0.1
     assert (found["simple"].value == [kind == "simple" for kind in kinds]).all()
 
 

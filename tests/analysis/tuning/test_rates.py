@@ -52,7 +52,10 @@ def test_a_large_blank_cannot_bring_rates_below_zero():
 
 def test_the_fraction_that_is_rectified():
     responses = np.array([[[-1.0, 2.0], [0.0, -3.0]], [[1.0, 1.0], [1.0, 1.0]]])
-    assert fraction_rectified(responses).tolist() == [0.5, 0]
+    assert fraction_rectified(responses).value.tolist() == [0.5, 0]
+    found = fraction_rectified(np.array([[np.nan, -1.0]]))
+    assert np.isnan(found.value[0])
+    assert found.flag.tolist() == ["responses are not finite"]
 
 
 def test_layers_without_responses_have_no_such_map():
