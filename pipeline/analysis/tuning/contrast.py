@@ -56,11 +56,7 @@ def contrast_properties(
     >>> [round(float(one.value[0]), 3) for one in found]
     [0.2, 2.0, 10.0, 2.0, 1.0, 1.0]
     """
-    if len(contrasts) < FEWEST or contrasts[0] < 0 or not (np.diff(contrasts) > 0).all():
-        raise ConfigError(
-            f"contrasts: at least {FEWEST} are needed, ascending from 0 or above, not"
-            f" {contrasts.tolist()}"
-        )
+    _check(contrasts)
     finite = finite_units(responses)
     curves = np.where(finite[:, None], responses, 0.0).astype(np.float64)
     flat = is_flat(curves)
@@ -111,6 +107,14 @@ def naka_rushton(
     with np.errstate(divide="ignore", over="ignore"):
         steps = np.log(contrasts) - np.log(half)[:, None]
         return 1 / (1 + np.exp(-exponent[:, None] * steps))
+
+
+def _check(contrasts: Float[np.ndarray, " contrasts"]) -> None:
+    if len(contrasts) < FEWEST or contrasts[0] < 0 or not (np.diff(contrasts) > 0).all():
+        raise ConfigError(
+            f"contrasts: at least {FEWEST} are needed, ascending from 0 or above, not"
+            f" {contrasts.tolist()}"
+        )
 
 
 def _grid(

@@ -103,7 +103,8 @@ def long_table(
     Returns:
         ``layer``, ``unit``, ``property``, ``value``, ``low`` and ``high`` (NaN without interval),
         ``flag`` and ``unit_of_measure``. With ``px_per_deg`` also ``value_px``: sizes (deg) in
-        pixels and spatial frequencies (c/deg) in cycles per pixel, NaN of other properties.
+        pixels, areas (deg²) in square pixels, spatial frequencies (c/deg) in cycles per pixel, and
+        NaN of other properties.
 
     >>> size = Measured("summation_field", np.array([1.5]), np.array([""]), np.array([True]))
     >>> table = long_table([size], "conv1", [7], px_per_deg=28.0)
@@ -134,5 +135,5 @@ def _rows(
     )
     if px_per_deg is None:
         return rows
-    scale = {"deg": px_per_deg, "c/deg": 1 / px_per_deg}.get(measure, np.nan)
+    scale = {"deg": px_per_deg, "deg²": px_per_deg**2, "c/deg": 1 / px_per_deg}.get(measure, np.nan)
     return rows.assign(value_px=one.value * scale)

@@ -27,8 +27,8 @@ class PropertyFacts:
 
     Attributes:
         meaning: in one line.
-        unit_of_measure: ``deg`` of the visual field, ``°`` of an angle, ``c/deg``, ``octaves``,
-            ``%``, ``rate`` (of the rate map), or an empty string: a pure number.
+        unit_of_measure: ``deg`` and ``deg²`` of the visual field, ``°`` of an angle, ``c/deg``,
+            ``octaves``, ``%``, ``rate`` (of the rate map), or an empty string: a pure number.
         study: whose measure it is.
         bins: edges of its distribution, if animals were measured so.
         log: whether axes should be logarithmic.
@@ -56,6 +56,15 @@ _PEAKS = (0.35, 0.5, 0.7, 1.0, 1.4, 2.0, 2.8, 4.0, 5.6, 8.0, 11.2, 16.0, 22.4)
 PROPERTIES = {
     "fraction_rectified": PropertyFacts(
         "fraction of the responses that are negative and count as 0", "", OWN),
+    # Receptive field
+    "field_x": PropertyFacts("center of the receptive field, to the right", "deg", OWN),
+    "field_y": PropertyFacts("center of the receptive field, down", "deg", OWN),
+    "field_width_long": PropertyFacts(
+        "longer width of the receptive field at half height of a Gaussian fit", "deg", OWN,
+        log=True),
+    "field_width_short": PropertyFacts("shorter width likewise", "deg", OWN, log=True),
+    "field_area": PropertyFacts(
+        "area of the receptive field above half of its peak", "deg²", OWN, log=True),
     # Orientation
     "circular_variance": PropertyFacts(
         "1 - |sum r exp(2i orientation)| / sum |r|: 0 for one orientation alone, 1 untuned",

@@ -49,7 +49,17 @@ def test_properties_are_described_and_named_alike():
         assert name.replace("_", "").isalpha()
         assert facts.meaning
         assert not facts.meaning.endswith(".")
-        assert facts.unit_of_measure in {"", "°", "1/°", "deg", "c/deg", "octaves", "%", "rate"}
+        assert facts.unit_of_measure in {
+            "",
+            "°",
+            "1/°",
+            "deg",
+            "deg²",
+            "c/deg",
+            "octaves",
+            "%",
+            "rate",
+        }
         if facts.bins is not None:
             assert (np.diff(facts.bins) > 0).all()
 
