@@ -1,0 +1,267 @@
+"""How much a population of units resembles a population of cells: distributions and similarity.
+
+Source: Marques, Schrimpf & DiCarlo (2021), brain-score's distribution similarity. The macaque
+distributions ship as histograms; where there is none, the comparison is not available unless a lab
+brings its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float, Int
+
+from pipeline.analysis.tuning.measured import Measured
+from pipeline.analysis.tuning.properties import PROPERTIES
+from pipeline.errors import ConfigError, nearest
+
+NOT_AVAILABLE = "not available: no distribution of animals"
+_LOST = 0.1  # of draws without any value, above which the similarity is 0
+_FORMS = "property,value or property,low,high,count"
+
+
+@dataclass(frozen=True, eq=False)
+class Distribution:
+    """Cells counted in bins of a property.
+
+    Attributes:
+        name: of the property.
+        edges: of the bins, ascending.
+        counts: of cells in each bin.
+        undefined: cells in which the property is undefined; they count as drawn cells.
+        source: whose cells.
+    """
+
+    name: str
+    edges: Float[np.ndarray, " edges"]
+    counts: Int[np.ndarray, " bins"]
+    undefined: int = 0
+    source: str = ""
+
+    @property
+    def cells(self) -> int:
+        """Number of cells, with those in which the property is undefined."""
+        return int(self.counts.sum()) + self.undefined
+
+
+@cache
+def _shipped() -> Mapping[str, Distribution]:
+    table = pd.read_csv(Path(__file__).with_name("macaque.csv"), comment="#")
+    return {
+        str(name): _counted(str(name), rows, PROPERTIES[str(name)].study)
+        for name, rows in table.groupby("property", sort=False)
+    }
+
+
+def macaque_distributions() -> dict[str, Distribution]:
+    """Return the shipped distributions of macaque V1 cells by property.
+
+    >>> macaque = macaque_distributions()
+    >>> macaque["peak_frequency"].cells, macaque["preferred_orientation"].counts.tolist()
+    (363, [110, 83, 100, 92])
+    """
+    return dict(_shipped())
+
+
+def own_distributions(source: str | Path | pd.DataFrame) -> dict[str, Distribution]:
+    """Return distributions of a lab's own cells, from a CSV file or a table.
+
+    Args:
+        source: with the columns ``property`` and ``value`` (one row per cell, an empty value where
+            the property is undefined; bins are those of ``PROPERTIES``), or ``property``, ``low``,
+            ``high`` and ``count`` (one row per bin, adjoining and ascending). Lines of a file that
+            begin with # are comments.
+
+    Raises:
+        ConfigError: columns or properties are unknown, a value is no number, bins do not adjoin,
+            there are no cells, or values are given of a property that has no bins.
+
+    >>> cells = pd.DataFrame({"property": "circular_variance", "value": [0.1, 0.5, 0.52]})
+    >>> own_distributions(cells)["circular_variance"].counts.tolist()
+    [0, 1, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0]
+    """
+    where, table = _read(source)
+    columns = {"value", "low", "high", "count"} & set(table.columns)
+    if "property" not in table.columns or columns not in ({"value"}, {"low", "high", "count"}):
+        raise ConfigError(f"{where}: the columns must be {_FORMS}, not {','.join(table.columns)}")
+    for column in columns:
+        try:
+            table = table.assign(**{column: table[column].astype(np.float64)})
+        except (ValueError, TypeError):
+            raise ConfigError(f"{where}: {column} must be numbers") from None
+    found: dict[str, Distribution] = {}
+    for name, rows in table.groupby(table["property"].astype(str), sort=False):
+        if name not in PROPERTIES:
+            raise ConfigError(
+                f"{where}: there is no property {name!r}{nearest(str(name), PROPERTIES)}"
+            )
+        build = _binned if "value" in columns else _counted
+        try:
+            found[str(name)] = build(str(name), rows, where)
+        except ConfigError as error:
+            raise ConfigError(f"{where}: {name}: {error}") from None
+    return found
+
+
+def counts_of(
+    values: Float[np.ndarray, " units"], edges: Float[np.ndarray, " edges"]
+) -> Int[np.ndarray, " bins"]:
+    """Return how many values lie in each bin; what lies beyond the edges counts in the end bins.
+
+    NaN counts nowhere. The last bin holds its upper edge.
+
+    >>> counts_of(np.array([-5.0, 0.5, 2.0, 9.0, np.nan]), np.array([0.0, 1.0, 2.0]))
+    array([2, 2])
+    """
+    defined = values[~np.isnan(values)]
+    counts, _ = np.histogram(np.clip(defined, edges[0], edges[-1]), edges)
+    return counts.astype(np.int64)
+
+
+@dataclass(frozen=True)
+class Similarity:
+    """How much a population resembles a distribution of cells.
+
+    Attributes:
+        name: of the property.
+        raw: similarity, 1 if distributions agree, mean over draws; NaN if not available.
+        ceiling: of the cells with themselves, drawn as often.
+        final: raw / ceiling.
+        units: in which the property is defined.
+        flag: why there is no number, or an empty string.
+    """
+
+    name: str
+    raw: float
+    ceiling: float
+    final: float
+    units: int
+    flag: str
+
+
+def similarity(
+    values: Float[np.ndarray, " units"],
+    cells: Distribution,
+    seed: int = 0,
+    draws: int = 1000,
+) -> Similarity:
+    """Return 1 - max|CDF_units - CDF_cells| / its largest possible value, over bootstrap draws.
+
+    As many units as there are cells are drawn with replacement. Units in which the property is
+    undefined are drawn too, but count in no bin. The largest possible difference is that of a
+    population all in the first or all in the last bin. If more than a tenth of the draws have no
+    value at all, the similarity is 0. The ceiling is the same of the cells themselves.
+
+    Args:
+        values: of the property, NaN where undefined.
+        cells: with which they are compared.
+        seed: of the draws; property and seed determine them.
+        draws: how many.
+
+    >>> cells = macaque_distributions()["suppression_index"]
+    >>> found = similarity(np.repeat(cells.edges[:-1] + 0.1, cells.counts), cells)
+    >>> round(found.raw, 2), round(found.final, 2)
+    (0.96, 1.0)
+    """
+    counts = counts_of(values, cells.edges)
+    missing = int(np.isnan(values).sum())
+    ceiling = _mean_similarity(cells.counts, cells.undefined, cells, seed, draws)
+    if not counts.sum():
+        return Similarity(cells.name, 0.0, ceiling, 0.0, 0, "undefined in all units")
+    raw = _mean_similarity(counts, missing, cells, seed, draws)
+    return Similarity(cells.name, raw, ceiling, raw / ceiling, int(counts.sum()), "")
+
+
+def compare(
+    measured: Iterable[Measured],
+    distributions: Mapping[str, Distribution] | None = None,
+    seed: int = 0,
+    draws: int = 1000,
+) -> pd.DataFrame:
+    """Return the similarity of every measured property with cells, one row per property.
+
+    Args:
+        measured: properties of the units of one population; those that were not studied, since they
+            do not respond, are left out.
+        distributions: of cells by property, by default the macaque's.
+        seed: of the draws.
+        draws: how many.
+
+    Returns:
+        ``property``, ``raw``, ``ceiling``, ``final``, ``units``, ``flag`` and ``source``; numbers
+        are NaN and the flag begins with ``not available`` where there is no distribution.
+    """
+    known = macaque_distributions() if distributions is None else distributions
+    rows: list[dict[str, object]] = []
+    for one in measured:
+        cells = known.get(one.name)
+        if cells is None:
+            defined, nan = int(np.isfinite(one.value).sum()), float("nan")
+            found = Similarity(one.name, nan, nan, nan, defined, NOT_AVAILABLE)
+        else:
+            found = similarity(one.value[one.studied], cells, seed, draws)
+        source = "" if cells is None else cells.source
+        rows.append({"property": found.name, "raw": found.raw, "ceiling": found.ceiling,
+                     "final": found.final, "units": found.units, "flag": found.flag,
+                     "source": source})  # fmt: skip
+    columns = ["property", "raw", "ceiling", "final", "units", "flag", "source"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _mean_similarity(
+    counts: Int[np.ndarray, " bins"], missing: int, cells: Distribution, seed: int, draws: int
+) -> float:
+    """Return the mean over draws of as many units as there are cells."""
+    rng = np.random.default_rng([seed, *cells.name.encode()])
+    share = np.append(counts, missing) / (counts.sum() + missing)
+    drawn = rng.multinomial(cells.cells, share, size=draws)[:, :-1]
+    total = drawn.sum(axis=1)
+    if (total == 0).mean() > _LOST:
+        return 0.0
+    units = drawn[total > 0].cumsum(axis=1) / total[total > 0, None]
+    expected = cells.counts.cumsum() / cells.counts.sum()
+    # All units in the first bin: CDF 1 throughout; all in the last: 0 up to the last.
+    furthest = max((1 - expected).max(), expected[:-1].max(initial=0.0))
+    return float((1 - np.abs(units - expected).max(axis=1) / furthest).mean())
+
+
+def _read(source: str | Path | pd.DataFrame) -> tuple[str, pd.DataFrame]:
+    if isinstance(source, pd.DataFrame):
+        return "the table", source
+    try:
+        return str(source), pd.read_csv(source, comment="#", skipinitialspace=True)
+    except (OSError, ValueError) as error:
+        raise ConfigError(
+            f"{source}: it cannot be read as a CSV file of {_FORMS} ({error})"
+        ) from None
+
+
+def _binned(name: str, rows: pd.DataFrame, source: str) -> Distribution:
+    bins = PROPERTIES[name].bins
+    if bins is None:
+        raise ConfigError("it has no bins; give low, high and count instead of values")
+    edges, values = np.array(bins), rows["value"].to_numpy(dtype=np.float64)
+    counts = counts_of(values, edges)
+    if not counts.sum():
+        raise ConfigError("there are no cells")
+    return Distribution(name, edges, counts, int(np.isnan(values).sum()), source)
+
+
+def _counted(name: str, rows: pd.DataFrame, source: str) -> Distribution:
+    undefined = rows["low"].isna() & rows["high"].isna()
+    bins = rows.loc[~undefined]
+    low, high, count = (bins[c].to_numpy(dtype=np.float64) for c in ("low", "high", "count"))
+    cells = rows["count"].to_numpy(dtype=np.float64)
+    if not ((cells >= 0) & (cells == np.round(cells))).all():
+        raise ConfigError("counts must be whole numbers of at least 0")
+    if not count.sum():
+        raise ConfigError("there are no cells")
+    if not ((high > low).all() and (low[1:] == high[:-1]).all()):
+        raise ConfigError("bins must adjoin and ascend")
+    missing = int(rows.loc[undefined, "count"].sum())
+    return Distribution(name, np.append(low, high[-1:]), count.astype(np.int64), missing, source)
