@@ -1,0 +1,31 @@
+"""What the page of a unit shows of its tuning to shapes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pipeline.pages.sections import Section, UnitSections
+from pipeline.pages.shape_section import ShownShapes, shape_section
+from pipeline.run.active_run import ActiveRun
+from pipeline.stages.shape_tuning.results import LayerShapes
+from pipeline.stimuli.shapes import outlines, rotations
+
+
+def unit_sections(_run: ActiveRun, found: Sequence[LayerShapes]) -> UnitSections:
+    """Return what gives the sections of a unit, from the responses of its layer."""
+    each = found[0]
+    shown, table = each.shown(), each.tuning
+    rows = dict(zip(each.units, table.to_dict("records"), strict=True))
+    columns = {unit: column for column, unit in enumerate(each.units)}
+    shapes = outlines(centered=True)
+    names = [f"shape {shape}, rotated by {turn}°" for shape, turn in rotations().to_numpy()]
+
+    def sections(unit: int) -> list[Section]:
+        if unit not in columns:
+            return []
+        column = columns[unit]
+        responses, blank = shown.responses[:, :, column], float(shown.blank[column])
+        section = ShownShapes(rows[unit], responses, blank, shown.positions, shapes, names)
+        return [shape_section(section)]
+
+    return sections
