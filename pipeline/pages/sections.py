@@ -121,12 +121,12 @@ class Outline:
 
     Attributes:
         points: x right and y up.
-        caption: what stands below it.
+        value: what stands below it.
         name: what it is, for those who do not see it.
     """
 
     points: Float[np.ndarray, "vertices 2"]
-    caption: str
+    value: float
     name: str
 
 
@@ -147,7 +147,7 @@ class Outlines:
     def data(self) -> dict[str, Any]:
         """Return it as plain data."""
         shapes = [
-            {"points": _thinned(each.points), "caption": each.caption, "name": each.name}
+            {"points": _thinned(each.points), "value": each.value, "name": each.name}
             for each in self.outlines
         ]
         return {"kind": "outlines", "title": self.title, "reach": self.reach, "outlines": shapes}
@@ -159,27 +159,30 @@ class Map:
 
     Attributes:
         name: what stands above it.
-        values: finite values, row by row from the top.
+        values: finite values, row by row from the top; ``None`` if there is nothing to see, for
+            the reason that the captions give.
         captions: lines below it.
         outline: a closed line on it: x and y from the upper left corner, y down, in pixels.
     """
 
     name: str
-    values: Float[np.ndarray, "height width"]
+    values: Float[np.ndarray, "height width"] | None
     captions: Sequence[str] = ()
     outline: Float[np.ndarray, "vertices 2"] | None = None
 
     def data(self) -> dict[str, Any]:
         """Return it as plain data."""
+        said = {"name": self.name, "captions": list(self.captions)}
+        if self.values is None:
+            return said | {"image": None}
         height, width = self.values.shape
-        return {
-            "name": self.name,
+        image = {
             "width": width,
             "height": height,
-            "captions": list(self.captions),
             "outline": None if self.outline is None else _thinned(self.outline),
             "png": data_url(colored_png(self.values), "image/png"),
         }
+        return said | {"image": image}
 
 
 @dataclass(frozen=True)

@@ -80,15 +80,20 @@ def _numbers(row: Mapping[str, Any]) -> list[Number]:
             f"shuffled responses: median {row['null_r']:.2f}, 95th percentile"
             f" {row['null_r_95']:.2f}"
         )
-    spread = "spread, 1 / kappa"
-    inside = f"from {row['positions_inside']} positions; 1 if position changes only the gain"
+    inside = f"at {row['positions_inside']} positions inside the field; 1 if only the gain changes"
     return [
         Number("r of the best APC model", row["apc_r"], note=null),
-        Number("preferred angular position", row["mu_angle"], "°", "counterclockwise from right"),
-        Number("its spread", row["spread_angle"], "°", spread),
-        Number("preferred curvature", row["mu_curvature"], note="-1 concave to 1 convex"),
-        Number("its spread", row["spread_curvature"], note="standard deviation"),
         Number("translation invariance", row["translation_invariance"], note=inside),
+        Number("preferred angular position", row["mu_angle"], "°", "counterclockwise from right"),
+        Number("its spread", row["spread_angle"], "°", "1 / kappa of the von Mises function"),
+        Number(
+            "preferred curvature",
+            row["mu_curvature"],
+            note="concave below 0, convex above; at most 1",
+        ),
+        Number(
+            "its spread", row["spread_curvature"], note="standard deviation of the normal function"
+        ),
         Number("kurtosis over shapes", row["kurtosis"], note="3 if responses are normal"),
         Number("sparseness over shapes", row["sparseness"], note="0 to 1"),
     ]
@@ -102,7 +107,7 @@ def _extremes(shown: ShownShapes) -> list[Part]:
 
 def _outlines(shown: ShownShapes, some: np.ndarray) -> list[Outline]:
     return [
-        Outline(shown.outlines[n], f"{shown.central[n]:.3g}", shown.names[n]) for n in some.tolist()
+        Outline(shown.outlines[n], float(shown.central[n]), shown.names[n]) for n in some.tolist()
     ]
 
 
@@ -117,7 +122,7 @@ def _model(row: Mapping[str, Any]) -> list[Part]:
     return [
         Plot(
             "Model: angular position",
-            "degrees counterclockwise from right",
+            "degrees counterclockwise of right",
             curves=[Curve("von Mises", angle, von_mises)],
             x_ticks=(0, 90, 180, 270, 360),
             **shared,

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from pipeline.errors import ArtiphysError
 
 if TYPE_CHECKING:
+    from pipeline.networks.layers import Layer
     from pipeline.pages.sections import UnitSections
     from pipeline.run.active_run import ActiveRun
     from pipeline.run.machine import Machine
@@ -132,7 +133,7 @@ def no_files(_run: ActiveRun, _plan: Any) -> None:
     """Write no files besides tables."""
 
 
-def no_sections(_run: ActiveRun, _found: Any) -> UnitSections:
+def no_sections(_run: ActiveRun, _found: Any, _layer: Layer) -> UnitSections:
     """Add nothing to the pages of units."""
     return lambda _unit: ()
 
@@ -165,8 +166,8 @@ class Stage(Generic[Item]):
         cost: returns the estimated cost; given a machine, with times measured on it.
         work: yields the work shared by all processes.
         write: writes files other than tables, in the leading process.
-        sections: returns what gives the sections of a unit's page. It is called once per layer,
-            with the items of the plan that belong to it (``item.layer``) and that the store holds.
+        sections: returns what gives the sections of a unit's page, of one layer, from the items of
+            the plan that the store holds.
         summary: returns the lines that are printed at the end.
         group: returns the W&B group that the run joins, if any.
     """
@@ -186,7 +187,7 @@ class Stage(Generic[Item]):
     cost: Callable[[ActiveRun, Plan[Item], Machine | None], Cost] = no_cost
     work: Callable[[ActiveRun, Plan[Item]], Iterator[WorkItems[Any]]] = no_work
     write: Callable[[ActiveRun, Plan[Item]], None] = no_files
-    sections: Callable[[ActiveRun, Sequence[Item]], UnitSections] = no_sections
+    sections: Callable[[ActiveRun, Sequence[Item], Layer], UnitSections] = no_sections
     summary: Callable[[ActiveRun, Plan[Item]], list[str]] = no_summary
     group: Callable[[Plan[Item]], str | None] = lambda _plan: None
 

@@ -4,8 +4,8 @@ import { el, svg } from "./dom.js";
 import { lineSample, ticks } from "./plots.js";
 import { numberText } from "./words.js";
 
-const [WIDTH, HEIGHT] = [320, 210];
-const [LEFT, RIGHT, TOP, BOTTOM] = [56, 12, 10, 40];
+const [WIDTH, HEIGHT] = [284, 200];
+const [LEFT, RIGHT, TOP, BOTTOM] = [54, 10, 8, 40];
 
 /**
  * Return a plot with its title, and a legend where there are several curves.
@@ -42,7 +42,7 @@ function range(values) {
 }
 
 function rows({ low, high, y }) {
-  return ticks(low, high, 4).map((value) => [
+  return ticks(low, high).map((value) => [
     svg("line", { class: value === 0 ? "zero" : "gridline", x1: LEFT, x2: WIDTH - RIGHT, y1: y(value), y2: y(value) }),
     svg("text", { x: LEFT - 6, y: y(value) + 4, "text-anchor": "end" }, numberText(value)),
   ]);
@@ -50,7 +50,7 @@ function rows({ low, high, y }) {
 
 function columns({ names, x_ticks: given }, { across, x }) {
   const shown = names.length ? names.map((name, at) => [at, name])
-    : (given.length ? given : ticks(...across, 4)).map((value) => [value, numberText(value)]);
+    : (given.length ? given : ticks(...across)).map((value) => [value, numberText(value)]);
   const every = Math.ceil(shown.length / 8); // more would run into each other
   return [
     svg("line", { class: "axis", x1: LEFT, x2: WIDTH - RIGHT, y1: HEIGHT - BOTTOM, y2: HEIGHT - BOTTOM }),

@@ -12,7 +12,8 @@ const KINDS = { numbers, words, plot: linePlot, outlines, maps };
  * @param {{title: string, about: string, parts: {kind: string}[]}} section
  */
 export function sectionOf(section) {
-  const largest = Math.max(0, ...section.parts.flatMap((part) => (part.maps ?? []).flatMap(({ width, height }) => [width, height])));
+  const images = section.parts.flatMap((part) => part.maps ?? []).map(({ image }) => image).filter(Boolean);
+  const largest = Math.max(0, ...images.flatMap(({ width, height }) => [width, height]));
   const scale = largest ? MAP_SIDE / largest : 1; // a pixel is as large in every map
   return el("section", { class: "added", "aria-label": section.title }, el("h2", {}, section.title),
     section.about ? el("p", { class: "caption" }, section.about) : null,
@@ -43,21 +44,23 @@ function valueText(value, unit) {
 }
 
 function outlines({ title, reach, outlines: shapes }) {
-  return titled({ title }, "outlines", el("div", { class: "shapes" }, shapes.map(({ points, caption, name }) =>
+  return titled({ title }, "outlines", el("div", { class: "shapes" }, shapes.map(({ points, value, name }) =>
     el("figure", {},
-      svg("svg", { viewBox: `${-reach} ${-reach} ${2 * reach} ${2 * reach}`, role: "img", "aria-label": `${title}: ${name}, ${caption}` },
+      svg("svg", { viewBox: `${-reach} ${-reach} ${2 * reach} ${2 * reach}`, role: "img", "aria-label": `${title}: ${name}, ${numberText(value)}` },
         svg("title", {}, name),
         svg("rect", { class: "ground", x: -reach, y: -reach, width: 2 * reach, height: 2 * reach }),
         svg("path", { class: "shape", d: pathOf(points, -1) })),
-      el("figcaption", {}, caption)))));
+      el("figcaption", {}, numberText(value)))));
 }
 
 function maps({ title, maps: all }, scale) {
   return titled({ title }, "maps", el("div", { class: "side-by-side" }, all.map((map) => mapFigure(title, map, scale))));
 }
 
-function mapFigure(title, { name, width, height, captions, outline, png }, scale) {
-  const said = [`${title}, ${name}`, ...captions].filter(Boolean).join(". ");
+function mapFigure(title, { name, captions, image }, scale) {
+  if (!image) return el("figure", { class: "map" }, el("p", { class: "name" }, name), el("p", { class: "missing" }, captions.join(" ")));
+  const { width, height, outline, png } = image;
+  const said = [`${title}: ${name}`, ...captions].join("; ");
   return el("figure", { class: "map" }, el("p", { class: "name" }, name),
     el("div", { class: "frame", style: `width:${(width * scale).toFixed(1)}px;aspect-ratio:${width}/${height}` },
       el("img", { class: "pixels", src: png, alt: said }),

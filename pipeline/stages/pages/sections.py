@@ -31,27 +31,18 @@ def layer_sections(
     run: ActiveRun, stages: Found, layer: Layer
 ) -> Callable[[], UnitSections] | None:
     """Return what reads the sections of the units of a layer; ``None`` if there are none."""
-    own = [(stage, items) for stage, items in stages if any(_of(layer, each) for each in items)]
-    if not own:
+    if not stages:
         return None
-
-    def read() -> UnitSections:
-        return _joined([_read(run, stage, items, layer) for stage, items in own])
-
-    return read
+    return lambda: _joined([_read(run, stage, items, layer) for stage, items in stages])
 
 
 def _read(run: ActiveRun, stage: Stage[Any], items: Sequence[Any], layer: Layer) -> UnitSections:
     with naming(stage):
-        return stage.sections(run, [each for each in items if _of(layer, each)])
+        return stage.sections(run, items, layer)
 
 
 def _joined(readers: Sequence[UnitSections]) -> UnitSections:
     return lambda unit: [section for read in readers for section in read(unit)]
-
-
-def _of(layer: Layer, item: Any) -> bool:
-    return item.layer.name == layer.name
 
 
 def _adds_sections(stage: Stage[Any]) -> bool:
