@@ -43,7 +43,8 @@ def _plot(parameter: str, rows: pd.DataFrame) -> Plot:
     names = [POLARITIES[value] for value in values] if parameter == "polarity" else []
     x = np.arange(len(values), dtype=np.float64) if names else values
     curves = [Curve("best bar", x, rows["response"].to_numpy(np.float64), points=True)]
-    if "mean" in rows and rows["mean"].notna().any():
-        curves.append(Curve("mean", x, rows["mean"].to_numpy(np.float64), points=True))
-    ticks = (0, 45, 90, 135) if parameter == "orientation" else ()
+    means = rows["mean"].to_numpy(np.float64) if "mean" in rows else np.empty(0)
+    if np.isfinite(means).any():
+        curves.append(Curve("mean", x, means, points=True))
+    ticks = (0.0, 45.0, 90.0, 135.0) if parameter == "orientation" else ()
     return Plot(title, x_name, "response", curves, names, ticks)

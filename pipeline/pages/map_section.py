@@ -117,8 +117,8 @@ def _captions(row: Mapping[str, Any], degrees: float) -> list[str]:
     sizes = [2 * HALF_HEIGHT * row[name] for name in ("sigma_long", "sigma_short")]
     lines = [
         f"center {_pair(row['gauss_x'], row['gauss_y'], degrees)}",
-        f"diameter at half height {sizes[0]:.1f} × {sizes[1]:.1f} px"
-        f" ({sizes[0] * degrees:.2f} × {sizes[1] * degrees:.2f}°)",
+        f"diameter at half height {sizes[0]:.1f} by {sizes[1]:.1f} px"
+        f" ({sizes[0] * degrees:.2f} by {sizes[1] * degrees:.2f}°)",
         f"explained variance {row['fxvar']:.2f}",
     ]
     return [*lines, "The Gaussian leaves the map."] if row["leaves_map"] else lines

@@ -23,10 +23,10 @@ from pipeline.pages.sections import (
 
 TITLE = "Tuning to shapes"
 ABOUT = (
-    "Responses to 362 shapes, white on gray: 51 shapes, rotated. The model is a preference for one"
-    " curvature of the outline at one angular position around the center (APC; Pospisil, Pasupathy"
-    " & Bair 2018); r is the correlation of its responses with those of the unit to the shapes at"
-    " the center of the field."
+    "Responses to 362 shapes (51 shapes, rotated), drawn here in white on gray. The model is a"
+    " preference for one curvature of the outline at one angular position around the center (APC;"
+    " Pospisil, Pasupathy & Bair 2018); r is the correlation of its responses with those of the"
+    " unit to the shapes at the center of the field."
 )
 EXTREMES = 5  # shapes on each side
 REACH = 2.2  # of the frame of a shape, in units of its coordinates
@@ -85,15 +85,13 @@ def _numbers(row: Mapping[str, Any]) -> list[Number]:
         Number("r of the best APC model", row["apc_r"], note=null),
         Number("translation invariance", row["translation_invariance"], note=inside),
         Number("preferred angular position", row["mu_angle"], "°", "counterclockwise from right"),
-        Number("its spread", row["spread_angle"], "°", "1 / kappa of the von Mises function"),
+        Number("spread of position", row["spread_angle"], "°", "1 / kappa of the von Mises"),
         Number(
             "preferred curvature",
             row["mu_curvature"],
-            note="concave below 0, convex above; at most 1",
+            note="below 0 concave",
         ),
-        Number(
-            "its spread", row["spread_curvature"], note="standard deviation of the normal function"
-        ),
+        Number("spread of curvature", row["spread_curvature"], note="standard deviation"),
         Number("kurtosis over shapes", row["kurtosis"], note="3 if responses are normal"),
         Number("sparseness over shapes", row["sparseness"], note="0 to 1"),
     ]
@@ -124,7 +122,7 @@ def _model(row: Mapping[str, Any]) -> list[Part]:
             "Model: angular position",
             "degrees counterclockwise of right",
             curves=[Curve("von Mises", angle, von_mises)],
-            x_ticks=(0, 90, 180, 270, 360),
+            x_ticks=(0.0, 90.0, 180.0, 270.0, 360.0),
             **shared,
         ),
         Plot(

@@ -5,7 +5,7 @@ import { lineSample, ticks } from "./plots.js";
 import { numberText } from "./words.js";
 
 const [WIDTH, HEIGHT] = [284, 200];
-const [LEFT, RIGHT, TOP, BOTTOM] = [54, 10, 8, 40];
+const [LEFT, RIGHT, TOP, BOTTOM] = [60, 14, 8, 40];
 
 /**
  * Return a plot with its title, and a legend where there are several curves.
@@ -65,7 +65,7 @@ function titles({ x_name: across, y_name: up }) {
   const [middle, center] = [(LEFT + WIDTH - RIGHT) / 2, (TOP + HEIGHT - BOTTOM) / 2];
   return [
     svg("text", { x: middle, y: HEIGHT - 5, "text-anchor": "middle", class: "title" }, across),
-    svg("text", { transform: `translate(12 ${center}) rotate(-90)`, "text-anchor": "middle", class: "title" }, up),
+    svg("text", { transform: `translate(11 ${center}) rotate(-90)`, "text-anchor": "middle", class: "title" }, up),
   ];
 }
 

@@ -50,7 +50,7 @@ function outlines({ title, reach, outlines: shapes }) {
         svg("title", {}, name),
         svg("rect", { class: "ground", x: -reach, y: -reach, width: 2 * reach, height: 2 * reach }),
         svg("path", { class: "shape", d: pathOf(points, -1) })),
-      el("figcaption", {}, numberText(value)))));
+      el("figcaption", {}, numberText(value))))));
 }
 
 function maps({ title, maps: all }, scale) {
