@@ -64,7 +64,7 @@ def test_tuning_to_shapes_is_that_of_the_table(page: Page, run: ActiveRun, url: 
     label = section.locator(".shapes svg").first.get_attribute("aria-label")
     assert label is not None
     assert label.startswith(best)
-    assert section.locator(".small-plot svg").count() == 4
+    assert section.locator(".small-plot svg.plot").count() == 4
 
 
 def test_the_next_unit_has_its_own_numbers_and_a_small_field_the_reason(page: Page, url: str):

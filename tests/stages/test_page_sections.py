@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 from typing import Any, cast
+from unittest.mock import Mock
 
 import pytest
 
 from pipeline.errors import ConfigError
 from pipeline.networks.layers import Layer
 from pipeline.pages.sections import Section, Words
+from pipeline.run.active_run import ActiveRun
 from pipeline.stages.pages import sections
 from pipeline.stages.pages.sections import layer_sections, stages_with_sections
 from pipeline.stages.stage import Plan, Stage
 
-CONV1 = cast("Layer", SimpleNamespace(name="conv1"))
+CONV1 = Mock(spec=Layer)
+CONV1.name = "conv1"
 
 
 def item(layer: str, missing: bool = False) -> Any:
@@ -39,10 +42,8 @@ def refuse(_run: Any) -> Plan[Any]:
 def found(monkeypatch: pytest.MonkeyPatch, *stages: Stage[Any]) -> Any:
     """Return what stands on the page of unit 7 of conv1."""
     monkeypatch.setattr(sections, "all_stages", lambda: {each.name: each for each in stages})
-    config = SimpleNamespace(stages=["pages"])
-    run: Any = SimpleNamespace(
-        parts=SimpleNamespace(config=config), plan=lambda stage: stage.plan(None)
-    )
+    parts: Any = SimpleNamespace(config=SimpleNamespace(stages=["pages"]))
+    run = ActiveRun(parts, *[cast("Any", None)] * 3)
     read = layer_sections(run, stages_with_sections(run), CONV1)
     if read is None:
         return None
