@@ -92,6 +92,27 @@ def areas_above_half(
     return np.where(np.isnan(highest[:, 0, 0]), np.nan, area)
 
 
+def effective_sizes(
+    maps: Float[np.ndarray, "units height width"], least: float = 1 - 0.9545
+) -> Float[np.ndarray, " units"]:
+    """Return the side of a square as large as the area where a map counts, in pixels.
+
+    The area holds the pixels above a fraction of the map's maximum (Luo et al. 2016, Understanding
+    the effective receptive field, NIPS, section 3). NaN where a map is flat or not finite.
+
+    Args:
+        maps: mean absolute gradients of each unit.
+        least: the fraction.
+
+    >>> effective_sizes(np.array([[[0.0, 0.04, 0.2, 1.0, 0.3, 0.05, 0.0]]]))
+    array([2.])
+    """
+    with np.errstate(invalid="ignore"):
+        counted = maps > least * maps.max(axis=(1, 2), keepdims=True)
+    side = np.sqrt(counted.sum(axis=(1, 2)))
+    return np.where([bool(undescribable(unit)) for unit in maps], np.nan, side)
+
+
 def summarize_maps(
     maps: Float[np.ndarray, "units height width"], least_fxvar: float = 0.25
 ) -> pd.DataFrame:

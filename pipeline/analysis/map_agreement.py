@@ -5,7 +5,10 @@ Maps of different sizes are cut to the smaller height and width about their cent
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
+
 import numpy as np
+import pandas as pd
 from jaxtyping import Bool, Float
 from scipy.ndimage import gaussian_filter
 from scipy.optimize import linprog
@@ -18,6 +21,44 @@ _TRIFLE = 1e-10  # of the mass of a map
 
 Maps = Float[np.ndarray, "_ _ _"]  # units, height, width
 Values = Float[np.ndarray, " units"]
+SIGNS = (1, -1)
+
+
+def agreement(
+    maps: Mapping[str, Float[np.ndarray, "units 2 _ _"]],
+    pairs: Iterable[tuple[str, str]],
+    units: Sequence[int],
+) -> pd.DataFrame:
+    """Compare the maps of two methods unit by unit, for several pairs of methods.
+
+    Args:
+        maps: by the name of the method: what raises the response, and what lowers it.
+        pairs: the names of the methods that are compared.
+        units: numbers of the units, in order.
+
+    Returns:
+        One row per pair, sign and unit: ``sign``, ``first``, ``second``, ``unit``, and
+        ``correlation`` after blur, ``iou`` of the areas above half height, and ``distance`` (earth
+        mover's, in pixels); NaN where a map is flat or not finite.
+
+    >>> bump = np.zeros((1, 2, 8, 8))
+    >>> bump[..., 2, 2] = 1
+    >>> maps = {"one": bump, "other": np.roll(bump, 3, axis=3)}
+    >>> agreement(maps, [("one", "other")], [7])[["sign", "unit", "distance"]].values.tolist()
+    [[1.0, 7.0, 3.0], [-1.0, 7.0, 3.0]]
+    """
+    parts = []
+    for first, second in pairs:
+        for k, sign in enumerate(SIGNS):
+            one, other = maps[first][:, k], maps[second][:, k]
+            names = {"sign": sign, "first": first, "second": second, "unit": list(units)}
+            compared = {
+                "correlation": map_correlations(one, other),
+                "iou": half_height_ious(one, other),
+                "distance": earth_movers_distances(one, other),
+            }
+            parts.append(pd.DataFrame(names | compared))
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
 
 
 def map_correlations(first: Maps, second: Maps, blur: float = 1 / 30) -> Values:

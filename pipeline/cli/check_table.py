@@ -58,7 +58,7 @@ def _heading(checked: Checked) -> list[str]:
 
 
 def _facts(facts: dict[str, str]) -> list[str]:
-    return [_wrapped(fact, f"{name:<9}", " " * 9) for name, fact in facts.items()]
+    return [_wrapped(fact, f"{name:<8} ", " " * 9) for name, fact in facts.items()]
 
 
 def _wrapped(text: str, first: str, then: str) -> str:

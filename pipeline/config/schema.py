@@ -12,7 +12,12 @@ from typing import Any
 from hydra.core.config_store import ConfigStore
 from omegaconf import OmegaConf
 
-from pipeline.config.screen import ScreenConfig, ShapeTuningConfig, StimuliConfig
+from pipeline.config.screen import (
+    ReceptiveFieldsConfig,
+    ScreenConfig,
+    ShapeTuningConfig,
+    StimuliConfig,
+)
 from pipeline.config.settings import (
     AnimateConfig,
     AscentConfig,
@@ -83,6 +88,7 @@ class Config:
         screen: how large images are seen, and in which colors stimuli are shown.
         search: settings of the stage ``top_patches``.
         responses: settings of the stage ``responses``.
+        receptive_fields: settings of the stage ``receptive_fields``.
         shape_tuning: settings of the stage ``shape_tuning``.
         ascent: settings of the stage ``ascent``.
         dream: settings of the stage ``dream``.
@@ -119,6 +125,7 @@ class Config:
     screen: ScreenConfig = field(default_factory=ScreenConfig)
     search: SearchConfig = field(default_factory=SearchConfig)
     responses: ResponsesConfig = field(default_factory=ResponsesConfig)
+    receptive_fields: ReceptiveFieldsConfig = field(default_factory=ReceptiveFieldsConfig)
     shape_tuning: ShapeTuningConfig = field(default_factory=ShapeTuningConfig)
     ascent: AscentConfig = field(default_factory=AscentConfig)
     dream: DreamConfig = field(default_factory=DreamConfig)

@@ -1,9 +1,9 @@
-"""The settings of stimuli: how large images are seen, in which colors, and what is exported."""
+"""The settings of stimuli: how they are seen, which are exported, and what is mapped with them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pipeline.errors import nearest
 from pipeline.stimuli.field import COLORS
@@ -100,3 +100,31 @@ class ShapeTuningConfig:
             )
         if self.shuffles < 0:
             yield f"shape_tuning.shuffles: {self.shuffles} is negative; use 0 or more"
+
+
+@dataclass
+class ReceptiveFieldsConfig:
+    """By which methods receptive fields are mapped, besides the sets of ``stimulus``.
+
+    Attributes:
+        methods: methods that start from the top and bottom patches of each unit, a list:
+            ``gradient``, ``guided_backprop``, ``integrated_gradient``, ``occlusion`` (slow) and
+            ``effective``. They need the stage ``top_patches``.
+        patches: top patches, and as many bottom patches, of each unit that these methods use; null:
+            10, or as many as the search keeps.
+        keep_responses: whether the responses of each unit to all stimuli are stored, rather than
+            the 100 highest and lowest.
+    """
+
+    methods: list[str] = field(default_factory=list[str])
+    patches: int | None = None
+    keep_responses: bool = False
+
+    def faults(self) -> Iterator[str]:
+        """Yield what is wrong with values."""
+        if len(set(self.methods)) < len(self.methods):
+            yield f"receptive_fields.methods: {list(self.methods)} names a method twice"
+        if self.patches is not None and self.patches < 1:
+            yield (
+                f"receptive_fields.patches: {self.patches} is not positive; use 1 or more, or null"
+            )

@@ -69,6 +69,7 @@ def stimulus_maps(
     responses: Float[np.ndarray, "units stimuli"],
     rule: Rule,
     sign: int,
+    check: Callable[[], None] = lambda: None,
 ) -> tuple[Float[np.ndarray, "units h w"], Float[np.ndarray, "units h w"]]:
     """Return the weighted and the non-overlapping maps of units; masks are drawn in batches.
 
@@ -80,6 +81,7 @@ def stimulus_maps(
         responses: of each unit to each stimulus.
         rule: which stimuli enter a map, and with what weights.
         sign: 1 for what raises the response, -1 for what lowers it.
+        check: called before every batch of masks; raises an error to stop.
     """
     geometry = stimuli.geometry.numpy()
     units = [
@@ -92,6 +94,7 @@ def stimulus_maps(
     down, across = ((side + 1) // 2 for side in stimuli.size)
     inside = (slice(None), slice(down, -down), slice(across, -across))
     for numbers, planes in _planes(stimuli, used, (down, across)):
+        check()
         masks = binarized(np.hypot.reduce(planes, axis=1))
         weighted.add(numbers, masks[inside])
         apart.add(numbers, masks)
@@ -101,7 +104,9 @@ def stimulus_maps(
 
 
 def reverse_correlation(
-    stimuli: StimulusSet, responses: Float[np.ndarray, "units stimuli"]
+    stimuli: StimulusSet,
+    responses: Float[np.ndarray, "units stimuli"],
+    check: Callable[[], None] = lambda: None,
 ) -> Float[np.ndarray, "units 2 h w"]:
     """Return by how much light (ON) and dark (OFF) at each pixel raise the response on average.
 
@@ -115,11 +120,13 @@ def reverse_correlation(
     Args:
         stimuli: sparse noise, or dense noise without color.
         responses: of each unit to each frame.
+        check: called before every batch of frames; raises an error to stop.
     """
     deviations = responses - responses.mean(axis=1, keepdims=True, dtype=np.float64)
     sums, shown = 0.0, 0.0
     # Noise has a geometry of its own in each row.
     for numbers, planes in _planes(stimuli, np.arange(len(stimuli)), (0, 0)):
+        check()
         sums = sums + np.tensordot(deviations[:, numbers], planes.astype(np.float64), 1)
         shown = shown + np.square(planes, dtype=np.float64).sum(axis=0)
     sums = np.where(is_constant(responses)[:, None, None, None], 0.0, sums)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import hashlib
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -83,7 +84,16 @@ def pictures(field: Field, folder: str | Path, table: str = "stimuli.csv") -> St
         for color in (field.colors.black, field.colors.white)
     )
     looks = Looks({}, black.float()[None], (white - black).float().diag()[None])
-    return compose("pictures", field, rows, looks, PicturePlanes(tuple(files), gray))
+    made = compose("pictures", field, rows, looks, PicturePlanes(tuple(files), gray))
+    return replace(made, contents=_digest([path, *files]))
+
+
+def _digest(files: list[Path]) -> str:
+    """Return a digest of the contents of files, in order."""
+    whole = hashlib.sha256()
+    for file in files:
+        whole.update(hashlib.sha256(file.read_bytes()).digest())
+    return whole.hexdigest()
 
 
 def _table(path: Path) -> pd.DataFrame:

@@ -88,6 +88,7 @@ class StimulusSet:
         weights: of each row and plane.
         renderer: draws the planes of geometries.
         shifts: how one wide presentation answers for many rows, where the set has it.
+        contents: digest of the files that are shown, of a set that reads files.
     """
 
     name: str
@@ -98,6 +99,7 @@ class StimulusSet:
     weights: Float[Tensor, "rows k channels"]
     renderer: Planes
     shifts: Shifts | None = None
+    contents: str | None = None
 
     def __len__(self) -> int:
         return len(self.table)

@@ -53,7 +53,7 @@ KEYS = {
     "smoothing": Key(Effect.NUMBERS, "several"),
     "transform": Key(Effect.NUMBERS, "several"),
     "gradient": Key(Effect.NUMBERS, "one"),
-    "stimulus": Key(Effect.FILES, "several"),
+    "stimulus": Key(Effect.NUMBERS, "several"),
     "runner": Key(Effect.PLACE, "one"),
     "tracking": Key(Effect.TRACKING, "one"),
     "layers": Key(Effect.NUMBERS),

@@ -189,7 +189,7 @@ def test_ascent_without_a_search_says_what_to_add(run_pipeline: RunPipeline, tmp
     with pytest.raises(StoreError) as caught:
         run_pipeline(*ASCENT_ONLY, "units=0", f"out={tmp_path}")
     assert str(caught.value) == (
-        "ascent: the store holds no top patches of conv1 for these weights and images;"
+        "top_patches: the store holds no patches of conv1 for these weights and images;"
         " add top_patches to stages"
     )
 

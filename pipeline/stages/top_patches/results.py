@@ -121,7 +121,7 @@ def read_patches(
     search = find_search(run, layer)
     if search.result.missing():
         raise StoreError(
-            f"ascent: the store holds no top patches of {layer.name} for these weights and images;"
+            f"top_patches: the store holds no patches of {layer.name} for these weights and images;"
             " add top_patches to stages"
         )
     kept, digests = search.extremes.by_sign[sign], search.extremes.digests
