@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -16,8 +16,10 @@ ABOUT = (
     "Each map is colored from its lowest value (dark blue) to its highest (yellow); a pixel is as"
     " large in all of them. Centers are x to the right and y down from the center of the field."
 )
-SIGNS = {1: "raises the response", -1: "lowers the response"}
+SIGN_NAMES = {1: "raises the response", -1: "lowers the response"}
+LIGHT_AND_DARK = {1: "light raises the response", -1: "dark raises the response"}  # of noise
 HALF_HEIGHT = float(np.sqrt(2 * np.log(2)))  # radius of a Gaussian at half height, in sigmas
+SPACE = "\u00a0"  # at which lines do not break
 _TURN = np.linspace(0, 2 * np.pi, 72, endpoint=False)
 
 
@@ -29,11 +31,13 @@ class MethodMaps:
         name: of the method, for readers.
         maps: what raises the response, and what lowers it.
         rows: the rows of the table ``receptive_fields`` by sign, 1 and -1.
+        signs: what the maps show, by sign.
     """
 
     name: str
     maps: Float[np.ndarray, "2 height width"]
     rows: Mapping[int, Mapping[str, Any]]
+    signs: Mapping[int, str] = field(default_factory=SIGN_NAMES.copy)
 
 
 def map_section(methods: Sequence[MethodMaps], degrees: float) -> Section:
@@ -49,7 +53,7 @@ def map_section(methods: Sequence[MethodMaps], degrees: float) -> Section:
             each.name,
             [
                 _map(name, values, each.rows[sign], row, degrees)
-                for (sign, name), values in zip(SIGNS.items(), each.maps, strict=True)
+                for (sign, name), values in zip(each.signs.items(), each.maps, strict=True)
             ],
         )
         for each in methods
@@ -58,17 +62,25 @@ def map_section(methods: Sequence[MethodMaps], degrees: float) -> Section:
 
 
 def _reference(methods: Sequence[MethodMaps]) -> tuple[str, Mapping[str, Any] | None]:
-    """Return the row whose Gaussian is outlined on every map, with a sentence that says so."""
-    for sign, name in SIGNS.items():
-        for each in methods:
-            row = each.rows[sign]
-            if np.isfinite(row["sigma_long"]):
-                return (
-                    "The outline is the same on every map: the half height of the Gaussian fitted"
-                    f" to what {name} by {each.name}.",
-                    row,
-                )
-    return "No Gaussian fits any of these maps, so there is no outline.", None
+    """Return the row whose Gaussian is outlined on every map, with a sentence that says so.
+
+    It is the one that explains most of its map, of what raises the response rather than of what
+    lowers it, and of Gaussians that stay inside the map rather than of those that leave it.
+    """
+    fitted = [
+        (sign == 1, not each.rows[sign]["leaves_map"], each.rows[sign]["fxvar"], each, sign)
+        for sign in SIGN_NAMES
+        for each in methods
+        if np.isfinite(each.rows[sign]["sigma_long"])
+    ]
+    if not fitted:
+        return "No Gaussian fits any of these maps, so there is no outline.", None
+    *_, best, sign = max(fitted, key=lambda one: one[:3])
+    said = (
+        "The outline is the same on every map: the half height of the Gaussian that fits best, to"
+        f" the map by {best.name} of what {best.signs[sign]}."
+    )
+    return said, best.rows[sign]
 
 
 def _map(
@@ -114,22 +126,23 @@ def _captions(row: Mapping[str, Any], degrees: float) -> list[str]:
             f"diameter of the area above half height {_length(area, degrees)}",
             _sentence(str(row["reason"])),
         ]
-    sizes = [2 * HALF_HEIGHT * row[name] for name in ("sigma_long", "sigma_short")]
+    long, short = (2 * HALF_HEIGHT * row[name] for name in ("sigma_long", "sigma_short"))
     lines = [
         f"center {_pair(row['gauss_x'], row['gauss_y'], degrees)}",
-        f"diameter at half height {sizes[0]:.1f} by {sizes[1]:.1f} px"
-        f" ({sizes[0] * degrees:.2f} by {sizes[1] * degrees:.2f}°)",
+        f"diameters at half height {long:.1f},{SPACE}{short:.1f}{SPACE}px"
+        f" ({long * degrees:.2f},{SPACE}{short * degrees:.2f}°)",
         f"explained variance {row['fxvar']:.2f}",
     ]
     return [*lines, "The Gaussian leaves the map."] if row["leaves_map"] else lines
 
 
 def _pair(x: float, y: float, degrees: float) -> str:
-    return f"{_signed(x, 1)}, {_signed(y, 1)} px ({_signed(x * degrees)}, {_signed(y * degrees)}°)"
+    pixels = f"{_signed(x, 1)},{SPACE}{_signed(y, 1)}{SPACE}px"
+    return f"{pixels} ({_signed(x * degrees)},{SPACE}{_signed(y * degrees)}°)"
 
 
 def _length(pixels: float, degrees: float) -> str:
-    return f"{pixels:.1f} px ({pixels * degrees:.2f}°)"
+    return f"{pixels:.1f}{SPACE}px ({pixels * degrees:.2f}°)"
 
 
 def _signed(value: float, decimals: int = 2) -> str:

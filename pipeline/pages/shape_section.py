@@ -104,9 +104,8 @@ def _extremes(shown: ShownShapes) -> list[Part]:
 
 
 def _outlines(shown: ShownShapes, some: np.ndarray) -> list[Outline]:
-    return [
-        Outline(shown.outlines[n], float(shown.central[n]), shown.names[n]) for n in some.tolist()
-    ]
+    numbers: list[int] = some.tolist()
+    return [Outline(shown.outlines[n], float(shown.central[n]), shown.names[n]) for n in numbers]
 
 
 def _model(row: Mapping[str, Any]) -> list[Part]:

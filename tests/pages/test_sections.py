@@ -85,15 +85,25 @@ def test_captions_give_center_size_and_fit_in_pixels_and_degrees():
     section = map_section([method("bars", gaussian(SIZE, BUMP), np.zeros(SIZE))], 0.5)
     raising, lowering = parts_of(section)[0]["maps"]
     # The center of the map is at x = 25, y = 20; half height is 2.3548 sigmas wide.
-    assert raising["captions"] == [
+    assert [caption.replace("\u00a0", " ") for caption in raising["captions"]] == [
         "center 5.0, \u22125.0 px (2.50, \u22122.50°)",
-        "diameter at half height 18.8 by 9.4 px (9.42 by 4.71°)",
+        "diameters at half height 18.8, 9.4 px (9.42, 4.71°)",
         "explained variance 1.00",
     ]
     assert lowering == {
         "name": "lowers the response", "captions": ["The map is flat."], "image": None,
     }  # fmt: skip
-    assert "fitted to what raises the response by bars" in section.about
+    assert "that fits best, to the map by bars of what raises the response." in section.about
+
+
+def test_the_outline_is_of_the_best_fit_inside_the_map_of_what_raises_the_response():
+    noisy = gaussian(SIZE, BUMP) + np.random.default_rng(2).normal(0, 0.3, SIZE)
+    outside = gaussian(SIZE, np.array([3.0, 45.0, 15.0, 9.0, 5.0, 0.0, 1.0]))  # fits perfectly
+    methods = [method("outside", outside, outside), method("noisy", noisy, gaussian(SIZE, BUMP))]
+    assert [each.rows[1]["leaves_map"] for each in methods] == [True, False]
+    assert methods[1].rows[1]["fxvar"] < 0.95
+    assert "map by noisy of what raises the response" in map_section(methods, 0.5).about
+    assert "map by outside of what raises" in map_section(methods[:1], 0.5).about
 
 
 def test_without_a_fit_there_is_no_outline_and_the_mass_is_described():
@@ -104,7 +114,7 @@ def test_without_a_fit_there_is_no_outline_and_the_mass_is_described():
     assert first["image"]["outline"] is None
     assert section.about.endswith("No Gaussian fits any of these maps, so there is no outline.")
     diameter = 2 * np.sqrt(found.rows[1]["half_area"] / np.pi)
-    assert first["captions"][1].endswith(f"{diameter:.1f} px ({diameter / 2:.2f}°)")
+    assert first["captions"][1].endswith(f"{diameter:.1f}\u00a0px ({diameter / 2:.2f}°)")
     assert first["captions"][2].startswith(found.rows[1]["reason"][:1].upper())
 
 

@@ -16,14 +16,15 @@ Found = Sequence[tuple[Stage[Any], Sequence[Any]]]
 
 
 def stages_with_sections(run: ActiveRun) -> Found:
-    """Return the stages that have something to show, each with the items that the store holds.
+    """Return the stages that have something to show, by name, with the items that the store holds.
 
     As of everything on the pages, what counts is whether the store holds the results that the
     settings of the run determine, not which stages were asked for.
     """
     chosen = chosen_stages(run.parts.config.stages)
     known = {stage.name: stage for stage in (*all_stages().values(), *chosen)}
-    found = [(stage, _found(run, stage)) for stage in known.values() if _adds_sections(stage)]
+    adding = sorted(filter(_adds_sections, known.values()), key=lambda stage: stage.name)
+    found = [(stage, _found(run, stage)) for stage in adding]
     return [(stage, items) for stage, items in found if items]
 
 
