@@ -78,7 +78,7 @@ def _reference(methods: Sequence[MethodMaps]) -> tuple[str, Mapping[str, Any] | 
     *_, best, sign = max(fitted, key=lambda one: one[:3])
     said = (
         "The outline is the same on every map: the half height of the Gaussian that fits best, to"
-        f" the map by {best.name} of what {best.signs[sign]}."
+        f" the map by {best.name} ({best.signs[sign]})."
     )
     return said, best.rows[sign]
 

@@ -93,7 +93,7 @@ def test_captions_give_center_size_and_fit_in_pixels_and_degrees():
     assert lowering == {
         "name": "lowers the response", "captions": ["The map is flat."], "image": None,
     }  # fmt: skip
-    assert "that fits best, to the map by bars of what raises the response." in section.about
+    assert "that fits best, to the map by bars (raises the response)." in section.about
 
 
 def test_the_outline_is_of_the_best_fit_inside_the_map_of_what_raises_the_response():
@@ -102,8 +102,8 @@ def test_the_outline_is_of_the_best_fit_inside_the_map_of_what_raises_the_respon
     methods = [method("outside", outside, outside), method("noisy", noisy, gaussian(SIZE, BUMP))]
     assert [each.rows[1]["leaves_map"] for each in methods] == [True, False]
     assert methods[1].rows[1]["fxvar"] < 0.95
-    assert "map by noisy of what raises the response" in map_section(methods, 0.5).about
-    assert "map by outside of what raises" in map_section(methods[:1], 0.5).about
+    assert "map by noisy (raises the response)" in map_section(methods, 0.5).about
+    assert "map by outside (raises" in map_section(methods[:1], 0.5).about
 
 
 def test_without_a_fit_there_is_no_outline_and_the_mass_is_described():
