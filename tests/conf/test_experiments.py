@@ -25,7 +25,9 @@ from tests.conftest import RunPipeline, compose_config
 
 FOLDER = conf_dir() / "experiment"
 NAMES = sorted(path.stem for path in FOLDER.glob("*.yaml"))
-LISTS = ("objective", "init", "parameterization", "regularizer", "smoothing", "transform")
+LISTS = (
+    "objective", "init", "parameterization", "regularizer", "smoothing", "transform", "stimulus",
+)  # fmt: skip
 COMMAND = re.compile(r"^#   python -m pipeline (experiment=.*?)(?: +# .*)?$", re.MULTILINE)
 GIVEN = {"zeros_vs_top_patch": ["images.root=."]}  # what only the user can know
 
@@ -98,6 +100,12 @@ RUNS = {
     "v4_shapes": Small(
         "layers=[conv2] units=[2,5] shape_tuning.width=12 shape_tuning.positions=[-2,0,2]"
         " shape_tuning.shuffles=2",
+        units=(2, 5),
+    ),
+    "receptive_fields": Small(
+        "layers=[conv1] units=[2,5] images.limit=4 receptive_fields.patches=1"
+        " stimulus=[bars_on_stride,sparse_noise] stimulus.sparse_noise.stimuli=100"
+        " receptive_fields.methods=[gradient,effective]",
         units=(2, 5),
     ),
     "zeros_vs_top_patch": Small(
@@ -355,6 +363,12 @@ def test_an_experiment_runs_on_the_embedded_network(
     if name == "v4_shapes":
         assert tuple(run.shape_tuning["unit"]) == small.units
         assert run.shape_tuning["apc_r"].between(0, 1).all()
+        return
+    if name == "receptive_fields":
+        table = run.receptive_fields
+        assert tuple(table["unit"].unique()) == small.units
+        assert table["diameter"].between(1, 9).all()
+        assert run.map_agreement["correlation"].between(-1.001, 1.001).all()
         return
     if not small.octaves:
         assert np.isfinite(run.ascents["final_response"]).all()

@@ -7,7 +7,10 @@ _METHOD = (
     "name of the stimulus set or method; bars and other figures give a second map,"
     " NAME_non_overlapping, of the pixels that they cover at all"
 )
-_SIGN = "1 for what raises the response, -1 for what lowers it (of noise: for light, for dark)"
+_SIGN = (
+    "1 for what raises the response, -1 for what lowers it; of noise for light and dark, of methods"
+    " by patches for the top and the bottom patches"
+)
 # Columns in pixels of the network, which are also given in degrees.
 LENGTHS = {
     "x": "center of mass to the right of the center of the field, in pixels",

@@ -55,7 +55,7 @@ class Measures:
         if not self.compared:
             return summarize(read[0], self.of[0].method, units)
         maps = [m.named(each.method) for m, each in zip(read, self.of, strict=True)]
-        pairs = combinations(maps[0], 2) if len(maps) == 1 else product(*maps)
+        pairs = combinations(maps[0], 2) if len(maps) == 1 else product(maps[0], maps[1])
         return agreement({name: found for m in maps for name, found in m.items()}, pairs, units)
 
     def write(self, item: str, table: pd.DataFrame) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -28,7 +28,8 @@ UNITS = 16  # of a work item of a method without stimuli; it is in the key
 RESPONSES = "all_responses"  # the array of the responses to all stimuli, if they are kept
 
 
-class Shown(NamedTuple):
+@dataclass(frozen=True)
+class Shown:
     """A stimulus set that is shown to a layer; sets are large and are built again when needed.
 
     Attributes:

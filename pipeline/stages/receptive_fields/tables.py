@@ -46,10 +46,10 @@ def _of_layer(run: ActiveRun, plan: FieldPlan, layer: str) -> pd.DataFrame:
         tables.append(table)
         effective = maps if maps.method == EFFECTIVE else effective
     whole = pd.concat(tables, ignore_index=True).assign(layer=layer)
-    lacking = [name for name in (*LENGTHS, *FNAT) if name not in whole]
-    whole = whole.assign(**dict.fromkeys(lacking, np.nan))
-    if not natural:
-        whole["fnat_reason"] = "the store holds no top patches; add top_patches to stages"
+    others = [name for name in (*LENGTHS, *FNAT) if name not in whole]
+    whole = whole.assign(**dict.fromkeys(others, np.nan))
+    lacking = "" if natural else "the store holds no top patches; add top_patches to stages"
+    whole["fnat_reason"] = whole["fnat_reason"].astype(object).fillna(lacking)
     if effective is not None:
         whole = with_effective_sizes(whole, effective.read(), effective.units)
     return whole
@@ -77,7 +77,7 @@ def _strongest(run: ActiveRun, each: SetMaps) -> pd.DataFrame:
     known = table.reindex(columns=list(PARAMETERS))
     shown = in_degrees(known, 1 / degrees_of_a_pixel(run))
     others = table.drop(columns=[name for name in PARAMETERS if name in table])
-    lines = others.to_json(orient="records", lines=True).splitlines()
+    lines = str(others.to_json(orient="records", lines=True)).splitlines()
     shown["others"] = lines if len(others.columns) else "{}"
     found = strongest_stimuli(each.read(), each.method, each.units, shown)
     named = found.assign(model=run.parts.network.name, layer=each.layer.name)

@@ -7,6 +7,8 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from math import prod
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -24,9 +26,7 @@ log = logging.getLogger(__name__)
 TOGETHER = 4096  # stimuli of a part of an item, about
 
 
-def map_fields(
-    run: ActiveRun, plan: FieldPlan
-) -> Iterator[WorkItems[SetBlock | MethodBlock | Block]]:
+def map_fields(run: ActiveRun, plan: FieldPlan) -> Iterator[WorkItems[Any]]:
     """Yield the maps that are not in the store, and then the measures of all maps."""
     label = "receptive_fields: units"
     maps = run.missing(plan.maps)
@@ -36,6 +36,7 @@ def map_fields(
     shown = [each for each in maps if isinstance(each, SetMaps)]
     if shown:
         sets = [SetBlock(each, item) for each in shown for item in each.blocks]
+        sets.sort(key=lambda block: block.of.shown.passes * prod(block.of.field), reverse=True)
         yield WorkItems([each.result for each in shown], sets, SetWork(run), label)
     others = [each for each in maps if not isinstance(each, SetMaps)]
     if others:
