@@ -24,7 +24,7 @@ import yaml
 
 from pipeline.config.schema import CHECK, DEFAULT_STAGES, Config
 from pipeline.config.search_path import conf_dir
-from pipeline.stages.catalog import all_stages
+from pipeline.stages.catalog import all_stages, stages_before
 
 DOCS = Path(__file__).parent
 GROUPS = (
@@ -273,7 +273,7 @@ def keys() -> str:
 def stage_section(name: str) -> str:
     """Return what there is to set of a stage."""
     stage = all_stages()[name]
-    after = ", ".join(f"`{need}`" for need in stage.needs)
+    after = ", ".join(f"`{need}`" for need in stages_before(stage, all_stages()))
     after = f" Runs after {after}, where these are asked for, too." if after else ""
     used = " One of the default stages." if name in DEFAULT_STAGES else ""
     tables = ", ".join(f"[`{t.name}`](tables.md#{t.name})" for t in stage.tables)

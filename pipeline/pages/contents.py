@@ -14,6 +14,8 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float, UInt8
 
+from pipeline.pages.sections import UnitSections
+
 
 @dataclass(frozen=True)
 class ShownPreprocessing:
@@ -101,6 +103,7 @@ class Layer:
         correlations: likewise.
         correlation_summary: likewise.
         read: yields the ascents of the layer, a few units at a time, by unit.
+        sections: reads what gives the sections that stages add to the pages of units, if any do.
     """
 
     name: str
@@ -116,6 +119,7 @@ class Layer:
     correlations: pd.DataFrame
     correlation_summary: pd.DataFrame
     read: Callable[[], Iterable[Mapping[int, Sequence[ShownAscent]]]]
+    sections: Callable[[], UnitSections] | None = None
 
 
 @dataclass(frozen=True)

@@ -28,10 +28,12 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from pipeline.pages.bundle import bundle
 from pipeline.pages.contents import Layer, Networks, ShownAscent, Site
 from pipeline.pages.data_scripts import data_script, folder_name, plain
+from pipeline.pages.encoded_images import jpeg, png
 from pipeline.pages.networks import network_scripts, runtime_script
+from pipeline.pages.sections import Section, UnitSections
 from pipeline.pages.tables import layer_data, layer_rows, shown_numbers, unit_patches
 from pipeline.pages.thumbnails import Sheet, thumbnail
-from pipeline.pages.unit_images import UnitImage, ascent_images, jpeg, patch_image, png
+from pipeline.pages.unit_images import UnitImage, ascent_images, patch_image
 from pipeline.store.files import write_bytes
 
 HERE = Path(__file__).parent
@@ -80,6 +82,7 @@ class _Builder:
         self.faults: dict[int, str] = {}
         self.previews: dict[str, str] = {}
         self.patches: dict[int, list[dict[str, Any]]] = {}
+        self.sections: UnitSections = _no_sections
 
     def write_pictures(self) -> None:
         """Write the source images of all patches that are shown."""
@@ -98,6 +101,7 @@ class _Builder:
         """Write everything about a layer: its numbers, units, thumbnails and networks."""
         sheets: dict[str, Sheet] = {}
         self.patches = unit_patches(layer, self.site)
+        self.sections = _no_sections if layer.sections is None else layer.sections()
         ascents_left = dict.fromkeys(layer.units)
         for ascents in layer.read():
             for unit in ascents:
@@ -154,6 +158,7 @@ class _Builder:
                 plain({name: getattr(ascent, name) for name in OF_CURVES}) for ascent in ascents
             ],
             "patches": patches,
+            "sections": [section.data() for section in self.sections(unit)],
             "images": {str(n): {"height": size[0], "width": size[1]} for n, size in sizes.items()},
         }
         self._put(layer.name, str(unit), data)
@@ -180,6 +185,10 @@ class _Builder:
 
     def _folder(self, layer: str) -> Path:
         return self.assets / "data" / folder_name(layer)
+
+
+def _no_sections(_unit: int) -> Sequence[Section]:
+    return ()
 
 
 def _write_data(path: Path, key: str, value: Any) -> None:

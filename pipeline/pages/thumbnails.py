@@ -10,7 +10,8 @@ from jaxtyping import UInt8
 from PIL import Image
 
 from pipeline.pages.data_scripts import data_url
-from pipeline.pages.unit_images import UnitImage, jpeg
+from pipeline.pages.encoded_images import jpeg
+from pipeline.pages.unit_images import UnitImage
 
 SIDE = 64  # pixels of the longer side, at most
 BLOCK = 8  # of JPEG; tiles made of whole blocks do not bleed into each other

@@ -5,17 +5,16 @@ A byte b means ``low + b / 255 * (high - low)`` in pixel space, where 0 is black
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Float, UInt8
-from PIL import Image
 
 from pipeline.images.boxes import Box, overlap
 from pipeline.pages.contents import Picture, ShownAscent, ShownPreprocessing
 from pipeline.pages.data_scripts import data_url
+from pipeline.pages.encoded_images import png, to_bytes
 
 Kind = Literal["image", "added"]
 
@@ -96,27 +95,3 @@ def cut(
     there, here = overlap(box, (pixels.shape[0], pixels.shape[1]))
     patch[here] = pixels[there]
     return patch
-
-
-def to_bytes(x: Float[np.ndarray, "*_"], low: float, high: float) -> UInt8[np.ndarray, "*_"]:
-    """Return values encoded as bytes; all are 0 if the values are equal."""
-    scale = 255 / (high - low) if high > low else 0.0
-    return np.rint((x - low) * scale).clip(0, 255).astype(np.uint8)
-
-
-def png(pixels: UInt8[np.ndarray, "height width channels"]) -> bytes:
-    """Return a PNG with light compression, as images of ascents hardly compress."""
-    return _encoded(pixels, "PNG", compress_level=2)
-
-
-def jpeg(pixels: UInt8[np.ndarray, "height width 3"], quality: int = 90) -> bytes:
-    """Return a JPEG without chroma subsampling."""
-    return _encoded(pixels, "JPEG", quality=quality, subsampling=0)
-
-
-def _encoded(
-    pixels: UInt8[np.ndarray, "height width channels"], kind: str, **options: Any
-) -> bytes:
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, kind, **options)
-    return buffer.getvalue()

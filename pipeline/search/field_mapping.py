@@ -33,6 +33,7 @@ from pipeline.stimuli.stimulus_set import StimulusSet
 
 KEPT = 100  # stimuli of each sign that are listed
 COUNTS = (1, 20, 100)  # stimuli whose mean position is taken
+NON_OVERLAPPING = "_non_overlapping"  # ends the name of the second map of figures
 NOISE = ("sparse_noise", "dense_noise")  # mapped by reverse correlation
 RULES: dict[str, Rule] = {
     "sin1": gratings_entering,
@@ -76,7 +77,7 @@ class MappedFields:
 
     def named(self, method: str) -> dict[str, Maps]:
         """Return the maps by name."""
-        apart = {} if self.apart is None else {f"{method}_non_overlapping": self.apart}
+        apart = {} if self.apart is None else {f"{method}{NON_OVERLAPPING}": self.apart}
         return {method: self.maps, **apart}
 
 

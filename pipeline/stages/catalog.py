@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from graphlib import TopologicalSorter
 from importlib import import_module
@@ -14,7 +14,7 @@ import pipeline.stages
 from pipeline.config.build import read_settings
 from pipeline.config.schema import CHECK, Config
 from pipeline.errors import ArtiphysError, ConfigError, first_line, nearest
-from pipeline.stages.stage import Stage
+from pipeline.stages.stage import Stage, no_sections
 from pipeline.store.code import code_digest
 
 
@@ -149,10 +149,17 @@ def _own_stage(name: str) -> Stage[Any]:
     return stage
 
 
+def stages_before(stage: Stage[Any], stages: Mapping[str, Stage[Any]]) -> list[str]:
+    """Return the names of those stages that run before another: it needs or shows what they do."""
+    shown = [s.name for s in stages.values() if s.sections is not no_sections]
+    names = [*stage.needs, *(shown if stage.shows_sections else ())]
+    return [name for name in dict.fromkeys(names) if name in stages]
+
+
 def _in_order(stages: dict[str, Stage[Any]]) -> dict[str, Stage[Any]]:
     """Return stages sorted by name, except that each comes after those that it needs."""
     sorter: TopologicalSorter[str] = TopologicalSorter(
-        {stage.name: [need for need in stage.needs if need in stages] for stage in stages.values()}
+        {stage.name: stages_before(stage, stages) for stage in stages.values()}
     )
     sorter.prepare()
     order: list[str] = []

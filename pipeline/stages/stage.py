@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from pipeline.errors import ArtiphysError
 
 if TYPE_CHECKING:
+    from pipeline.networks.layers import Layer
+    from pipeline.pages.sections import UnitSections
     from pipeline.run.active_run import ActiveRun
     from pipeline.run.machine import Machine
     from pipeline.runner.runner import Work
@@ -131,6 +133,11 @@ def no_files(_run: ActiveRun, _plan: Any) -> None:
     """Write no files besides tables."""
 
 
+def no_sections(_run: ActiveRun, _found: Any, _layer: Layer) -> UnitSections:
+    """Add nothing to the pages of units."""
+    return lambda _unit: ()
+
+
 def no_summary(_run: ActiveRun, _plan: Any) -> list[str]:
     """Return no lines."""
     return []
@@ -154,10 +161,13 @@ class Stage(Generic[Item]):
         repeats: whether a finished run with the same settings may be reused instead of running
             again.
         shows_name: whether its files contain the name of the run.
+        shows_sections: whether its files contain the sections of other stages, after which it runs.
         check: yields one sentence per fault, before any work starts.
         cost: returns the estimated cost; given a machine, with times measured on it.
         work: yields the work shared by all processes.
         write: writes files other than tables, in the leading process.
+        sections: returns what gives the sections of a unit's page, of one layer, from the items of
+            the plan that the store holds.
         summary: returns the lines that are printed at the end.
         group: returns the W&B group that the run joins, if any.
     """
@@ -172,10 +182,12 @@ class Stage(Generic[Item]):
     network: bool = True
     repeats: bool = True
     shows_name: bool = False
+    shows_sections: bool = False
     check: Callable[[ActiveRun, Plan[Item]], Iterator[str]] = no_faults
     cost: Callable[[ActiveRun, Plan[Item], Machine | None], Cost] = no_cost
     work: Callable[[ActiveRun, Plan[Item]], Iterator[WorkItems[Any]]] = no_work
     write: Callable[[ActiveRun, Plan[Item]], None] = no_files
+    sections: Callable[[ActiveRun, Sequence[Item], Layer], UnitSections] = no_sections
     summary: Callable[[ActiveRun, Plan[Item]], list[str]] = no_summary
     group: Callable[[Plan[Item]], str | None] = lambda _plan: None
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -14,6 +14,19 @@ from pipeline.pages.contents import (
     ShownAscent,
     ShownPreprocessing,
     Site,
+)
+from pipeline.pages.sections import (
+    Curve,
+    Map,
+    Maps,
+    Number,
+    Numbers,
+    Outline,
+    Outlines,
+    Plot,
+    Section,
+    UnitSections,
+    Words,
 )
 from pipeline.store.results import WHOLE_LAYER
 from tests.conftest import table_columns
@@ -85,7 +98,34 @@ def whole_layer(name: str) -> Layer:
         name, UNITS, dict.fromkeys(INITS, True), top_patches=patches(name, UNITS),
         ascents=pd.concat(ascents), correlations=correlations, correlation_summary=summary,
         read=[{unit: images[unit] for unit in block} for block in (UNITS[:2], UNITS[2:])],
+        sections=lambda: made_sections,
     )  # fmt: skip
+
+
+def made_sections(unit: int) -> list[Section]:
+    """Return a section with parts of every kind, whose names are markup; none of the dead unit."""
+    if unit == DEAD:
+        return []
+    square = np.array([[-1.0, -1.0], [1.0, -1.0], [1.0, 1.0], [-1.0, 1.0]])
+    x = np.arange(4.0)
+    curves = [
+        Curve(f"first {HTML}", x, np.array([0.0, 1.0, np.nan, 10.0 + unit]), points=True),
+        Curve("second", x, -x),
+    ]
+    maps = [
+        Map(f"what raises {HTML}", np.arange(48.0).reshape(6, 8), ("center 1, 2 px",), square + 3),
+        Map("what lowers", None, (f"The map is flat {HTML}.",)),
+    ]
+    parts = [
+        Words(f"Something is missing {HTML}."),
+        Numbers([Number(f"size {HTML}", 1.5 + unit, "px", "note"), Number("other", np.nan)]),
+        Outlines("Best shapes", [Outline(square * side, side, HTML) for side in (1.0, 0.5)], 2.0),
+        Plot(f"Plot {HTML}", "length in pixels", "response", curves),
+        Plot("Named", "", "response", [Curve("one", x[:2], x[:2])], (HTML, "b")),
+        Plot("Empty", "x", "y", [Curve("none", x, np.full(4, np.nan))]),
+        Maps(f"bars {HTML}", maps),
+    ]
+    return [Section(f"Made up {HTML}", parts, f"About {HTML}.")]
 
 
 def begun_layer(name: str) -> Layer:
@@ -118,6 +158,7 @@ def layer(
     units: Sequence[int],
     climbed: Mapping[str, bool],
     read: Iterable[Mapping[int, Sequence[ShownAscent]]],
+    sections: Callable[[], UnitSections] | None = None,
     **tables: pd.DataFrame,
 ) -> Layer:
     """Return a layer; tables that are not given are empty."""
@@ -135,6 +176,7 @@ def layer(
         climbed=climbed,
         correlated="correlations" in tables,
         read=lambda: read,
+        sections=sections,
         **(empty | tables),
     )
 

@@ -133,3 +133,11 @@ def test_building_again_leaves_nothing_of_what_was_there(tmp_path: Path):
         len(list((tmp_path / "site" / "assets" / "data" / "conv1").glob("*.js")))
         == 1 + len(UNITS) + 5
     )
+
+
+def test_sections_are_those_of_the_unit_and_none_is_left_over_from_another_layer(site: Path):
+    folder = site / "assets" / "data"
+    (section,) = data(folder / "conv1" / "5.js")[1]["sections"]
+    assert section["parts"][1]["numbers"][0]["value"] == 6.5
+    assert data(folder / "conv1" / "2.js")[1]["sections"] == []
+    assert data(folder / "conv3" / "0.js")[1]["sections"] == []  # written after conv1

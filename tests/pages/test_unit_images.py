@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from pipeline.pages.contents import Picture, ShownAscent
-from pipeline.pages.unit_images import ascent_images, cut, jpeg, patch_image, png, to_bytes
+from pipeline.pages.encoded_images import jpeg, png, to_bytes
+from pipeline.pages.unit_images import ascent_images, cut, patch_image
 from tests.pages.sites import PREPROCESSING, made_ascent
 
 

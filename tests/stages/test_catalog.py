@@ -9,7 +9,8 @@ import pytest
 
 import pipeline.stages
 from pipeline.errors import ConfigError
-from pipeline.stages.catalog import all_stages, chosen_stages, stage_faults
+from pipeline.stages.catalog import all_stages, chosen_stages, stage_faults, stages_before
+from pipeline.stages.stage import Stage
 
 ROOM = "pipeline.stages."
 
@@ -40,3 +41,10 @@ def test_of_another_stage_only_its_object_and_its_results_are_known():
                 stage, _, module = node.module.removeprefix(ROOM).partition(".")
                 other = (folder / stage).is_dir() and stage != path.parent.name
                 assert not other or module in ("", "results"), f"{path}: {node.module}"
+
+
+def test_pages_run_after_every_stage_that_adds_sections_also_a_lab_s_own():
+    own = Stage("zebra", "adds a section", sections=lambda run, found, layer: lambda unit: ())
+    stages = all_stages() | {"zebra": own}
+    assert {"shape_tuning", "zebra", "figures"} <= {*stages_before(stages["pages"], stages)}
+    assert stages_before(own, stages) == []

@@ -363,3 +363,26 @@ def test_units_are_mapped_in_blocks_where_responses_would_take_too_much_memory(
     (each,) = divided.plan(STAGE).maps
     assert list(each.blocks.values()) == [[3, 5], [7]]
     np.testing.assert_array_equal(each.read().maps, by_method(first)["sparse_noise"].read().maps)
+
+
+def test_pages_show_the_maps_of_all_methods_with_the_numbers_of_the_table(first: ActiveRun):
+    layer = first.parts.layers[0]
+    read = STAGE.sections(first, first.plan(STAGE), layer)
+    (section,) = read(5)
+    assert [getattr(part, "title", "") for part in section.parts] == [
+        "bars on stride", "bars on stride, non-overlapping", "sparse noise", "gradient",
+        "effective",
+    ]  # fmt: skip
+    gradient = next(each for each in first.plan(STAGE).maps if each.method == "gradient")
+    row = pipeline.open_run(first.paths.folder).receptive_fields.query(
+        "unit == 5 and method == 'gradient' and sign == -1"
+    ).iloc[0]  # fmt: skip
+    shown = section.parts[3].maps[1]
+    np.testing.assert_array_equal(shown.values, gradient.read().maps[UNITS.index(5), 1])
+    x = row["x"] if np.isnan(row["gauss_x"]) else row["gauss_x"]
+    degrees = row["x_degrees"] / row["x"] * x
+    said = f"{x:.1f}, ", f"({degrees:.2f}, "
+    caption = shown.captions[0].replace("\u00a0", " ").replace("\u2212", "-")
+    assert all(text.replace("-0.0,", "0.0,") in caption for text in said)
+    assert section.parts[2].maps[1].name == "dark raises the response"
+    assert read(99) == []

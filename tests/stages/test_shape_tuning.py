@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -34,7 +36,8 @@ SMALL = (
 
 @pytest.fixture(scope="module")
 def first(run_pipeline: RunPipeline, tmp_path_factory: pytest.TempPathFactory) -> ActiveRun:
-    return run_pipeline(*SMALL, f"out={tmp_path_factory.mktemp('shapes')}", "runner.threads=1")
+    out = tmp_path_factory.mktemp("shapes")
+    return run_pipeline(*SMALL, f"out={out}", "stages=[shape_tuning,pages]", "runner.threads=1")
 
 
 def items(run: ActiveRun) -> dict[str, bytes]:
@@ -238,3 +241,46 @@ def test_files_of_elements_that_are_refused(
 def test_what_is_refused(run_pipeline: RunPipeline, tmp_path: Path, setting: str, message: str):
     with pytest.raises(ConfigError, match=re.escape(message)):
         run_pipeline(*SMALL, f"shape_tuning.{setting}", f"out={tmp_path}")
+
+
+def test_pages_show_the_numbers_of_the_table(first: ActiveRun):
+    table = pipeline.open_run(first.paths.folder).shape_tuning.query("layer == 'conv2'")
+    for _, row in table.iterrows():
+        section, responses = unit_section(first, row["unit"]), unit_responses(first, row["unit"])
+        numbers, best, worst = section["parts"][:3]
+        shown = [number["value"] for number in numbers["numbers"]]
+        names = (
+            "apc_r", "translation_invariance", "mu_angle", "spread_angle", "mu_curvature",
+            "spread_curvature", "kurtosis", "sparseness",
+        )  # fmt: skip
+        np.testing.assert_allclose(np.array(shown, float), [row[name] for name in names], rtol=1e-5)
+        assert best["outlines"][0]["value"] == pytest.approx(responses.max(), rel=1e-5)
+        assert worst["outlines"][0]["value"] == pytest.approx(responses.min(), rel=1e-5)
+        name = f"shape {row['best_shape']}, rotated by {row['best_rotation']}°"
+        assert best["outlines"][0]["name"] == name
+
+
+def test_pages_of_settings_that_the_store_does_not_hold_show_none(
+    first: ActiveRun, run_pipeline: RunPipeline
+):
+    out = first.parts.config.out
+    other = run_pipeline(*SMALL, f"out={out}", "stages=[pages]", "shape_tuning.width=13")
+    assert unit_data(other, 5)["sections"] == []
+
+
+def unit_data(run: ActiveRun, unit: int) -> Any:
+    path = run.paths.site / "assets" / "data" / "conv2" / f"{unit}.js"
+    text = path.read_text(encoding="utf-8")
+    return json.loads("[" + text.removeprefix("artiphys.put(").removesuffix(");\n") + "]")[1]
+
+
+def unit_section(run: ActiveRun, unit: int) -> Any:
+    (section,) = unit_data(run, unit)["sections"]
+    assert section["title"] == "Tuning to shapes"
+    return section
+
+
+def unit_responses(run: ActiveRun, unit: int) -> np.ndarray:
+    """Return the responses of a unit of conv2 to the shapes at the center."""
+    conv2 = run.plan(STAGE)[1]
+    return conv2.result.read("position-005")[0]["responses"][:, conv2.units.index(unit)]

@@ -4,6 +4,7 @@ import { el } from "./dom.js";
 import { decode, draw, sharedRange } from "./panels.js";
 import { patchFigure, sourceImage } from "./patches.js";
 import { curvePlot, lineSample, stripPlot } from "./plots.js";
+import { sectionOf } from "./sections.js";
 import { correlationText, numberText, ofCopies, placeText, statusText, unitName } from "./words.js";
 
 const WIDTH = 280; // pixels on the screen, about, of an image of a unit
@@ -19,6 +20,7 @@ export async function unitView({ site, layer, rows, data, width }) {
   const element = el("div", { class: "unit" },
     images(site, layer, rows, data, drawn),
     el("div", { class: "columns" }, climb(site, data, width), place(site, rows, data, width)),
+    data.sections.map(sectionOf),
     patches(site, layer, data, 1),
     patches(site, layer, data, -1));
   return { element, scale: (mode) => scaled(drawn, mode) };

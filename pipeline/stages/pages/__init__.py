@@ -7,5 +7,6 @@ STAGE = Stage(
     about="build a gallery of all units and a playground, as pages for any browser",
     needs=("figures", "animate", "dream", "export"),
     shows_name=True,
+    shows_sections=True,
     write=later("pipeline.stages.pages.work.build"),
 )

@@ -15,11 +15,12 @@ from pipeline.errors import ImageError, TransientError
 from pipeline.networks.layers import Layer
 from pipeline.pages.contents import Layer as ShownLayer
 from pipeline.pages.contents import Picture, ShownAscent, ShownPreprocessing, Site
-from pipeline.pages.unit_images import to_bytes
+from pipeline.pages.encoded_images import to_bytes
 from pipeline.run.active_run import ActiveRun
 from pipeline.stages.ascent.results import Climb, ascents, find_climb
 from pipeline.stages.correlations import STAGE as CORRELATIONS
 from pipeline.stages.correlations.results import Pair, correlation_summary, correlations
+from pipeline.stages.pages.sections import Found, layer_sections, stages_with_sections
 from pipeline.stages.top_patches import STAGE as TOP_PATCHES
 from pipeline.stages.top_patches.results import find_search, top_patches
 from pipeline.store.results import WHOLE_LAYER
@@ -34,12 +35,13 @@ def site_contents(run: ActiveRun) -> Site:
     """Return the contents for the pages of a run, without results missing in the store."""
     parts = run.parts
     pairs = run.plan(CORRELATIONS)
+    stages = stages_with_sections(run)
     return Site(
         facts=_facts(run),
         preprocessing=_preprocessing(run),
         inits=list(parts.inits),
         copies=parts.copies,
-        layers=[_layer(run, layer, pairs) for layer in parts.layers],
+        layers=[_layer(run, layer, pairs, stages) for layer in parts.layers],
         picture=_Pictures(run),
         numbers={name: number for number, name in enumerate(run.images.names)},
         headline=_headline(run),
@@ -82,7 +84,7 @@ def _headline(run: ActiveRun) -> Path | None:
     return drawn[0] if drawn else None
 
 
-def _layer(run: ActiveRun, layer: Layer, pairs: Sequence[Pair]) -> ShownLayer:
+def _layer(run: ActiveRun, layer: Layer, pairs: Sequence[Pair], stages: Found) -> ShownLayer:
     parts = run.parts
     climbs = {init: find_climb(run, layer, init) for init in parts.inits}
     found = {init: climb for init, climb in climbs.items() if not climb.result.missing()}
@@ -92,7 +94,9 @@ def _layer(run: ActiveRun, layer: Layer, pairs: Sequence[Pair]) -> ShownLayer:
     searched = not search.result.missing()
     patches = top_patches(run, [search] if searched else [])
     whole = [] if parts.scoring.per_unit else [WHOLE_LAYER]
-    units = parts.units[layer.name] if parts.scoring.per_unit or searched else []
+    sections = layer_sections(run, stages, layer)
+    of_units = parts.scoring.per_unit or searched or sections is not None
+    units = parts.units[layer.name] if of_units else []
     box = parts.canvas(layer).box
     return ShownLayer(
         name=layer.name,
@@ -108,6 +112,7 @@ def _layer(run: ActiveRun, layer: Layer, pairs: Sequence[Pair]) -> ShownLayer:
         correlations=correlations(run, correlated),
         correlation_summary=correlation_summary(run, correlated),
         read=_Reading(list(found.values()), bool(parts.transforms)),
+        sections=sections,
     )
 
 

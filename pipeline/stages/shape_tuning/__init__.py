@@ -75,5 +75,6 @@ STAGE = Stage(
     cost=later("pipeline.stages.shape_tuning.cost.shape_cost"),
     work=later("pipeline.stages.shape_tuning.work.show_shapes"),
     write=later("pipeline.stages.shape_tuning.drawing.draw"),
+    sections=later("pipeline.stages.shape_tuning.sections.unit_sections"),
     summary=later("pipeline.stages.shape_tuning.results.summary"),
 )

@@ -1,0 +1,37 @@
+"""What the page of a unit shows of its tuning to shapes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pipeline.networks.layers import Layer
+from pipeline.pages.sections import Section, UnitSections
+from pipeline.pages.shape_section import ShownShapes, shape_section
+from pipeline.run.active_run import ActiveRun
+from pipeline.stages.shape_tuning.results import LayerShapes
+from pipeline.stages.stage import no_sections
+from pipeline.stimuli.shapes import outlines, rotations
+
+
+def unit_sections(run: ActiveRun, found: Sequence[LayerShapes], layer: Layer) -> UnitSections:
+    """Return what gives the sections of a unit of a layer."""
+    own = [each for each in found if each.layer.name == layer.name]
+    return _sections(own[0]) if own else no_sections(run, found, layer)
+
+
+def _sections(each: LayerShapes) -> UnitSections:
+    shown, table = each.shown(), each.tuning
+    rows = dict(zip(each.units, table.to_dict("records"), strict=True))
+    columns = {unit: column for column, unit in enumerate(each.units)}
+    shapes = outlines(centered=True)
+    names = [f"shape {shape}, rotated by {turn}°" for shape, turn in rotations().to_numpy()]
+
+    def sections(unit: int) -> list[Section]:
+        if unit not in columns:
+            return []
+        column = columns[unit]
+        responses, blank = shown.responses[:, :, column], float(shown.blank[column])
+        section = ShownShapes(rows[unit], responses, blank, shown.positions, shapes, names)
+        return [shape_section(section)]
+
+    return sections
