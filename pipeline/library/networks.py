@@ -19,6 +19,7 @@ from pipeline.networks.receptive_fields import Box, smallest_canvas
 from pipeline.networks.receptive_fields import receptive_field as field_at
 
 MINIATURE = "miniature"
+GABOR_BANK = "gabor_bank"
 
 
 @own_names()
@@ -37,9 +38,9 @@ def network(
     Pictures and uint8 pixels are resized to just cover the input size, and center-cropped.
 
     Args:
-        model: ``miniature`` (the embedded network), the name of one of torchvision's
-            classification networks, such as ``alexnet``, or a ``torch.nn.Module`` from
-            ``[batch, channels, height, width]``.
+        model: ``miniature`` (the embedded network), ``gabor_bank`` (cells of known tuning, in the
+            layer ``cells``), the name of one of torchvision's classification networks, such as
+            ``alexnet``, or a ``torch.nn.Module`` from ``[batch, channels, height, width]``.
         weights: of a network by name: ``default`` (its own, downloaded when needed), ``random``, or
             the path or URL of a file; of a module, a file to load into it, or ``None`` for those
             that it has.
@@ -137,6 +138,15 @@ def _by_name(name: str, weights: str) -> Network:
         from pipeline.miniature.network import miniature
 
         return miniature(weights)
+    if name == GABOR_BANK:
+        from pipeline.miniature.gabor_bank import gabor_bank
+
+        if weights != "default":
+            raise ConfigError(
+                f"weights: '{weights}' cannot be used, since gabor_bank has those of its cells; for"
+                " other cells, see pipeline.miniature.gabor_bank.gabor_bank"
+            )
+        return gabor_bank()
     # torchvision takes a second to import, and is not needed for the user's own modules.
     from pipeline.networks.loading.torchvision import torchvision_network
 

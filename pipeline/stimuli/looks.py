@@ -96,3 +96,36 @@ def phases(colors: Colors, degrees: Sequence[int]) -> Looks:
     weights = torch.from_numpy(turns[:, :, None] * np.asarray(colors.swing))
     background = torch.tensor([colors.gray] * len(degrees))
     return Looks({"phase": degrees}, background, weights.float())
+
+
+def contrasts_and_phases(
+    colors: Colors, contrasts: Sequence[float], degrees: Sequence[float]
+) -> Looks:
+    """Return contrasts of a sine grating on gray, each in all phases, from its cosine and sine.
+
+    The grating is ``contrast * sin(wave + phase)``. The phase varies fastest. Contrast 1 is the
+    largest swing about gray that stays between black and white, which is the Michelson contrast
+    where gray is midway between them; ``rms_contrast`` is its root mean square over all phases.
+
+    >>> contrasts_and_phases(Colors.published(1), [0.5], [0, 90]).weights[..., 0]
+    tensor([[0.0000, 0.5000],
+            [0.5000, 0.0000]])
+    """
+    for contrast in contrasts:
+        if not 0 <= contrast <= 1:
+            raise ConfigError(f"stimulus.contrasts: {contrast} is not a contrast from 0 to 1")
+    amount, phase = (np.ravel(grid) for grid in np.meshgrid(contrasts, degrees, indexing="ij"))
+    columns = {"contrast": amount, "rms_contrast": amount / np.sqrt(2), "phase": phase}
+    turns = sine_weights(phase)[:, :, None] * amount[:, None, None]
+    weights = torch.from_numpy(turns * np.asarray(colors.swing)).float()
+    return Looks(columns, torch.tensor([colors.gray] * len(phase)), weights)
+
+
+def sine_weights(degrees: np.ndarray) -> Float[np.ndarray, "phases 2"]:
+    """Return how much of its cosine and of its sine makes ``sin(wave + phase)``.
+
+    >>> sine_weights(np.array([0.0, 90.0])).tolist()
+    [[0.0, 1.0], [1.0, 0.0]]
+    """
+    cosine, sine = cosine_and_sine(np.asarray(degrees, dtype=np.float64))
+    return np.stack([sine, cosine], axis=1)
