@@ -106,7 +106,7 @@ def cardinal_directions(cones: str = "smith_pokorny") -> Float[np.ndarray, "3 3"
         One row per axis: what is added to gray at the end of the axis.
 
     >>> cardinal_directions().round(4).tolist()[1]
-    [0.5, -0.1495, 0.0086]
+    [0.5, -0.1496, 0.0086]
     """
     inverse = np.linalg.inv(rgb_to_lms(cones))
     along = np.stack([np.ones(3), inverse @ [1.0, -1.0, 0.0], inverse @ [0.0, 0.0, 1.0]])
@@ -138,7 +138,7 @@ def isoluminant(
         What is added to gray at contrast 1.
 
     >>> isoluminant(np.array([0.0])).round(4).tolist()
-    [[0.4924, -0.1473, 0.0085]]
+    [[0.4925, -0.1473, 0.0085]]
     """
     angles = np.deg2rad(hues)
     _, red, blue = cardinal_directions(cones)

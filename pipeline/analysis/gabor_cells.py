@@ -23,8 +23,9 @@ NEEDED = ("kind", "orientation", "frequency_per_degree", "phase")
 GRAY_WEIGHTS = (1 / 3, 1 / 3, 1 / 3)
 OPPONENT_WEIGHTS = ((1.0, -1.0, 0.0), (-1.0, 1.0, 0.0), (0.5, 0.5, -1.0), (-0.5, -0.5, 1.0))
 SPONTANEOUS = 0.1  # of opponent cells, so that they can be inhibited
-# De Valois, Yund & Hepler (1982); De Valois, Albrecht & Thorell (1982), simple and complex cells
-# with foveal fields, from .5 to 8 cycles per degree; Ringach (2002), n_x by n_y.
+# Of De Valois, Yund et al. (1982), Vision Res 22:531; De Valois, Albrecht & Thorell (1982), Vision
+# Res 22:545, all cells with foveal fields from .5 to 8 cycles per degree; Ringach (2002), J
+# Neurophysiol 88:455, n_x by n_y.
 ORIENTATION_BINS = np.array([-22.5, 22.5, 67.5, 112.5, 157.5])
 ORIENTATION_COUNTS = np.array([110, 83, 100, 92])
 FREQUENCY_BINS = np.array([0.5, 0.7, 1.0, 1.4, 2.0, 2.8, 4.0, 5.6, 8.0])
@@ -125,7 +126,7 @@ def completed(cells: pd.DataFrame, limits: tuple[float, float]) -> pd.DataFrame:
     >>> full[["sigma_along", "sigma_across"]].to_numpy().tolist()
     [[0.25, 0.2]]
     """
-    cells = cells.reset_index(drop=True)
+    cells = cells.reset_index(drop=True).copy()
     if missing := [name for name in NEEDED if name not in cells]:
         raise ConfigError(f"model.table: lacks the columns {', '.join(missing)}")
     frequency = cells["frequency_per_degree"].to_numpy(dtype=float)
@@ -147,28 +148,28 @@ def completed(cells: pd.DataFrame, limits: tuple[float, float]) -> pd.DataFrame:
     cells["filters"] = np.where(cells["kind"] == "complex", 4, 1)
     cells["first_filter"] = cells["filters"].cumsum() - cells["filters"]
     own = [*NEEDED, "nx", "ny", *shapes, *GUNS, "spontaneous", "filters", "first_filter"]
-    found = cells[own].copy()
-    found.insert(0, "unit", np.arange(len(found)))
-    return found
+    return pd.DataFrame({"unit": np.arange(len(cells)), **{name: cells[name] for name in own}})
 
 
 def _check(cells: pd.DataFrame, limits: tuple[float, float]) -> None:
-    numbers = [name for name in cells.columns if name != "kind"]
-    for row, cell in cells.iterrows():
+    numbers = [*NEEDED[1:], "sigma_along", "sigma_across"]
+    numbers += [name for name in (*GUNS, "spontaneous") if name in cells]
+    for row, cell in enumerate(cells.to_dict("records")):
         kind = str(cell["kind"])
         if kind not in KINDS:
             raise ConfigError(
                 f"model.table: '{kind}' in row {row} is not one of {', '.join(KINDS)}"
                 f"{nearest(kind, KINDS)}"
             )
-        values = cell[numbers].to_numpy(dtype=float)
-        if not np.isfinite(values).all() or cell["frequency_per_degree"] < 0:
+        values = np.array([cell[name] for name in numbers], dtype=float)
+        frequency = float(cell["frequency_per_degree"])
+        if not np.isfinite(values).all() or frequency < 0:
             raise ConfigError(
                 f"model.table: row {row} holds a number that is missing, infinite or, of a"
                 " frequency, negative; a Gaussian of frequency 0 needs sigma_along and sigma_across"
             )
-        sigmas = cell[["sigma_along", "sigma_across"]].to_numpy(dtype=float)
-        if misfit := _misfit(sigmas, float(cell["frequency_per_degree"]), limits):
+        sigmas = np.array([cell["sigma_along"], cell["sigma_across"]], dtype=float)
+        if misfit := _misfit(sigmas, frequency, limits):
             raise ConfigError(f"model.table: the cell in row {row} {misfit} degrees")
 
 

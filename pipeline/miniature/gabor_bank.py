@@ -1,13 +1,12 @@
 """A ground-truth network: cells of known orientation, frequency, phase, shape and color.
 
-Its layer ``cells`` answers as simple cells (half-rectified Gabor filters), complex cells (the energy
-of two Gabor filters in quadrature), color-opponent cells (a Gaussian of opposite colors) and
-double-opponent cells (a Gabor filter of opposite colors); what can be measured of them is known
-beforehand, since ``analysis.gabor_cells`` has their responses to gratings by formula.
+Its layer ``cells`` answers as simple cells (half-rectified Gabor filters), complex cells (the
+energy of two Gabor filters in quadrature), color-opponent cells (a Gaussian of opposite colors) and
+double-opponent cells (a Gabor filter of opposite colors). What can be measured of them is known
+beforehand: ``analysis.gabor_cells`` has their responses to gratings by formula.
 
-Sources: the energy model of Adelson & Bergen (1985), J Opt Soc Am A 2:284; populations of Ringach
-(2002), J Neurophysiol 88:455, De Valois, Yund & Hepler (1982), Vision Res 22:531, and De Valois,
-Albrecht & Thorell (1982), Vision Res 22:545, as collected by Dapello, Marques et al. (2020).
+Sources: the energy model of Adelson & Bergen (1985), J Opt Soc Am A 2:284; a bank of Gabor filters
+with the macaque's parameters as in Dapello, Marques et al. (2020), NeurIPS 33.
 """
 
 from __future__ import annotations
@@ -49,7 +48,7 @@ class GaborBank(nn.Module):
     def __init__(self, truth: pd.DataFrame) -> None:
         super().__init__()
         self.truth = truth
-        filters = int(truth["filters"].sum())
+        filters = int(truth["filters"].to_numpy().sum())
         self.gabors = nn.Conv2d(3, filters, KERNEL, STRIDE, padding=KERNEL // 2)
         self.rectify = nn.ReLU()
         self.pool = nn.Conv2d(filters, len(truth), 1, bias=False)

@@ -118,8 +118,8 @@ def cone_gratings(
     >>> gratings = cone_gratings(Field(9, 9, screen=Screen(96, 96)), contrasts=[1.0], phases=1)
     >>> gratings.table[["cone", "l_contrast", "m_contrast", "s_contrast"]].head(4).round(3)
             cone  l_contrast  m_contrast  s_contrast
-    0          L       0.170       0.000       0.000
-    1          M       0.000       0.229       0.000
+    0          L       0.191       0.000       0.000
+    1          M       0.000       0.225       0.000
     2          S       0.000       0.000       0.859
     3  luminance       1.000       1.000       1.000
     """

@@ -103,7 +103,8 @@ def in_pixels(field: Field, table: pd.DataFrame) -> pd.DataFrame:
     scale = field.seen.pixels_per_degree
     own = {"x_degrees", "y_degrees", *NEEDED}
     rest = table.drop(columns=[name for name in table if name in own])
-    place = [table.get(f"{axis}_degrees", pd.Series(0.0, table.index)) for axis in "xy"]
+    names = ("x_degrees", "y_degrees")
+    place = [table[name] if name in table else pd.Series(0.0, table.index) for name in names]
     drawn = pd.DataFrame(
         {
             "x": place[0] * scale + field.shift[0],
@@ -143,7 +144,7 @@ def _check(table: pd.DataFrame) -> None:
     for name in ("x_degrees", "y_degrees", *NEEDED):
         if name not in table:
             continue
-        values = pd.to_numeric(table[name], errors="coerce").to_numpy(dtype=float)
+        values = np.asarray(pd.to_numeric(table[name], errors="coerce"), dtype=float)
         positive, endless = name in NEEDED[1:], name == "diameter_degrees"
         wrong = np.isnan(values) | (positive & (values <= 0)) | (np.isinf(values) & (not endless))
         if wrong.any():
@@ -178,7 +179,7 @@ def grating_set(name: str, field: Field, table: pd.DataFrame, looks: Looks) -> S
     >>> from pipeline.stimuli.field import Screen
     >>> field = Field(51, 51, screen=Screen(224, 224))
     >>> table = loops(orientation=[0.0], frequency_per_degree=[3.0], diameter_degrees=[1.0])
-    >>> looks = contrasts_and_phases(field.colors, [1.0], [0, 180])
+    >>> looks = contrasts_and_phases(field.colors, [1.0], [0.0, 180.0])
     >>> len(grating_set("own", field, table, looks))
     2
     """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,7 +26,7 @@ class Looks:
         weights: what each plane adds to the background where it is 1.
     """
 
-    columns: dict[str, Sequence[Any]]
+    columns: Mapping[str, Sequence[Any] | np.ndarray]
     background: Float[Tensor, "looks channels"]
     weights: Float[Tensor, "looks k channels"]
 
@@ -107,14 +107,16 @@ def contrasts_and_phases(
     largest swing about gray that stays between black and white, which is the Michelson contrast
     where gray is midway between them; ``rms_contrast`` is its root mean square over all phases.
 
-    >>> contrasts_and_phases(Colors.published(1), [0.5], [0, 90]).weights[..., 0]
+    >>> contrasts_and_phases(Colors.published(1), [0.5], [0.0, 90.0]).weights[..., 0]
     tensor([[0.0000, 0.5000],
             [0.5000, 0.0000]])
     """
     for contrast in contrasts:
         if not 0 <= contrast <= 1:
             raise ConfigError(f"stimulus.contrasts: {contrast} is not a contrast from 0 to 1")
-    amount, phase = (np.ravel(grid) for grid in np.meshgrid(contrasts, degrees, indexing="ij"))
+    amount, phase = (
+        grid.ravel() for grid in np.meshgrid(list(contrasts), list(degrees), indexing="ij")
+    )
     columns = {"contrast": amount, "rms_contrast": amount / np.sqrt(2), "phase": phase}
     turns = sine_weights(phase)[:, :, None] * amount[:, None, None]
     weights = torch.from_numpy(turns * np.asarray(colors.swing)).float()

@@ -10,13 +10,13 @@ from itertools import product
 
 import numpy as np
 from jaxtyping import Float, Int
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 
 Texture = Float[np.ndarray, "side side"]
 SIZES = (0.05, 0.1, 0.2)  # of the features, as a share of the texture's side
 
 
-Box = tuple[tuple[np.ndarray, np.ndarray], np.ndarray, np.ndarray]
+Box = tuple[tuple[np.ndarray, ...], np.ndarray, np.ndarray]
 
 
 def _around(side: int, place: Float[np.ndarray, " 2"], reach: float) -> Box:
@@ -25,8 +25,8 @@ def _around(side: int, place: Float[np.ndarray, " 2"], reach: float) -> Box:
     Pixels go around the borders, each at most once.
     """
     half = min(int(reach * side) + 1, (side - 1) // 2)
-    middles = np.floor(place * side).astype(int)
-    rows, columns = (middle + np.arange(-half, half + 1) for middle in middles)
+    near = np.arange(-half, half + 1)
+    rows, columns = (int(at * side) + near for at in place)
     y, x = ((axis + 0.5) / side - at for axis, at in zip((rows, columns), place, strict=True))
     return np.ix_(rows % side, columns % side), y[:, None], x[None, :]
 
@@ -35,7 +35,7 @@ def _nearest(
     side: int, size: float, rng: np.random.Generator
 ) -> tuple[Texture, Texture, Int[np.ndarray, "side side"]]:
     """Return distances to the nearest and the second nearest of random places, and which it is."""
-    tree = cKDTree(rng.random((max(4, round(size**-2)), 2)), boxsize=1.0)
+    tree = KDTree(rng.random((max(4, round(size**-2)), 2)), boxsize=1.0)
     axis = (np.arange(side) + 0.5) / side
     away, which = tree.query(np.stack(np.meshgrid(axis, axis, indexing="ij"), -1), k=2)
     return away[..., 0], away[..., 1], which[..., 0]

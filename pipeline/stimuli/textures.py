@@ -76,7 +76,7 @@ def window(side: int) -> Float[np.ndarray, "side side"]:
     """Return a raised cosine: 1 in the middle of a square, 0 at half its side from there.
 
     >>> window(2).round(3).tolist()
-    [[0.198, 0.198], [0.198, 0.198]]
+    [[0.197, 0.197], [0.197, 0.197]]
     """
     axis = np.arange(side) - (side - 1) / 2
     away = np.hypot(axis[:, None], axis) / (side / 2)

@@ -214,8 +214,9 @@ def checked(name: str, contrasts: Sequence[float]) -> Sequence[float]:
 def by_cone(contrasts: Float[np.ndarray, "n 3"]) -> dict[str, np.ndarray]:
     """Return columns of the contrasts of the cones and of their root mean square.
 
-    >>> {name: found.tolist() for name, found in by_cone(np.array([[0.0, 0.3, -0.3]])).items()}
-    {'l_contrast': [0.0], 'm_contrast': [0.3], 's_contrast': [-0.3], 'cone_contrast': [0.2449...]}
+    >>> pd.DataFrame(by_cone(np.array([[1.0, 1.0, -1.0]])))
+       l_contrast  m_contrast  s_contrast  cone_contrast
+    0         1.0         1.0        -1.0            1.0
     """
     return {**dict(zip(CONES, contrasts.T, strict=True)), "cone_contrast": rms(contrasts)}
 
