@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import product
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -37,7 +38,8 @@ def _nearest(
     """Return distances to the nearest and the second nearest of random places, and which it is."""
     tree = KDTree(rng.random((max(4, round(size**-2)), 2)), boxsize=1.0)
     axis = (np.arange(side) + 0.5) / side
-    away, which = tree.query(np.stack(np.meshgrid(axis, axis, indexing="ij"), -1), k=2)
+    found: Any = tree.query(np.stack(np.meshgrid(axis, axis, indexing="ij"), -1), k=2)
+    away, which = found
     return away[..., 0], away[..., 1], which[..., 0]
 
 
