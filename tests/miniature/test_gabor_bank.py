@@ -129,9 +129,12 @@ def test_gray_evokes_exactly_nothing_in_cells_without_spontaneous_rate():
 
 def test_cells_have_the_distributions_of_the_macaque():
     cells = drawn_cells(2000, 0, limits())
-    assert cells["kind"].value_counts().to_dict() == dict(
-        simple=750, complex=750, color_opponent=250, double_opponent=250
-    )
+    assert cells["kind"].value_counts().to_dict() == {
+        "simple": 750,
+        "complex": 750,
+        "color_opponent": 250,
+        "double_opponent": 250,
+    }
     gabors = cells[cells["kind"] != "color_opponent"]
     shifted = (gabors["orientation"] + 22.5) % 180
     found = np.histogram(shifted, np.arange(0, 181, 45))[0] / len(gabors)
