@@ -18,9 +18,9 @@ from pipeline.errors import ConfigError
 from pipeline.networks import sparse_convolution
 from pipeline.networks.layers import Layer
 from pipeline.networks.loading.network import Network
-from pipeline.networks.receptive_fields import smallest_canvas
+from pipeline.networks.receptive_fields import smallest_canvas, strides
 from pipeline.networks.sparse_convolution import convolve_changes
-from pipeline.search.presentation import Presentation, field_of
+from pipeline.search.presentation import Presentation, field_of, nearest_unit
 from pipeline.stimuli.bars import bars_4a, bars_4c7o
 from pipeline.stimuli.bars_on_stride import bars_on_stride
 from pipeline.stimuli.color_gratings import isoluminant_gratings, spatial_opponency

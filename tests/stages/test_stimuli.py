@@ -186,8 +186,8 @@ def test_settings_out_of_range_are_told():
         *StimuliConfig(limit=0, margin=-1).faults(),
     ]
     assert found == [
-        "screen.center: [0.5] is not a place on the screen; give degrees to the right and down, as in"
-        " screen.center=[0.5,0.5], or null",
+        "screen.center: [0.5] is not a place on the screen; give degrees to the right and down, as"
+        " in screen.center=[0.5,0.5], or null",
         "screen.visual_degrees: 0 is not above 0 and at most 180",
         "screen.background: 2.0 is not a pixel value from 0 to 1",
         "stimuli.limit: 0 is not positive; use 1 or more, or null",
