@@ -92,8 +92,8 @@ def test_isoluminant_gratings_swing_between_opposite_hues():
     )
     discs = isoluminant_discs(FIELD)
     rows = [discs.table.query(f"hue == {hue} and contrast == 1").index[0] for hue in (30, 210)]
-    crest, trough = discs.draw(rows)[:, :, 28, 28]
-    for index, color in ((row.index, crest), (opposite.index, trough)):
+    crest, valley = discs.draw(rows)[:, :, 28, 28]
+    for index, color in ((row.index, crest), (opposite.index, valley)):
         torch.testing.assert_close(found.draw(index)[0, :, 28, 28], color, rtol=0, atol=1e-5)
     lms = cone_contrasts(pixels(found.draw(row.index)))[0]
     assert np.abs(lms[..., 0] * 0.3274 + lms[..., 1] * 0.1726).max() < 2e-5
