@@ -39,8 +39,9 @@ def network(
 
     Args:
         model: ``miniature`` (the embedded network), ``gabor_bank`` (cells of known tuning, in the
-            layer ``cells``), the name of one of torchvision's classification networks, such as
-            ``alexnet``, or a ``torch.nn.Module`` from ``[batch, channels, height, width]``.
+            layer ``cells``, or ``conv3``), the name of one of torchvision's classification
+            networks, such as ``alexnet``, or a ``torch.nn.Module`` from
+            ``[batch, channels, height, width]``.
         weights: of a network by name: ``default`` (its own, downloaded when needed), ``random``, or
             the path or URL of a file; of a module, a file to load into it, or ``None`` for those
             that it has.
