@@ -3,7 +3,8 @@
 Its layer ``cells``, which is ``conv3`` in tables, answers as simple cells (half-rectified Gabor
 filters), complex cells (the energy of two Gabor filters in quadrature), color-opponent cells (a
 Gaussian of opposite colors) and double-opponent cells (a Gabor filter of opposite colors). What can
-be measured of them is known beforehand: ``analysis.gabor_cells`` has their responses to gratings by formula.
+be measured of them is known beforehand: ``analysis.gabor_cells`` has their responses to gratings by
+formula.
 
 Sources: the energy model of Adelson & Bergen (1985), J Opt Soc Am A 2:284; a bank of Gabor filters
 with the macaque's parameters as in Dapello, Marques et al. (2020), NeurIPS 33.

@@ -117,6 +117,7 @@ def center_surround(
     planes = RingPlanes(torch.stack([center, ring(drawn.assign(orientation=around), radius)], 1))
     drawn.insert(0, "surround_orientation", around)
     drawn.insert(0, "center_diameter_degrees", diameters[0])
+    drawn.insert(0, "center_diameter", 2 * radius)
     shown = loops(contrast=[0.0, 1.0], surround_contrast=surround_contrasts, phase=evenly(phases))
     looks = _two(field.colors, shown, "surround_contrast")
     return compose("center_surround", field, drawn, looks, planes)
