@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from pipeline.analysis.shape_summary import shape_summary as shape_summary
     from pipeline.library.ascent import ascend as ascend
     from pipeline.library.dream import dream as dream
     from pipeline.library.export import export as export
@@ -32,13 +33,15 @@ _ROOMS = {
     "open_run": "pipeline.library.runs",
     "receptive_field": "pipeline.library.networks",
     "responses": "pipeline.library.responses",
+    "shape_summary": "pipeline.analysis.shape_summary",
     "shape_tuning": "pipeline.library.shape_tuning",
     "stimulus_set": "pipeline.library.stimuli",
     "top_patches": "pipeline.library.patches",
 }
 __all__ = [
     "Options", "ascend", "collect", "dream", "export", "map_receptive_fields", "network",
-    "open_run", "receptive_field", "responses", "shape_tuning", "stimulus_set", "top_patches",
+    "open_run", "receptive_field", "responses", "shape_summary", "shape_tuning", "stimulus_set",
+    "top_patches",
 ]  # fmt: skip
 
 

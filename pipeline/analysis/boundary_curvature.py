@@ -149,15 +149,19 @@ def padded(table: pd.DataFrame) -> Elements:
             ``element_table`` or measured by hand.
 
     Raises:
-        ConfigError: a column or a stimulus is missing, or a value is out of range.
+        ConfigError: a column or a stimulus is missing, or a value is no number or out of range.
     """
     if missing := {"stimulus", "angle", "curvature"} - set(table):
         raise ConfigError(f"elements: the table lacks the columns {', '.join(sorted(missing))}")
-    table = table.sort_values("stimulus", kind="stable")
-    stimulus, rank = table["stimulus"].to_numpy(), table.groupby("stimulus").cumcount().to_numpy()
-    if not np.array_equal(np.unique(stimulus), np.arange(len(np.unique(stimulus)))):
+    try:
+        numbers = table[["stimulus", "angle", "curvature"]].to_numpy(dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"elements: the table must hold numbers ({error})") from error
+    numbers = numbers[np.argsort(numbers[:, 0], kind="stable")]
+    named, first, stimulus = np.unique(numbers[:, 0], return_index=True, return_inverse=True)
+    if not len(named) or not np.array_equal(named, np.arange(len(named))):
         raise ConfigError("elements: stimuli must be numbered 0, 1, 2, ... with none left out")
-    values = table[["angle", "curvature"]].to_numpy(dtype=np.float64)
+    rank, values = np.arange(len(numbers)) - first[stimulus], numbers[:, 1:]
     if not np.isfinite(values).all() or np.abs(values[:, 1]).max(initial=0.0) > 1:
         raise ConfigError("elements: angles must be finite and curvatures between -1 and 1")
     filled = np.full((2, stimulus.max() + 1, rank.max() + 1), np.nan)

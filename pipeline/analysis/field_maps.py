@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 from pipeline.analysis.gaussian_fit import fit_gaussians, undescribable
 
@@ -92,6 +92,27 @@ def areas_above_half(
     return np.where(np.isnan(highest[:, 0, 0]), np.nan, area)
 
 
+def effective_sizes(
+    maps: Float[np.ndarray, "units height width"], least: float = 1 - 0.9545
+) -> Float[np.ndarray, " units"]:
+    """Return the side of a square as large as the area where a map counts, in pixels.
+
+    The area holds the pixels above a fraction of the map's maximum (Luo et al. 2016, Understanding
+    the effective receptive field, NIPS, section 3). NaN where a map is flat or not finite.
+
+    Args:
+        maps: mean absolute gradients of each unit.
+        least: the fraction.
+
+    >>> effective_sizes(np.array([[[0.0, 0.04, 0.2, 1.0, 0.3, 0.05, 0.0]]]))
+    array([2.])
+    """
+    with np.errstate(invalid="ignore"):
+        counted = maps > least * maps.max(axis=(1, 2), keepdims=True)
+    side = np.sqrt(counted.sum(axis=(1, 2)))
+    return np.where([bool(undescribable(unit)) for unit in maps], np.nan, side)
+
+
 def summarize_maps(
     maps: Float[np.ndarray, "units height width"], least_fxvar: float = 0.25
 ) -> pd.DataFrame:
@@ -107,7 +128,8 @@ def summarize_maps(
         ``hot_y`` of the highest pixel, ``half_area`` above half height (square pixels), the columns
         of ``fit_gaussians``, and ``reason``: why some or all numbers are missing, or an empty
         string. A map that is flat or not finite has no numbers, and one to which no Gaussian fits
-        has all others.
+        has all others. Where the pixels of a map are 0 or 1, as in one of figures that do not
+        overlap, none is the highest, and ``hot_x`` and ``hot_y`` are NaN.
 
     >>> table = summarize_maps(np.zeros((2, 5, 5)))
     >>> table["reason"].tolist()
@@ -116,7 +138,7 @@ def summarize_maps(
     x, y = centers_of_mass(maps).T
     radii = mass_radii(maps).T
     hot = hot_spots(maps) - (np.array(maps.shape[1:]) - 1) / 2
-    hot[np.isnan(x)] = np.nan
+    hot[np.isnan(x) | _of_two_values(maps)] = np.nan
     return pd.DataFrame(
         {
             "unit": np.arange(len(maps)),
@@ -128,6 +150,13 @@ def summarize_maps(
             "half_area": areas_above_half(maps),
         }
     ).join(fit_gaussians(maps, least_fxvar))
+
+
+def _of_two_values(maps: Float[np.ndarray, "units height width"]) -> Bool[np.ndarray, " units"]:
+    """Return which maps have one low and one high value, the high one in several pixels."""
+    low, high = (edge(axis=(1, 2), keepdims=True) for edge in (maps.min, maps.max))
+    highest = maps == high
+    return (highest | (maps == low)).all(axis=(1, 2)) & (highest.sum(axis=(1, 2)) > 1)
 
 
 def _masses(

@@ -38,6 +38,23 @@ def bootstrap_median(
     return float(low), float(high)
 
 
+def wilson_interval(count: int, total: int) -> tuple[float, float]:
+    """Return the 95 % interval of a share, count of total (Wilson 1927, JASA 22:209).
+
+    NaN for both ends where the total is 0.
+
+    >>> [round(end, 3) for end in wilson_interval(0, 10)]
+    [0.0, 0.278]
+    """
+    if not total:
+        return float("nan"), float("nan")
+    z, share = 1.959964, count / total
+    middle = share + z**2 / (2 * total)
+    half = z * np.sqrt(share * (1 - share) / total + z**2 / (4 * total**2))
+    scale = 1 + z**2 / total
+    return max(0.0, float(middle - half) / scale), min(1.0, float(middle + half) / scale)
+
+
 def shuffled_partners(units: int, rng: np.random.Generator) -> Int[np.ndarray, " units"]:
     """Return for each unit another unit of the layer, each exactly once and never itself.
 

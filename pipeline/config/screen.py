@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -90,6 +91,10 @@ class ShapeTuningConfig:
             from -50 to 50, less those that lie outside the field.
         figure: color of the shapes in network-input space, one number per channel; null: white.
         background: color around them; null: 0, the mean color of the preprocessing.
+        elements: CSV file of boundary elements that were measured elsewhere, with the columns
+            ``stimulus`` (0 to 361, in the order of the table ``shape_stimuli``), ``angle``
+            (degrees counterclockwise from the right) and ``curvature`` (squashed, -1 to 1); null:
+            the extrema of curvature along the outlines.
         shuffles: how often the responses of each unit are shuffled and fitted again, for the null.
     """
 
@@ -97,6 +102,7 @@ class ShapeTuningConfig:
     positions: list[float] | None = None
     figure: list[float] | None = None
     background: list[float] | None = None
+    elements: str | None = None
     shuffles: int = 10
 
     def faults(self) -> Iterator[str]:
@@ -104,7 +110,11 @@ class ShapeTuningConfig:
         if not 0 < self.width < float("inf"):
             yield f"shape_tuning.width: {self.width} is not a positive number of pixels"
         places = self.positions
-        if places is not None and (0 not in places or places != sorted(set(places))):
+        if places is not None and (
+            not all(map(math.isfinite, places))
+            or 0 not in places
+            or list(places) != sorted(set(places))
+        ):
             yield (
                 f"shape_tuning.positions: {list(places)} must be pixels in ascending order with 0,"
                 " where models are fitted, among them; as in shape_tuning.positions=[-2,0,2]"

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from itertools import cycle
 
 import numpy as np
 import pandas as pd
@@ -13,9 +13,15 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Polygon
 
+from pipeline.analysis.shape_summary import TUNED, shape_summary
 from pipeline.figures import style
 
+Tables = pd.DataFrame | Mapping[str, pd.DataFrame]
+
 FIT_LABEL = "best model: Pearson corr. coeff."
+SHARE_LABEL = "r > 0.5 (% of units)"
+NULL = "null (shapes shuffled)"
+FEW, MANY = 6, 12  # layers that fit into one column, and those beyond which words are turned
 INVARIANCE_LABEL = "translation invariance"
 EXTREMES = 5  # shapes on each side of an example
 _SPAN = 2.2  # from the center of a shape to the rim of its panel, in units of its coordinates
@@ -39,88 +45,68 @@ class ExampleUnit:
 
 
 @style.paper_style()
-def fit_by_layer(tuning: pd.DataFrame) -> Figure:
-    """Return for each layer the correlations with the best models, the null beside it in gray.
+def fit_by_layer(tuning: Tables) -> Figure:
+    """Return for each layer the correlations with the best models, and the share above 0.5.
 
-    Boxes are median and quartiles, whiskers reach 1.5 quartile ranges further; numbers are the
-    shares of fitted units above 0.5.
+    Above: shares of fitted units with r above 0.5, with 95 % intervals. Below: boxes are median and
+    quartiles, whiskers reach 1.5 quartile ranges further; the null of the first table is gray.
 
     Args:
-        tuning: the table ``shape_tuning`` of one model.
+        tuning: a table ``shape_tuning`` of one network, or several by the names of their
+            conditions, such as a trained network and its controls.
     """
-    import seaborn as sns
-
-    style.check_table(tuning, ("model", "layer", "apc_r", "null_r"), single=("model",))
-    layers = list(dict.fromkeys(tuning["layer"]))
-    figure, axis = _by_layer(layers, FIT_LABEL)
-    kinds = {"apc_r": "units", "null_r": "null (shapes shuffled)"}
-    palette = {"units": style.CORRELATION_COLOR, kinds["null_r"]: style.NULL_COLOR}
-    long = tuning.melt("layer", list(kinds), "kind", "r").replace({"kind": kinds})
-    with style.own_labels(axis):
-        if np.isfinite(long["r"]).any():
-            sns.boxplot(
-                long, x="layer", y="r", hue="kind", order=layers, palette=palette, ax=axis,
-                linewidth=0.6, fliersize=1, legend=False,
-                vert=None,  # what seaborn 0.13 passes here is deprecated in matplotlib 3.11
-            )  # fmt: skip
-    for place, layer in enumerate(layers):
-        r = tuning.loc[tuning["layer"] == layer, "apc_r"].dropna()
-        said = f"{100 * (r > 0.5).mean():.0f} %" if len(r) else "none"
-        axis.text(place, 1.0, said, ha="center", va="top", fontsize=style.SMALL_TEXT)
-    axis.axhline(0.5, color=style.INK, linewidth=0.4, linestyle=(0, (4, 2)), zorder=0)
-    axis.set_ylim(0, 1.02)
-    axis.set_title(f"{tuning['model'].iloc[0]}: curvature tuning (%: r > 0.5)")
-    drawn = set(long.loc[np.isfinite(long["r"]), "kind"])
-    handles = [Patch(facecolor=c, label=kind) for kind, c in palette.items() if kind in drawn]
-    figure.legend(handles=handles, loc="outside lower center", ncols=2)
+    tables = _conditions(tuning, ("layer", "apc_r", "null_r"))
+    layers, colors = _layers(tables), _colors(tables)
+    figure, (shares, boxes) = _by_layer(layers, (SHARE_LABEL, FIT_LABEL), (1, 2))
+    summary, ends = shape_summary(tables), ("tuned", "tuned_low", "tuned_high")
+    summary[[*ends]] *= 100
+    _draw_points(shares, summary, layers, colors, ends)
+    _say_none(shares, summary, layers, "fitted", 50.0)
+    shares.set_ylim(-3, 103)
+    null = _draw_boxes(boxes, tables, layers, colors)
+    boxes.axhline(TUNED, color=style.INK, linewidth=0.4, linestyle=(0, (4, 2)), zorder=0)
+    boxes.set_ylim(0, 1.02)
+    shares.set_title(_titled(tables, "tuning to boundary curvature", figure))
+    handles = [Patch(facecolor=color, label=name) for name, color in {**colors, **null}.items()]
+    figure.legend(handles=handles, loc="outside lower center", ncols=min(4, len(handles)))
     return figure
 
 
 @style.paper_style()
-def invariance_by_layer(tuning: pd.DataFrame) -> Figure:
+def invariance_by_layer(tuning: Tables) -> Figure:
     """Return for each layer the translation invariance of its units, from first to last.
 
-    Points are units; the line joins medians, with 95 % bootstrap intervals over units. Layers in
-    which no unit has a translation invariance, as where the field is too small, say "none".
+    Points are units, where a single table is given; the line joins medians, with 95 % bootstrap
+    intervals over units. Layers in which no unit has a translation invariance, as where the field
+    is too small, say "none".
 
     Args:
-        tuning: the table ``shape_tuning`` of one model.
+        tuning: a table ``shape_tuning`` of one network, or several by the names of their
+            conditions.
     """
-    import seaborn as sns
-
-    columns = ("model", "layer", "translation_invariance")
-    style.check_table(tuning, columns, single=("model",))
-    layers = list(dict.fromkeys(tuning["layer"]))
-    figure, axis = _by_layer(layers, INVARIANCE_LABEL)
+    column = "translation_invariance"
+    tables = _conditions(tuning, ("layer", "apc_r", "null_r", column))
+    layers, colors = _layers(tables), _colors(tables)
+    figure, (axis,) = _by_layer(layers, (INVARIANCE_LABEL,), (1,))
     axis.axhline(0, color=style.INK, linewidth=0.4, zorder=0)
-    defined = tuning.dropna(subset=["translation_invariance"])
-    with style.own_labels(axis):
-        if len(defined):
-            shared: dict[str, Any] = {
-                "x": "layer",
-                "y": "translation_invariance",
-                "order": layers,
-                "ax": axis,
-            }
-            places = np.array([layers.index(layer) for layer in defined["layer"]])
-            jitter = np.random.default_rng(0).uniform(-0.25, 0.25, len(defined))
-            axis.scatter(
-                places + jitter, defined[columns[2]], 2, style.CORRELATION_COLOR,
-                alpha=0.5, linewidths=0, gid="units",
-            )  # fmt: skip
-            sns.pointplot(
-                defined, estimator="median", errorbar=("ci", 95), seed=0, color=style.MEDIAN_COLOR,
-                linewidth=1, markersize=3, **shared,
-            )  # fmt: skip
-    for place, layer in enumerate(layers):
-        if layer not in set(defined["layer"]):
-            axis.text(
-                place, 0.5, "none", ha="center", va="center", fontsize=style.SMALL_TEXT,
-            )  # fmt: skip
-    axis.set_xlim(-0.6, len(layers) - 0.4)
+    if len(tables) == 1:
+        (table,) = tables.values()
+        defined = table.dropna(subset=[column])
+        places = np.array([layers.index(layer) for layer in defined["layer"]])
+        jitter = np.random.default_rng(0).uniform(-0.25, 0.25, len(defined))
+        axis.scatter(
+            places + jitter, defined[column], 2, style.CORRELATION_COLOR, alpha=0.5, linewidths=0,
+            gid="units",
+        )  # fmt: skip
+        colors = dict.fromkeys(tables, style.MEDIAN_COLOR)
+    summary = shape_summary(tables)
+    ends = ("median_invariance", "invariance_low", "invariance_high")
+    _draw_points(axis, summary, layers, colors, ends, joined=True)
+    _say_none(axis, summary, layers, "moved", 0.5)
     axis.set_ylim(min(-0.15, axis.get_ylim()[0]), 1.02)
-    title = f"{tuning['model'].iloc[0]}: medians and 95 % intervals over units"
-    axis.set_title(style.wrapped(title, figure.get_figwidth() - 1.1))
+    axis.set_title(_titled(tables, "medians and 95 % intervals", figure))
+    if len(tables) > 1:
+        figure.legend(*axis.get_legend_handles_labels(), loc="outside lower center", ncols=4)
     return figure
 
 
@@ -166,14 +152,108 @@ def _draw_shape(axis: Axes, outline: Float[np.ndarray, "vertices 2"]) -> None:
     axis.add_patch(Polygon(outline, closed=True, facecolor="white", edgecolor="none"))
 
 
-def _by_layer(layers: Sequence[str], label: str) -> tuple[Figure, Axes]:
-    """Return a figure and its axes, with the layers side by side."""
-    width = style.SINGLE_COLUMN if len(layers) <= 6 else style.DOUBLE_COLUMN
-    figure = style.new_figure(width, 2.8)
-    axis = figure.add_subplot()
-    style.settle_ticks(axis)
-    axis.set_ylabel(label)
+def _conditions(tuning: Tables, columns: Sequence[str]) -> Mapping[str, pd.DataFrame]:
+    """Return tables by condition, each checked to be of one network.
+
+    Raises:
+        ValueError: one lacks a column or has no rows, or is of several networks.
+    """
+    tables = {"units": tuning} if isinstance(tuning, pd.DataFrame) else tuning
+    if not tables:
+        raise ValueError("no table is given; a figure needs at least one")
+    for table in tables.values():
+        style.check_table(table, columns, single=("model",) if "model" in table else ())
+    return tables
+
+
+def _layers(tables: Mapping[str, pd.DataFrame]) -> list[str]:
+    """Return the layers of all tables, in the order in which they first come."""
+    return list(dict.fromkeys(layer for table in tables.values() for layer in table["layer"]))
+
+
+def _colors(tables: Mapping[str, pd.DataFrame]) -> dict[str, str]:
+    if len(tables) == 1:
+        return dict.fromkeys(tables, style.CORRELATION_COLOR)
+    return dict(zip(tables, cycle(style.SERIES_COLORS), strict=False))
+
+
+def _titled(tables: Mapping[str, pd.DataFrame], text: str, figure: Figure) -> str:
+    """Return a title with the name of the network, if the tables hold one and agree on it."""
+    names = {name for table in tables.values() if "model" in table for name in table["model"]}
+    title = f"{names.pop()}: {text}" if len(names) == 1 else text
+    return style.wrapped(title, figure.get_figwidth() - 0.9)
+
+
+def _draw_boxes(
+    axis: Axes, tables: Mapping[str, pd.DataFrame], layers: list[str], colors: Mapping[str, str]
+) -> dict[str, str]:
+    """Draw r of all conditions and the null of the first; return the color of a null if any."""
+    import seaborn as sns
+
+    first = next(iter(tables.values()))
+    kinds = {name: table[["layer", "apc_r"]] for name, table in tables.items()}
+    null = {NULL: style.NULL_COLOR} if np.isfinite(first["null_r"]).any() else {}
+    if null:
+        kinds[NULL] = pd.DataFrame({"layer": first["layer"], "apc_r": first["null_r"]})
+    long = pd.concat([table.assign(kind=name) for name, table in kinds.items()], ignore_index=True)
+    with style.own_labels(axis):
+        if np.isfinite(long["apc_r"]).any():
+            sns.boxplot(
+                long, x="layer", y="apc_r", hue="kind", order=layers, hue_order=list(kinds),
+                palette={**colors, **null}, ax=axis, linewidth=0.6, fliersize=1, legend=False,
+                vert=None,  # what seaborn 0.13 passes here is deprecated in matplotlib 3.11
+            )  # fmt: skip
+    return null
+
+
+def _draw_points(
+    axis: Axes,
+    summary: pd.DataFrame,
+    layers: list[str],
+    colors: Mapping[str, str],
+    columns: tuple[str, str, str],
+    joined: bool = False,
+) -> None:
+    """Draw a value with its interval for each layer, conditions side by side."""
+    for number, (name, color) in enumerate(colors.items()):
+        rows = summary[summary["condition"] == name].set_index("layer").reindex(layers)
+        value, low, high = (rows[column].to_numpy(dtype=float) for column in columns)
+        aside = 0.6 * ((number + 0.5) / len(colors) - 0.5) if len(colors) > 1 else 0.0
+        # The median of a single unit has no interval.
+        reach = np.nan_to_num(np.stack([value - low, high - value])).clip(min=0)
+        axis.errorbar(
+            np.arange(len(layers)) + aside, value, reach, color=color, label=name, markersize=3,
+            marker=style.SERIES_MARKERS[number % len(style.SERIES_MARKERS)],
+            linestyle="-" if joined else "none", linewidth=1, elinewidth=1, markeredgewidth=0,
+        )  # fmt: skip
+
+
+def _say_none(
+    axis: Axes, summary: pd.DataFrame, layers: list[str], counted: str, height: float
+) -> None:
+    """Say "none" where a layer has no unit with a number in any condition."""
+    for place, layer in enumerate(layers):
+        if not summary.loc[summary["layer"] == layer, counted].any():
+            axis.text(
+                place, height, "none", ha="center", va="center", fontsize=style.SMALL_TEXT,
+                rotation=90 if len(layers) > MANY else 0,
+            )  # fmt: skip
+
+
+def _by_layer(
+    layers: list[str], labels: Sequence[str], heights: Sequence[int]
+) -> tuple[Figure, list[Axes]]:
+    """Return a figure with panels one above the other, the layers side by side in each."""
+    width = style.SINGLE_COLUMN if len(layers) <= FEW else style.DOUBLE_COLUMN
+    figure = style.new_figure(width, 2.8 + 1.1 * (len(labels) - 1))
+    found = figure.subplots(len(labels), sharex=True, squeeze=False, height_ratios=heights)
+    axes: list[Axes] = list(found[:, 0])
+    for axis, label in zip(axes, labels, strict=True):
+        style.settle_ticks(axis)
+        axis.set_ylabel(label)
+    axes[-1].set_xticks(range(len(layers)), layers)
+    axes[-1].set_xlim(-0.6, len(layers) - 0.4)
     room = (width - 0.7) / len(layers)
     if max(style.text_width(layer, style.TEXT) for layer in layers) > 0.9 * room:
-        axis.tick_params(axis="x", labelrotation=90)
-    return figure, axis
+        axes[-1].tick_params(axis="x", labelrotation=90)
+    return figure, axes

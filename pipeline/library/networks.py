@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,7 +13,7 @@ from torch import nn
 from pipeline.errors import ConfigError, NetworkError
 from pipeline.images.preprocessing import Preprocessing
 from pipeline.library.arguments import chosen_layer, of_network, own_names, whole_number
-from pipeline.networks.loading.network import Network
+from pipeline.networks.loading.network import Network, with_shuffled_weights
 from pipeline.networks.loading.preparation import prepared
 from pipeline.networks.loading.weights import load_weights, read_weights
 from pipeline.networks.receptive_fields import Box, smallest_canvas
@@ -27,6 +28,8 @@ def network(
     model: str | nn.Module,
     *,
     weights: str | Path | None = None,
+    shuffled: bool = False,
+    seed: int = 0,
     input_size: Sequence[int] | int | None = None,
     mean: Sequence[float] | float | None = None,
     std: Sequence[float] | float | None = None,
@@ -34,7 +37,8 @@ def network(
 ) -> Network:
     """Return a network ready for use: in eval mode, in float32, traced on first use.
 
-    A module is not copied: it is set to eval mode, and its parameters no longer require gradients.
+    A module is not copied, unless its weights are shuffled: it is set to eval mode, and its
+    parameters no longer require gradients.
     Pictures and uint8 pixels are resized to just cover the input size, and center-cropped.
 
     Args:
@@ -45,6 +49,10 @@ def network(
         weights: of a network by name: ``default`` (its own, downloaded when needed), ``random``, or
             the path or URL of a file; of a module, a file to load into it, or ``None`` for those
             that it has.
+        shuffled: whether the weights are shuffled within each convolution and linear layer: a
+            control whose weights are as strong as those of the network, but not where training put
+            them. Biases stay.
+        seed: of random and of shuffled weights, and of the cells of ``gabor_bank``.
         input_size: of a module: height and width in pixels, a side, or channels, height and width.
         mean: of a module: what was subtracted from pixels in 0..1, one number per channel or one
             for all; zeros by default.
@@ -63,9 +71,10 @@ def network(
     >>> pipeline.network(own, input_size=(1, 20, 30)).layers.field.tolist()
     [(5, 5), (7, 7)]
     """
+    seed = whole_number("seed", seed, 0)
     if isinstance(model, str):
         _refuse_for_names(model, input_size=input_size, mean=mean, std=std, name=name)
-        return _by_name(model, "default" if weights is None else str(weights))
+        return _by_name(model, "default" if weights is None else str(weights), seed, shuffled)
     given: Any = model
     if not isinstance(given, nn.Module):
         raise NetworkError(f"model: {type(given).__name__} is neither a torch.nn.Module nor a name")
@@ -81,10 +90,12 @@ def network(
     )
     called = name or type(model).__name__
     missing, source = frozenset[str](), "its own"
+    model = copy.deepcopy(model) if shuffled else model
     if weights is not None:
         source = str(weights)
         missing = load_weights(model, read_weights(source), source)
-    return prepared(Network(called, model, preprocessing, source, "", missing))
+    net = prepared(Network(called, model, preprocessing, source, "", missing))
+    return with_shuffled_weights(net, seed) if shuffled else net
 
 
 @of_network
@@ -134,24 +145,25 @@ def _refuse_for_names(model: str, **given: Any) -> None:
             )
 
 
-def _by_name(name: str, weights: str) -> Network:
+def _by_name(name: str, weights: str, seed: int, shuffled: bool) -> Network:
     if name == MINIATURE:
         from pipeline.miniature.network import miniature
 
-        return miniature(weights)
+        return miniature(weights, seed, shuffled)
     if name == GABOR_BANK:
         from pipeline.miniature.gabor_bank import gabor_bank
 
-        if weights != "default":
+        if weights != "default" or shuffled:
             raise ConfigError(
-                f"weights: '{weights}' cannot be used, since gabor_bank has those of its cells; for"
-                " other cells, see pipeline.miniature.gabor_bank.gabor_bank"
+                f"{'shuffled' if shuffled else 'weights'}: cannot be given for gabor_bank, whose"
+                " weights are those of its cells; seed draws others, and"
+                " pipeline.miniature.gabor_bank.gabor_bank takes a table of them"
             )
-        return gabor_bank()
+        return gabor_bank(seed=seed)
     # torchvision takes a second to import, and is not needed for the user's own modules.
     from pipeline.networks.loading.torchvision import torchvision_network
 
-    return torchvision_network(name, weights)
+    return torchvision_network(name, weights, seed, shuffled=shuffled)
 
 
 def _input(size: Sequence[int] | int) -> tuple[int, tuple[int, int]]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Any, cast
+from typing import Any, SupportsFloat, cast
 
 import pandas as pd
 
@@ -16,32 +16,11 @@ from pipeline.analysis.map_agreement import (
 )
 from pipeline.errors import ConfigError, nearest
 from pipeline.library.arguments import chosen_layers, chosen_units, of_network, whole_number
+from pipeline.library.field_methods import METHODS, FieldMethods
+from pipeline.library.patches import TopPatches, top_patches
 from pipeline.networks.loading.network import Network
-from pipeline.search.field_mapping import (
-    NOISE,
-    SIGNS,
-    Maps,
-    map_by_stimuli,
-    strongest_stimuli,
-    summarize,
-)
-from pipeline.search.presentation import Presentation, field_of
-from pipeline.stimuli.bars import bars_4a
-from pipeline.stimuli.bars_on_stride import bars_on_stride
-from pipeline.stimuli.gratings import sin1
-from pipeline.stimuli.noise import dense_noise, sparse_noise
-from pipeline.stimuli.shapes import shapes
-from pipeline.stimuli.stimulus_set import StimulusSet
-
-DRAWN: dict[str, Callable[..., StimulusSet]] = {
-    "bars_on_stride": bars_on_stride,
-    "bars_4a": bars_4a,
-    "sin1": sin1,
-    "shapes": shapes,
-    "sparse_noise": sparse_noise,
-    "dense_noise": dense_noise,
-}
-METHODS = tuple(DRAWN)
+from pipeline.search.field_mapping import PHOTOGRAPHS, SIGNS, Maps, with_degrees
+from pipeline.search.patch_maps import PATCH_METHODS, PatchOptions
 
 
 @dataclass(frozen=True)
@@ -51,18 +30,28 @@ class ReceptiveFieldMaps:
     Attributes:
         maps: by layer and method, ``[units, 2, height, width]``: what raises the response (for
             noise: light) and what lowers it (for noise: dark raises it). Sets of figures give a
-            second map, ``bars_4a_non_overlapping`` for example.
+            second map, ``bars_4a_non_overlapping`` for example. Methods that need images give a map
+            from the top patches and one from the bottom patches, ``effective`` the positive and the
+            negative part of the mean gradient.
         summary: one row per layer, method, sign and unit: the columns of
             ``pipeline.analysis.field_maps.summarize_maps``, in pixels from the center of the field
             (x to the right, y down); the mean position of the 1, 20 and 100 strongest stimuli
-            (``tb1_x`` and so on); ``field_height`` and ``field_width`` of the theoretical field.
+            (``tb1_x`` and so on); ``field_height`` and ``field_width`` of the theoretical field;
+            with ``effective``, ``effective_size``, the side of a square as large as the effective
+            field. Each of these is followed by the same in degrees, such as ``x_degrees``, and
+            ``half_area`` by ``half_area_square_degrees``. With images, methods that show a set have
+            ``fnat``, the best response to it as a fraction of the mean response to the best 10
+            images (``pipeline.analysis.indices.fnat``), and ``fnat_reason``: why that is missing.
         responses: the 100 highest (sign 1) and lowest (sign -1) responses of each unit to each
             set, with the rows of the set's table.
+        patches: what was found in the images, with a table and the images that cannot be read;
+            ``None`` without images.
     """
 
     maps: dict[str, dict[str, Maps]]
     summary: pd.DataFrame
     responses: pd.DataFrame
+    patches: TopPatches | None = None
 
     def agreement(self) -> pd.DataFrame:
         """Compare every method with every other, unit by unit.
@@ -94,27 +83,44 @@ def map_receptive_fields(
     layers: str | Sequence[str],
     methods: str | Sequence[str] = ("bars_on_stride",),
     *,
+    images: Any = None,
+    patches: int = 10,
+    patch_options: PatchOptions | None = None,
     units: Any = "all",
     frames: int = 10_000,
     seed: int = 0,
+    visual_degrees: SupportsFloat = 8.0,
 ) -> ReceptiveFieldMaps:
-    """Map the receptive fields of units with artificial stimuli.
+    """Map the receptive fields of units with artificial stimuli and with images.
 
     Bars, gratings and shapes enter a map by the rules of tonyfu97/RF-Mapping, noise by reverse
     correlation. Stimuli are shown in the theoretical receptive field, and responses are those
     before any nonlinearity that follows the layer.
 
+    ``gradient``, ``guided_backprop``, ``integrated_gradient`` and ``occlusion`` use the patches of
+    images with the highest and the lowest responses of each unit: see
+    ``pipeline.search.patch_maps.map_by_patches``. ``effective`` is the mean gradient over 20 images
+    of Gaussian noise: see ``pipeline.search.effective_fields.map_effective_fields``.
+
     Args:
         net: the network.
         layers: names of layers, or ``all`` for all convolutions.
         methods: some of ``bars_on_stride``, ``bars_4a``, ``sin1``, ``shapes``, ``sparse_noise`` and
-            ``dense_noise``.
+            ``dense_noise``; ``gradient``, ``guided_backprop``, ``integrated_gradient`` and
+            ``occlusion``, which need images; and ``effective``.
+        images: anything that ``pipeline.top_patches`` takes. The network is traced at their size.
+        patches: of each sign, each from a different image.
+        patch_options: of the methods that need images.
         units: ``all``, a number, a list of numbers, or a range such as ``0:64``.
-        frames: of noise.
+        frames: of noise that is correlated with responses.
         seed: of noise.
+        visual_degrees: width of the network's input in degrees of visual angle.
 
     Raises:
-        ConfigError: there is no such layer, unit or method, or the responses take too much memory.
+        ConfigError: there is no such layer, unit or method, there are too few images, an argument
+            is not as described, or the responses take too much memory.
+        ImageError: no image can be read.
+        NetworkError: guided backpropagation is asked of a network without ReLU.
 
     >>> import pipeline
     >>> net = pipeline.network("miniature")
@@ -122,24 +128,60 @@ def map_receptive_fields(
     >>> found.maps["conv1"]["bars_on_stride"].shape
     (2, 2, 9, 9)
     """
-    names = _methods(methods)
-    noise = {"stimuli": whole_number("frames", frames), "seed": whole_number("seed", seed, 0)}
+    names, degrees = _methods(methods), _degrees(visual_degrees)
+    mapping = FieldMethods(
+        net,
+        _search(net, layers, names, images, whole_number("patches", patches)),
+        patches,
+        patch_options or PatchOptions(),
+        whole_number("frames", frames),
+        whole_number("seed", seed, 0),
+    )
+    traced = mapping.traced
+    pixels_per_degree = traced.graph.input_size[1] / degrees
     found: dict[str, dict[str, Maps]] = {}
     summaries: list[pd.DataFrame] = []
     responses: list[pd.DataFrame] = []
-    for layer in chosen_layers(net, layers):
-        chosen = chosen_units(units, layer)
-        by_method = found.setdefault(layer.name, {})
-        for name in names:
-            options = noise if name in NOISE else {}
-            stimuli = DRAWN[name](field_of(net.graph, layer), **options)
-            presentation = Presentation(net.graph, layer, stimuli, net.device)
-            mapped = map_by_stimuli(presentation, chosen)
-            by_method |= mapped.named(name)
-            summaries.append(summarize(mapped, name, chosen).assign(layer=layer.name))
-            strongest = strongest_stimuli(mapped, name, chosen, stimuli.table)
-            responses.append(strongest.assign(layer=layer.name))
-    return ReceptiveFieldMaps(found, _joined(summaries), _joined(responses))
+    for layer in chosen_layers(traced, layers):
+        own = mapping.layer(layer, names, chosen_units(units, layer))
+        found[layer.name] = own.maps
+        summaries.append(with_degrees(own.summary, pixels_per_degree).assign(layer=layer.name))
+        responses.append(own.responses.assign(layer=layer.name))
+    return ReceptiveFieldMaps(found, _joined(summaries), _joined(responses), mapping.found)
+
+
+def _search(
+    net: Network, layers: Any, names: list[str], images: Any, patches: int
+) -> TopPatches | None:
+    """Return the patches of images, if there are some."""
+    needy = [name for name in names if name in PATCH_METHODS]
+    if images is None:
+        if needy:
+            raise ConfigError(
+                f"images: {needy[0]} maps fields by the patches of images to which units respond"
+                " most and least, so give some, such as a folder of photographs"
+            )
+        return None
+    found = top_patches(net, images, layers, keep=max(patches, PHOTOGRAPHS), units=[0])
+    usable = len(found.images) - len(found.unreadable)
+    if needy and usable < patches:
+        raise ConfigError(
+            f"patches: {patches} of each sign are needed, each from a different image, and"
+            f" {usable} can be read; ask for fewer patches, or give more images"
+        )
+    return found
+
+
+def _degrees(visual_degrees: SupportsFloat) -> float:
+    try:
+        degrees = float(visual_degrees)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(
+            f"visual_degrees: {visual_degrees!r} is not a number of degrees"
+        ) from error
+    if not 0 < degrees <= 180:
+        raise ConfigError(f"visual_degrees: {visual_degrees} is not above 0 and at most 180")
+    return degrees
 
 
 def _joined(tables: list[pd.DataFrame]) -> pd.DataFrame:

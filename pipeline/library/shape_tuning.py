@@ -8,7 +8,6 @@ from typing import Any, SupportsFloat
 import numpy as np
 import pandas as pd
 
-from pipeline.analysis.boundary_curvature import padded
 from pipeline.analysis.shape_tuning import ShapeResponses, tuning
 from pipeline.library.arguments import chosen_layers, chosen_units, of_network, whole_number
 from pipeline.networks.layers import Layer
@@ -17,6 +16,7 @@ from pipeline.search.shape_responses import (
     ShapePresentation,
     ShapeProtocol,
     as_color,
+    measured_elements,
     shape_elements,
 )
 from pipeline.stimuli.shapes import named_shapes, rotations
@@ -89,7 +89,7 @@ def shape_tuning(
     protocol = ShapeProtocol(
         float(width), places, as_color("figure", figure), as_color("background", background)
     )
-    used = shape_elements() if elements is None else padded(elements)
+    used = shape_elements() if elements is None else measured_elements(elements)
     count, start = whole_number("shuffles", shuffles, 0), whole_number("seed", seed, 0)
     tables: list[pd.DataFrame] = []
     for layer in found:

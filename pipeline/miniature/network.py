@@ -66,12 +66,13 @@ class Miniature(nn.Module):
         return self.classifier(torch.flatten(self.avgpool(self.features(images)), 1))
 
 
-def miniature(weights: str = "default", seed: int = 0) -> Network:
+def miniature(weights: str = "default", seed: int = 0, shuffled: bool = False) -> Network:
     """Return the embedded network, which the project trained on its own drawings.
 
     Args:
         weights: ``default`` (shipped with the package), ``random``, or the path of a file.
-        seed: seed of random weights.
+        seed: seed of random and of shuffled weights.
+        shuffled: whether the weights are shuffled within each layer, as a control.
 
     Raises:
         NetworkError: the weights cannot be read or do not fit.
@@ -83,7 +84,7 @@ def miniature(weights: str = "default", seed: int = 0) -> Network:
         std=STD,
     )
     if weights != "default":
-        return build_network("miniature", Miniature, preprocessing, weights, seed)
+        return build_network("miniature", Miniature, preprocessing, weights, seed, shuffled)
     shipped = files("pipeline.miniature") / "weights" / "miniature.safetensors"
     with as_file(shipped) as path:
-        return build_network("miniature", Miniature, preprocessing, str(path), seed)
+        return build_network("miniature", Miniature, preprocessing, str(path), seed, shuffled)

@@ -37,8 +37,13 @@ def convolve_changes(
         return F.conv2d(maps if blank is None else maps - blank, weight, None, stride, 0, 1, groups)
     changed = maps.ne(0 if blank is None else blank).flatten(0, 1).any(0)
     spans = [_span(changed.any(1 - axis), stride) for axis in (0, 1)]
-    found = maps.new_zeros(len(maps), len(weight), *sizes)
-    found = found.contiguous(memory_format=torch.channels_last)
+    # Zeros that are laid out anew would be written twice.
+    found = torch.empty(
+        (len(maps), len(weight), *sizes),
+        device=maps.device,
+        dtype=maps.dtype,
+        memory_format=torch.channels_last,
+    ).zero_()
     if spans[0].start == spans[0].stop:
         return found
     part = maps[:, :, spans[0], spans[1]]

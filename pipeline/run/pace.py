@@ -93,7 +93,7 @@ def step_seconds(
 
         return step
 
-    return _timed(machine, worker)
+    return timed(machine, worker)
 
 
 class Visit(NamedTuple):
@@ -123,7 +123,7 @@ def time_visit(parts: Parts, machine: Machine, layers: Sequence[Layer], search: 
     def visit() -> None:
         search(network, batch, machine.device)
 
-    return Visit(count, forward * count, _timed(machine, lambda: visit))
+    return Visit(count, forward * count, timed(machine, lambda: visit))
 
 
 def image_seconds(machine: Machine, visit: Visit, loading: float) -> float:
@@ -143,8 +143,13 @@ def loading_seconds(images: ImageSet, machine: Machine) -> float:
     return (time.perf_counter() - begin) / len(neighbors) / machine.threads
 
 
-def _timed(machine: Machine, worker: Callable[[], Callable[[], None]]) -> float:
-    """Return the seconds of a worker after a warm-up; slow work is timed fewer times."""
+def timed(machine: Machine, worker: Callable[[], Callable[[], None]]) -> float:
+    """Return the seconds of a worker after a warm-up; slow work is timed fewer times.
+
+    Args:
+        machine: whose workers all do the same at the same time.
+        worker: returns what a worker does.
+    """
 
     def work(_: int) -> float:
         do = worker()

@@ -6,15 +6,19 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
+from hashlib import sha256
+from io import BytesIO
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from pipeline.analysis.boundary_curvature import Elements, element_table, padded
-from pipeline.errors import ConfigError
+from pipeline.errors import ConfigError, first_line
 from pipeline.images.preprocessing import Preprocessing
 from pipeline.networks.graph.graph import Graph
 from pipeline.networks.layers import Layer
@@ -79,6 +83,47 @@ def shape_elements() -> Elements:
     table = rotations()
     which, degrees = table["shape"].to_numpy(), table["rotation"].to_numpy().astype(float)
     return padded(element_table(control_points(), which, degrees))
+
+
+def measured_elements(table: pd.DataFrame) -> Elements:
+    """Return boundary elements of the 362 shapes that were measured elsewhere.
+
+    Args:
+        table: columns ``stimulus`` (0 to 361, by shape and rotation), ``angle`` (degrees) and
+            ``curvature`` (-1 to 1).
+
+    Raises:
+        ConfigError: it is not as described.
+    """
+    elements = padded(table)
+    if len(elements.angle) != len(rotations()):
+        raise ConfigError(
+            f"elements: the table has elements of {len(elements.angle)} stimuli, and"
+            f" {len(rotations())} shapes are shown; give those of stimuli 0 to"
+            f" {len(rotations()) - 1}"
+        )
+    return elements
+
+
+def read_elements(path: str) -> tuple[Elements, str]:
+    """Read boundary elements of the 362 shapes from a CSV file (``measured_elements``).
+
+    Returns:
+        The elements, and the SHA-256 of the file.
+
+    Raises:
+        ConfigError: there is no such file, or it is not as described.
+    """
+    try:
+        content = Path(path).expanduser().read_bytes()
+        table = pd.read_csv(BytesIO(content), comment="#")
+    except FileNotFoundError as error:
+        raise ConfigError(f"elements: there is no file '{path}'; give the path of one") from error
+    except (OSError, ValueError) as error:
+        raise ConfigError(
+            f"elements: '{path}' cannot be read as CSV ({first_line(error)})"
+        ) from error
+    return measured_elements(table), sha256(content).hexdigest()
 
 
 class ShapePresentation:

@@ -37,10 +37,13 @@ class BarPlanes:
         self, geometries: Int[Tensor, " n"], canvas: tuple[int, int], device: torch.device
     ) -> Float[Tensor, "n 1 height width"]:
         """Return f of every bar: 0 outside, 1 inside, softened at the edge."""
-        bars = self.bars[geometries].to(device, precision(device))
-        x0, y0, cosine, sine, half_width, half_length = bars.T[:, :, None]
+        bars = self.bars[geometries]
+        rows, columns = (_reached(bars, axis, canvas) for axis in (1, 0))
+        x0, y0, cosine, sine, half_width, half_length = bars.to(device, precision(device)).T[
+            :, :, None
+        ]
         y, x = pixels(canvas, device)
-        down, across = y - y0, x - x0
+        down, across = y[rows] - y0, x[columns] - x0
         # Distances from the long and the short edges, positive inside.
         aside = (across * cosine)[:, None, :] - (down * sine)[:, :, None]
         along = (across * sine)[:, None, :] + (down * cosine)[:, :, None]
@@ -48,7 +51,20 @@ class BarPlanes:
         inside_length = (half_length[..., None] - along.abs_()).float()
         within = torch.minimum(inside_width, inside_length).clamp_(min=0)
         beyond = inside_width.clamp_(max=0).square_().add_(inside_length.clamp_(max=0).square_())
-        return softened(within.sub_(beyond.sqrt_()))[:, None]
+        planes = torch.zeros(len(bars), 1, *canvas, device=device)
+        planes[:, 0, rows, columns] = softened(within.sub_(beyond.sqrt_()))
+        return planes
+
+
+def _reached(bars: Float[Tensor, "bars 6"], axis: int, canvas: tuple[int, int]) -> slice:
+    """Return the rows (axis 1) or columns (0) outside of which all bars are 0."""
+    if not len(bars):
+        return slice(0, 0)
+    length = canvas[1 - axis]
+    centers = bars[:, axis] + (length - 1) / 2
+    reach = torch.hypot(bars[:, 4], bars[:, 5]) + 1
+    first, last = float((centers - reach).min()), float((centers + reach).max())
+    return slice(max(math.floor(first), 0), max(min(math.ceil(last) + 1, length), 0))
 
 
 def softened(distance: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:

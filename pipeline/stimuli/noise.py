@@ -64,6 +64,7 @@ def sparse_noise(
 ) -> StimulusSet:
     """Return frames of a few white and black squares on gray, at random cells of a grid.
 
+    The grid covers the field and lies about its center, so that squares at the rim may be clipped.
     The cells of a frame differ. With one square per frame, the table has its center, ``x`` and
     ``y``, and its ``polarity``; with more, ``x_0``, ``y_0``, ``polarity_0`` and so on. The
     planes are the white squares and the black squares.
@@ -79,11 +80,11 @@ def sparse_noise(
     20
     """
     side = _checked("sparse_noise", field, stimuli, side)
-    down, across = field.height // side, field.width // side
+    down, across = -(-field.height // side), -(-field.width // side)
     if not 1 <= per_frame <= down * across:
         raise ConfigError(
             f"stimulus.sparse_noise.per_frame: {per_frame} is not a number from 1 to "
-            f"{down * across}, the cells of {side} pixels in the field"
+            f"{down * across}, the cells of {side} pixels that cover the field"
         )
     cells, white = _places(seed, stimuli, per_frame, down * across)
     margins = (field.height - down * side) // 2, (field.width - across * side) // 2
@@ -94,7 +95,9 @@ def sparse_noise(
         table[f"x{of_square}"] = (corners[:, k, 1] + (side - field.width) / 2).numpy()
         table[f"y{of_square}"] = (corners[:, k, 0] + (side - field.height) / 2).numpy()
         table[f"polarity{of_square}"] = (2 * white[:, k] - 1).numpy()
-    table = table.assign(aliased=False, clipped=False)
+    limits = torch.tensor([field.height - side, field.width - side])
+    clipped = ((corners < 0) | (corners > limits)).any(2).any(1)
+    table = table.assign(aliased=False, clipped=clipped.numpy())
     colors = torch.tensor([field.colors.white, field.colors.black], dtype=torch.float64)
     gray = torch.tensor([field.colors.gray], dtype=torch.float64)
     looks = Looks({}, gray.float(), (colors - gray).float()[None])

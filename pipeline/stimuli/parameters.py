@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
@@ -114,12 +114,15 @@ def leaves_screen(
     return leaves(Field(screen.height, screen.width), shown, reach_x, reach_y)
 
 
-def in_degrees(table: pd.DataFrame, pixels_per_degree: float) -> pd.DataFrame:
-    """Return a set's table with each column in pixels followed by the same in degrees.
+def in_degrees(
+    table: pd.DataFrame, pixels_per_degree: float, pixels: Collection[str] = PIXELS
+) -> pd.DataFrame:
+    """Return a table with each column in pixels followed by the same in degrees.
 
     Args:
-        table: of a stimulus set.
+        table: of a stimulus set, for example.
         pixels_per_degree: pixels of the network per degree of visual angle, positive.
+        pixels: names of the columns in pixels, without the numbers of names like ``x_0``.
 
     Returns:
         The table with ``x_degrees`` and the like for lengths and positions in pixels, and
@@ -141,7 +144,7 @@ def in_degrees(table: pd.DataFrame, pixels_per_degree: float) -> pd.DataFrame:
     for name, values in table.items():
         columns[name] = values
         kind = re.sub(r"_\d+$", "", str(name))
-        if kind in PIXELS:
+        if kind in pixels:
             columns[f"{name}_degrees"] = values / pixels_per_degree
         elif kind == "frequency":
             columns[f"{name}_per_degree"] = values * pixels_per_degree

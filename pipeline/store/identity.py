@@ -14,8 +14,9 @@ from typing import Any, NamedTuple, cast
 from pipeline.store.code import argument_digests, code_digest, own_targets, qualified_name
 
 COPIES = "copies"  # a setting of all inits
-# The arguments of this package's own options that name files and folders, and their other words.
-PATHS = ("path", "root", "folder", "vector", "video", "weights")
+# The settings of stages and the arguments of this package's own options that name files and
+# folders, and their other words.
+PATHS = ("path", "root", "folder", "vector", "video", "weights", "elements")
 WORDS = ("default", "random")
 
 

@@ -165,6 +165,18 @@ def test_what_is_no_shape(control: list, message: str):
             "elements: stimuli must be numbered 0, 1, 2, ... with none left out",
         ),
         (
+            {"stimulus": [], "angle": [], "curvature": []},
+            "elements: stimuli must be numbered 0, 1, 2, ... with none left out",
+        ),
+        (
+            {"stimulus": [0, 0.5], "angle": [0.0, 0.0], "curvature": [0.0, 0.0]},
+            "elements: stimuli must be numbered 0, 1, 2, ... with none left out",
+        ),
+        (
+            {"stimulus": [0], "angle": ["east"], "curvature": [0.5]},
+            "elements: the table must hold numbers (could not convert string to float: 'east')",
+        ),
+        (
             {"stimulus": [0], "angle": [0.0], "curvature": [1.5]},
             "elements: angles must be finite and curvatures between -1 and 1",
         ),

@@ -70,6 +70,15 @@ def test_of_equal_pixels_the_first_is_the_hot_spot():
     np.testing.assert_array_equal(hot_spots(maps), [[1, 3]])
 
 
+def test_a_map_of_zeros_and_ones_has_no_hot_spot():
+    maps = np.zeros((3, 5, 5))
+    maps[0, 1:3, 2:4] = 1
+    maps[1, 1:3, 2:4], maps[1, 2, 2] = 1, 2
+    maps[2, 3, 3] = 1
+    found = summarize_maps(maps)[["hot_x", "hot_y"]].to_numpy()
+    np.testing.assert_array_equal(found, [[np.nan, np.nan], [0, 0], [1, 1]])
+
+
 def test_many_units_are_taken_in_parts(monkeypatch: pytest.MonkeyPatch):
     maps = np.random.default_rng(0).random((7, 6, 5))
     whole = mass_radii(maps)

@@ -1,116 +1,11 @@
-"""Maps of receptive fields: published results, and fields that are known."""
+"""Maps of receptive fields by several methods."""
 
 from __future__ import annotations
 
-from pathlib import Path
-
-import numpy as np
 import pytest
-import torch
-from safetensors.torch import load_file
-from torch import nn
 
 import pipeline
-from pipeline.analysis.gaussian_fit import gaussian
 from pipeline.errors import ConfigError
-from pipeline.networks.loading.network import Network
-
-PLACES = [(-3.0, 2.0), (4.0, -1.0), (0.0, 0.0)]
-TURNS = [30.0, 120.0, 75.0]
-
-
-def known(period: float = np.inf) -> Network:
-    """Return units with Gabors at PLACES, whose sum is 0 if waved, and one that is constant."""
-    layer = nn.Conv2d(3, len(PLACES) + 1, 25, stride=2)
-    nn.init.zeros_(layer.weight)
-    layer.bias = nn.Parameter(torch.tensor([0.0] * len(PLACES) + [1.0]))
-    down, right = np.indices((25, 25)) - 12.0
-    for unit, ((x, y), turn) in enumerate(zip(PLACES, TURNS, strict=True)):
-        bump = gaussian((25, 25), np.array([1.0, 12 + x, 12 + y, 3.5, 2.0, turn, 0.0]))
-        angle = np.deg2rad(turn)
-        across = (right - x) * np.sin(angle) + (down - y) * np.cos(angle)
-        gabor = bump * np.cos(2 * np.pi * across / period)
-        if np.isfinite(period):
-            gabor -= bump * gabor.sum() / bump.sum()
-        layer.weight.data[unit] = torch.from_numpy(gabor).float()
-    return pipeline.network(nn.Sequential(layer), input_size=(3, 65, 65))
-
-
-def test_noise_recovers_place_size_and_orientation():
-    found = pipeline.map_receptive_fields(known(), "all", "dense_noise", frames=20_000)
-    on = found.summary.query("sign == 1").set_index("unit")
-    for unit, ((x, y), turn) in enumerate(zip(PLACES, TURNS, strict=True)):
-        row = on.loc[unit]
-        assert np.hypot(row["gauss_x"] - x, row["gauss_y"] - y) < 0.5
-        assert row["sigma_long"] == pytest.approx(3.5, rel=0.1)
-        assert row["sigma_short"] == pytest.approx(2.0, rel=0.1)
-        assert row["orientation"] == pytest.approx(turn, abs=2)
-
-
-def test_sparse_noise_finds_the_place():
-    found = pipeline.map_receptive_fields(known(), "all", "sparse_noise", frames=20_000)
-    on = found.summary.query("sign == 1").set_index("unit").loc[range(len(PLACES))]
-    errors = on[["gauss_x", "gauss_y"]].to_numpy() - PLACES
-    assert np.hypot(*errors.T).max() < 0.5
-
-
-@pytest.mark.parametrize("method", ["bars_4a", "bars_on_stride", "sin1"])
-def test_figures_find_the_center_and_the_side_of_known_gabors(method: str):
-    """Centers of displaced units keep their order, though bars_4a errs by up to two pixels."""
-    table = pipeline.map_receptive_fields(known(7.0), "all", method, units="0:3").summary
-    rows = table.query(f"method == '{method}' and sign == 1")
-    found = rows[["gauss_x", "gauss_y"]].to_numpy()
-    assert found[:, 0].argsort().tolist() == [0, 2, 1]
-    assert found[:, 1].argsort().tolist() == [1, 2, 0]
-    assert np.hypot(*found[2]) < 0.5
-
-
-@pytest.mark.parametrize("method", ["bars_on_stride", "sparse_noise", "dense_noise"])
-def test_a_unit_that_is_constant_gives_a_reason_and_no_numbers(method: str):
-    table = pipeline.map_receptive_fields(known(), "all", method, units=3, frames=300).summary
-    assert set(table["reason"]) == {"the map is flat"}
-    numbers = table[[c for c in table if c.startswith(("x", "y", "radius", "gauss", "tb"))]]
-    assert numbers.isna().to_numpy().all()
-
-
-@pytest.mark.parametrize(("file", "method"), [("rfm_bars", "bars_4a"), ("rfm_sine", "sin1")])
-def test_maps_of_alexnet_are_the_published_ones(reference_data: Path, file: str, method: str):
-    weights = load_file(reference_data / "weights" / "alexnet_conv1-3.safetensors")
-    oracle = dict(np.load(reference_data / "oracles" / f"{file}.npz"))
-    conv = nn.Conv2d(3, 64, 11, stride=4, padding=2)
-    conv.load_state_dict({k: weights[f"features.0.{k}"] for k in ("weight", "bias")})
-    net = pipeline.network(nn.Sequential(conv), input_size=(3, 63, 63))
-    found = pipeline.map_receptive_fields(net, "all", method, units=oracle["conv1_units"])
-    maps = next(iter(found.maps.values()))
-    up = -1 if method == "sin1" else 1  # published places of gratings count y up
-    for k, (sign, side, name) in enumerate([(1, "max", "top"), (-1, "min", "bot")]):
-        rows = found.responses[found.responses["sign"] == sign]
-        kept = np.array(rows[rows["rank"] < 50]["response"]).reshape(16, 50)
-        np.testing.assert_allclose(kept, oracle[f"conv1_{name}_r"], atol=1e-3)
-        scale = oracle[f"conv1_w{side}_s"][:, None, None]
-        weighted = oracle[f"conv1_w{side}"] / 65535 * scale
-        error = np.abs(maps[method][:, k] - weighted) / np.maximum(scale, 1e-9)
-        apart = maps[f"{method}_non_overlapping"][:, k] != (oracle[f"conv1_n{side}"] > 0)
-        table = found.summary.query(f"method == '{method}' and sign == {sign}")
-        assert error.max() < 2e-5
-        assert not apart.any()
-        for n in (1, 20):
-            best = oracle[f"conv1_{name}_r"]
-            clear = np.abs(best[:, n - 1] - best[:, n]) > 1e-3  # which are the best n is certain
-            assert clear.sum() >= 6
-            found_at = np.array(table[[f"tb{n}_x", f"tb{n}_y"]])[clear]
-            wanted = oracle[f"conv1_tb{n}"][clear, 2 * k : 2 * k + 2] * [1, up]
-            np.testing.assert_allclose(found_at, wanted, atol=1e-4)
-        if sign > 0:
-            center = (11 - 1) / 2  # published places count from the upper left pixel
-            centers = np.array(table[["x", "y"]])
-            wanted = oracle["conv1_com"][:, :2] - center
-            np.testing.assert_allclose(centers, wanted, atol=1e-3)
-            gauss = np.array(table[["gauss_x", "gauss_y"]])
-            sharp = np.array(table["fxvar"]) > 0.8  # one optimum
-            assert sharp.sum() >= 3
-            wanted = oracle["conv1_gauss"][sharp, 1:3] - center
-            np.testing.assert_allclose(gauss[sharp], wanted, atol=1e-2)
 
 
 def test_methods_are_compared_with_each_other():

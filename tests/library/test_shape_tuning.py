@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from PIL import Image, ImageDraw
 from torch import nn
 
 import pipeline
@@ -16,9 +17,10 @@ from pipeline.analysis.curvature_tuning import fit_models
 from pipeline.analysis.shape_tuning import ShapeResponses, tuning
 from pipeline.errors import ConfigError
 from pipeline.networks.loading.network import Network
+from pipeline.networks.unit_networks import layer_network
 from pipeline.search.shape_responses import shape_elements
 from pipeline.stimuli.field import Colors, Field
-from pipeline.stimuli.shapes import v4_shapes
+from pipeline.stimuli.shapes import outlines, v4_shapes
 
 PARAMETERS = ["mu_angle", "mu_curvature", "spread_angle", "spread_curvature"]
 
@@ -54,13 +56,38 @@ def test_alexnet_conv2_as_independent_code_has_it(oracle: Any, reference_data: P
     assert (table["reason"] == "").all()
     assert table["apc_r"].median() == pytest.approx(0.508, abs=0.01)
     assert table["translation_invariance"].median() == pytest.approx(0.617, abs=0.01)
-    # Its shapes are filled a sixteenth of a pixel further, and its table was measured by hand.
+    # Its shapes are filled a sixteenth of a pixel further (see the next test), and its table was
+    # measured by hand.
     assert np.corrcoef(table["apc_r"], oracle["conv2_r_derived"])[0, 1] > 0.995
     assert np.corrcoef(table["apc_r"], oracle["conv2_r_table"])[0, 1] > 0.87
     np.testing.assert_array_equal(table["positions_inside"], oracle["conv2_positions_in_field"])
     ti = oracle["conv2_ti"]
     np.testing.assert_allclose(table["translation_invariance"], ti, rtol=0, atol=0.04)
     np.testing.assert_allclose(table["kurtosis"], oracle["conv2_kurtosis"], rtol=0.15)
+
+
+def touched(outline: np.ndarray, side: int) -> np.ndarray:
+    """Return the share of each pixel's 8 x 8 samples that an outline holds or touches."""
+    picture = Image.new("L", (8 * side, 8 * side))
+    x, y = (32 / 3.80515 * outline * [1, -1] + side / 2).T * 8 - 0.5
+    ImageDraw.Draw(picture).polygon(list(zip(x, y, strict=True)), fill=1, outline=1)
+    return np.asarray(picture, np.float32).reshape(side, 8, side, 8).mean((1, 3))
+
+
+def test_alexnet_conv2_with_shapes_filled_as_in_independent_code(oracle: Any, reference_data: Path):
+    """The fill alone makes the difference: there shapes hold the samples that outlines touch."""
+    weights = reference_data / "weights" / "alexnet_conv1-3.safetensors"
+    net = pipeline.network("alexnet", weights=weights)
+    conv2, seen = layer_network(net.graph, net.layer("conv2")), net.preprocessing
+    filled = torch.from_numpy(np.stack([touched(each, 51) for each in outlines(centered=True)]))
+    white = (1 - torch.tensor(seen.mean)) / torch.tensor(seen.std)
+    images = filled[:, None] * white[:, None, None]
+    with torch.inference_mode():
+        found = torch.cat([conv2(images[n : n + 40]) for n in range(0, 362, 40)])
+    r = fit_models(found.numpy().astype(float).T, shape_elements())["r"]
+    assert r.median() == pytest.approx(0.508, abs=5e-4)
+    assert np.corrcoef(r, oracle["conv2_r_derived"])[0, 1] > 0.9999
+    assert np.corrcoef(r, oracle["conv2_r_table"])[0, 1] > 0.88
 
 
 def test_a_unit_that_averages_responds_to_area_and_wherever_the_shape_is():
@@ -173,7 +200,7 @@ def test_elements_of_ones_own(miniature: Network):
     default = pipeline.shape_tuning(miniature, "conv2", **settings)
     given = pipeline.shape_tuning(miniature, "conv2", elements=own, **settings)
     pd.testing.assert_frame_equal(default, given)
-    with pytest.raises(ConfigError, match=r"^responses: 362 stimuli were shown, but boundary"):
+    with pytest.raises(ConfigError, match=r"^elements: the table has elements of 361 stimuli"):
         pipeline.shape_tuning(miniature, "conv2", elements=own[own["stimulus"] < 361], **settings)
 
 
@@ -187,6 +214,11 @@ def test_elements_of_ones_own(miniature: Network):
             " fitted, among them; as in positions=[-4,-2,0,2,4]",
         ),
         ({"background": []}, "background: [] is not a list of numbers, one per channel"),
+        (
+            {"figure": [1, 1]},
+            "figure: (1.0, 1.0) is not a color of the network; give one finite number for each of"
+            " its 3 channels",
+        ),
         ({"figure": ["white"]}, "figure: ['white'] is not a list of numbers, one per channel"),
         ({"shuffles": -1}, "shuffles: -1 is not at least 0; use 0 or more"),
         ({"seed": -1}, "seed: -1 is not at least 0; use 0 or more"),

@@ -189,5 +189,7 @@ def test_other_mistakes_are_told(tmp_path: Path):
     )
     with pytest.raises(ConfigError, match="needs either of the columns nx and sigma_along"):
         gabor_bank(table=tmp_path / "cells.csv")
-    with pytest.raises(ConfigError, match="'random' cannot be used, since gabor_bank has those"):
-        pipeline.network("gabor_bank", weights="random")
+    for given in ({"weights": "random"}, {"shuffled": True}):
+        (argument,) = given
+        with pytest.raises(ConfigError, match=f"^{argument}: cannot be given for gabor_bank"):
+            pipeline.network("gabor_bank", **given)

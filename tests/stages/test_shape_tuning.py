@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +12,10 @@ import pandas as pd
 import pytest
 
 import pipeline
+from pipeline.config.schema import Config
 from pipeline.errors import ConfigError
 from pipeline.run.active_run import ActiveRun
+from pipeline.run.repeats import fingerprint
 from pipeline.stages.shape_tuning import STAGE
 from pipeline.stages.shape_tuning.results import plan_shapes
 from tests.conftest import RunPipeline, table_columns
@@ -61,6 +65,21 @@ def test_its_table_is_that_of_the_library(first: ActiveRun):
     assert (
         found["reason"].str.contains("smaller than shapes of 12").tolist()
         == [True] * 3 + [False] * 3
+    )
+
+
+def test_the_summary_has_a_row_and_a_line_for_each_layer(first: ActiveRun):
+    opened = pipeline.open_run(first.paths.folder)
+    found = opened.shape_tuning_summary
+    assert tuple(found) == table_columns()["shape_tuning_summary"]
+    own = pipeline.shape_summary(opened.shape_tuning)
+    pd.testing.assert_frame_equal(found.drop(columns="model"), own, check_dtype=False)
+    assert found["layer"].tolist() == ["conv1", "conv2"]
+    assert found["moved"].tolist() == [0, 3]
+    assert re.fullmatch(
+        r"shape_tuning: conv2: 3 of 3 units fitted, median APC r 0\.\d\d, \d+% above 0\.5"
+        r" \[\d+%, \d+%\], median translation invariance 0\.\d\d \[-?0\.\d\d, -?0\.\d\d\]",
+        first.facts["findings"][1],
     )
 
 
@@ -134,6 +153,73 @@ def test_everything_that_is_shown_is_in_the_key(
     keys = {each.result.key for each in plan_shapes(first)}
     monkeypatch.setattr(first.parts.config.shape_tuning, name, value)
     assert {each.result.key for each in plan_shapes(first)}.isdisjoint(keys)
+
+
+def own_elements(path: Path, curvature: float) -> Path:
+    """Write a table in which every shape has an element at its number of degrees."""
+    numbers = np.arange(362)
+    curvatures = np.where(numbers % 7 == 0, curvature, -0.2)
+    table = pd.DataFrame({"stimulus": numbers, "angle": numbers, "curvature": curvatures})
+    table.to_csv(path, index=False)
+    return path
+
+
+def test_elements_of_ones_own_change_fits_and_no_response(
+    first: ActiveRun, run_pipeline: RunPipeline, tmp_path: Path
+):
+    path = own_elements(tmp_path / "own.csv", 0.5)
+    given = (*SMALL, f"out={first.layout.out}", f"shape_tuning.elements={path}")
+    one = run_pipeline(*given)
+    assert one.done == 0  # every response was there
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    assert pipeline.open_run(one.paths.folder).record["shape_elements"] == digest
+    tables = [pipeline.open_run(run.paths.folder).shape_tuning for run in (first, one)]
+    library = pipeline.shape_tuning(
+        pipeline.network("miniature"),
+        ["conv1", "conv2"],
+        units=[2, 5, 7],
+        width=12,
+        positions=[0],
+        elements=pd.read_csv(path),
+    )
+    np.testing.assert_allclose(tables[1]["apc_r"], library["apc_r"], atol=1e-4)
+    assert (np.abs(tables[0]["apc_r"] - tables[1]["apc_r"]) > 1e-3).all()
+
+
+def test_a_run_with_other_elements_in_the_same_file_is_not_taken_for_a_former_one(
+    tmp_path: Path, composed: Callable[..., Config]
+):
+    config = composed(*SMALL, f"shape_tuning.elements={own_elements(tmp_path / 'own.csv', 0.5)}")
+    before = fingerprint(config)
+    assert fingerprint(config) == before
+    own_elements(tmp_path / "own.csv", 0.6)
+    assert fingerprint(config) != before
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "shape_tuning.elements: 'own.csv' cannot be read as CSV (No columns to parse"),
+        ("stimulus,angle\n0,1\n", "shape_tuning.elements: the table lacks the columns curvature"),
+        (
+            "stimulus,angle,curvature\n0,1,0.5\n1,2,0.5\n",
+            "shape_tuning.elements: the table has elements of 2 stimuli, and 362 shapes are shown;"
+            " give those of stimuli 0 to 361",
+        ),
+    ],
+)
+def test_files_of_elements_that_are_refused(
+    run_pipeline: RunPipeline,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    text: str,
+    message: str,
+):
+    monkeypatch.chdir(tmp_path)
+    Path("own.csv").write_text(text)
+    with pytest.raises(ConfigError, match=re.escape(message)):
+        run_pipeline(*SMALL, "shape_tuning.elements=own.csv", f"out={tmp_path / 'out'}")
+    assert not list(tmp_path.rglob("*.safetensors"))
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from pipeline.errors import NetworkError
 from pipeline.images.preprocessing import Preprocessing
 from pipeline.networks.graph.graph import Graph
 from pipeline.networks.layers import Layer, find_layers
+from pipeline.networks.loading.shuffling import shuffle_weights
 from pipeline.networks.loading.weights import digest_weights, load_weights, read_weights, seeded
 from pipeline.networks.receptive_fields import smallest_canvas, strides
 from pipeline.networks.unit_networks import UnitNetwork, unit_network
@@ -31,7 +32,8 @@ class Network:
         name: name as in ``model.name``.
         module: module that takes images [batch, 3, height, width] in network-input space.
         preprocessing: what the weights expect of an image.
-        weights: ``default``, ``random``, or the file or URL they came from.
+        weights: ``default``, ``random``, or the file or URL they came from; followed by
+            ``, shuffled`` for those that are a shuffled control.
         digest: SHA-256 of the weights.
         missing: parameters that the weights do not cover.
         input_size: height and width at which the network is traced; the preprocessing's by default.
@@ -194,6 +196,7 @@ def build_network(
     preprocessing: Preprocessing,
     source: str,
     seed: int,
+    shuffled: bool = False,
 ) -> Network:
     """Return a network with weights from a file, a URL or, seeded, at random.
 
@@ -202,10 +205,11 @@ def build_network(
         build: returns the module.
         preprocessing: what the weights expect of an image.
         source: path or URL of the weights, or ``random``.
-        seed: seed of random weights.
+        seed: seed of random and of shuffled weights.
+        shuffled: whether the weights are shuffled within each layer (``shuffle_weights``).
 
     Raises:
-        NetworkError: the weights cannot be loaded or do not fit.
+        NetworkError: the weights cannot be loaded, do not fit, or cannot be shuffled.
     """
     # Initial weights are seeded even if they are overwritten, so that building a network never
     # uses the caller's random numbers.
@@ -216,4 +220,16 @@ def build_network(
         missing = load_weights(module, read_weights(source), source)
     module.eval().requires_grad_(False)
     digest = digest_weights(module, missing)
-    return Network(name, module, preprocessing, without_query(source), digest, missing)
+    network = Network(name, module, preprocessing, without_query(source), digest, missing)
+    return with_shuffled_weights(network, seed) if shuffled else network
+
+
+def with_shuffled_weights(network: Network, seed: int) -> Network:
+    """Shuffle the weights of a network within each layer (``shuffle_weights``), in place.
+
+    Raises:
+        NetworkError: they cannot be shuffled.
+    """
+    shuffle_weights(network.name, network.module, seed)
+    digest = digest_weights(network.module, network.missing)
+    return replace(network, weights=f"{network.weights}, shuffled", digest=digest)

@@ -26,7 +26,11 @@ def torchvision_names() -> list[str]:
 
 
 def torchvision_network(
-    name: str, weights: str = "default", seed: int = 0, transform_input: bool | None = None
+    name: str,
+    weights: str = "default",
+    seed: int = 0,
+    transform_input: bool | None = None,
+    shuffled: bool = False,
 ) -> Network:
     """Return one of torchvision's classification networks.
 
@@ -34,10 +38,11 @@ def torchvision_network(
         name: torchvision's name, such as ``alexnet``.
         weights: ``default`` (torchvision's own, downloaded when needed), ``random`` (a seeded
             control), or the path or URL of a weights file.
-        seed: seed of random weights.
+        seed: seed of random and of shuffled weights.
         transform_input: of GoogLeNet and Inception v3, whether the weights were trained on pixels
             normalized with mean and standard deviation 0.5, as torchvision's own were; by default,
             if the weights are torchvision's.
+        shuffled: whether the weights are shuffled within each layer, as a control.
 
     Raises:
         ConfigError: there is no such network, or it has no ``transform_input``.
@@ -61,7 +66,12 @@ def torchvision_network(
     options = _transform_input_options(name, weights, str(declared.url), transform_input)
     source = str(declared.url) if weights == "default" else weights
     return build_network(
-        name, lambda: torchvision.models.get_model(name, **options), preprocessing, source, seed
+        name,
+        lambda: torchvision.models.get_model(name, **options),
+        preprocessing,
+        source,
+        seed,
+        shuffled,
     )
 
 

@@ -21,7 +21,9 @@ EXAMPLES = 8  # units of a figure, at most
 
 
 def draw(run: ActiveRun, planned: Sequence[LayerShapes]) -> None:
-    """Draw the figures of a run."""
+    """Draw the figures of a run, and record the file of its boundary elements if it has one."""
+    if planned and planned[0].source:
+        run.facts["shape_elements"] = planned[0].source
     table = shape_tuning(run, planned)
     if table.empty:
         return

@@ -11,17 +11,21 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
+from pipeline.analysis.boundary_curvature import Elements
+from pipeline.analysis.shape_summary import shape_summary
 from pipeline.analysis.shape_tuning import ShapeResponses, tuning
+from pipeline.errors import ConfigError
 from pipeline.networks.layers import Layer
 from pipeline.run.active_run import ActiveRun
 from pipeline.run.identity import network_settings
 from pipeline.search.shape_responses import (
     ShapeProtocol,
     as_color,
+    read_elements,
     shape_elements,
     shape_field,
 )
-from pipeline.stages.shape_tuning import STAGE, STIMULI, TUNING
+from pipeline.stages.shape_tuning import STAGE, STIMULI, SUMMARY, TUNING
 from pipeline.stages.stage import Plan
 from pipeline.stimuli.field import Field
 from pipeline.stimuli.shapes import named_shapes, rotations
@@ -39,6 +43,8 @@ class LayerShapes:
         units: the columns of every array, in order.
         protocol: what is shown.
         field: the canvas.
+        elements: boundary elements of the shapes.
+        source: SHA-256 of the file that they were read from; empty for those of the outlines.
         shuffles: how often responses are shuffled for the null.
         seed: of the shuffles.
         result: an item of each position, and one of the blank.
@@ -48,6 +54,8 @@ class LayerShapes:
     units: Sequence[int]
     protocol: ShapeProtocol
     field: Field
+    elements: Elements
+    source: str
     shuffles: int
     seed: int
     result: Result
@@ -73,7 +81,7 @@ class LayerShapes:
     @cached_property
     def tuning(self) -> pd.DataFrame:
         """One row per unit, computed from the responses once in a run."""
-        return tuning(self.shown(), shape_elements(), self.units, self.shuffles, self.seed)
+        return tuning(self.shown(), self.elements, self.units, self.shuffles, self.seed)
 
 
 def item_positions(protocol: ShapeProtocol, field: Field) -> dict[str, float]:
@@ -90,11 +98,21 @@ def plan_shapes(run: ActiveRun) -> Plan[LayerShapes]:
         as_color("shape_tuning.figure", config.figure),
         as_color("shape_tuning.background", config.background),
     )
+    elements = _elements(config.elements)
     layers = [layer for layer in run.parts.layers if run.parts.units[layer.name]]
-    return Plan(_layer(run, layer, protocol) for layer in layers)
+    return Plan(_layer(run, layer, protocol, elements) for layer in layers)
 
 
-def _layer(run: ActiveRun, layer: Layer, protocol: ShapeProtocol) -> LayerShapes:
+def _elements(path: str | None) -> tuple[Elements, str]:
+    try:
+        return (shape_elements(), "") if path is None else read_elements(path)
+    except ConfigError as error:
+        raise ConfigError(f"shape_tuning.{error}") from error
+
+
+def _layer(
+    run: ActiveRun, layer: Layer, protocol: ShapeProtocol, elements: tuple[Elements, str]
+) -> LayerShapes:
     units, config = run.parts.units[layer.name], run.parts.config
     preprocessing = run.parts.network.preprocessing
     field = shape_field(run.parts.graph, layer, preprocessing)
@@ -111,7 +129,7 @@ def _layer(run: ActiveRun, layer: Layer, protocol: ShapeProtocol) -> LayerShapes
     }
     result = run.result(STAGE, layer.name, layer.name, settings, [*positions, BLANK])
     shuffles = config.shape_tuning.shuffles
-    return LayerShapes(layer, units, protocol, field, shuffles, config.seed, result)
+    return LayerShapes(layer, units, protocol, field, *elements, shuffles, config.seed, result)
 
 
 def color_faults(_run: ActiveRun, planned: Sequence[LayerShapes]) -> Iterator[str]:
@@ -144,17 +162,25 @@ def shape_stimuli(_run: ActiveRun, _planned: Sequence[LayerShapes]) -> pd.DataFr
     return pd.DataFrame(named, columns=list(STIMULI.columns))
 
 
-def summary(_run: ActiveRun, planned: Sequence[LayerShapes]) -> list[str]:
+def shape_tuning_summary(run: ActiveRun, planned: Sequence[LayerShapes]) -> pd.DataFrame:
+    """Return one row per layer."""
+    table = shape_tuning(run, planned)
+    found = shape_summary(table, run.parts.config.seed) if len(table) else pd.DataFrame()
+    return pd.DataFrame(found.assign(model=run.parts.network.name), columns=list(SUMMARY.columns))
+
+
+def summary(run: ActiveRun, planned: Sequence[LayerShapes]) -> list[str]:
     """Return a line for each layer."""
-    return [_line(each) for each in planned]
+    return [_line(row) for row in shape_tuning_summary(run, planned).to_dict("records")]
 
 
-def _line(each: LayerShapes) -> str:
-    table: Any = each.tuning
-    fitted, invariance = table["apc_r"].dropna(), table["translation_invariance"].dropna()
-    line = f"shape_tuning: {each.layer.name}: {len(fitted)} of {len(table)} units fitted"
-    if len(fitted):
-        line += f", median APC r {fitted.median():.2f}"
-    if len(invariance):
-        line += f", median translation invariance {invariance.median():.2f}"
-    return line
+def _line(row: dict[Any, Any]) -> str:
+    line = "shape_tuning: {layer}: {fitted} of {units} units fitted"
+    if row["fitted"]:
+        line += ", median APC r {median_r:.2f}, {tuned:.0%} above 0.5"
+        line += " [{tuned_low:.0%}, {tuned_high:.0%}]"
+    if row["moved"]:
+        line += ", median translation invariance {median_invariance:.2f}"
+    if row["moved"] > 1:
+        line += " [{invariance_low:.2f}, {invariance_high:.2f}]"
+    return line.format(**row)

@@ -10,11 +10,9 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from pipeline.run.active_run import ActiveRun
-from pipeline.run.machine import Machine
 from pipeline.search.shape_responses import ShapePresentation
 from pipeline.stages.shape_tuning.results import BLANK, LayerShapes
-from pipeline.stages.stage import Cost, WorkItems
-from pipeline.stimuli.shapes import rotations
+from pipeline.stages.stage import WorkItems
 
 log = logging.getLogger(__name__)
 
@@ -41,29 +39,6 @@ def show_shapes(run: ActiveRun, planned: Sequence[LayerShapes]) -> Iterator[Work
         items = [Shown(each, item) for each in missing for item in each.result.items]
         results = [each.result for each in missing]
         yield WorkItems(results, items, ShapeWork(run), "shape_tuning: positions")
-
-
-def shape_cost(
-    _run: ActiveRun,
-    planned: Sequence[LayerShapes],
-    _machine: Machine | None = None,
-) -> Cost:
-    """Return what the responses take on the disk."""
-
-    def size(each: LayerShapes) -> int:
-        return 4 * len(each.units) * (len(each.positions) * len(rotations()) + 1)
-
-    return Cost(
-        disk=sum(map(size, planned)),
-        missing=sum(size(each) for each in planned if each.result.missing()),
-        facts={"shapes": _counts(planned)} if planned else {},
-    )
-
-
-def _counts(planned: Sequence[LayerShapes]) -> str:
-    places = {len(each.positions) for each in planned}
-    some = f"{min(places)} to {max(places)}" if len(places) > 1 else f"{min(places)}"
-    return f"{len(rotations())} shapes at {some} positions, in {len(planned)} layers"
 
 
 class ShapeWork:
