@@ -1,0 +1,320 @@
+"""Tuning of populations of units, layer by layer, over the distributions of macaque cells."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
+
+from pipeline.analysis.tuning.populations import Distribution, counts_of, macaque_distributions
+from pipeline.analysis.tuning.properties import PROPERTIES
+from pipeline.figures import style
+from pipeline.figures.property_names import CIRCLES, YES_NO, property_name, unit_name
+
+COLUMNS = ("layer", "unit", "property", "value")
+NO_DATA = "no macaque data available"
+CELLS, UNITS = "macaque cells", "units"
+ACROSS = 3  # panels in a row
+_CELL_COLOR, _UNIT_COLOR = "#c4c4c4", style.SERIES_COLORS[0]
+_FILLED = 0.88  # of the height of a row
+_BINS = 12  # of a property that was not measured in animals
+# Inches: below and above the axes of a panel, and to the right of them for numbers.
+_BELOW, _ABOVE, _RIGHT, _GAP = 0.36, 0.4, 0.92, 0.13
+_NUMBERS = 5.5  # points
+
+
+@dataclass(frozen=True, eq=False)
+class _Panel:
+    """One property in all layers.
+
+    Attributes:
+        name: of the property.
+        cells: its distribution in animals, if there is one.
+        edges: of the bins.
+        values: by layer, in the order of rows; without NaN.
+        similarities: with the cells, by layer, as they are written; empty if none is given.
+        ceiling: of these similarities.
+    """
+
+    name: str
+    cells: Distribution | None
+    edges: Float[np.ndarray, " edges"]
+    values: Mapping[str, Float[np.ndarray, " units"]]
+    similarities: Mapping[str, str]
+    ceiling: float
+
+    @property
+    def shares(self) -> dict[str, Float[np.ndarray, " bins"]]:
+        """Shares of the units of each layer in the bins; 0 if it is defined in none."""
+        counts = {layer: counts_of(values, self.edges) for layer, values in self.values.items()}
+        return {layer: each / max(each.sum(), 1) for layer, each in counts.items()}
+
+    @property
+    def cell_shares(self) -> Float[np.ndarray, " bins"]:
+        """Shares of the cells in the bins; 0 if there are none."""
+        if self.cells is None:
+            return np.zeros(len(self.edges) - 1)
+        return self.cells.counts / self.cells.counts.sum()
+
+
+@style.paper_style()
+def population_histograms(
+    table: pd.DataFrame,
+    populations: pd.DataFrame | None = None,
+    distributions: Mapping[str, Distribution] | None = None,
+    properties: Sequence[str] | None = None,
+    title: str = "",
+) -> Figure:
+    """Return for each property the distribution over the units of each layer and over cells.
+
+    A panel is a property and a row of it a layer: the line is the share of the units in each bin,
+    the gray area that of the cells, the same in each row and at the same scale; the number at the
+    upper left is the share that fills a row. Bins are the published ones; values beyond them count
+    in the first or the last. Blue lines are medians over units, dashed lines those of the cells.
+    Undefined values are left out, and n is how many units remain.
+
+    Args:
+        table: ``layer``, ``unit``, ``property`` and ``value``, one value per layer, unit and
+            property (one rate map, before or after the nonlinearity).
+        populations: ``layer``, ``property``, ``raw``, ``ceiling``, and ``low`` and ``high`` if
+            similarities have intervals: how much each layer resembles the cells.
+        distributions: of cells by property; the macaque's by default.
+        properties: which ones, in order; by default all of the table that were measured in animals,
+            those with a distribution first.
+        title: of the figure.
+
+    Raises:
+        ValueError: a column is missing, a unit has several values of a property, or the table has
+            none of the properties.
+    """
+    style.check_table(table, COLUMNS, single=())
+    if table.duplicated([*COLUMNS[:3]]).any():
+        raise ValueError(
+            "the table has several values of a property of one unit; select one rate map, before or"
+            " after the nonlinearity"
+        )
+    known = macaque_distributions() if distributions is None else distributions
+    panels = [_panel(name, table, known, populations) for name in _chosen(table, known, properties)]
+    layers = list(dict.fromkeys(table["layer"]))
+    figure, axes = _layout(panels, layers, title)
+    for axis, panel in zip(axes, panels, strict=True):
+        _draw(axis, panel)
+    figure.legend(
+        handles=_legend(panels), loc="lower center", ncols=4, fontsize=style.SMALL_TEXT,
+        borderaxespad=0.3,
+    )  # fmt: skip
+    return figure
+
+
+def _chosen(
+    table: pd.DataFrame, known: Mapping[str, Distribution], properties: Sequence[str] | None
+) -> list[str]:
+    there = list(dict.fromkeys(table["property"]))
+    if properties is None:
+        measured = [name for name in there if name in known or PROPERTIES[name].bins]
+        chosen = sorted(measured, key=lambda name: name not in known)
+    else:
+        chosen = [name for name in properties if name in there]
+    if not chosen:
+        wanted = "that was measured in animals" if properties is None else ", ".join(properties)
+        raise ValueError(f"the table has no property {wanted}; it has {', '.join(there)}")
+    return chosen
+
+
+def _panel(
+    name: str,
+    table: pd.DataFrame,
+    known: Mapping[str, Distribution],
+    populations: pd.DataFrame | None,
+) -> _Panel:
+    own = table.loc[table["property"] == name]
+    values = {
+        str(layer): own.loc[own["layer"] == layer, "value"].dropna().to_numpy(np.float64)
+        for layer in dict.fromkeys(table["layer"])
+    }
+    cells = known.get(name)
+    edges = _edges(name, np.concatenate(list(values.values()))) if cells is None else cells.edges
+    if populations is None or cells is None:
+        return _Panel(name, cells, edges, values, {}, np.nan)
+    return _Panel(name, cells, edges, values, *_similarities(name, populations))
+
+
+def _similarities(name: str, populations: pd.DataFrame) -> tuple[dict[str, str], float]:
+    """Return the similarity of each layer with the cells, and its ceiling."""
+    style.check_table(populations, ("layer", "property", "raw", "ceiling"), single=())
+    own = populations.loc[populations["property"] == name].dropna(subset=["raw"])
+    found = {str(row["layer"]): _similarity(row) for row in own.to_dict("records")}
+    return found, float(own["ceiling"].iloc[0]) if len(own) else np.nan
+
+
+def _similarity(row: Mapping[Any, Any]) -> str:
+    interval = np.isfinite([row.get(end, np.nan) for end in ("low", "high")]).all()
+    said = f"{row['raw']:.2f}"
+    return f"{said} [{row['low']:.2f}, {row['high']:.2f}]" if interval else said
+
+
+def _edges(name: str, values: Float[np.ndarray, " units"]) -> Float[np.ndarray, " edges"]:
+    """Return bins of a property without a distribution of cells."""
+    # Bins of rates are those of spikes per second.
+    bins = None if PROPERTIES[name].unit_of_measure == "rate" else PROPERTIES[name].bins
+    if name in YES_NO or bins is not None:
+        return np.array((0.0, 0.5, 1.0) if bins is None else bins)
+    if name in CIRCLES:
+        low = -22.5 if CIRCLES[name] == 180.0 else 0.0
+        return np.linspace(low, low + CIRCLES[name], _BINS + 1)
+    log = PROPERTIES[name].log
+    values = values[values > 0] if log else values
+    low, high = (values.min(), values.max()) if len(values) else (1.0, 2.0)
+    if not high > low:
+        low, high = (low / 2, 2 * high) if log else (low - 0.5, high + 0.5)
+    return np.geomspace(low, high, _BINS + 1) if log else np.linspace(low, high, _BINS + 1)
+
+
+def _layout(
+    panels: Sequence[_Panel], layers: Sequence[str], title: str
+) -> tuple[Figure, list[Axes]]:
+    """Return a figure with the axes of all panels; the first of each row names the layers."""
+    rows = -(-len(panels) // ACROSS)
+    tall = _row(len(layers)) * len(layers)
+    size = _letters(layers)
+    left = 0.12 + max(style.text_width(layer, size) for layer in layers)
+    wide = (style.DOUBLE_COLUMN - left - ACROSS * _RIGHT - (ACROSS - 1) * _GAP) / ACROSS
+    top, bottom = (0.24 if title else 0.0), 0.3
+    height = top + bottom + rows * (_ABOVE + tall + _BELOW)
+    figure = style.new_figure(style.DOUBLE_COLUMN, height, None)
+    axes: list[Axes] = []
+    for number in range(len(panels)):
+        down, across = divmod(number, ACROSS)
+        x = left + across * (wide + _RIGHT + _GAP)
+        y = height - top - (down + 1) * (_ABOVE + tall) - down * _BELOW
+        axis = figure.add_axes(
+            (x / style.DOUBLE_COLUMN, y / height, wide / style.DOUBLE_COLUMN, tall / height)
+        )
+        style.settle_ticks(axis)
+        axis.set_yticks(
+            np.arange(len(layers)) + 0.5, layers if across == 0 else [""] * len(layers),
+            fontsize=size,
+        )  # fmt: skip
+        axes.append(axis)
+    if title:
+        figure.suptitle(title, y=1 - 0.05 / height, va="top")
+    return figure, axes
+
+
+def _row(layers: int) -> float:
+    """Return the height of a row in inches."""
+    return 0.5 if layers == 1 else 0.34 if layers <= 4 else 0.22 if layers <= 8 else 0.105
+
+
+def _letters(layers: Sequence[str]) -> float:
+    return style.TEXT if len(layers) <= 8 else 5.5
+
+
+def _draw(axis: Axes, panel: _Panel) -> None:
+    shares, cells, layers = panel.shares, panel.cell_shares, list(panel.values)
+    top = max([cells.max(), *(share.max() for share in shares.values())]) or 1.0
+    medians = panel.name not in YES_NO and panel.name not in CIRCLES
+    log = PROPERTIES[panel.name].log and panel.edges[0] > 0
+    if log:
+        axis.set_xscale("log", base=2 if panel.edges[-1] / panel.edges[0] < 1000 else 10)
+    for row, layer in enumerate(layers):
+        base, scale = row + 1.0, _FILLED / top
+        if cells.any():
+            axis.stairs(
+                base - scale * cells, panel.edges, baseline=base, fill=True, color=_CELL_COLOR,
+                gid="cells",
+            )  # fmt: skip
+        axis.stairs(
+            base - scale * shares[layer], panel.edges, baseline=base, color=_UNIT_COLOR,
+            linewidth=0.8, gid=layer,
+        )  # fmt: skip
+        axis.axhline(base, color=style.INK, linewidth=0.3)
+        if medians and len(panel.values[layer]):
+            median = np.clip(np.median(panel.values[layer]), panel.edges[0], panel.edges[-1])
+            axis.plot(
+                [median] * 2, [base, base - _FILLED], color=style.MEDIAN_COLOR, linewidth=1.4,
+                gid="median", solid_capstyle="butt",
+            )  # fmt: skip
+        _beside(axis, row + 0.5, panel.similarities.get(layer, ""), str(len(panel.values[layer])))
+    if medians and panel.cells is not None:
+        axis.axvline(
+            panel.cells.median, color=style.INK, lw=0.7, ls=(0, (3, 1.5)), gid="median of cells"
+        )
+    axis.set_ylim(len(layers), 0)
+    axis.set_xlim(panel.edges[0], panel.edges[-1])
+    _write(axis, panel, top)
+
+
+def _beside(axis: Axes, y: float, similarity: str, count: str) -> None:
+    """Write two columns at the right of a panel, at a height in its rows."""
+    inches = axis.get_position().width * style.DOUBLE_COLUMN
+    for text, x, side in ((similarity, 0.05, "left"), (count, _RIGHT - 0.02, "right")):
+        axis.text(
+            1 + x / inches, y, text, fontsize=_NUMBERS, va="center", ha=side,
+            transform=axis.get_yaxis_transform(),
+        )  # fmt: skip
+
+
+def _write(axis: Axes, panel: _Panel, top: float) -> None:
+    """Write what the panel shows, the scale of its rows, and the numbers of its bottom."""
+    name = property_name(panel.name)
+    across = axis.get_position().width * style.DOUBLE_COLUMN
+    about = NO_DATA
+    if (cells := panel.cells) is not None:
+        undefined = f" of {cells.cells}" if cells.undefined else ""
+        about = f"{cells.counts.sum()}{undefined} cells: {cells.source or 'source not given'}"
+    room = across + _RIGHT
+    for text, up, size in ((name, 14, 8.0), (about, 6.5, 5.5)):
+        axis.annotate(
+            text, (0, 1), (0, up), "axes fraction", "offset points",
+            fontsize=style.fitting(text, room, size),
+        )  # fmt: skip
+    ceiling = f"of {panel.ceiling:.2f} [95 %]" if panel.similarities else ""
+    _beside(axis, -0.06 / _row(len(panel.values)), ceiling, "n")
+    axis.annotate(
+        f"{100 * top:.0f} %", (0, 1), (1, 0.5), "axes fraction", "offset points", fontsize=5
+    )
+    axis.tick_params(axis="y", length=0)
+    axis.tick_params(axis="x", labelsize=style.SMALL_TEXT, pad=1.5)
+    axis.spines["bottom"].set_visible(False)
+    axis.set_xlabel(unit_name(panel.name), fontsize=style.SMALL_TEXT, labelpad=1)
+    _number(axis, panel)
+
+
+def _number(axis: Axes, panel: _Panel) -> None:
+    """Choose the ticks of a panel."""
+    low, high = float(panel.edges[0]), float(panel.edges[-1])
+    if panel.name in YES_NO:
+        axis.set_xticks([0.25, 0.75], ["no", "yes"])
+        axis.tick_params(axis="x", length=0)
+    elif panel.name in CIRCLES:
+        axis.set_xticks(np.arange(0, high, CIRCLES[panel.name] / 4))
+    elif axis.get_xscale() == "log":
+        base = 10.0 if high / low >= 1000 else 2.0
+        step = 2 if base == 2.0 and high / low > 40 else 1
+        powers = np.arange(np.ceil(np.log(low) / np.log(base) - 1e-9), np.log(high) / np.log(base))
+        axis.set_xticks(base ** powers[::step])
+        axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.3g}"))
+        axis.xaxis.set_minor_locator(NullLocator())
+    else:
+        axis.xaxis.set_major_locator(MaxNLocator(nbins=4, steps=[1, 2, 2.5, 5, 10]))
+
+
+def _legend(panels: Sequence[_Panel]) -> list[Patch | Line2D]:
+    handles: list[Patch | Line2D] = [Line2D([], [], color=_UNIT_COLOR, lw=0.8, label=UNITS)]
+    handles.append(Line2D([], [], color=style.MEDIAN_COLOR, lw=1.4, label="median of units"))
+    if any(panel.cells for panel in panels):
+        handles.append(Patch(facecolor=_CELL_COLOR, label=CELLS))
+        dashed = Line2D([], [], color=style.INK, lw=0.7, ls=(0, (3, 1.5)))
+        dashed.set_label("median of cells")
+        handles.append(dashed)
+    return handles
