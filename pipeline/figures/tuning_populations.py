@@ -22,13 +22,18 @@ from pipeline.figures.property_names import CIRCLES, YES_NO, property_name, unit
 
 COLUMNS = ("layer", "unit", "property", "value")
 NO_DATA = "no macaque data available"
+NOTE = (
+    "similarity of units and cells (at most that of the cells with themselves), 95 % intervals of"
+    " bootstrap draws; n units in which the property is defined"
+)
 CELLS, UNITS = "macaque cells", "units"
 ACROSS = 3  # panels in a row
 _CELL_COLOR, _UNIT_COLOR = "#c4c4c4", style.SERIES_COLORS[0]
+_UNIT_FILL = (0.004, 0.45, 0.7, 0.25)
 _FILLED = 0.88  # of the height of a row
 _BINS = 12  # of a property that was not measured in animals
 # Inches: below and above the axes of a panel, and to the right of them for numbers.
-_BELOW, _ABOVE, _RIGHT, _GAP = 0.36, 0.4, 0.92, 0.13
+_BELOW, _ABOVE, _RIGHT, _GAP = 0.34, 0.39, 0.92, 0.13
 _NUMBERS = 5.5  # points
 
 
@@ -108,9 +113,11 @@ def population_histograms(
     figure, axes = _layout(panels, layers, title)
     for axis, panel in zip(axes, panels, strict=True):
         _draw(axis, panel)
+    if any(panel.similarities for panel in panels):
+        figure.text(0.5, 0.24 / figure.get_figheight(), NOTE, ha="center", fontsize=_NUMBERS)
     figure.legend(
         handles=_legend(panels), loc="lower center", ncols=4, fontsize=style.SMALL_TEXT,
-        borderaxespad=0.3,
+        borderaxespad=0.2,
     )  # fmt: skip
     return figure
 
@@ -188,7 +195,7 @@ def _layout(
     size = _letters(layers)
     left = 0.12 + max(style.text_width(layer, size) for layer in layers)
     wide = (style.DOUBLE_COLUMN - left - ACROSS * _RIGHT - (ACROSS - 1) * _GAP) / ACROSS
-    top, bottom = (0.24 if title else 0.0), 0.3
+    top, bottom = (0.24 if title else 0.0), 0.36
     height = top + bottom + rows * (_ABOVE + tall + _BELOW)
     figure = style.new_figure(style.DOUBLE_COLUMN, height, None)
     axes: list[Axes] = []
@@ -212,7 +219,7 @@ def _layout(
 
 def _row(layers: int) -> float:
     """Return the height of a row in inches."""
-    return 0.5 if layers == 1 else 0.34 if layers <= 4 else 0.22 if layers <= 8 else 0.105
+    return 0.5 if layers == 1 else 0.34 if layers <= 4 else 0.22 if layers <= 8 else 0.092
 
 
 def _letters(layers: Sequence[str]) -> float:
@@ -225,7 +232,7 @@ def _draw(axis: Axes, panel: _Panel) -> None:
     medians = panel.name not in YES_NO and panel.name not in CIRCLES
     log = PROPERTIES[panel.name].log and panel.edges[0] > 0
     if log:
-        axis.set_xscale("log", base=2 if panel.edges[-1] / panel.edges[0] < 1000 else 10)
+        axis.set_xscale("log", base=_base(panel.edges))
     for row, layer in enumerate(layers):
         base, scale = row + 1.0, _FILLED / top
         if cells.any():
@@ -234,14 +241,14 @@ def _draw(axis: Axes, panel: _Panel) -> None:
                 gid="cells",
             )  # fmt: skip
         axis.stairs(
-            base - scale * shares[layer], panel.edges, baseline=base, color=_UNIT_COLOR,
-            linewidth=0.8, gid=layer,
+            base - scale * shares[layer], panel.edges, baseline=base, facecolor=_UNIT_FILL,
+            edgecolor=_UNIT_COLOR, fill=True, linewidth=0.8 if len(layers) <= 8 else 0.5, gid=layer,
         )  # fmt: skip
         axis.axhline(base, color=style.INK, linewidth=0.3)
         if medians and len(panel.values[layer]):
             median = np.clip(np.median(panel.values[layer]), panel.edges[0], panel.edges[-1])
             axis.plot(
-                [median] * 2, [base, base - _FILLED], color=style.MEDIAN_COLOR, linewidth=1.4,
+                [median] * 2, [base, base - _FILLED], color=style.MEDIAN_COLOR, linewidth=1.3,
                 gid="median", solid_capstyle="butt",
             )  # fmt: skip
         _beside(axis, row + 0.5, panel.similarities.get(layer, ""), str(len(panel.values[layer])))
@@ -278,8 +285,8 @@ def _write(axis: Axes, panel: _Panel, top: float) -> None:
             text, (0, 1), (0, up), "axes fraction", "offset points",
             fontsize=style.fitting(text, room, size),
         )  # fmt: skip
-    ceiling = f"of {panel.ceiling:.2f} [95 %]" if panel.similarities else ""
-    _beside(axis, -0.06 / _row(len(panel.values)), ceiling, "n")
+    ceiling = f"similarity of {panel.ceiling:.2f}" if panel.similarities else ""
+    _beside(axis, -0.035 / _row(len(panel.values)), ceiling, "n")
     axis.annotate(
         f"{100 * top:.0f} %", (0, 1), (1, 0.5), "axes fraction", "offset points", fontsize=5
     )
@@ -299,18 +306,23 @@ def _number(axis: Axes, panel: _Panel) -> None:
     elif panel.name in CIRCLES:
         axis.set_xticks(np.arange(0, high, CIRCLES[panel.name] / 4))
     elif axis.get_xscale() == "log":
-        base = 10.0 if high / low >= 1000 else 2.0
-        step = 2 if base == 2.0 and high / low > 40 else 1
+        base = _base(panel.edges)
         powers = np.arange(np.ceil(np.log(low) / np.log(base) - 1e-9), np.log(high) / np.log(base))
-        axis.set_xticks(base ** powers[::step])
+        axis.set_xticks(base ** powers[:: -(-len(powers) // 5)])
         axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.3g}"))
         axis.xaxis.set_minor_locator(NullLocator())
     else:
         axis.xaxis.set_major_locator(MaxNLocator(nbins=4, steps=[1, 2, 2.5, 5, 10]))
 
 
+def _base(edges: Float[np.ndarray, " edges"]) -> float:
+    return 10.0 if edges[-1] / edges[0] > 300 else 2.0
+
+
 def _legend(panels: Sequence[_Panel]) -> list[Patch | Line2D]:
-    handles: list[Patch | Line2D] = [Line2D([], [], color=_UNIT_COLOR, lw=0.8, label=UNITS)]
+    handles: list[Patch | Line2D] = [
+        Patch(facecolor=_UNIT_FILL, edgecolor=_UNIT_COLOR, lw=0.8, label=UNITS)
+    ]
     handles.append(Line2D([], [], color=style.MEDIAN_COLOR, lw=1.4, label="median of units"))
     if any(panel.cells for panel in panels):
         handles.append(Patch(facecolor=_CELL_COLOR, label=CELLS))
