@@ -25,7 +25,7 @@ _LINE, _MARK, _FIT = style.SERIES_COLORS[0], style.SERIES_COLORS[3], style.SERIE
 _DASHED: Any = (0, (3, 1.5))
 _SMALL = 5.0  # points
 # Inches: of a row and the words above it; at the left, for the names of units.
-_TALL, _WORDS, _LEFT = 0.74, 0.42, 0.8
+_TALL, _WORDS, _LEFT = 0.74, 0.46, 0.8
 _ROUND = 0.92  # width that round panels have for their words
 
 
@@ -428,4 +428,4 @@ def _short(value: float) -> str:
     """Return a number with three digits, or without decimals from 100 on."""
     if abs(value) >= 100:
         return f"{value:.0f}"
-    return f"{value:.3g}" if abs(value) >= 0.995 else f"{value:.2f}"
+    return f"{value:.3g}" if value == 0 or abs(value) >= 0.995 else f"{value:.2f}"
