@@ -48,6 +48,23 @@ class Distribution:
         """Number of cells, with those in which the property is undefined."""
         return int(self.counts.sum()) + self.undefined
 
+    @property
+    def median(self) -> float:
+        """Median of the defined cells, which are taken to lie evenly within their bins.
+
+        Evenly in the logarithm, where the property has logarithmic axes.
+
+        >>> Distribution("suppression_index", np.array([0.0, 1.0, 2.0]), np.array([10, 30])).median
+        1.3333333333333333
+        """
+        share = np.append(0.0, self.counts.cumsum() / self.counts.sum())
+        bin_ = int(np.searchsorted(share, 0.5)) - 1
+        part = (0.5 - share[bin_]) / (share[bin_ + 1] - share[bin_])
+        low, high = self.edges[bin_], self.edges[bin_ + 1]
+        if PROPERTIES[self.name].log:
+            return float(low * (high / low) ** part)
+        return float(low + part * (high - low))
+
 
 @cache
 def _shipped() -> Mapping[str, Distribution]:
