@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pipeline.library.runs import open_run as open_run
     from pipeline.library.shape_tuning import shape_tuning as shape_tuning
     from pipeline.library.stimuli import stimulus_set as stimulus_set
+    from pipeline.library.tuning import tuning as tuning
     from pipeline.stages.collect.results import collect as collect
 
 # Loaded on first use: the command line must respond without importing torch and pandas.
@@ -41,11 +42,12 @@ _ROOMS = {
     "shape_tuning": "pipeline.library.shape_tuning",
     "stimulus_set": "pipeline.library.stimuli",
     "top_patches": "pipeline.library.patches",
+    "tuning": "pipeline.library.tuning",
 }
 __all__ = [
     "Options", "ascend", "bar_tuning", "collect", "color_rotation_index", "dream", "export",
     "map_receptive_fields", "network", "open_run", "receptive_field", "responses", "shape_summary",
-    "shape_tuning", "stimulus_set", "top_patches",
+    "shape_tuning", "stimulus_set", "top_patches", "tuning",
 ]  # fmt: skip
 
 
