@@ -19,7 +19,7 @@ from pipeline.analysis.tuning.curves import interpolated_cyclic, peaks
 from pipeline.analysis.tuning.orientation import SHARE
 from pipeline.figures import style
 
-COLUMNS = ("layer", "unit", "curve", "x", "response")
+COLUMNS = ("layer", "unit", "curve", "x", "rate")
 MOST = 7  # units that a page holds
 _LINE, _MARK, _FIT = style.SERIES_COLORS[0], style.SERIES_COLORS[3], style.SERIES_COLORS[1]
 _DASHED: Any = (0, (3, 1.5))
@@ -105,10 +105,10 @@ def unit_tuning(curves: pd.DataFrame, properties: pd.DataFrame, title: str = "")
     L - M (right) towards S. All panels of a unit with an axis of responses share it.
 
     Args:
-        curves: ``layer``, ``unit``, ``curve`` (``orientation``, ``frequency``, ``size``,
-            ``contrast``, ``hue`` or ``phase``), ``x`` (degrees, cycles per degree, degrees of
-            diameter, contrast, degrees, degrees), ``response``, and ``low`` and ``high`` if there
-            are intervals; of at most seven units.
+        curves: ``layer``, ``unit``, ``curve`` (``orientation``, ``spatial_frequency``, ``size``,
+            ``contrast``, ``phase`` or ``hue``), ``x`` (degrees, cycles per degree, degrees of
+            diameter, contrast, degrees, degrees), ``rate``, and ``low`` and ``high`` if there are
+            intervals; of at most seven units, at one stage and by one rate map.
         properties: ``layer``, ``unit``, ``property``, ``value``, and ``low``, ``high``, ``flag``
             and ``value_px`` if there are any; one value per unit and property.
         title: of the figure.
@@ -169,13 +169,16 @@ def _units(curves: pd.DataFrame, properties: pd.DataFrame) -> tuple[list[_Unit],
 def _row(figure: Figure, panels: Sequence[_Panel], bottom: float) -> list[Any]:
     """Return the axes of a row, round ones square."""
     width, height = figure.get_size_inches()
-    gap = 0.17
+    gap, before = 0.16, 0.12  # the axis of rates is before the first flat panel
     flat = sum(not panel.polar for panel in panels)
-    free = width - _LEFT - 0.03 - (len(panels) - flat) * _ROUND - (len(panels) - 1) * gap
+    gaps = before + (len(panels) - 1) * gap
+    free = width - _LEFT - 0.03 - (len(panels) - flat) * _ROUND - gaps
     axes: list[Any] = []
     x = _LEFT
     for panel in panels:
         wide = _TALL if panel.polar else min(free / flat, 1.6)
+        if not panel.polar:
+            x, before = x + before, 0.0
         inset = (_ROUND - _TALL) / 2 if panel.polar else 0.0
         place = ((x + inset) / width, bottom / height, wide / width, _TALL / height)
         axes.append(figure.add_axes(place, projection="polar" if panel.polar else None))
@@ -186,7 +189,7 @@ def _row(figure: Figure, panels: Sequence[_Panel], bottom: float) -> list[Any]:
 
 def _fill(axis: Any, panel: _Panel, unit: _Unit, said: Sequence[str]) -> None:
     axis.tick_params(labelsize=_SMALL, pad=1.5)
-    if panel.curve not in unit.curves or not np.isfinite(unit.curves[panel.curve]["response"]).any():
+    if panel.curve not in unit.curves or not np.isfinite(unit.curves[panel.curve]["rate"]).any():
         axis.set_axis_off()
         _say(axis, "no curve", 4, _SMALL)
         return
@@ -213,7 +216,7 @@ def _share(axes: Sequence[Any], panels: Sequence[_Panel], unit: _Unit) -> None:
             axis.set_ylim(low if low < 0 else 0, high)
             axis.yaxis.set_major_locator(style.few_ticks())
             axis.tick_params(labelleft=axis is flat[0])
-        flat[0].set_ylabel("response", fontsize=style.SMALL_TEXT, labelpad=1)
+        flat[0].set_ylabel("rate", fontsize=style.SMALL_TEXT, labelpad=1)
     first = axes[0]
     place = first.get_position()
     first.figure.text(
@@ -223,7 +226,7 @@ def _share(axes: Sequence[Any], panels: Sequence[_Panel], unit: _Unit) -> None:
 
 def _points(curve: pd.DataFrame) -> Float[np.ndarray, "4 points"]:
     """Return x, response and the ends of its interval, which are NaN if there is none."""
-    ordered = curve.sort_values("x").reindex(columns=["x", "response", "low", "high"])
+    ordered = curve.sort_values("x").reindex(columns=["x", "rate", "low", "high"])
     return ordered.to_numpy(np.float64).T
 
 
@@ -242,7 +245,7 @@ def _draw_orientation(axis: Axes, curve: pd.DataFrame, unit: _Unit) -> None:
     peak = x[0] + 0.5 * int(fine.argmax())
     turns = np.concatenate([x - 180, x, x + 180])
     inside = np.abs(turns - peak) <= 90
-    thrice = {"response": response, "low": low, "high": high}
+    thrice = {"rate": response, "low": low, "high": high}
     shown = {name: np.tile(each, 3)[inside] for name, each in thrice.items()}
     smooth = peak + np.arange(-180, 181) * 0.5
     series = np.take(fine, int(fine.argmax()) + np.arange(-180, 181), mode="wrap")
@@ -346,7 +349,7 @@ def _draw_contrast(axis: Axes, curve: pd.DataFrame, unit: _Unit) -> None:
 
 def _draw_phase(axis: Axes, curve: pd.DataFrame, unit: _Unit) -> None:
     x, response, low, high = _points(curve)
-    closed = {"response": response, "low": low, "high": high}
+    closed = {"rate": response, "low": low, "high": high}
     around = {name: np.append(y, y[0]) for name, y in closed.items()}
     _draw_line(axis, pd.DataFrame({"x": np.append(x, x[0] + 360), **around}))
     axis.set_xticks([0, 180, 360])
@@ -381,7 +384,7 @@ _PANELS = (
         lambda unit: [unit.said("half width", "orientation_bandwidth_interpolated", "°")],
     ),
     _Panel(
-        "frequency", "spatial frequency", "cycles / degree", False, _draw_frequency,
+        "spatial_frequency", "spatial frequency", "cycles / degree", False, _draw_frequency,
         _frequency_words,
     ),
     _Panel(

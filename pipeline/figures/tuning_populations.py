@@ -32,8 +32,10 @@ _CELL_COLOR, _UNIT_COLOR = "#c4c4c4", style.SERIES_COLORS[0]
 _UNIT_FILL = (0.004, 0.45, 0.7, 0.25)
 _FILLED = 0.88  # of the height of a row
 _BINS = 12  # of a property that was not measured in animals
-# Inches: below and above the axes of a panel, and to the right of them for numbers.
-_BELOW, _ABOVE, _RIGHT, _GAP = 0.34, 0.39, 0.92, 0.13
+# Inches: below and above the axes of a panel, between panels, and to the right of the axes for
+# numbers, without similarities and with them.
+_BELOW, _ABOVE, _GAP = 0.34, 0.39, 0.13
+_NARROW, _WIDE = 0.34, 0.94
 _NUMBERS = 5.5  # points
 
 
@@ -56,6 +58,11 @@ class _Panel:
     values: Mapping[str, Float[np.ndarray, " units"]]
     similarities: Mapping[str, str]
     ceiling: float
+
+    @property
+    def beside(self) -> float:
+        """Inches to the right of the axes that numbers take."""
+        return _WIDE if self.similarities else _NARROW
 
     @property
     def shares(self) -> dict[str, Float[np.ndarray, " bins"]]:
@@ -194,14 +201,15 @@ def _layout(
     tall = _row(len(layers)) * len(layers)
     size = _letters(layers)
     left = 0.12 + max(style.text_width(layer, size) for layer in layers)
-    wide = (style.DOUBLE_COLUMN - left - ACROSS * _RIGHT - (ACROSS - 1) * _GAP) / ACROSS
+    beside = max(panel.beside for panel in panels)
+    wide = (style.DOUBLE_COLUMN - left - ACROSS * beside - (ACROSS - 1) * _GAP) / ACROSS
     top, bottom = (0.24 if title else 0.0), 0.36
     height = top + bottom + rows * (_ABOVE + tall + _BELOW)
     figure = style.new_figure(style.DOUBLE_COLUMN, height, None)
     axes: list[Axes] = []
     for number in range(len(panels)):
         down, across = divmod(number, ACROSS)
-        x = left + across * (wide + _RIGHT + _GAP)
+        x = left + across * (wide + beside + _GAP)
         y = height - top - (down + 1) * (_ABOVE + tall) - down * _BELOW
         axis = figure.add_axes(
             (x / style.DOUBLE_COLUMN, y / height, wide / style.DOUBLE_COLUMN, tall / height)
@@ -251,7 +259,8 @@ def _draw(axis: Axes, panel: _Panel) -> None:
                 [median] * 2, [base, base - _FILLED], color=style.MEDIAN_COLOR, linewidth=1.3,
                 gid="median", solid_capstyle="butt",
             )  # fmt: skip
-        _beside(axis, row + 0.5, panel.similarities.get(layer, ""), str(len(panel.values[layer])))
+        said = panel.similarities.get(layer, ""), str(len(panel.values[layer]))
+        _say_beside(axis, row + 0.5, panel.beside, said)
     if medians and panel.cells is not None:
         axis.axvline(
             panel.cells.median, color=style.INK, lw=0.7, ls=(0, (3, 1.5)), gid="median of cells"
@@ -261,10 +270,10 @@ def _draw(axis: Axes, panel: _Panel) -> None:
     _write(axis, panel, top)
 
 
-def _beside(axis: Axes, y: float, similarity: str, count: str) -> None:
-    """Write two columns at the right of a panel, at a height in its rows."""
+def _say_beside(axis: Axes, y: float, width: float, said: tuple[str, str]) -> None:
+    """Write two columns at the right of a panel, at a height in its rows and so many inches wide."""
     inches = axis.get_position().width * style.DOUBLE_COLUMN
-    for text, x, side in ((similarity, 0.05, "left"), (count, _RIGHT - 0.02, "right")):
+    for text, x, side in zip(said, (0.05, width - 0.04), ("left", "right"), strict=True):
         axis.text(
             1 + x / inches, y, text, fontsize=_NUMBERS, va="center", ha=side,
             transform=axis.get_yaxis_transform(),
@@ -279,14 +288,14 @@ def _write(axis: Axes, panel: _Panel, top: float) -> None:
     if (cells := panel.cells) is not None:
         undefined = f" of {cells.cells}" if cells.undefined else ""
         about = f"{cells.counts.sum()}{undefined} cells: {cells.source or 'source not given'}"
-    room = across + _RIGHT
+    room = across + panel.beside
     for text, up, size in ((name, 14, 8.0), (about, 6.5, 5.5)):
         axis.annotate(
             text, (0, 1), (0, up), "axes fraction", "offset points",
             fontsize=style.fitting(text, room, size),
         )  # fmt: skip
     ceiling = f"similarity of {panel.ceiling:.2f}" if panel.similarities else ""
-    _beside(axis, -0.035 / _row(len(panel.values)), ceiling, "n")
+    _say_beside(axis, -0.035 / _row(len(panel.values)), panel.beside, (ceiling, "n"))
     axis.annotate(
         f"{100 * top:.0f} %", (0, 1), (1, 0.5), "axes fraction", "offset points", fontsize=5
     )

@@ -34,8 +34,9 @@ class Tuning:
             ``unit_of_measure``; ``studied``: whether the unit counts in a population.
             ``pipeline.analysis.tuning.properties.PROPERTIES`` says what each property is.
         curves: one row per layer, unit, stage, rate map, ``curve`` (``orientation``,
-            ``spatial_frequency``, ``size``, ``contrast``, ``hue``) and ``x``: ``rate``, through the
-            best grating of the unit; less the response to the blank but for orientation.
+            ``phase``, ``spatial_frequency``, ``size``, ``contrast``, ``hue``) and ``x``: ``rate``,
+            through the best grating of the unit; less the response to the blank but for orientation
+            and phase.
         seed: of the draws.
     """
 
@@ -53,10 +54,10 @@ class Tuning:
 
         Returns:
             One row per layer, stage, rate map and property: ``raw`` similarity (1 if distributions
-            agree), its ``ceiling``, that of the cells with themselves, ``final`` (their ratio),
-            ``units`` in which the property is defined, ``studied`` ones, ``median`` over units and
-            ``macaque_median``, ``flag`` (``not available`` where there is no distribution) and
-            ``source``.
+            agree) with the ends of its 95 % interval, ``low`` and ``high``, its ``ceiling``, that
+            of the cells with themselves, ``final`` (``raw`` / ``ceiling``), ``units`` in which the
+            property is defined, ``studied`` ones, ``median`` over units and ``macaque_median``,
+            ``flag`` (``not available`` where there is no distribution) and ``source``.
         """
         known = None if cells is None else own_distributions(cells)
         return population_table(self.table, known, self.seed)

@@ -1,6 +1,7 @@
 """Sections: what a stage adds to the page of a unit, as plain data of a few kinds.
 
-A section is a title, a few sentences, and parts: numbers, plots, outlines of shapes or maps. A
+A section is a title, a few sentences, and parts: numbers, plots, rings, outlines of shapes or
+maps. A
 stage returns the sections of a unit; the pages show them without knowing the stage.
 """
 
@@ -90,6 +91,7 @@ class Plot:
         names: what stands at x = 0, 1 and so on instead of numbers, if given.
         x_ticks: numbers on the horizontal axis, if they should not be round ones.
         y_range: lowest and highest value of the vertical axis that are shown in any case.
+        log: whether the horizontal axis is logarithmic; x are above 0 then.
     """
 
     title: str
@@ -99,6 +101,7 @@ class Plot:
     names: Sequence[str] = ()
     x_ticks: Sequence[float] = ()
     y_range: tuple[float, float] | None = None
+    log: bool = False
 
     def data(self) -> dict[str, Any]:
         """Return it as plain data.
@@ -106,13 +109,38 @@ class Plot:
         Raises:
             ValueError: a curve has not as many x as y.
         """
-        for curve in self.curves:
-            if len(curve.x) != len(curve.y):
-                raise ValueError(
-                    f"plot '{self.title}': the curve '{curve.name}' has {len(curve.x)} x and"
-                    f" {len(curve.y)} y; give one y for each x"
-                )
+        _check_curves(self.title, self.curves)
         return {"kind": "plot", **asdict(self)}
+
+
+@dataclass(frozen=True)
+class Ring:
+    """A plot around a circle, whose center is 0 and whose rim is the highest value.
+
+    Attributes:
+        title: what stands above it.
+        x_name: what goes around, and its unit.
+        y_name: name and unit of what is drawn outward; it counts as 0 where it is negative.
+        curves: the curves; x are degrees from the right, and the last point joins the first.
+        clockwise: whether degrees go clockwise, as orientations do on a screen with y down.
+        rim: colors around the rim, evenly from 0 degrees on, as ``#rrggbb``; none by default.
+    """
+
+    title: str
+    x_name: str
+    y_name: str
+    curves: Sequence[Curve]
+    clockwise: bool = False
+    rim: Sequence[str] = ()
+
+    def data(self) -> dict[str, Any]:
+        """Return it as plain data.
+
+        Raises:
+            ValueError: a curve has not as many x as y.
+        """
+        _check_curves(self.title, self.curves)
+        return {"kind": "ring", **asdict(self)}
 
 
 @dataclass(frozen=True)
@@ -197,7 +225,7 @@ class Maps:
         return {"kind": "maps", "title": self.title, "maps": [each.data() for each in self.maps]}
 
 
-Part: TypeAlias = Numbers | Words | Plot | Outlines | Maps
+Part: TypeAlias = Numbers | Words | Plot | Ring | Outlines | Maps
 
 
 @dataclass(frozen=True)
@@ -225,6 +253,15 @@ class Section:
 
 
 UnitSections: TypeAlias = Callable[[int], Sequence[Section]]
+
+
+def _check_curves(title: str, curves: Sequence[Curve]) -> None:
+    for curve in curves:
+        if len(curve.x) != len(curve.y):
+            raise ValueError(
+                f"plot '{title}': the curve '{curve.name}' has {len(curve.x)} x and"
+                f" {len(curve.y)} y; give one y for each x"
+            )
 
 
 def _thinned(points: Float[np.ndarray, "vertices 2"]) -> list[list[float]]:

@@ -8,7 +8,7 @@ brings its own.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
 
@@ -22,6 +22,9 @@ from pipeline.errors import ConfigError, nearest
 
 NOT_AVAILABLE = "not available: no distribution of animals"
 _LOST = 0.1  # of draws without any value, above which the similarity is 0
+_COMPARED = (
+    "property", "raw", "low", "high", "ceiling", "final", "units", "flag", "source",
+)  # fmt: skip
 _FORMS = "property,value or property,low,high,count"
 
 
@@ -147,6 +150,8 @@ class Similarity:
     Attributes:
         name: of the property.
         raw: similarity, 1 if distributions agree, mean over draws; NaN if not available.
+        low: lower end of its 95 % interval: the 2.5th percentile of the draws.
+        high: upper end.
         ceiling: of the cells with themselves, drawn as often.
         final: raw / ceiling.
         units: in which the property is defined.
@@ -155,6 +160,8 @@ class Similarity:
 
     name: str
     raw: float
+    low: float
+    high: float
     ceiling: float
     final: float
     units: int
@@ -187,11 +194,12 @@ def similarity(
     """
     counts = counts_of(values, cells.edges)
     missing = int(np.isnan(values).sum())
-    ceiling = _mean_similarity(cells.counts, cells.undefined, cells, seed, draws)
+    ceiling = float(_similarities(cells.counts, cells.undefined, cells, seed, draws).mean())
     if not counts.sum():
-        return Similarity(cells.name, 0.0, ceiling, 0.0, 0, "undefined in all units")
-    raw = _mean_similarity(counts, missing, cells, seed, draws)
-    return Similarity(cells.name, raw, ceiling, raw / ceiling, int(counts.sum()), "")
+        return Similarity(cells.name, 0.0, 0.0, 0.0, ceiling, 0.0, 0, "undefined in all units")
+    drawn = _similarities(counts, missing, cells, seed, draws)
+    raw, (low, high) = float(drawn.mean()), np.quantile(drawn, [0.025, 0.975]).tolist()
+    return Similarity(cells.name, raw, low, high, ceiling, raw / ceiling, int(counts.sum()), "")
 
 
 def compare(
@@ -210,8 +218,8 @@ def compare(
         draws: how many.
 
     Returns:
-        ``property``, ``raw``, ``ceiling``, ``final``, ``units``, ``flag`` and ``source``; numbers
-        are NaN and the flag begins with ``not available`` where there is no distribution.
+        ``property``, ``raw``, ``low``, ``high``, ``ceiling``, ``final``, ``units``, ``flag`` and
+        ``source``; numbers are NaN and the flag begins with ``not available`` where there is no distribution.
     """
     known = macaque_distributions() if distributions is None else distributions
     rows: list[dict[str, object]] = []
@@ -219,32 +227,30 @@ def compare(
         cells = known.get(one.name)
         if cells is None:
             defined, nan = int(np.isfinite(one.value).sum()), float("nan")
-            found = Similarity(one.name, nan, nan, nan, defined, NOT_AVAILABLE)
+            found = Similarity(one.name, nan, nan, nan, nan, nan, defined, NOT_AVAILABLE)
         else:
             found = similarity(one.value[one.studied], cells, seed, draws)
         source = "" if cells is None else cells.source
-        rows.append({"property": found.name, "raw": found.raw, "ceiling": found.ceiling,
-                     "final": found.final, "units": found.units, "flag": found.flag,
-                     "source": source})  # fmt: skip
-    columns = ["property", "raw", "ceiling", "final", "units", "flag", "source"]
-    return pd.DataFrame(rows, columns=columns)
+        named = {"property": found.name, **asdict(found)}
+        rows.append({column: named[column] for column in _COMPARED[:-1]} | {"source": source})
+    return pd.DataFrame(rows, columns=list(_COMPARED))
 
 
-def _mean_similarity(
+def _similarities(
     counts: Int[np.ndarray, " bins"], missing: int, cells: Distribution, seed: int, draws: int
-) -> float:
-    """Return the mean over draws of as many units as there are cells."""
+) -> Float[np.ndarray, " draws"]:
+    """Return the similarity of every draw of as many units as there are cells; 0 if most fail."""
     rng = np.random.default_rng([seed, *cells.name.encode()])
     share = np.append(counts, missing) / (counts.sum() + missing)
     drawn = rng.multinomial(cells.cells, share, size=draws)[:, :-1]
     total = drawn.sum(axis=1)
     if (total == 0).mean() > _LOST:
-        return 0.0
+        return np.zeros(1)
     units = drawn[total > 0].cumsum(axis=1) / total[total > 0, None]
     expected = cells.counts.cumsum() / cells.counts.sum()
     # All units in the first bin: CDF 1 throughout; all in the last: 0 up to the last.
     furthest = max((1 - expected).max(), expected[:-1].max(initial=0.0))
-    return float((1 - np.abs(units - expected).max(axis=1) / furthest).mean())
+    return 1 - np.abs(units - expected).max(axis=1) / furthest
 
 
 def _read(source: str | Path | pd.DataFrame) -> tuple[str, pd.DataFrame]:

@@ -10,7 +10,7 @@ const [LEFT, RIGHT, TOP, BOTTOM] = [60, 14, 8, 40];
 /**
  * Return a plot with its title, and a legend where there are several curves.
  * @param {{title, x_name, y_name, curves: {name, x: number[], y: (number|null)[], points: boolean}[], names: string[],
- *   x_ticks: number[], y_range: [number, number]|null}} plot
+ *   x_ticks: number[], y_range: [number, number]|null, log: boolean}} plot
  */
 export function linePlot(plot) {
   const known = plot.curves.flatMap(({ y }) => y).filter((value) => value !== null);
@@ -28,10 +28,11 @@ function scales(plot, known) {
   const given = plot.y_range ?? [0, 0];
   const [low, high] = range([...known, ...given]);
   const spare = (high - low) * 0.05;
+  const place = plot.log ? Math.log : (value) => value;
   const [bottom, top] = [low < 0 ? low - spare : low, high > 0 ? high + spare : high];
   return {
     across, low: bottom, high: top,
-    x: (value) => LEFT + ((value - across[0]) / (across[1] - across[0])) * (WIDTH - LEFT - RIGHT),
+    x: (value) => LEFT + ((place(value) - place(across[0])) / (place(across[1]) - place(across[0]))) * (WIDTH - LEFT - RIGHT),
     y: (value) => HEIGHT - BOTTOM - ((value - bottom) / (top - bottom)) * (HEIGHT - TOP - BOTTOM),
   };
 }
@@ -41,6 +42,14 @@ function range(values) {
   return high > low ? [low, high] : [low - 0.5, high + 0.5];
 }
 
+// Powers of 2, or of 10 where there would be many.
+function powers([low, high]) {
+  const base = high / low > 300 ? 10 : 2;
+  const first = Math.ceil(Math.log(low) / Math.log(base) - 1e-9);
+  const count = Math.floor(Math.log(high) / Math.log(base) + 1e-9) - first + 1;
+  return Array.from({ length: Math.max(0, count) }, (_, at) => base ** (first + at));
+}
+
 function rows({ low, high, y }) {
   return ticks(low, high).map((value) => [
     svg("line", { class: value === 0 ? "zero" : "gridline", x1: LEFT, x2: WIDTH - RIGHT, y1: y(value), y2: y(value) }),
@@ -48,9 +57,9 @@ function rows({ low, high, y }) {
   ]);
 }
 
-function columns({ names, x_ticks: given }, { across, x }) {
+function columns({ names, x_ticks: given, log }, { across, x }) {
   const shown = names.length ? names.map((name, at) => [at, name])
-    : (given.length ? given : ticks(...across)).map((value) => [value, numberText(value)]);
+    : (given.length ? given : log ? powers(across) : ticks(...across)).map((value) => [value, numberText(value)]);
   const every = Math.ceil(shown.length / 8); // more would run into each other
   return [
     svg("line", { class: "axis", x1: LEFT, x2: WIDTH - RIGHT, y1: HEIGHT - BOTTOM, y2: HEIGHT - BOTTOM }),
@@ -82,14 +91,15 @@ function drawn({ name, x: across, y: up, points }, series, { x, y }) {
     svg("path", { class: "curve", d: path, "stroke-dasharray": DASHES[series % DASHES.length] }), dots);
 }
 
-const DASHES = ["none", "6 3", "2 3", "8 3 2 3"]; // those of lineSample, so that curves differ without color, too
+export const DASHES = ["none", "6 3", "2 3", "8 3 2 3"]; // those of lineSample, so that curves differ without color, too
 
-function legend(curves) {
+/** Return a legend of curves. */
+export function legend(curves) {
   return el("ul", { class: "legend" }, curves.map(({ name }, series) => el("li", {}, lineSample(series, series), name)));
 }
 
-// For those who do not see it: the highest and the lowest value of a curve, and where they are.
-function told({ name, x, y }, names) {
+/** For those who do not see it: the highest and the lowest value of a curve, and where they are. */
+export function told({ name, x, y }, names) {
   const known = y.map((value, at) => [value, at]).filter(([value]) => value !== null).sort(([a], [b]) => a - b);
   if (known.length === 0) return `${name}: no values.`;
   const where = ([value, at]) => `${numberText(value)} at ${names.length ? names[x[at]] : numberText(x[at])}`;

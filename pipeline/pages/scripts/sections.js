@@ -2,10 +2,11 @@
 
 import { el, svg } from "./dom.js";
 import { linePlot } from "./line_plot.js";
+import { ringPlot } from "./ring_plot.js";
 import { numberText } from "./words.js";
 
 const MAP_SIDE = 136; // pixels on the screen, about, of the longer side of the largest map
-const KINDS = { numbers, words, plot: linePlot, outlines, maps };
+const KINDS = { numbers, words, plot: linePlot, ring: ringPlot, outlines, maps };
 
 /**
  * Return a section of a unit.

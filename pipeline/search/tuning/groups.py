@@ -34,11 +34,11 @@ class Curve:
     """A tuning curve of each unit, NaN where it has none.
 
     Attributes:
-        name: ``orientation``, ``spatial_frequency``, ``size``, ``contrast`` or ``hue``.
-        x: what was shown: degrees, cycles per degree, diameters in degrees, contrasts, degrees of
-            hue.
+        name: ``orientation``, ``phase``, ``spatial_frequency``, ``size``, ``contrast`` or ``hue``.
+        x: what was shown: degrees, degrees of phase, cycles per degree, diameters in degrees,
+            contrasts, degrees of hue.
         rates: of each unit at every x: the mean over phases, or the first harmonic where it is
-            higher and the study takes it; less the blank but for orientation.
+            higher and the study takes it; less the blank but for orientation and phase.
     """
 
     name: str
@@ -137,7 +137,7 @@ def _orientation(shown: Shown) -> Found:
     grid = GratingGrid(shown.tables["orientation"], shown.keep)
     rectified = fraction_rectified(grid.responses(shown.responses["orientation"]))
     found = shown.measure(sliced, orientation_properties)
-    return [rectified, *found], [_curve("orientation", sliced)]
+    return [rectified, *found], [_curve("orientation", sliced), _phases(sliced)]
 
 
 def _spatial_frequency(shown: Shown) -> Found:
@@ -156,6 +156,14 @@ def _size(shown: Shown) -> Found:
 def _curve(name: str, sliced: TuningSlice, factor: float = 1.0) -> Curve:
     rates = np.where(sliced.defined[:, None], sliced.curve, np.nan)
     return Curve(name, factor * sliced.x, rates)
+
+
+def _phases(sliced: TuningSlice) -> Curve:
+    """Return rates by phase at the best orientation, from which F1 / F0 is."""
+    rows, count = np.arange(len(sliced.rates)), sliced.rates.shape[2]
+    best = sliced.rates[rows, sliced.curve.argmax(axis=1)]
+    rates = np.where(sliced.defined[:, None], best, np.nan)
+    return Curve("phase", np.arange(count) * (360 / count), rates)
 
 
 def _contrast(shown: Shown) -> Found:

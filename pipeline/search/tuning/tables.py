@@ -18,11 +18,12 @@ TUNING = (
 )  # fmt: skip
 CURVES = ("layer", "unit", "at", "rate_map", "curve", "x", "x_unit_of_measure", "rate")
 POPULATIONS = (
-    "layer", "at", "rate_map", "property", "raw", "ceiling", "final", "units", "studied", "median",
-    "macaque_median", "flag", "source",
+    "layer", "at", "rate_map", "property", "raw", "low", "high", "ceiling", "final", "units",
+    "studied", "median", "macaque_median", "flag", "source",
 )  # fmt: skip
 X_UNITS = {
     "orientation": "°", "spatial_frequency": "c/deg", "size": "deg", "contrast": "", "hue": "°",
+    "phase": "°",
 }  # fmt: skip
 
 
