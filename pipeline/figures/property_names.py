@@ -15,7 +15,7 @@ _NAMES = {
     "orientation_bandwidth": "orientation bandwidth (half)",
     "orthogonal_preferred_ratio": "orthogonal / preferred",
     "peak_frequency": "peak spatial frequency",
-    "ratio_variance_difference": "orthogonal / preferred − variance",
+    "ratio_variance_difference": "orthogonal / preferred less variance",
     "simple": "simple (F1/F0 > 1)",
     "summation_field": "grating summation field",
     "surround_field_ratio": "surround / summation field",

@@ -208,7 +208,9 @@ def _say(axis: Any, text: str, up: float, size: float, *, bottom: bool = False) 
 
 def _share(axes: Sequence[Any], panels: Sequence[_Panel], unit: _Unit) -> None:
     """Give the panels with an axis of responses the same one, numbered at the first."""
-    flat = [axis for axis, panel in zip(axes, panels, strict=True) if not panel.polar and axis.axison]
+    flat = [
+        axis for axis, panel in zip(axes, panels, strict=True) if not panel.polar and axis.axison
+    ]
     if flat:
         low = min(0.0, *(axis.get_ylim()[0] for axis in flat))
         high = max(axis.get_ylim()[1] for axis in flat)

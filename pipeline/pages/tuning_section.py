@@ -138,9 +138,7 @@ def _plots(
     return [Plot(title, x_name, rate, curves, y_range=(0.0, 0.0), log=True)]
 
 
-def _around(
-    x: Float[np.ndarray, " points"], y: Float[np.ndarray, " points"], rate: str
-) -> Ring:
+def _around(x: Float[np.ndarray, " points"], y: Float[np.ndarray, " points"], rate: str) -> Ring:
     """Return orientation twice around, as on the screen."""
     curve = Curve("rate", np.concatenate([x, x + 180]), np.tile(y, 2), points=True)
     return Ring("Orientation", "direction of modulation on the screen", rate, [curve], True)
@@ -150,7 +148,7 @@ def _hues(x: Float[np.ndarray, " points"], y: Float[np.ndarray, " points"], rate
     turns = np.arange(RIM) * (360 / RIM)
     colors = np.round(255 * to_srgb(GRAY + isoluminant(turns)).clip(0, 1)).astype(int)
     rim = [f"#{red:02x}{green:02x}{blue:02x}" for red, green, blue in colors.tolist()]
-    name = "isoluminant hue (from L − M, right, to S, up)"
+    name = "isoluminant hue (from L - M, right, to S, up)"
     return Ring("Hue", name, rate, [Curve("rate", x, y, points=True)], rim=rim)
 
 

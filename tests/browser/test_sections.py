@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from pathlib import Path
 
@@ -110,6 +111,37 @@ def test_every_kind_of_part_is_shown_and_markup_is_text(page: Page, little: str)
     page.locator("#next").click()  # the dead unit
     heading(page, "conv1, unit 2")
     expect(page.locator("section.added")).to_have_count(0)
+
+
+def numbers_of(path: str | None) -> list[float]:
+    assert path is not None
+    return [float(part) for part in re.findall(r"-?[\d.]+", path)]
+
+
+def test_octaves_are_equally_wide_on_a_logarithmic_axis(page: Page, little: str):
+    page.goto(f"{little}/gallery.html")
+    page.locator(".grid a").nth(1).click()
+    heading(page, "conv1, unit 1")
+    plot = page.get_by_role("region", name="Made up").locator(".small-plot").nth(3)
+    across = numbers_of(plot.locator("path.curve").get_attribute("d"))[::2]
+    steps = [b - a for a, b in itertools.pairwise(across)]
+    assert steps == pytest.approx([steps[0]] * 3, abs=0.2)
+    assert plot.locator("text").all_inner_texts()[-6:-2] == ["1", "2", "4", "8"]
+
+
+def test_a_ring_goes_around_clockwise_and_has_its_colors(page: Page, little: str):
+    page.goto(f"{little}/gallery.html")
+    page.locator(".grid a").nth(1).click()
+    heading(page, "conv1, unit 1")
+    ring = page.get_by_role("region", name="Made up").locator(".small-plot.ring")
+    places = numbers_of(ring.locator("path.curve").get_attribute("d"))
+    # The highest, 4, is 78 pixels out, to the right; then down, as y is down; below 0 is 0; up.
+    assert places == pytest.approx([178, 100, 100, 139, 100, 100, 100, 80.5], abs=0.1)
+    colors = [mark.get_attribute("stroke") for mark in ring.locator("path.rim").all()]
+    assert colors == ["#ff0000", "#00ff00", "#0000ff"]
+    label = ring.locator("svg.plot").get_attribute("aria-label")
+    assert label == f"Ring {HTML}: rate around degrees. two: highest 4 at 0, lowest \u22121 at 180."
+    expect(ring.locator("figcaption")).to_have_text("rate, 0 to 4, around degrees")
 
 
 def test_an_outline_lies_on_its_map_in_the_pixels_of_the_map(page: Page, little: str):

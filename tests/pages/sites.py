@@ -24,6 +24,7 @@ from pipeline.pages.sections import (
     Outline,
     Outlines,
     Plot,
+    Ring,
     Section,
     UnitSections,
     Words,
@@ -123,6 +124,15 @@ def made_sections(unit: int) -> list[Section]:
         Plot(f"Plot {HTML}", "length in pixels", "response", curves),
         Plot("Named", "", "response", [Curve("one", x[:2], x[:2])], (HTML, "b")),
         Plot("Empty", "x", "y", [Curve("none", x, np.full(4, np.nan))]),
+        Plot("Octaves", "x", "y", [Curve("four", 2**x, x, points=True)], log=True),
+        Ring(
+            f"Ring {HTML}",
+            "degrees",
+            "rate",
+            [Curve("two", 90 * x, np.array([4.0, 2, -1, 1]))],
+            clockwise=True,
+            rim=("#ff0000", "#00ff00", "#0000ff"),
+        ),
         Maps(f"bars {HTML}", maps),
     ]
     return [Section(f"Made up {HTML}", parts, f"About {HTML}.")]

@@ -219,7 +219,8 @@ def compare(
 
     Returns:
         ``property``, ``raw``, ``low``, ``high``, ``ceiling``, ``final``, ``units``, ``flag`` and
-        ``source``; numbers are NaN and the flag begins with ``not available`` where there is no distribution.
+        ``source``; numbers are NaN and the flag begins with ``not available`` where there is no
+        distribution.
     """
     known = macaque_distributions() if distributions is None else distributions
     rows: list[dict[str, object]] = []
