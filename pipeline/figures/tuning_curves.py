@@ -134,9 +134,9 @@ def unit_tuning(curves: pd.DataFrame, properties: pd.DataFrame, title: str = "")
         for axis, panel, said in zip(axes, panels, words[row], strict=True):
             _fill(axis, panel, unit, said)
             if row == 0:
-                _say(axis, panel.title, 26, style.TEXT)
+                _say(axis, panel.title, 26.0, style.TEXT)
             if row == len(units) - 1:
-                _say(axis, panel.x_label, -17, style.SMALL_TEXT, bottom=True)
+                _say(axis, panel.x_label, -17.0, style.SMALL_TEXT, bottom=True)
         _share(axes, panels, unit)
     for number, line in enumerate(lines):
         y = (0.05 + 0.09 * (len(lines) - 1 - number)) / height
@@ -191,7 +191,7 @@ def _fill(axis: Any, panel: _Panel, unit: _Unit, said: Sequence[str]) -> None:
     axis.tick_params(labelsize=_SMALL, pad=1.5)
     if panel.curve not in unit.curves or not np.isfinite(unit.curves[panel.curve]["rate"]).any():
         axis.set_axis_off()
-        _say(axis, "no curve", 4, _SMALL)
+        _say(axis, "no curve", 4.0, _SMALL)
         return
     panel.draw(axis, unit.curves[panel.curve], unit)
     said = [line for line in said if line]
@@ -208,9 +208,8 @@ def _say(axis: Any, text: str, up: float, size: float, *, bottom: bool = False) 
 
 def _share(axes: Sequence[Any], panels: Sequence[_Panel], unit: _Unit) -> None:
     """Give the panels with an axis of responses the same one, numbered at the first."""
-    flat = [
-        axis for axis, panel in zip(axes, panels, strict=True) if not panel.polar and axis.axison
-    ]
+    both = zip(axes, panels, strict=True)
+    flat = [axis for axis, panel in both if not panel.polar and axis.axison]
     if flat:
         low = min(0.0, *(axis.get_ylim()[0] for axis in flat))
         high = max(axis.get_ylim()[1] for axis in flat)
@@ -349,7 +348,7 @@ def _draw_contrast(axis: Axes, curve: pd.DataFrame, unit: _Unit) -> None:
         _draw_mark(axis, half, "c50")
 
 
-def _draw_phase(axis: Axes, curve: pd.DataFrame, unit: _Unit) -> None:
+def _draw_phase(axis: Axes, curve: pd.DataFrame, _unit: _Unit) -> None:
     x, response, low, high = _points(curve)
     closed = {"rate": response, "low": low, "high": high}
     around = {name: np.append(y, y[0]) for name, y in closed.items()}

