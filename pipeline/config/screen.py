@@ -149,3 +149,43 @@ class ReceptiveFieldsConfig:
             yield (
                 f"receptive_fields.patches: {self.patches} is not positive; use 1 or more, or null"
             )
+
+
+@dataclass
+class TuningConfig:
+    """Which properties of tuning are measured, and how.
+
+    Attributes:
+        properties: a list of properties or of their groups: ``receptive_field``, ``orientation``,
+            ``spatial_frequency``, ``size``, ``contrast``, ``texture``, ``hue`` and ``cones``;
+            [all] for all. Only the sets that these need are shown.
+        rate_maps: how responses become rates, a list: ``identity`` (as they are), ``marques2020``
+            (spikes per second, by which the median unit of a layer is as active as a cell of
+            macaque V1; Marques, Schrimpf & DiCarlo 2021).
+        keep_flagged: whether stimuli that are finer than pixels can show, or that leave the screen,
+            are kept, and best stimuli flagged as such, rather than dropped.
+        draws: of the bootstrap for 95 % intervals; 0 for none.
+        noise: of the rates of ``marques2020`` that is drawn: ``poisson``, ``gaussian`` (a standard
+            deviation of 1) or ``fano`` (a Fano factor of 1), mean of 20 presentations. Samples of
+            textures are drawn again instead.
+    """
+
+    properties: list[str] = field(default_factory=lambda: ["all"])
+    rate_maps: list[str] = field(default_factory=lambda: ["identity", "marques2020"])
+    keep_flagged: bool = False
+    draws: int = 0
+    noise: str = "poisson"
+
+    def faults(self) -> Iterator[str]:
+        """Yield what is wrong with values."""
+        known = ("identity", "marques2020")
+        for name in self.rate_maps:
+            if name not in known:
+                yield (
+                    f"tuning.rate_maps: '{name}' is not one of {', '.join(known)}"
+                    f"{nearest(name, known)}"
+                )
+        if not self.rate_maps:
+            yield f"tuning.rate_maps: the list is empty; choose from {', '.join(known)}"
+        if self.draws < 0 or self.draws == 1:
+            yield f"tuning.draws: {self.draws} are no draws; use 2 or more, or 0 for no intervals"

@@ -19,6 +19,7 @@ from pipeline.search.tuning.optima import Optima, different_gratings, own_rows
 from pipeline.search.tuning.sets import CONTRAST, PHASES, SETS, groups_of, sets_of
 from pipeline.stimuli.degree_gratings import CONTRASTS, gratings
 from pipeline.stimuli.field import Field
+from pipeline.stimuli.stimulus_set import StimulusSet
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,24 +52,47 @@ class Showing:
     def contrasts(
         self, optima: Mapping[str, Optima | None], units: Sequence[int]
     ) -> dict[str, Float[np.ndarray, "units stimuli"]]:
-        """Return the responses of each unit to its own best grating, for every stage.
+        """Return the responses of each unit to its own best grating, for every stage."""
+        stimuli = contrast_gratings(self.field, optima)
+        whole = np.zeros((len(units), 0), np.float32)
+        if stimuli is not None:
+            presentation = Presentation(self.graph, self.layer, stimuli, self.device)
+            whole = all_responses(presentation, units, self.check)
+        return own_contrasts(optima, whole)
 
-        They are NaN of a unit that has none. All gratings are shown in one pass.
-        """
-        known = {at: best for at, best in optima.items() if best is not None}
-        shape = len(units), len(CONTRASTS) * PHASES
-        found = {at: np.full(shape, np.nan, np.float32) for at in known}
-        table = different_gratings(known) if known else None
-        if table is None or table.empty:
-            return found
-        stimuli = gratings(self.field, table, CONTRASTS.tolist(), PHASES)
-        presentation = Presentation(self.graph, self.layer, stimuli, self.device)
-        whole = all_responses(presentation, units, self.check).reshape(len(units), len(table), -1)
-        for at, best in known.items():
-            rows = own_rows(best, table)
-            has = np.flatnonzero(rows >= 0)
-            found[at][has] = whole[has, rows[has]]
+
+def contrast_gratings(field: Field, optima: Mapping[str, Optima | None]) -> StimulusSet | None:
+    """Return the gratings that are best of any unit at all contrasts; nothing if there is none."""
+    known = {at: best for at, best in optima.items() if best is not None}
+    table = different_gratings(known) if known else None
+    if table is None or table.empty:
+        return None
+    return gratings(field, table, CONTRASTS.tolist(), PHASES)
+
+
+def own_contrasts(
+    optima: Mapping[str, Optima | None], responses: Float[np.ndarray, "units stimuli"]
+) -> dict[str, Float[np.ndarray, "units contrasts_and_phases"]]:
+    """Return the responses of each unit to its own best grating, by stage.
+
+    They are NaN of a unit that has none.
+
+    Args:
+        optima: of the units, by stage.
+        responses: of the units to all of ``contrast_gratings``.
+    """
+    known = {at: best for at, best in optima.items() if best is not None}
+    shape = len(responses), len(CONTRASTS) * PHASES
+    found = {at: np.full(shape, np.nan, np.float32) for at in known}
+    if not responses.shape[1]:
         return found
+    table = different_gratings(known)
+    by_grating = responses.reshape(len(responses), len(table), -1)
+    for at, best in known.items():
+        rows = own_rows(best, table)
+        has = np.flatnonzero(rows >= 0)
+        found[at][has] = by_grating[has, rows[has]]
+    return found
 
 
 def show_layer(showing: Showing, units: Sequence[int], options: TuningOptions) -> LayerTuning:
