@@ -33,11 +33,12 @@ CURVES = Table(
         "unit": "number of the unit, its channel",
         "at": _AT,
         "rate_map": _MAP,
-        "curve": "orientation, spatial_frequency, size, contrast or hue",
+        "curve": "orientation, phase, spatial_frequency, size, contrast or hue",
         "x": "what was shown",
         "x_unit_of_measure": "°, c/deg, deg (diameter), empty (contrast) or ° (hue)",
-        "rate": "mean over phases, or the first harmonic where that is higher, but for orientation;"
-        " less the response to the blank, but for orientation; missing if the unit does not respond",
+        "rate": "mean over phases, or the first harmonic where that is higher, but for orientation"
+        " and phase; less the response to the blank, but for these; missing if the unit does not"
+        " respond",
     },
     later("pipeline.stages.tuning.tables.tuning_curves"),
 )
@@ -50,6 +51,8 @@ POPULATIONS = Table(
         "rate_map": _MAP,
         "property": "name of the property",
         "raw": "similarity of the distributions, 1 if they agree (Marques, Schrimpf & DiCarlo 2021)",
+        "low": "lower end of its 95 % interval, the 2.5th percentile of the draws",
+        "high": "upper end",
         "ceiling": "similarity of the cells with themselves, drawn as often",
         "final": "raw / ceiling",
         "units": "units in which the property is defined",
@@ -70,5 +73,7 @@ STAGE = Stage(
     check=later("pipeline.stages.tuning.plan.tuning_faults"),
     cost=later("pipeline.stages.tuning.cost.tuning_cost"),
     work=later("pipeline.stages.tuning.work.measure_tuning"),
+    write=later("pipeline.stages.tuning.drawing.draw"),
+    sections=later("pipeline.stages.tuning.sections.unit_sections"),
     summary=later("pipeline.stages.tuning.tables.summary"),
 )
