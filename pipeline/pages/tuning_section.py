@@ -11,7 +11,7 @@ from jaxtyping import Float
 
 from pipeline.analysis.cone_colors import GRAY, isoluminant, to_srgb
 from pipeline.analysis.tuning.contrast import naka_rushton
-from pipeline.pages.sections import Curve, Number, Numbers, Part, Plot, Ring, Section
+from pipeline.pages.sections import Curve, Number, Numbers, Part, Plot, Ring, Section, Words
 
 TITLE = "Tuning"
 CARD = {
@@ -71,7 +71,8 @@ def tuning_section(
     Args:
         properties: of the unit, one row per ``property``: ``value``, ``unit_of_measure``, and
             ``value_px``, ``low``, ``high`` and ``flag`` if there are any.
-        curves: of the unit: ``curve``, ``x`` and ``rate``; curves that are NaN are left out.
+        curves: of the unit: ``curve``, ``x`` and ``rate``; curves without a rate above 0 are
+            left out.
         about: how this was measured: what was shown, before or after the nonlinearity, which rates.
         rate: what is drawn upward, and its unit.
     """
@@ -79,15 +80,24 @@ def tuning_section(
     drawn = {
         str(name): own.sort_values("x")[["x", "rate"]].to_numpy(np.float64).T
         for name, own in curves.groupby("curve", sort=False)
-        if np.isfinite(own["rate"]).any()
+        if own["rate"].max() > 0  # is false of a unit that does not respond
     }
     parts: list[Part] = []
     for title, names in CARD.items():
         numbers = [_number(said, name, rows[name]) for name, said in names.items() if name in rows]
         if numbers:
-            parts.append(Numbers(numbers, title))
+            parts.append(_group(title, numbers))
         parts += _plots(title, drawn, rows, rate)
     return Section(TITLE, parts, about)
+
+
+def _group(title: str, numbers: Sequence[Number]) -> Part:
+    """Return numbers, or the reason if none is defined for the same reason."""
+    notes = {number.note for number in numbers}
+    undefined = all(number.value is None for number in numbers)
+    if undefined and len(notes) == 1 and (note := notes.pop()):
+        return Words(f"{note[0].upper()}{note[1:]}.", title)
+    return Numbers(numbers, title)
 
 
 def _number(said: str, name: str, row: Mapping[Any, Any]) -> Number:
@@ -104,7 +114,7 @@ def _number(said: str, name: str, row: Mapping[Any, Any]) -> Number:
         if np.isfinite([low, high]).all():
             notes.append(f"95 % interval {low:.3g} to {high:.3g}")
     notes += [str(row.get("flag", ""))] if row.get("flag", "") else []
-    return Number(said, value, shown, "; ".join(notes))
+    return Number(said, value if np.isfinite(value) else None, shown, "; ".join(notes))
 
 
 def _plots(

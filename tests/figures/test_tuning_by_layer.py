@@ -34,9 +34,7 @@ def test_medians_of_layers_and_of_cells():
     (axis,) = properties_by_layer(given).axes
     middle, ends = drawn(axis)
     assert middle == [0.2, 0.5]
-    assert ends[0] == pytest.approx(
-        (0.1, 0.9)
-    )  # of three, the bootstrap reaches both
+    assert ends[0] == pytest.approx((0.1, 0.9))  # of three, the bootstrap reaches both
     assert line(axis) == [macaque_distributions()["suppression_index"].median]
 
 

@@ -4,7 +4,7 @@ import { el, svg } from "./dom.js";
 import { DASHES, legend, told } from "./line_plot.js";
 import { numberText } from "./words.js";
 
-const [SIDE, OUT, RIM] = [200, 78, 10]; // of the drawing, from the center to the highest value, and of the colors around
+const [SIDE, OUT, RIM] = [200, 72, 10]; // of the drawing, from the center to the highest value, and of the colors around
 
 /**
  * Return a plot around a circle with its title, and a legend where there are several curves.
@@ -41,7 +41,7 @@ function grid(place, top) {
       return svg("line", { class: "gridline", x1, y1, x2, y2 });
     }),
     [0, 90, 180, 270].map((turn) => {
-      const [x, y] = place(turn, top * 1.19);
+      const [x, y] = place(turn, top * 1.25);
       return svg("text", { x, y: Number(y) + 4, "text-anchor": "middle" }, turn);
     }),
   ];
