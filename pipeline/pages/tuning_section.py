@@ -87,6 +87,7 @@ def tuning_section(
         numbers = [_number(said, name, rows[name]) for name, said in names.items() if name in rows]
         if numbers:
             parts.append(_group(title, numbers))
+    for title in CARD:
         parts += _plots(title, drawn, rows, rate)
     return Section(TITLE, parts, about)
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pytest
 
 from pipeline.pages.tuning_section import tuning_section
 from tests.figures.test_tuning_curves import X, Y
@@ -24,6 +25,10 @@ def table(**values: tuple[float, str]) -> pd.DataFrame:
 def curves(*names: str) -> pd.DataFrame:
     parts = [pd.DataFrame({"curve": name, "x": X[name], "rate": Y[name]}) for name in names]
     return pd.concat(parts, ignore_index=True)
+
+
+def number(name: str, value: float | str, unit: str = "", note: str = "") -> dict[str, Any]:
+    return {"name": name, "value": value, "unit": unit, "note": note}
 
 
 def parts(properties: pd.DataFrame, drawn: pd.DataFrame) -> list[dict[str, Any]]:
@@ -44,19 +49,11 @@ def test_numbers_say_interval_pixels_flag_and_words():
         "Orientation", "Spatial frequency", "Size",
     ]  # fmt: skip
     assert orientation["numbers"] == [
-        {
-            "name": "circular variance",
-            "value": 0.3,
-            "unit": "",
-            "note": "95 % interval 0.25 to 0.4",
-        },
-        {"name": "simple or complex", "value": "complex", "unit": "", "note": ""},
+        number("circular variance", 0.3, note="95 % interval 0.25 to 0.4"),
+        number("simple or complex", "complex"),
     ]
-    assert size["numbers"] == [
-        {"name": "summation field", "value": 1.5, "unit": "°", "note": "42 px; at the edge"}
-    ]
-    assert frequency["numbers"][0]["value"] is None
-    assert frequency["numbers"][0]["note"] == "the unit does not respond"
+    assert size["numbers"] == [number("summation field", 1.5, "°", "42 px; at the edge")]
+    assert frequency["text"] == "The unit does not respond."
 
 
 def test_every_curve_has_a_plot_and_circles_are_rings():
@@ -89,8 +86,13 @@ def test_the_fit_is_drawn_where_there_is_one():
     assert len(plot["curves"]) == 1
 
 
-def test_a_silent_unit_has_numbers_alone():
-    drawn = curves(*X).assign(rate=np.nan)
-    assert [part["kind"] for part in parts(table(circular_variance=(np.nan, "")), drawn)] == [
-        "numbers"
-    ]
+@pytest.mark.parametrize("rate", [0.0, np.nan])
+def test_a_silent_unit_has_the_reason_in_the_place_of_numbers_and_no_plots(rate: float):
+    properties = table(circular_variance=(np.nan, ""), orientation_index=(np.nan, ""))
+    properties["flag"] = "the unit does not respond"
+    (said,) = parts(properties, curves(*X).assign(rate=rate))
+    assert (said["kind"], said["title"]) == ("words", "Orientation")
+    assert said["text"] == "The unit does not respond."
+    properties.loc["orientation_index", "flag"] = "another reason"
+    (numbers,) = parts(properties, curves(*X).assign(rate=rate))
+    assert [each["value"] for each in numbers["numbers"]] == [None, None]

@@ -44,7 +44,7 @@ function range(values) {
 
 // Powers of 2, or of 10 where there would be many.
 function powers([low, high]) {
-  const base = high / low > 300 ? 10 : 2;
+  const base = high / low > 64 ? 10 : 2;
   const first = Math.ceil(Math.log(low) / Math.log(base) - 1e-9);
   const count = Math.floor(Math.log(high) / Math.log(base) + 1e-9) - first + 1;
   return Array.from({ length: Math.max(0, count) }, (_, at) => base ** (first + at));
