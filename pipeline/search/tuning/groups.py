@@ -11,7 +11,7 @@ from jaxtyping import Float
 
 from pipeline.analysis.tuning.color import chromatic_preference, cone_weights, hue_properties
 from pipeline.analysis.tuning.contrast import contrast_properties
-from pipeline.analysis.tuning.intervals import Bootstrap, Draw, resampling, with_intervals
+from pipeline.analysis.tuning.intervals import Bootstrap, with_intervals
 from pipeline.analysis.tuning.measured import Measured
 from pipeline.analysis.tuning.orientation import orientation_properties
 from pipeline.analysis.tuning.phases import TuningSlice, mean_and_modulation, tuning_slice
@@ -21,7 +21,7 @@ from pipeline.analysis.tuning.size import size_properties
 from pipeline.analysis.tuning.spatial_frequency import frequency_bandwidth, peak_frequency
 from pipeline.analysis.tuning.texture import Textures, texture_properties
 from pipeline.errors import ConfigError
-from pipeline.search.tuning.grids import NONE_LEFT, GratingGrid, map_places
+from pipeline.search.tuning.grids import NONE_LEFT, GratingGrid, how_many, map_places, wrong_stimuli
 from pipeline.search.tuning.optima import Optima
 from pipeline.search.tuning.sets import CONTRAST, EQUAL, GROUPS
 from pipeline.stimuli.degree_gratings import CONTRASTS
@@ -126,6 +126,19 @@ def measured_group(group: str, shown: Shown) -> Found:
         return unmeasured(group, len(shown.units), str(error)), []
 
 
+def same_rates(group: str, one: Shown, other: Shown) -> bool:
+    """Return whether a group has the same measures, as rates are the same for a rectified layer.
+
+    Groups that also look at negative responses are measured again.
+    """
+    if group in ("orientation", "cones") or vars(one.rate) != vars(other.rate):
+        return False
+    needed = ("blank", "orientation", CONTRAST) if group == CONTRAST else ("blank", group)
+    return all(name in each.responses for name in needed for each in (one, other)) and all(
+        np.array_equal(one.rates(name), other.rates(name), equal_nan=True) for name in needed
+    )
+
+
 def _receptive_field(shown: Shown) -> Found:
     numbers, x, y = map_places(shown.tables["receptive_field"], shown.keep)
     rates = shown.rates("receptive_field")[:, numbers]
@@ -182,18 +195,16 @@ def _of_contrasts(sliced: TuningSlice) -> list[Measured]:
 
 def _texture(shown: Shown) -> Found:
     table = shown.tables["texture"]
-    if table["clipped"].any() and not shown.keep:
+    if wrong_stimuli(table, keep=shown.keep).any():
         raise ConfigError("textures leave the screen")
-    shape = (table["family"].nunique(), table["sample"].nunique(), table["kind"].nunique())
+    shape = [how_many(table, name) for name in ("family", "sample", "kind")]
     by_kind = shown.rates("texture").reshape(-1, *shape).transpose(0, 3, 1, 2)
     noise, texture = by_kind[:, 0], by_kind[:, 1]
     textures = Textures(texture, noise, shown.blank)
     if shown.resampled is None:
         return texture_properties(textures, shown.rate.threshold), []
     found = with_intervals(
-        lambda rates, rows: texture_properties(
-            textures.redrawn(rates, rows), shown.rate.threshold
-        ),
+        lambda rates, rows: texture_properties(textures.redrawn(rates, rows), shown.rate.threshold),
         np.stack([texture, noise], axis=1),
         shown.units,
         shown.resampled,
@@ -205,7 +216,7 @@ def _hue(shown: Shown) -> Found:
     if "hue" not in shown.responses:
         raise ConfigError(NEEDS_COLOR)
     table = shown.tables["hue"]
-    if (table["aliased"] | table["clipped"]).any() and not shown.keep:
+    if wrong_stimuli(table, keep=shown.keep).any():
         raise ConfigError(NONE_LEFT)
     hues, rates, blank = table["hue"].to_numpy(dtype=float), shown.rates("hue"), shown.blank
     curve = Curve("hue", hues, rates - blank[:, None])
@@ -236,12 +247,12 @@ def _cones(shown: Shown) -> Found:
 def _left_gratings(shown: Shown, name: str) -> tuple[pd.DataFrame, np.ndarray]:
     """Return the stimuli of a set of color gratings whose frequency pixels can show."""
     table = shown.tables[name]
-    wrong = (table["aliased"] | table["clipped"]) & (not shown.keep)
-    bad = table.loc[wrong, "frequency_per_degree"].unique()
-    left = ~table["frequency_per_degree"].isin(bad).to_numpy()
-    if not left.any():
+    frequencies = table["frequency_per_degree"].to_numpy()
+    wrong = wrong_stimuli(table, keep=shown.keep)
+    left = np.flatnonzero(~np.isin(frequencies, frequencies[wrong]))
+    if not len(left):
         raise ConfigError(NONE_LEFT)
-    return table[left], shown.responses[name][:, left]
+    return table.iloc[left], shown.responses[name][:, left]
 
 
 def _strengths(
@@ -249,7 +260,7 @@ def _strengths(
 ) -> dict[float | str, dict[float, Float[np.ndarray, "units gratings"]]]:
     """Return the response to every grating by color and contrast: mean or first harmonic."""
     table, responses = _left_gratings(shown, name)
-    phases = table["phase"].nunique()
+    phases = how_many(table, "phase")
     rates = shown.rate(responses).reshape(len(responses), -1, phases)
     mean, modulation = mean_and_modulation(rates)
     strength = np.maximum(mean - shown.blank[:, None], modulation)
@@ -272,8 +283,7 @@ def _signed(
     directions of color. Responses are not rectified, as the weights are of a linear regression.
     """
     table, responses = _left_gratings(shown, "cones")
-    phases, colors = table["phase"].nunique(), table["cone"].nunique()
-    contrasts = table["contrast"].nunique()
+    phases, colors, contrasts = (how_many(table, name) for name in ("phase", "cone", "contrast"))
     shape = (len(responses), -1, colors * contrasts, 2, phases // 2)
     by_sign = responses.astype(np.float64).reshape(shape)
     # Gratings and phases that are more than half a cycle apart side by side.

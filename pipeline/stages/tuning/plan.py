@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -99,8 +99,8 @@ class ContrastResponses(SetResponses):
     def count(self) -> int:
         """Return how many there are at most: a grating for each unit and stage, each once."""
         each = len(CONTRAST_SETTINGS["contrasts"]) * CONTRAST_SETTINGS["phases"]
-        shown = SETS["orientation"].build(self.field).table["phase"].eq(0).sum()
-        return each * min(int(shown), len(STAGES) * len(self.units))
+        shown = SETS["orientation"].build(self.field).geometries
+        return each * min(shown, len(STAGES) * len(self.units))
 
     def arrays(self, responses: np.ndarray) -> dict[str, np.ndarray]:
         """Return the responses of each unit to its own grating, by stage."""
@@ -208,12 +208,11 @@ def tuned_by(
 def plan_tuning(run: ActiveRun) -> TuningPlan:
     """Return what a run shows and measures, by layer."""
     faults = Faults()
-    options = faults.attempt(lambda: _options(run))
+    options = faults.attempt(partial(_options, run))
     found: list[Any] = []
-    for layer in run.parts.layers if options is not None else ():
-        if run.parts.units[layer.name]:
-            own = faults.attempt(lambda layer=layer: _of_layer(run, layer, options))
-            found += own or []
+    for layer in run.parts.layers:
+        if options is not None and run.parts.units[layer.name]:
+            found += faults.attempt(partial(_of_layer, run, layer, options)) or []
     plan = TuningPlan(found)
     plan.faults = faults.found
     return plan
@@ -280,9 +279,7 @@ def _responses(run: ActiveRun, layer: Layer, field: Field, name: str) -> SetResp
     return SetResponses(layer, name, field, list(units), result)
 
 
-def _settings(
-    run: ActiveRun, layer: Layer, field: Field, units: Sequence[int]
-) -> dict[str, Any]:
+def _settings(run: ActiveRun, layer: Layer, field: Field, units: Sequence[int]) -> dict[str, Any]:
     """Return what determines the responses to any set; the stage's version is that of the sets."""
     colors, seen = field.colors, field.seen
     return {

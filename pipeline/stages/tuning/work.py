@@ -36,7 +36,9 @@ def measure_tuning(run: ActiveRun, plan: TuningPlan) -> Iterator[WorkItems[Any]]
     if measures:
         log.info("tuning: measuring %s", ", ".join(each.layer.name for each in measures))
         items = [Block(each, item) for each in measures for item in each.result.items]
-        yield WorkItems([each.result for each in measures], items, MeasureWork(run), f"{LABEL}units")
+        yield WorkItems(
+            [each.result for each in measures], items, MeasureWork(run), f"{LABEL}units"
+        )
 
 
 class Showing:
