@@ -18,16 +18,10 @@ from pipeline.errors import ConfigError
 from pipeline.networks.layers import Layer
 from pipeline.networks.nonlinearity import Nonlinearity
 from pipeline.search.tuning.grids import NONE_LEFT, GratingGrid
-from pipeline.search.tuning.groups import (
-    Curve,
-    Found,
-    Shown,
-    measured_group,
-    same_rates,
-    unmeasured,
-)
+from pipeline.search.tuning.groups import measured_group, same_rates, unmeasured
 from pipeline.search.tuning.optima import Optima, find_optima
 from pipeline.search.tuning.sets import CONTRAST, MEASURED, SETS, groups_of
+from pipeline.search.tuning.shown import Curve, Found, Shown
 
 STAGES = ("pre", "post")
 MAPS = ("identity", "marques2020")

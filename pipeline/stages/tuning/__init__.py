@@ -36,8 +36,8 @@ CURVES = Table(
         "curve": "orientation, spatial_frequency, size, contrast or hue",
         "x": "what was shown",
         "x_unit_of_measure": "°, c/deg, deg (diameter), empty (contrast) or ° (hue)",
-        "rate": "mean over phases less that to the blank, or the first harmonic if that is higher; of"
-        " orientation the mean alone; missing if the unit does not respond",
+        "rate": "mean over phases less that to the blank, or the first harmonic if that is higher;"
+        " of orientation the mean alone; missing if the unit does not respond",
     },
     later("pipeline.stages.tuning.tables.tuning_curves"),
 )

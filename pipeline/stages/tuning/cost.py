@@ -16,7 +16,8 @@ from pipeline.search.presentation import Presentation
 from pipeline.search.tuning.measurement import STAGES
 from pipeline.search.tuning.sets import CONTRAST_SETTINGS, PHASES, SETS
 from pipeline.stages.stage import Cost
-from pipeline.stages.tuning.plan import ContrastResponses, LayerMeasures, SetResponses, TuningPlan
+from pipeline.stages.tuning.plan import TuningPlan
+from pipeline.stages.tuning.results import ContrastResponses, LayerMeasures, SetResponses
 
 FLOAT, DOUBLE = 4, 8  # bytes
 POINTS = 96  # of all curves of a unit, about

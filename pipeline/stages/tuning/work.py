@@ -16,7 +16,8 @@ from pipeline.run.active_run import ActiveRun
 from pipeline.search.presentation import Presentation
 from pipeline.search.tuning.measurement import Measures
 from pipeline.stages.stage import WorkItems
-from pipeline.stages.tuning.plan import RESPONSES, LayerMeasures, SetResponses, TuningPlan
+from pipeline.stages.tuning.plan import TuningPlan
+from pipeline.stages.tuning.results import RESPONSES, LayerMeasures, SetResponses
 
 log = logging.getLogger(__name__)
 TOGETHER = 2048  # stimuli of a part of an item, about
