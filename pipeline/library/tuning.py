@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, SupportsFloat
@@ -87,10 +87,10 @@ def tuning(
     and cone-isolating gratings. Pixels go from 0 to 1, on a gray screen of 0.5 (before the
     network's preprocessing, and taken to be linear light).
 
-    Negative responses count as rates of 0. ``identity`` takes responses as they are, ``marques2020``
-    maps them to spikes per second by which the median unit of the layer is as active as a cell of
-    macaque V1, and studies those of more than 5. ``pre`` is the response of the layer; ``post`` that
-    after batch normalization, if there is one, and the nonlinearity that follows the layer.
+    Negative responses count as rates of 0. ``identity`` takes responses as they are;
+    ``marques2020`` maps them to spikes per second by which the median unit of the layer is as
+    active as a cell of macaque V1, and studies units of more than 5. ``pre`` is the response of the
+    layer; ``post`` that after batch normalization, if there is one, and the nonlinearity.
 
     Source: Marques, Schrimpf & DiCarlo (2021), bioRxiv 2021.03.01.433495, and the studies named in
     ``pipeline.analysis.tuning.properties.PROPERTIES``.
@@ -111,8 +111,8 @@ def tuning(
             are kept, and best stimuli flagged as such; by default they are dropped.
         draws: of the bootstrap for 95 % intervals; without, there are none.
         noise: of rates in spikes per second (intervals of ``marques2020`` alone): ``poisson``
-            (default), ``gaussian``, ``fano``, or a ``pipeline.analysis.tuning.intervals.Noise``. For
-            intervals of tuning to textures, samples are drawn again instead.
+            (default), ``gaussian``, ``fano``, or a ``pipeline.analysis.tuning.intervals.Noise``.
+            For intervals of tuning to textures, samples are drawn again instead.
         seed: of the draws.
 
     Raises:

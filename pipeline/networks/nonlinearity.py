@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from jaxtyping import Float
 from torch import Tensor, fx, nn
+from torch.fx.node import map_arg
 from torch.nn.modules.batchnorm import _BatchNorm  # pyright: ignore[reportPrivateUsage]
 
 from pipeline.networks.graph.graph import Graph
@@ -20,10 +21,31 @@ MODULES = (
     nn.Softplus, nn.Softshrink, nn.Softsign, nn.Tanh, nn.Tanhshrink, nn.Threshold,
 )  # fmt: skip
 NAMES = frozenset(
-    """
-    celu elu gelu hardshrink hardsigmoid hardswish hardtanh leaky_relu log_sigmoid logsigmoid mish
-    prelu relu relu6 selu sigmoid silu softplus softshrink softsign tanh tanhshrink threshold
-    """.split()
+    [
+        "celu",
+        "elu",
+        "gelu",
+        "hardshrink",
+        "hardsigmoid",
+        "hardswish",
+        "hardtanh",
+        "leaky_relu",
+        "log_sigmoid",
+        "logsigmoid",
+        "mish",
+        "prelu",
+        "relu",
+        "relu6",
+        "selu",
+        "sigmoid",
+        "silu",
+        "softplus",
+        "softshrink",
+        "softsign",
+        "tanh",
+        "tanhshrink",
+        "threshold",
+    ]
 )
 # What may lie between a layer and its nonlinearity: it treats every channel by itself.
 _BETWEEN_MODULES = (nn.Dropout, nn.Dropout2d, nn.Identity)
@@ -68,7 +90,7 @@ class Nonlinearity:
         return value[:, :, 0, 0] if is_map else value
 
     def _run(self, node: fx.Node, source: fx.Node, value: Tensor) -> Tensor:
-        arguments, named = fx.node.map_arg(
+        arguments, named = map_arg(
             (node.args, node.kwargs),
             lambda read: value if read is source else _attribute(self.graph, read),
         )

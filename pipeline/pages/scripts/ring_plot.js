@@ -4,7 +4,7 @@ import { el, svg } from "./dom.js";
 import { DASHES, legend, told } from "./line_plot.js";
 import { numberText } from "./words.js";
 
-const [SIDE, OUT, RIM] = [200, 72, 10]; // of the drawing, from the center to the highest value, and of the colors around
+const [SIDE, OUT, RIM] = [212, 72, 10]; // of the drawing, from the center to the highest value, and of the colors around
 
 /**
  * Return a plot around a circle with its title, and a legend where there are several curves.

@@ -16,6 +16,25 @@ WARNINGS = ("aliased", "clipped")
 NONE_LEFT = "all stimuli are finer than pixels can show, or leave the screen"
 
 
+def wrong_stimuli(table: pd.DataFrame, *, keep: bool) -> Bool[np.ndarray, " stimuli"]:
+    """Return which stimuli are finer than pixels can show, or leave the screen; none if kept.
+
+    >>> wrong_stimuli(pd.DataFrame({"aliased": [False, True], "clipped": False}), keep=False)
+    array([False,  True])
+    """
+    wrong = table[list(WARNINGS)].to_numpy(dtype=bool).max(axis=1)
+    return np.zeros(len(table), dtype=bool) if keep else wrong
+
+
+def how_many(table: pd.DataFrame, name: str) -> int:
+    """Return how many values a column has.
+
+    >>> how_many(pd.DataFrame({"phase": [0, 90, 0]}), "phase")
+    2
+    """
+    return len(np.unique(table[name].to_numpy()))
+
+
 def kept(wrong: Bool[np.ndarray, "rows columns"]) -> tuple[np.ndarray, np.ndarray]:
     """Return the rows and columns that are left after those with the largest share are dropped.
 
@@ -47,10 +66,8 @@ class GratingGrid:
     @cached_property
     def shape(self) -> tuple[int, int, int, int]:
         """How many sizes, frequencies, orientations and phases the set has."""
-        others = [
-            self.table[name].nunique()
-            for name in ("frequency_per_degree", "orientation", "phase")
-        ]
+        names = ("frequency_per_degree", "orientation", "phase")
+        others = [how_many(self.table, name) for name in names]
         return (len(self.table) // int(np.prod(others)), others[0], others[1], others[2])
 
     def _by(self, name: str) -> np.ndarray:
@@ -59,8 +76,8 @@ class GratingGrid:
 
     @cached_property
     def _left(self) -> tuple[np.ndarray, np.ndarray]:
-        wrong = (self._by("aliased") | self._by("clipped")).any(axis=2)
-        return kept(wrong & (not self.keep))
+        wrong = wrong_stimuli(self.table, keep=self.keep).reshape(self.shape)
+        return kept(wrong.max(axis=(2, 3)))
 
     @property
     def is_empty(self) -> bool:
@@ -121,8 +138,7 @@ def map_places(
     """
     columns = [np.unique(table[name]) for name in ("step_x", "step_y")]
     shape = (len(columns[0]), len(columns[1]), -1)
-    wrong = (table["aliased"] | table["clipped"]).to_numpy().reshape(shape).any(axis=2)
-    x, y = kept(wrong & (not keep))
+    x, y = kept(wrong_stimuli(table, keep=keep).reshape(shape).max(axis=2))
     if min(len(x), len(y)) < 2:
         raise ConfigError(NONE_LEFT)
     numbers = np.arange(len(table)).reshape(shape)[x][:, y].transpose(1, 0, 2)

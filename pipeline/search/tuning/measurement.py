@@ -18,12 +18,14 @@ from pipeline.errors import ConfigError
 from pipeline.networks.layers import Layer
 from pipeline.networks.nonlinearity import Nonlinearity
 from pipeline.search.tuning.grids import NONE_LEFT, GratingGrid
-from pipeline.search.tuning.groups import Curve, Shown, measured_group, unmeasured
+from pipeline.search.tuning.groups import measured_group, same_rates, unmeasured
 from pipeline.search.tuning.optima import Optima, find_optima
 from pipeline.search.tuning.sets import CONTRAST, MEASURED, SETS, groups_of
+from pipeline.search.tuning.shown import Curve, Found, Shown
 
 STAGES = ("pre", "post")
 MAPS = ("identity", "marques2020")
+Known = dict[tuple[str, str], tuple[Shown, Found]]  # what is measured, by rate map and group
 SAMPLES = 2  # the axis of the samples of a texture, among kinds, families and samples
 
 
@@ -88,24 +90,26 @@ class LayerTuning:
 
     def measured(self, rows: slice = slice(None)) -> Iterator[Measures]:
         """Yield the measures of some of the units, for every stage and rate map."""
+        known: Known = {}
         for at in self.options.at:
             shown = self._shown(at, rows)
             for name in self.options.rate_maps:
-                rate = self._maps[at, name]
-                yield self._measures(at, name, rate, shown, rows)
+                rate, units = self._maps[at, name], self.units[rows]
+                drawn = rate if isinstance(rate, str) else self._drawn(shown, rate, name)
+                yield self._measures(at, name, drawn, units, known)
 
     def _measures(
-        self, at: str, name: str, rate: RateMap | str, shown: Shown | None, rows: slice
+        self, at: str, name: str, shown: Shown | str, units: Sequence[int], known: Known
     ) -> Measures:
-        units, options = self.units[rows], self.options
+        options = self.options
         properties: list[Measured] = []
         curves: list[Curve] = []
         for group in groups_of(options.properties):
-            if shown is None or isinstance(rate, str):
-                properties += unmeasured(group, len(units), str(rate))
+            if isinstance(shown, str):
+                properties += unmeasured(group, len(units), shown)
                 continue
-            found = measured_group(group, self._drawn(shown, rate, name))
-            properties += [one for one in found[0] if one.name in options.properties]
+            found = _measured_once(group, name, shown, known)
+            properties += found[0]
             curves += found[1]
         wanted = {one.name: one for one in properties if one.name in options.properties}
         ordered = [wanted[one] for one in options.properties]
@@ -123,10 +127,10 @@ class LayerTuning:
         in_spikes = name != "identity"
         return replace(shown, rate=rate, noise=noise if in_spikes else None, resampled=again)
 
-    def _shown(self, at: str, rows: slice) -> Shown | None:
-        """Return what some units responded at a stage; nothing if there is no such stage."""
+    def _shown(self, at: str, rows: slice) -> Shown:
+        """Return what some units responded at a stage, nothing if there is no such stage."""
         if at == "post" and self.after.reason:
-            return None
+            return Shown([], {}, {}, IDENTITY)
         units = list(self.units[rows])
         found = {
             name: self.at(at, values[units] if SETS[name].every else values[rows], units)
@@ -180,6 +184,16 @@ class LayerTuning:
             )
             found[at] = find_optima(table, shown, blank[:, 0], keep=self.options.keep_flagged)
         return found
+
+
+def _measured_once(group: str, name: str, shown: Shown, known: Known) -> Found:
+    """Return the measures of a group, again those of the stage before if rates are the same."""
+    before = known.get((name, group))
+    if before is not None and same_rates(group, before[0], shown):
+        return before[1]
+    found = measured_group(group, shown)
+    known[name, group] = shown, found
+    return found
 
 
 def _rate_map(

@@ -40,7 +40,7 @@ class Optima:
         The curve is the mean over phases less the blank, or the first harmonic if that is higher at
         full contrast.
         """
-        defined = np.isfinite(self.parameters.to_numpy()).all(axis=1)
+        defined = np.isfinite(self.parameters.to_numpy(dtype=np.float64)).min(axis=1)
         shown = np.where(defined[:, None], rates, 0.0).reshape(len(rates), len(CONTRASTS), PHASES)
         mean, modulation = mean_and_modulation(shown[:, -1])
         return TuningSlice(

@@ -79,7 +79,11 @@ SETS = {
 }
 # The set of each unit's own best grating, whose rows follow from the set of orientations.
 CONTRAST = "contrast"
-CONTRAST_SETTINGS = {"set": "gratings", "contrasts": CONTRASTS.tolist(), "phases": PHASES}
+CONTRAST_SETTINGS: dict[str, Any] = {
+    "set": "gratings",
+    "contrasts": CONTRASTS.tolist(),
+    "phases": PHASES,
+}
 
 _NAMES = list(PROPERTIES)
 
@@ -112,9 +116,7 @@ def sets_of(groups: Sequence[str], channels: int) -> list[str]:
     """
     needed = [name for group in groups for name in _NEEDED.get(group, (group,))]
     names = dict.fromkeys(["blank", "orientation", *needed])
-    return [
-        name for name in names if name == CONTRAST or channels == 3 or not SETS[name].colored
-    ]
+    return [name for name in names if name == CONTRAST or channels == 3 or not SETS[name].colored]
 
 
 def chosen_properties(properties: Any) -> list[str]:

@@ -40,9 +40,7 @@ class Showing:
     device: torch.device
     check: Callable[[], None] = lambda: None
 
-    def responses(
-        self, name: str, units: Sequence[int]
-    ) -> Float[np.ndarray, "units stimuli"]:
+    def responses(self, name: str, units: Sequence[int]) -> Float[np.ndarray, "units stimuli"]:
         """Return the responses to a set: of some units, or of all if the rate map needs them."""
         shown = SETS[name]
         every = range(self.layer.units) if shown.every else units

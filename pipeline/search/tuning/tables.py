@@ -9,8 +9,8 @@ import pandas as pd
 
 from pipeline.analysis.tuning.measured import Measured, long_table
 from pipeline.analysis.tuning.populations import Distribution, compare, macaque_distributions
-from pipeline.search.tuning.groups import Curve
 from pipeline.search.tuning.measurement import Measures
+from pipeline.search.tuning.shown import Curve
 
 TUNING = (
     "layer", "unit", "at", "rate_map", "property", "value", "value_px", "low", "high", "flag",

@@ -19,8 +19,8 @@ TUNING = Table(
         "low": "lower end of the 95 % interval (bootstrap); missing if tuning.draws is 0",
         "high": "upper end likewise",
         "flag": "why the value is missing, or what to know about it; empty if nothing",
-        "unit_of_measure": "deg and deg² of the visual field, ° of an angle, c/deg, octaves, %, rate"
-        " (of the rate map), or empty: a pure number",
+        "unit_of_measure": "deg and deg² of the visual field, ° of an angle, c/deg, octaves, %,"
+        " rate (of the rate map), or empty: a pure number",
         "studied": "whether the unit counts in a population: units that do not respond do not",
     },
     later("pipeline.stages.tuning.tables.tuning"),
@@ -36,9 +36,8 @@ CURVES = Table(
         "curve": "orientation, phase, spatial_frequency, size, contrast or hue",
         "x": "what was shown",
         "x_unit_of_measure": "°, c/deg, deg (diameter), empty (contrast) or ° (hue)",
-        "rate": "mean over phases, or the first harmonic where that is higher, but for orientation"
-        " and phase; less the response to the blank, but for these; missing if the unit does not"
-        " respond",
+        "rate": "mean over phases less that to the blank, or the first harmonic if that is higher;"
+        " of orientation the mean alone, of phase the rate; missing if the unit does not respond",
     },
     later("pipeline.stages.tuning.tables.tuning_curves"),
 )
@@ -50,7 +49,7 @@ POPULATIONS = Table(
         "at": _AT,
         "rate_map": _MAP,
         "property": "name of the property",
-        "raw": "similarity of the distributions, 1 if they agree (Marques, Schrimpf & DiCarlo 2021)",
+        "raw": "similarity of the distributions, 1 if they agree (Marques et al. 2021)",
         "low": "lower end of its 95 % interval, the 2.5th percentile of the draws",
         "high": "upper end",
         "ceiling": "similarity of the cells with themselves, drawn as often",

@@ -13,15 +13,16 @@ from pipeline.run.active_run import ActiveRun
 from pipeline.run.machine import Machine
 from pipeline.run.pace import Pace, timed
 from pipeline.search.presentation import Presentation
-from pipeline.search.tuning.sets import PHASES
+from pipeline.search.tuning.measurement import STAGES
+from pipeline.search.tuning.sets import CONTRAST_SETTINGS, PHASES, SETS
 from pipeline.stages.stage import Cost
-from pipeline.stages.tuning.plan import LayerMeasures, SetResponses, TuningPlan
+from pipeline.stages.tuning.plan import TuningPlan
+from pipeline.stages.tuning.results import ContrastResponses, LayerMeasures, SetResponses
 
 FLOAT, DOUBLE = 4, 8  # bytes
 POINTS = 96  # of all curves of a unit, about
-MEASURE_SECONDS = 5e-3  # of a unit, for one stage and rate map and without draws, about
+MEASURE_SECONDS = 3e-3  # of a unit, for one stage and rate map and without draws, about
 DRAW_SECONDS = 1.2e-4  # of a draw of a unit likewise
-GRATINGS = ("orientation", "spatial_frequency", "size", "contrast")
 
 
 def tuning_cost(run: ActiveRun, plan: TuningPlan, machine: Machine | None = None) -> Cost:
@@ -30,7 +31,7 @@ def tuning_cost(run: ActiveRun, plan: TuningPlan, machine: Machine | None = None
     if not sets:
         return Cost()
     single = {each.layer.name: _operations(run, each.layer) for each in sets}
-    shown = {layer: 0 for layer in single}
+    shown = dict.fromkeys(single, 0)
     stimuli = {each.result.name: each.count() for each in sets}
     for each in sets:
         shown[each.layer.name] += single[each.layer.name] * stimuli[each.result.name]
@@ -58,8 +59,9 @@ def tuning_cost(run: ActiveRun, plan: TuningPlan, machine: Machine | None = None
 
 def _bytes(each: SetResponses, stimuli: int) -> int:
     """Return the bytes of the stored responses; of contrasts, those of each unit's own grating."""
-    if each.name == "contrast":
-        return FLOAT * len(each.units) * 2 * 12 * PHASES
+    if isinstance(each, ContrastResponses):
+        shown = len(CONTRAST_SETTINGS["contrasts"]) * PHASES
+        return FLOAT * len(each.units) * len(STAGES) * shown
     return FLOAT * len(each.units) * stimuli
 
 
@@ -98,8 +100,7 @@ def _showing_seconds(
 
 def _time_block(run: ActiveRun, each: SetResponses, machine: Machine) -> tuple[int, float]:
     """Return the operations of a block of a set, and its seconds."""
-    stimuli = each.build()
-    assert stimuli is not None  # orientations are shown to every layer
+    stimuli = SETS[each.name].build(each.field)
     presentation = Presentation(run.parts.graph, each.layer, stimuli, machine.device)
     block = presentation.blocks[0]
     count = len(block) * PHASES

@@ -13,7 +13,7 @@ from pipeline.pages.tuning_section import tuning_section
 from pipeline.run.active_run import ActiveRun
 from pipeline.search.tuning.tables import curves_table, tuning_table
 from pipeline.stages.stage import no_sections
-from pipeline.stages.tuning.plan import LayerMeasures
+from pipeline.stages.tuning.results import LayerMeasures
 from pipeline.stages.tuning.shown import about_rates, shown_rows
 
 _ABOUT = (

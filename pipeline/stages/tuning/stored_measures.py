@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from pipeline.analysis.tuning.measured import Measured
-from pipeline.search.tuning.groups import Curve
 from pipeline.search.tuning.measurement import Measures
+from pipeline.search.tuning.shown import Curve
 
 ENDS = ("low", "high")
 

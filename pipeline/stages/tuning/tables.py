@@ -13,7 +13,8 @@ from pipeline.search.tuning.measurement import Measures
 from pipeline.search.tuning.tables import curves_table, population_table, tuning_table
 from pipeline.stages.stage import Table
 from pipeline.stages.tuning import CURVES, POPULATIONS, TUNING
-from pipeline.stages.tuning.plan import LayerMeasures, TuningPlan
+from pipeline.stages.tuning.plan import TuningPlan
+from pipeline.stages.tuning.results import LayerMeasures
 
 
 def tuning(run: ActiveRun, plan: TuningPlan) -> pd.DataFrame:

@@ -16,7 +16,8 @@ from pipeline.run.active_run import ActiveRun
 from pipeline.search.presentation import Presentation
 from pipeline.search.tuning.measurement import Measures
 from pipeline.stages.stage import WorkItems
-from pipeline.stages.tuning.plan import RESPONSES, LayerMeasures, SetResponses, TuningPlan
+from pipeline.stages.tuning.plan import TuningPlan
+from pipeline.stages.tuning.results import RESPONSES, LayerMeasures, SetResponses
 
 log = logging.getLogger(__name__)
 TOGETHER = 2048  # stimuli of a part of an item, about
@@ -36,7 +37,9 @@ def measure_tuning(run: ActiveRun, plan: TuningPlan) -> Iterator[WorkItems[Any]]
     if measures:
         log.info("tuning: measuring %s", ", ".join(each.layer.name for each in measures))
         items = [Block(each, item) for each in measures for item in each.result.items]
-        yield WorkItems([each.result for each in measures], items, MeasureWork(run), f"{LABEL}units")
+        yield WorkItems(
+            [each.result for each in measures], items, MeasureWork(run), f"{LABEL}units"
+        )
 
 
 class Showing:
