@@ -183,6 +183,19 @@ def few_ticks(integer: bool = False) -> MaxNLocator:
     return MaxNLocator(nbins=4, steps=[1, 2, 2.5, 5, 10], integer=integer)
 
 
+def log_ticks(low: float, high: float, base: float, most: int) -> Float[np.ndarray, " ticks"]:
+    """Return evenly chosen powers of a base in a range, or its ends and middle without two.
+
+    >>> log_ticks(0.3, 20.0, 2.0, 4).tolist(), log_ticks(1.0, 1.44, 2.0, 4).round(3).tolist()
+    ([0.5, 2.0, 8.0], [1.0, 1.2, 1.44])
+    """
+    first, last = (np.log(end) / np.log(base) for end in (low, high))
+    powers = np.arange(np.ceil(first - 1e-9), last + 1e-9)
+    if len(powers) < 2:
+        return np.geomspace(low, high, 3)
+    return base ** powers[:: -(-len(powers) // most)]
+
+
 def wrapped(text: str, width: float, size: float = 8.0) -> str:
     """Return the text broken between words so that it fits ``width`` inches at ``size`` points."""
     lines: list[str] = []

@@ -142,7 +142,8 @@ def unit_tuning(curves: pd.DataFrame, properties: pd.DataFrame, title: str = "")
         y = (0.05 + 0.09 * (len(lines) - 1 - number)) / height
         figure.text(0.01, y, line, fontsize=_SMALL)
     if title:
-        figure.suptitle(title, y=1 - 0.05 / height, va="top")
+        letters = style.fitting(title, style.DOUBLE_COLUMN - 0.3)
+        figure.suptitle(title, y=1 - 0.05 / height, va="top", fontsize=letters)
     return figure
 
 
@@ -214,7 +215,7 @@ def _share(axes: Sequence[Any], panels: Sequence[_Panel], unit: _Unit) -> None:
         low = min(0.0, *(axis.get_ylim()[0] for axis in flat))
         high = max(axis.get_ylim()[1] for axis in flat)
         for axis in flat:
-            axis.set_ylim(low if low < 0 else 0, high)
+            axis.set_ylim(low if low < 0 else 0, high + 0.04 * (high - low))
             axis.yaxis.set_major_locator(style.few_ticks())
             axis.tick_params(labelleft=axis is flat[0])
         flat[0].set_ylabel("rate", fontsize=style.SMALL_TEXT, labelpad=1)
@@ -317,9 +318,7 @@ def _draw_ring(
 def _draw_logarithmic(axis: Axes, curve: pd.DataFrame, base: float) -> None:
     _draw_line(axis, curve)
     axis.set_xscale("log", base=base)
-    low, high = curve["x"].min(), curve["x"].max()
-    powers = np.arange(np.ceil(np.log(low) / np.log(base)), np.log(high) / np.log(base) + 1e-9)
-    axis.set_xticks(base ** powers[:: -(-len(powers) // 4)])
+    axis.set_xticks(style.log_ticks(curve["x"].min(), curve["x"].max(), base, 4))
     axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.3g}"))
     axis.xaxis.set_minor_locator(NullLocator())
 

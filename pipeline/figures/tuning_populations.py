@@ -220,7 +220,8 @@ def _layout(
             axis.set_yticks(np.arange(len(layers)) + 0.5, layers, fontsize=size)
         axes.append(axis)
     if title:
-        figure.suptitle(title, y=1 - 0.05 / height, va="top")
+        letters = style.fitting(title, style.DOUBLE_COLUMN - 0.3)
+        figure.suptitle(title, y=1 - 0.05 / height, va="top", fontsize=letters)
     return figure, axes
 
 
@@ -314,9 +315,7 @@ def _number(axis: Axes, panel: _Panel) -> None:
     elif panel.name in CIRCLES:
         axis.set_xticks(np.arange(0, high, CIRCLES[panel.name] / 4))
     elif axis.get_xscale() == "log":
-        base = _base(panel.edges)
-        powers = np.arange(np.ceil(np.log(low) / np.log(base) - 1e-9), np.log(high) / np.log(base))
-        axis.set_xticks(base ** powers[:: -(-len(powers) // 5)])
+        axis.set_xticks(style.log_ticks(low, high, _base(panel.edges), 5))
         axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.3g}"))
         axis.xaxis.set_minor_locator(NullLocator())
     else:

@@ -88,6 +88,8 @@ def test_properties_without_cells_come_last_and_say_so():
 def test_bins_of_rates_without_cells_are_those_of_the_units():
     (axis,) = population_histograms(table(max_dc=[0.01, 0.04]), properties=["max_dc"]).axes
     np.testing.assert_allclose(axis.get_xlim(), [0.01, 0.04])
+    (axis,) = population_histograms(table(max_dc=[17.0, 30.0]), properties=["max_dc"]).axes
+    assert len(axis.get_xticks()) == 3  # no two powers of 2 lie within
 
 
 def test_similarities_stand_beside_their_rows_with_intervals():

@@ -47,7 +47,7 @@ function powers([low, high]) {
   const base = high / low > 64 ? 10 : 2;
   const first = Math.ceil(Math.log(low) / Math.log(base) - 1e-9);
   const count = Math.floor(Math.log(high) / Math.log(base) + 1e-9) - first + 1;
-  return Array.from({ length: Math.max(0, count) }, (_, at) => base ** (first + at));
+  return count < 2 ? [low, high] : Array.from({ length: count }, (_, at) => base ** (first + at));
 }
 
 function rows({ low, high, y }) {
