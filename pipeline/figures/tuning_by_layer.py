@@ -148,9 +148,8 @@ def _add_pixels(axis: Axes, own: pd.DataFrame) -> None:
         return
     values = own.loc[own["value"] > 0]
     scale = float((values["value_px"] / values["value"]).median())
-    other = axis.secondary_yaxis(
-        "right", functions=(lambda degrees: degrees * scale, lambda pixels: pixels / scale)
-    )
+    both = (lambda degrees: degrees * scale, lambda pixels: pixels / scale)
+    other = axis.secondary_yaxis("right", functions=both)
     other.set_yscale("log", base=2)
     other.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.3g}"))
     other.yaxis.set_minor_formatter(NullFormatter())

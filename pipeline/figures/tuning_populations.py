@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,10 +13,11 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
 
-from pipeline.analysis.tuning.populations import Distribution, counts_of, macaque_distributions
+from pipeline.analysis.tuning.populations import Distribution, macaque_distributions
 from pipeline.analysis.tuning.properties import PROPERTIES
 from pipeline.figures import style
 from pipeline.figures.property_names import CIRCLES, YES_NO, property_name, unit_name
+from pipeline.figures.property_panel import PropertyPanel, property_panel
 
 COLUMNS = ("layer", "unit", "property", "value")
 NO_DATA = "no macaque data available"
@@ -31,51 +30,11 @@ ACROSS = 3  # panels in a row
 _CELL_COLOR, _UNIT_COLOR = "#c4c4c4", style.SERIES_COLORS[0]
 _UNIT_FILL = (0.004, 0.45, 0.7, 0.25)
 _FILLED = 0.88  # of the height of a row
-_BINS = 12  # of a property that was not measured in animals
 # Inches: below and above the axes of a panel, between panels, and to the right of the axes for
 # numbers, without similarities and with them.
 _BELOW, _ABOVE, _GAP = 0.34, 0.39, 0.13
 _NARROW, _WIDE = 0.34, 0.94
 _NUMBERS = 5.5  # points
-
-
-@dataclass(frozen=True, eq=False)
-class _Panel:
-    """One property in all layers.
-
-    Attributes:
-        name: of the property.
-        cells: its distribution in animals, if there is one.
-        edges: of the bins.
-        values: by layer, in the order of rows; without NaN.
-        similarities: with the cells, by layer, as they are written; empty if none is given.
-        ceiling: of these similarities.
-    """
-
-    name: str
-    cells: Distribution | None
-    edges: Float[np.ndarray, " edges"]
-    values: Mapping[str, Float[np.ndarray, " units"]]
-    similarities: Mapping[str, str]
-    ceiling: float
-
-    @property
-    def beside(self) -> float:
-        """Inches to the right of the axes that numbers take."""
-        return _WIDE if self.similarities else _NARROW
-
-    @property
-    def shares(self) -> dict[str, Float[np.ndarray, " bins"]]:
-        """Shares of the units of each layer in the bins; 0 if it is defined in none."""
-        counts = {layer: counts_of(values, self.edges) for layer, values in self.values.items()}
-        return {layer: each / max(each.sum(), 1) for layer, each in counts.items()}
-
-    @property
-    def cell_shares(self) -> Float[np.ndarray, " bins"]:
-        """Shares of the cells in the bins; 0 if there are none."""
-        if self.cells is None:
-            return np.zeros(len(self.edges) - 1)
-        return self.cells.counts / self.cells.counts.sum()
 
 
 @style.paper_style()
@@ -115,7 +74,10 @@ def population_histograms(
             " after the nonlinearity"
         )
     known = macaque_distributions() if distributions is None else distributions
-    panels = [_panel(name, table, known, populations) for name in _chosen(table, known, properties)]
+    panels = [
+        property_panel(name, table, known, populations)
+        for name in _chosen(table, known, properties)
+    ]
     layers = list(dict.fromkeys(table["layer"]))
     figure, axes = _layout(panels, layers, title)
     for axis, panel in zip(axes, panels, strict=True):
@@ -144,64 +106,15 @@ def _chosen(
     return chosen
 
 
-def _panel(
-    name: str,
-    table: pd.DataFrame,
-    known: Mapping[str, Distribution],
-    populations: pd.DataFrame | None,
-) -> _Panel:
-    own = table.loc[table["property"] == name]
-    values = {
-        str(layer): own.loc[own["layer"] == layer, "value"].dropna().to_numpy(np.float64)
-        for layer in dict.fromkeys(table["layer"])
-    }
-    cells = known.get(name)
-    edges = _edges(name, np.concatenate(list(values.values()))) if cells is None else cells.edges
-    if populations is None or cells is None:
-        return _Panel(name, cells, edges, values, {}, np.nan)
-    return _Panel(name, cells, edges, values, *_similarities(name, populations))
-
-
-def _similarities(name: str, populations: pd.DataFrame) -> tuple[dict[str, str], float]:
-    """Return the similarity of each layer with the cells, and its ceiling."""
-    style.check_table(populations, ("layer", "property", "raw", "ceiling"), single=())
-    own = populations.loc[populations["property"] == name].dropna(subset=["raw"])
-    found = {str(row["layer"]): _similarity(row) for row in own.to_dict("records")}
-    return found, float(own["ceiling"].iloc[0]) if len(own) else np.nan
-
-
-def _similarity(row: Mapping[Any, Any]) -> str:
-    interval = np.isfinite([row.get(end, np.nan) for end in ("low", "high")]).all()
-    said = f"{row['raw']:.2f}"
-    return f"{said} [{row['low']:.2f}, {row['high']:.2f}]" if interval else said
-
-
-def _edges(name: str, values: Float[np.ndarray, " units"]) -> Float[np.ndarray, " edges"]:
-    """Return bins of a property without a distribution of cells."""
-    # Bins of rates are those of spikes per second.
-    bins = None if PROPERTIES[name].unit_of_measure == "rate" else PROPERTIES[name].bins
-    if name in YES_NO or bins is not None:
-        return np.array((0.0, 0.5, 1.0) if bins is None else bins)
-    if name in CIRCLES:
-        low = -22.5 if CIRCLES[name] == 180.0 else 0.0
-        return np.linspace(low, low + CIRCLES[name], _BINS + 1)
-    log = PROPERTIES[name].log
-    values = values[values > 0] if log else values
-    low, high = (values.min(), values.max()) if len(values) else (1.0, 2.0)
-    if not high > low:
-        low, high = (low / 2, 2 * high) if log else (low - 0.5, high + 0.5)
-    return np.geomspace(low, high, _BINS + 1) if log else np.linspace(low, high, _BINS + 1)
-
-
 def _layout(
-    panels: Sequence[_Panel], layers: Sequence[str], title: str
+    panels: Sequence[PropertyPanel], layers: Sequence[str], title: str
 ) -> tuple[Figure, list[Axes]]:
     """Return a figure with the axes of all panels; the first of each row names the layers."""
     rows = -(-len(panels) // ACROSS)
     tall = _row(len(layers)) * len(layers)
     size = _letters(layers)
     left = 0.12 + max(style.text_width(layer, size) for layer in layers)
-    beside = max(panel.beside for panel in panels)
+    beside = max(_beside(panel) for panel in panels)
     wide = (style.DOUBLE_COLUMN - left - ACROSS * beside - (ACROSS - 1) * _GAP) / ACROSS
     top, bottom = (0.24 if title else 0.0), 0.36
     height = top + bottom + rows * (_ABOVE + tall + _BELOW)
@@ -234,7 +147,7 @@ def _letters(layers: Sequence[str]) -> float:
     return style.TEXT if len(layers) <= 8 else 5.5
 
 
-def _draw(axis: Axes, panel: _Panel) -> None:
+def _draw(axis: Axes, panel: PropertyPanel) -> None:
     shares, cells, layers = panel.shares, panel.cell_shares, list(panel.values)
     top = max([cells.max(), *(share.max() for share in shares.values())]) or 1.0
     medians = panel.name not in YES_NO and panel.name not in CIRCLES
@@ -262,12 +175,17 @@ def _draw(axis: Axes, panel: _Panel) -> None:
                 gid="median", solid_capstyle="butt",
             )  # fmt: skip
         said = panel.similarities.get(layer, ""), str(len(panel.values[layer]))
-        _say_beside(axis, row + 0.5, panel.beside, said)
+        _say_beside(axis, row + 0.5, _beside(panel), said)
     if medians and panel.cells is not None:
         axis.axvline(
             panel.cells.median, color=style.INK, lw=0.7, ls=(0, (3, 1.5)), gid="median of cells"
         )
     _write(axis, panel, top)
+
+
+def _beside(panel: PropertyPanel) -> float:
+    """Return the inches to the right of the axes that numbers take."""
+    return _WIDE if panel.similarities else _NARROW
 
 
 def _say_beside(axis: Axes, y: float, width: float, said: tuple[str, str]) -> None:
@@ -280,7 +198,7 @@ def _say_beside(axis: Axes, y: float, width: float, said: tuple[str, str]) -> No
         )  # fmt: skip
 
 
-def _write(axis: Axes, panel: _Panel, top: float) -> None:
+def _write(axis: Axes, panel: PropertyPanel, top: float) -> None:
     """Write what the panel shows, the scale of its rows, and the numbers of its bottom."""
     name = property_name(panel.name)
     across = axis.get_position().width * style.DOUBLE_COLUMN
@@ -288,14 +206,14 @@ def _write(axis: Axes, panel: _Panel, top: float) -> None:
     if (cells := panel.cells) is not None:
         undefined = f" of {cells.cells}" if cells.undefined else ""
         about = f"{cells.counts.sum()}{undefined} cells: {cells.source or 'source not given'}"
-    room = across + panel.beside
+    room = across + _beside(panel)
     for text, up, size in ((name, 14, 8.0), (about, 6.5, 5.5)):
         axis.annotate(
             text, (0, 1), (0, up), "axes fraction", "offset points",
             fontsize=style.fitting(text, room, size),
         )  # fmt: skip
     ceiling = f"similarity of {panel.ceiling:.2f}" if panel.similarities else ""
-    _say_beside(axis, -0.035 / _row(len(panel.values)), panel.beside, (ceiling, "n"))
+    _say_beside(axis, -0.035 / _row(len(panel.values)), _beside(panel), (ceiling, "n"))
     axis.annotate(
         f"{100 * top:.0f} %", (0, 1), (1, 0.5), "axes fraction", "offset points", fontsize=5
     )
@@ -306,7 +224,7 @@ def _write(axis: Axes, panel: _Panel, top: float) -> None:
     _number(axis, panel)
 
 
-def _number(axis: Axes, panel: _Panel) -> None:
+def _number(axis: Axes, panel: PropertyPanel) -> None:
     """Choose the ticks of a panel."""
     low, high = float(panel.edges[0]), float(panel.edges[-1])
     if panel.name in YES_NO:
@@ -326,7 +244,7 @@ def _base(edges: Float[np.ndarray, " edges"]) -> float:
     return 10.0 if edges[-1] / edges[0] > 300 else 2.0
 
 
-def _legend(panels: Sequence[_Panel]) -> list[Patch | Line2D]:
+def _legend(panels: Sequence[PropertyPanel]) -> list[Patch | Line2D]:
     handles: list[Patch | Line2D] = [
         Patch(facecolor=_UNIT_FILL, edgecolor=_UNIT_COLOR, lw=0.8, label=UNITS)
     ]

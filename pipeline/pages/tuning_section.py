@@ -80,7 +80,7 @@ def tuning_section(
     drawn = {
         str(name): own.sort_values("x")[["x", "rate"]].to_numpy(np.float64).T
         for name, own in curves.groupby("curve", sort=False)
-        if own["rate"].max() > 0  # is false of a unit that does not respond
+        if (own["rate"] > 0).any()
     }
     parts: list[Part] = []
     for title, names in CARD.items():
@@ -126,14 +126,14 @@ def _plots(
 ) -> Sequence[Part]:
     """Return the plots of a group: those whose curves there are."""
     if title == "Orientation":
-        plots = [_around(*drawn["orientation"], rate)] if "orientation" in drawn else []
+        plots = [_around(drawn["orientation"], rate)] if "orientation" in drawn else []
         if "phase" in drawn:
-            curve = Curve("rate", *_closed(*drawn["phase"]), points=True)
+            curve = Curve("rate", *_closed(drawn["phase"]), points=True)
             ticks = (0.0, 90.0, 180.0, 270.0, 360.0)
             plots.append(Plot("Phase", "phase (degrees)", rate, [curve], x_ticks=ticks))
         return plots
     if title == "Color":
-        return [_hues(*drawn["hue"], rate)] if "hue" in drawn else []
+        return [_hues(drawn["hue"], rate)] if "hue" in drawn else []
     flat = {
         "Spatial frequency": ("spatial_frequency", "cycles per degree"),
         "Size": ("size", "diameter (degrees)"),
@@ -149,13 +149,15 @@ def _plots(
     return [Plot(title, x_name, rate, curves, y_range=(0.0, 0.0), log=True)]
 
 
-def _around(x: Float[np.ndarray, " points"], y: Float[np.ndarray, " points"], rate: str) -> Ring:
+def _around(curve: Float[np.ndarray, "2 points"], rate: str) -> Ring:
     """Return orientation twice around, as on the screen."""
-    curve = Curve("rate", np.concatenate([x, x + 180]), np.tile(y, 2), points=True)
-    return Ring("Orientation", "direction of modulation on the screen", rate, [curve], True)
+    x, y = curve
+    twice = Curve("rate", np.concatenate([x, x + 180]), np.tile(y, 2), points=True)
+    return Ring("Orientation", "direction of modulation on the screen", rate, [twice], True)
 
 
-def _hues(x: Float[np.ndarray, " points"], y: Float[np.ndarray, " points"], rate: str) -> Ring:
+def _hues(curve: Float[np.ndarray, "2 points"], rate: str) -> Ring:
+    x, y = curve
     turns = np.arange(RIM) * (360 / RIM)
     colors = np.round(255 * to_srgb(GRAY + isoluminant(turns)).clip(0, 1)).astype(int)
     rim = [f"#{red:02x}{green:02x}{blue:02x}" for red, green, blue in colors.tolist()]
@@ -164,8 +166,9 @@ def _hues(x: Float[np.ndarray, " points"], y: Float[np.ndarray, " points"], rate
 
 
 def _closed(
-    x: Float[np.ndarray, " points"], y: Float[np.ndarray, " points"]
+    curve: Float[np.ndarray, "2 points"],
 ) -> tuple[Float[np.ndarray, " closed"], Float[np.ndarray, " closed"]]:
+    x, y = curve
     return np.append(x, x[0] + 360), np.append(y, y[0])
 
 

@@ -232,8 +232,7 @@ def compare(
         else:
             found = similarity(one.value[one.studied], cells, seed, draws)
         source = "" if cells is None else cells.source
-        named = {"property": found.name, **asdict(found)}
-        rows.append({column: named[column] for column in _COMPARED[:-1]} | {"source": source})
+        rows.append({"property": found.name, **asdict(found), "source": source})
     return pd.DataFrame(rows, columns=list(_COMPARED))
 
 

@@ -61,5 +61,5 @@ def _most_active(curves: pd.DataFrame) -> list[tuple[str, int]]:
 
 def _of(rows: pd.DataFrame, units: list[tuple[str, int]]) -> pd.DataFrame:
     """Return the rows of some units."""
-    pairs = pd.MultiIndex.from_frame(rows[["layer", "unit"]])
+    pairs = pd.MultiIndex.from_arrays([rows["layer"], rows["unit"]])
     return rows.loc[pairs.isin(units)]

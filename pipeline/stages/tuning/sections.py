@@ -39,13 +39,13 @@ def _sections(each: LayerMeasures) -> UnitSections:
     said = _ABOUT.format(
         rates=about_rates(table), degrees=seen.visual_degrees, scale=seen.pixels_per_degree
     )
-    by_unit = dict(iter(table.groupby("unit")))
+    properties = dict(iter(table.groupby("unit")))
     of_unit = dict(iter(drawn.groupby("unit")))
 
     def sections(unit: int) -> list[Section]:
-        if unit not in by_unit:
+        if unit not in properties:
             return []
-        own = of_unit.get(unit, drawn.iloc[:0])
-        return [tuning_section(by_unit[unit], own, said)]
+        own = of_unit[unit] if unit in of_unit else drawn.iloc[:0]
+        return [tuning_section(properties[unit], own, said)]
 
     return sections
