@@ -1,4 +1,4 @@
-"""What a panel of a population figure shows: a property of the units of all layers, and of cells."""
+"""What a panel of a population figure shows: a property of all layers, and of cells."""
 
 from __future__ import annotations
 
@@ -58,6 +58,7 @@ def property_panel(
     known: Mapping[str, Distribution],
     populations: pd.DataFrame | None,
 ) -> PropertyPanel:
+    """Return a property of all layers of a table, with cells and similarities if there are any."""
     own = table.loc[table["property"] == name]
     values = {
         str(layer): own.loc[own["layer"] == layer, "value"].dropna().to_numpy(np.float64)

@@ -273,6 +273,11 @@ PANELS = (
 
 
 def note_letter(number: int) -> str:
+    """Return the letter of a note, or its number after z.
+
+    >>> note_letter(0), note_letter(26)
+    ('a', '27')
+    """
     return chr(ord("a") + number) if number < 26 else str(number + 1)
 
 

@@ -80,7 +80,7 @@ def tuning_section(
     drawn = {
         str(name): own.sort_values("x")[["x", "rate"]].to_numpy(np.float64).T
         for name, own in curves.groupby("curve", sort=False)
-        if (own["rate"] > 0).any()
+        if bool(np.any(own["rate"].to_numpy(np.float64) > 0))
     }
     parts: list[Part] = []
     for title, names in CARD.items():
@@ -126,7 +126,9 @@ def _plots(
 ) -> Sequence[Part]:
     """Return the plots of a group: those whose curves there are."""
     if title == "Orientation":
-        plots = [_around(drawn["orientation"], rate)] if "orientation" in drawn else []
+        plots: list[Part] = []
+        if "orientation" in drawn:
+            plots.append(_around(drawn["orientation"], rate))
         if "phase" in drawn:
             curve = Curve("rate", *_closed(drawn["phase"]), points=True)
             ticks = (0.0, 90.0, 180.0, 270.0, 360.0)
