@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ from pipeline.library.tuning import Tuning
 from pipeline.miniature.gabor_bank import gabor_bank
 from pipeline.networks.loading.network import Network
 from pipeline.search.tuning.grids import NONE_LEFT
-from pipeline.search.tuning.sets import GROUPS, MEASURED
+from pipeline.search.tuning.sets import GROUPS, MEASURED, SETS
 
 COLORS = np.array([[1.0, -1.0, 0.2], [0.3, 0.5, -0.1], [0.2, 0.2, 0.2], [-0.1, 0.4, 1.0]])
 
@@ -62,62 +63,64 @@ def linear(
     return pipeline.network(module, input_size=(3, size, size), mean=0.5, std=0.5)
 
 
-@pytest.mark.xdist_group("gabor_bank")
-class TestKnownCells:
-    """A bank of Gabor cells, measured once."""
+@pytest.fixture(scope="module")
+def bank() -> Network:
+    return gabor_bank(cells=8)
 
-    @pytest.fixture(scope="class")
-    def net(self) -> Network:
-        return gabor_bank(cells=8)
 
-    @pytest.fixture(scope="class")
-    def found(self, net: Network) -> Tuning:
-        return pipeline.tuning(net, "conv3", ["orientation", "spatial_frequency"], at="pre")
+@pytest.fixture(scope="module")
+def of_bank(bank: Network) -> Tuning:
+    """Return a bank of Gabor cells, measured once."""
+    return pipeline.tuning(bank, "conv3", ["orientation", "spatial_frequency"], at="pre")
 
-    def test_orientations_are_recovered(self, net: Network, found: Tuning):
-        truth = net.module.truth  # pyright: ignore[reportAttributeAccessIssue]
-        known, own = truth[truth["kind"].isin(["simple", "complex"])], values(found)
-        for name in ("preferred_orientation", "preferred_orientation_interpolated"):
-            off = turned(own.loc[known.index, name], known["orientation"])
-            assert np.abs(off).max() < 1
 
-    def test_spatial_frequencies_are_those_of_the_formula(self, net: Network, found: Tuning):
-        truth = net.module.truth  # pyright: ignore[reportAttributeAccessIssue]
-        fine = 2.0 ** np.arange(-1.3, 3.8, 0.01)
-        phases = np.arange(8) * 45.0
-        own = values(found)["peak_frequency_interpolated"]
-        shown = np.arange(6) * 30.0
-        compared = 0
-        for unit in truth.index[truth["kind"].isin(["simple", "complex"])]:
-            cell = truth.loc[[unit]]
-            near = shown[np.abs(turned(shown, cell["orientation"].iloc[0])).argmin()]
-            curve = [self.strength(rates(cell, near, f, phases)[0]) for f in fine]
-            peak = fine[int(np.argmax(curve))]
-            if 0.5 < peak < 5:  # within the grid, and where the larger disc holds the filter
-                assert own[unit] == pytest.approx(peak, rel=0.02)
-                compared += 1
-        assert compared >= 4
+def test_orientations_are_recovered(bank: Network, of_bank: Tuning):
+    truth = bank.module.truth  # pyright: ignore[reportAttributeAccessIssue]
+    known, own = truth[truth["kind"].isin(["simple", "complex"])], values(of_bank)
+    for name in ("preferred_orientation", "preferred_orientation_interpolated"):
+        off = turned(own.loc[known.index, name], known["orientation"])
+        assert np.abs(off).max() < 1
 
-    @staticmethod
-    def strength(responses: np.ndarray) -> float:
-        wave = np.exp(-2j * np.pi * np.arange(8) / 8)
-        return max(responses.mean(), abs(responses @ wave) / 4)
 
-    def test_simple_and_complex_cells_are_told_apart(self, net: Network, found: Tuning):
-        kinds = net.module.truth["kind"]  # pyright: ignore[reportAttributeAccessIssue]
-        simple = values(found)["simple"]
-        assert (simple[kinds == "simple"] == 1).all()
-        assert (simple[kinds == "complex"] == 0).all()
-        # Gray gratings are nothing to opponent cells.
-        opponent = kinds.index[kinds.str.endswith("opponent")]
-        assert simple[opponent].isna().all()
-        assert (flags(found).loc[opponent, "simple"] == "the unit does not respond").all()
+def test_spatial_frequencies_are_those_of_the_formula(bank: Network, of_bank: Tuning):
+    truth = bank.module.truth  # pyright: ignore[reportAttributeAccessIssue]
+    fine = 2.0 ** np.arange(-1.3, 3.8, 0.01)
+    phases = np.arange(8) * 45.0
+    own = values(of_bank)["peak_frequency_interpolated"]
+    shown = np.arange(6) * 30.0
+    compared = 0
+    for unit in truth.index[truth["kind"].isin(["simple", "complex"])]:
+        cell = truth.loc[[unit]]
+        near = shown[np.abs(turned(shown, cell["orientation"].iloc[0])).argmin()]
+        curve = [strength(rates(cell, near, f, phases)[0]) for f in fine]
+        peak = fine[int(np.argmax(curve))]
+        if 0.5 < peak < 5:  # within the grid, and where the larger disc holds the filter
+            assert own[unit] == pytest.approx(peak, rel=0.02)
+            compared += 1
+    assert compared >= 4
 
-    def test_without_a_nonlinearity_there_is_a_reason(self, net: Network):
-        found = pipeline.tuning(net, "conv3", "circular_variance", at="post", rate_map="identity")
-        assert found.table["value"].isna().all()
-        assert not found.table["studied"].any()
-        assert set(found.table["flag"]) == {"no nonlinearity of its own follows conv3"}
+
+def strength(responses: np.ndarray) -> float:
+    wave = np.exp(-2j * np.pi * np.arange(8) / 8)
+    return max(responses.mean(), abs(responses @ wave) / 4)
+
+
+def test_simple_and_complex_cells_are_told_apart(bank: Network, of_bank: Tuning):
+    kinds = bank.module.truth["kind"]  # pyright: ignore[reportAttributeAccessIssue]
+    simple = values(of_bank)["simple"]
+    assert (simple[kinds == "simple"] == 1).all()
+    assert (simple[kinds == "complex"] == 0).all()
+    # Gray gratings are nothing to opponent cells.
+    opponent = kinds.index[kinds.str.endswith("opponent")]
+    assert simple[opponent].isna().all()
+    assert (flags(of_bank).loc[opponent, "simple"] == "the unit does not respond").all()
+
+
+def test_without_a_nonlinearity_there_is_a_reason(bank: Network):
+    found = pipeline.tuning(bank, "conv3", "circular_variance", at="post", rate_map="identity")
+    assert found.table["value"].isna().all()
+    assert not found.table["studied"].any()
+    assert set(found.table["flag"]) == {"no nonlinearity of its own follows conv3"}
 
 
 @pytest.mark.slow
@@ -137,7 +140,8 @@ def test_rotated_weights_prefer_rotated_stimuli():
     name = "preferred_orientation_interpolated"
     np.testing.assert_allclose(turned(own[name], [20, 71, 110, 161]), 0, atol=0.5)
     rest = own.drop(columns=[name, "preferred_orientation"])
-    np.testing.assert_allclose(rest.iloc[:2], rest.iloc[2:], rtol=2e-4, atol=2e-5)
+    # A response of 0 may be negative by rounding.
+    np.testing.assert_allclose(rest.iloc[:2], rest.iloc[2:], rtol=2e-4, atol=2e-3)
     off = turned(own["preferred_orientation"].iloc[:2], own["preferred_orientation"].iloc[2:])
     np.testing.assert_allclose(np.abs(off), 90)
 
@@ -159,12 +163,13 @@ def test_the_scale_of_responses_and_other_units_change_what_they_should():
     filters = torch.cat([gabors([10.0, 60.0]), 0.2 * gabors([120.0])])
     net, strong = linear(filters, nn.ReLU()), linear(7 * filters, nn.ReLU())
     one, other = (pipeline.tuning(each, "conv1", names) for each in (net, strong))
+    rounded = "fraction_rectified"  # a response of 0 may be negative by rounding
     rates_of = [name for name, facts in PROPERTIES.items() if facts.unit_of_measure == "rate"]
     for at in ("pre", "post"):
         # By which the median unit is as active as a cell: the scale of all units is gone.
-        spikes = [values(each, at, "marques2020") for each in (one, other)]
+        spikes = [values(each, at, "marques2020").drop(columns=rounded) for each in (one, other)]
         np.testing.assert_allclose(*spikes, rtol=1e-3, atol=1e-4)
-        plain = [values(each, at) for each in (one, other)]
+        plain = [values(each, at).drop(columns=rounded) for each in (one, other)]
         scaled = [name for name in rates_of if name in plain[0]]
         np.testing.assert_allclose(*(p.drop(columns=scaled) for p in plain), rtol=1e-3, atol=1e-4)
         np.testing.assert_allclose(plain[1]["max_dc"], 7 * plain[0]["max_dc"], rtol=1e-5)
@@ -200,7 +205,10 @@ def test_units_without_tuning_have_reasons_and_no_numbers():
     rest = [name for name in pre if name != "fraction_rectified"]
     assert pre.loc[[0, 1], rest].isna().all(axis=None)
     assert post.loc[[0, 1, 2], rest].isna().all(axis=None)
-    assert pre.loc[2, "preferred_orientation"] == post.loc[3, "preferred_orientation"] == 45
+    # The mean of a linear unit does not depend on gratings, but its modulation does.
+    assert np.isnan(pre.loc[2, "preferred_orientation"])
+    assert pre.loc[2, "peak_frequency"] == pytest.approx(2, rel=0.1)
+    assert post.loc[3, "preferred_orientation"] == pytest.approx(45, abs=2)
     gratings = [name for name in rest if name in (*GROUPS["size"], *GROUPS["contrast"])]
     assert set(said.loc[[0, 1, 2], gratings].to_numpy().ravel()) == {"the unit does not respond"}
     assert (said.loc[[0, 1, 2], rest] != "").all(axis=None)
@@ -275,7 +283,7 @@ def test_networks_without_colors_have_reasons():
 
 def test_twice_the_gain_halves_the_contrast_of_half_the_response():
     filters = gabors([30.0])
-    net = linear(torch.cat([20 * filters, 40 * filters]), nn.Tanh())
+    net = linear(torch.cat([2 * filters, 4 * filters]), nn.Tanh())
     found = pipeline.tuning(net, "conv1", "contrast", rate_map="identity")
     half = values(found, "post")["half_contrast"]
     assert half[0] / half[1] == pytest.approx(2, rel=0.05)
@@ -286,7 +294,9 @@ def test_twice_the_gain_halves_the_contrast_of_half_the_response():
     assert (np.diff(curve["rate"]) > 0).all()
 
 
-def test_all_properties_with_intervals_on_a_small_screen():
+def test_all_properties_with_intervals_on_a_small_screen(monkeypatch: pytest.MonkeyPatch):
+    few = replace(SETS["texture"], options={"samples": 2, "size": 4.0, "seed": 0})
+    monkeypatch.setitem(SETS, "texture", few)  # all 225 pairs take seconds to draw
     torch.manual_seed(0)
     module = nn.Sequential(nn.Conv2d(3, 3, 15), nn.ReLU())
     net = pipeline.network(module, input_size=(3, 96, 96), mean=0.5, std=0.5)
