@@ -127,11 +127,14 @@ class GratingGrid:
 
 def map_places(
     table: pd.DataFrame, keep: bool
-) -> tuple[Int[np.ndarray, " stimuli"], Float[np.ndarray, " x"], Float[np.ndarray, " y"]]:
-    """Return the stimuli at each place of the receptive field set, and the places in degrees.
+) -> tuple[
+    Int[np.ndarray, "rows columns gratings"],
+    Float[np.ndarray, " columns"],
+    Float[np.ndarray, " rows"],
+]:
+    """Return the stimuli at each place of the receptive field set, and its places in degrees.
 
-    Stimuli are numbered by row (y), column (x) and grating, flattened; places on both axes are
-    left out where gratings would be clipped.
+    Places are left out, on both axes, where gratings would be clipped; x goes along columns.
 
     Raises:
         ConfigError: none is left.

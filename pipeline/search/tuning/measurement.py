@@ -84,8 +84,8 @@ class LayerTuning:
     units: Sequence[int]
     after: Nonlinearity
     tables: Mapping[str, pd.DataFrame]
-    responses: Mapping[str, Float[np.ndarray, "units stimuli"]]
-    contrasts: Mapping[str, Float[np.ndarray, "units stimuli"]]
+    responses: Mapping[str, Float[np.ndarray, "_ _"]]
+    contrasts: Mapping[str, Float[np.ndarray, "_ _"]]
     options: TuningOptions
 
     def measured(self, rows: slice = slice(None)) -> Iterator[Measures]:

@@ -59,7 +59,7 @@ class Shown:
 
     units: Sequence[int]
     tables: Mapping[str, pd.DataFrame]
-    responses: Mapping[str, Float[np.ndarray, "units stimuli"]]
+    responses: Mapping[str, Float[np.ndarray, "units _"]]
     rate: RateMap
     optima: Optima | None = None
     keep: bool = False

@@ -1,0 +1,110 @@
+"""The stage: the numbers of the library, stored once, resumable, for any number of workers."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+import pipeline
+from pipeline.errors import ConfigError
+from pipeline.run.active_run import ActiveRun
+from pipeline.stages.tuning import STAGE
+from tests.conftest import RunPipeline, table_columns
+
+PROPERTIES = ["orientation", "contrast", "hue"]
+SMALL = (
+    "stages=[tuning]",
+    "layers=[conv1]",
+    "units=[2,5,7]",
+    "images.limit=4",
+    f"tuning.properties=[{','.join(PROPERTIES)}]",
+    "tuning.draws=4",
+)
+
+
+@pytest.fixture(scope="module")
+def first(run_pipeline: RunPipeline, tmp_path_factory: pytest.TempPathFactory) -> ActiveRun:
+    return run_pipeline(*SMALL, f"out={tmp_path_factory.mktemp('tuning')}", "runner.threads=1")
+
+
+def items(run: ActiveRun) -> dict[str, bytes]:
+    """Return the bytes of every item in the store."""
+    return {
+        f"{each.result.name}/{item}": each.result.paths.item(item).read_bytes()
+        for each in run.plan(STAGE)
+        for item in each.result.items
+    }
+
+
+def test_its_tables_are_those_of_the_library(first: ActiveRun):
+    opened = pipeline.open_run(first.paths.folder)
+    expected = pipeline.tuning(
+        pipeline.network("miniature"), "conv1", PROPERTIES, units=[2, 5, 7], draws=4
+    )
+    tables = {
+        "tuning": expected.table,
+        "tuning_curves": expected.curves,
+        "tuning_populations": expected.population(),
+    }
+    for name, table in tables.items():
+        found = getattr(opened, name)
+        assert tuple(found) == table_columns()[name]
+        assert found["model"].unique().tolist() == ["miniature"]
+        pd.testing.assert_frame_equal(
+            found.drop(columns="model"), table, check_dtype=False, check_exact=True
+        )
+    assert opened.tuning["low"].notna().any()
+
+
+def test_the_summary_has_a_line_for_each_layer(first: ActiveRun):
+    assert re.fullmatch(
+        r"tuning: conv1: 3 units, median circular variance 0\.\d\d, \d+% of 3 simple",
+        first.facts["findings"][0],
+    )
+
+
+def test_a_run_that_was_stopped_continues_with_the_same_bits(
+    first: ActiveRun, run_pipeline: RunPipeline, tmp_path: Path
+):
+    other = run_pipeline(*SMALL, f"out={tmp_path}", "runner.threads=2")
+    assert items(other) == items(first)
+    lost = [each.result for each in other.plan(STAGE) if "hue" not in each.result.name][1:]
+    for result in lost:  # orientations, contrasts and measures
+        result.paths.item(result.items[0]).unlink()
+    again = run_pipeline(*SMALL, f"out={tmp_path}", "runner.threads=2")
+    assert again.done == len(lost) == 3
+    assert items(again) == items(first)
+
+
+def test_other_properties_use_the_responses_again(first: ActiveRun, run_pipeline: RunPipeline):
+    out = first.parts.config.out
+    again = run_pipeline(*SMALL[:-2], f"out={out}", "tuning.properties=[hue,simple]")
+    assert again.done == 1  # measures alone
+    wider = run_pipeline(*SMALL[:-2], f"out={out}", "tuning.properties=[hue]", "units=[4]")
+    assert wider.done == 2  # hues to that unit, and measures; blank and orientations are of all
+    seen = "screen.visual_degrees=4"
+    other = run_pipeline(*SMALL[:-2], f"out={out}", "tuning.properties=[hue]", seen)
+    assert other.done == 4
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        (
+            "properties=[sizes]",
+            "tuning.properties: 'sizes' is neither a property nor one of the groups",
+        ),
+        ("properties=[]", "tuning.properties: the list is empty"),
+        ("rate_maps=[marques]", "tuning.rate_maps: 'marques' is not one of identity, marques2020"),
+        ("rate_maps=[]", "tuning.rate_maps: the list is empty; choose from identity, marques2020"),
+        ("draws=1", "tuning.draws: 1 are no draws; use 2 or more, or 0 for no intervals"),
+        ("noise=white", "tuning.noise: 'white' is not a kind of noise; allowed are gaussian"),
+    ],
+)
+def test_what_is_refused(run_pipeline: RunPipeline, tmp_path: Path, setting: str, message: str):
+    with pytest.raises(ConfigError, match=re.escape(message)):
+        run_pipeline(*SMALL, f"tuning.{setting}", f"out={tmp_path}")
+    assert not list(tmp_path.rglob("*.safetensors"))
