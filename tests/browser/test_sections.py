@@ -33,6 +33,15 @@ def run(run_pipeline: RunPipeline, tmp_path_factory: pytest.TempPathFactory) -> 
 
 
 @pytest.fixture(scope="module")
+def tuned(run_pipeline: RunPipeline, tmp_path_factory: pytest.TempPathFactory) -> ActiveRun:
+    return run_pipeline(
+        "stages=[tuning,pages]", "layers=[conv1]", "units=[2,5]", "images.limit=4",
+        "tuning.properties=[orientation,hue]", "figures.formats=[png]",
+        f"out={tmp_path_factory.mktemp('tuned')}",
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
 def url(run: ActiveRun, serve: Serve) -> str:
     return serve(run.paths.site)
 
@@ -126,7 +135,7 @@ def test_octaves_are_equally_wide_on_a_logarithmic_axis(page: Page, little: str)
     across = numbers_of(plot.locator("path.curve").get_attribute("d"))[::2]
     steps = [b - a for a, b in itertools.pairwise(across)]
     assert steps == pytest.approx([steps[0]] * 3, abs=0.2)
-    assert plot.locator("text").all_inner_texts()[-6:-2] == ["1", "2", "4", "8"]
+    assert plot.locator("text").all_text_contents()[-6:-2] == ["1", "2", "4", "8"]
 
 
 def test_a_ring_goes_around_clockwise_and_has_its_colors(page: Page, little: str):
@@ -158,6 +167,33 @@ def test_an_outline_lies_on_its_map_in_the_pixels_of_the_map(page: Page, little:
     assert line["x"] - frame["x"] == pytest.approx(2 * side, abs=2)
     assert line["y"] - frame["y"] == pytest.approx(2 * side, abs=2)
     assert line["width"] == pytest.approx(2 * side, abs=3)  # with the width of the line
+
+
+@pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 390)])
+def test_the_card_of_a_unit_is_that_of_the_table(
+    page: Page, tuned: ActiveRun, serve: Serve, scheme: str, width: int
+):
+    page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+    page.set_viewport_size({"width": width, "height": 800})
+    page.goto(f"{serve(tuned.paths.site)}/gallery.html#miniature/conv1/5")
+    heading(page, "conv1, unit 5")
+    section = page.get_by_role("region", name="Tuning", exact=True)
+    table = pipeline.open_run(tuned.paths.folder).tuning
+    row = table.query("unit == 5 and at == 'post' and rate_map == 'identity'")
+    expected = row.set_index("property")["value"]
+    first = section.locator("dd strong").first.inner_text()
+    angle = expected["preferred_orientation_interpolated"]
+    assert number(first.removesuffix("°")) == pytest.approx(angle, rel=0.006)
+    around, hues = section.locator(".small-plot.ring svg.plot").all()
+    label = around.get_attribute("aria-label")
+    assert label is not None
+    assert "rate around direction of modulation on the screen" in label
+    assert hues.locator("path.rim").count() == 24
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    for drawn in section.locator("svg.plot").all():
+        box = drawn.bounding_box()
+        assert box is not None
+        assert 0 <= box["x"] < box["x"] + box["width"] <= width
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

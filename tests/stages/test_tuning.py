@@ -10,8 +10,10 @@ import pytest
 
 import pipeline
 from pipeline.errors import ConfigError
+from pipeline.pages.sections import Numbers
 from pipeline.run.active_run import ActiveRun
 from pipeline.stages.tuning import STAGE
+from pipeline.stages.tuning.sections import unit_sections
 from tests.conftest import RunPipeline, table_columns
 
 PROPERTIES = ["orientation", "contrast", "hue"]
@@ -108,3 +110,27 @@ def test_what_is_refused(run_pipeline: RunPipeline, tmp_path: Path, setting: str
     with pytest.raises(ConfigError, match=re.escape(message)):
         run_pipeline(*SMALL, f"tuning.{setting}", f"out={tmp_path}")
     assert not list(tmp_path.rglob("*.safetensors"))
+
+
+def test_its_figures_go_to_the_run(first: ActiveRun):
+    found = {path.stem for path in first.paths.figures.iterdir()}
+    names = {"populations", "populations_without_macaque", "by_layer", "units"}
+    assert found == {f"tuning_{name}" for name in names}
+
+
+def test_pages_show_the_card_of_measured_units(first: ActiveRun):
+    (layer,) = first.parts.layers
+    sections = unit_sections(first, first.plan(STAGE), layer)
+    assert sections(4) == []  # is not measured
+    (section,) = sections(5)
+    kinds = [type(part).__name__ for part in section.parts]
+    assert kinds == ["Numbers", "Numbers", "Numbers", "Ring", "Plot", "Plot", "Ring"]
+    table = pipeline.open_run(first.paths.folder).tuning
+    shown = table.query("unit == 5 and at == 'post' and rate_map == 'identity'")
+    variance = shown.set_index("property").loc["circular_variance", "value"]
+    (orientation, *_) = section.parts
+    assert isinstance(orientation, Numbers)
+    assert [each.value for each in orientation.numbers if each.name == "circular variance"] == [
+        pytest.approx(variance)
+    ]
+    assert "after the nonlinearity, responses as they are" in section.about
