@@ -22,6 +22,7 @@ SMALL = (
     "layers=[conv1]",
     "units=[2,5,7]",
     "images.limit=4",
+    "figures.formats=[png]",
     f"tuning.properties=[{','.join(PROPERTIES)}]",
     "tuning.draws=4",
 )
