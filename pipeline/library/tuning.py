@@ -122,7 +122,7 @@ def tuning(
     >>> net = pipeline.network("miniature")
     >>> found = pipeline.tuning(net, "conv1", "circular_variance", units=[3, 5])
     >>> found.table.query("at == 'post' and rate_map == 'identity'")["value"].round(2).tolist()
-    []
+    [0.59, 0.87]
     """
     options = TuningOptions(
         tuple(chosen_properties(properties)),

@@ -44,7 +44,14 @@ from pipeline.store.provenance import provenance  # noqa: E402
 from pipeline.synthesis.loop import ascend  # noqa: E402
 from pipeline.synthesis.optimizers import sgd  # noqa: E402
 from pipeline.synthesis.plan import batch_units, block_units  # noqa: E402
-from tests.benchmarks import coordination, plain, presentation, throughput, vocabulary  # noqa: E402
+from tests.benchmarks import (  # noqa: E402
+    coordination,
+    plain,
+    presentation,
+    throughput,
+    tuning,
+    vocabulary,
+)
 from tests.benchmarks.measure import Peak, Timed, synchronize, take_turns, timed  # noqa: E402
 
 SIDE = 227
@@ -342,6 +349,14 @@ def present_stimuli(bench: Bench) -> None:
     bench.rows["stimuli"] = presentation.present(network, names, bench.rounds, bench.device)
 
 
+def measure_tuning(bench: Bench) -> None:
+    """Measure all properties of tuning of all units, and pass over the same stimuli."""
+    network = torchvision_network("alexnet", "random")
+    network.module.to(bench.device)
+    names = ["conv1"] if bench.quick else ["conv1", "conv2", "conv3"]
+    bench.rows["tuning"] = tuning.compare(network, names, bench.rounds, bench.device)
+
+
 def compare_vocabulary(bench: Bench) -> None:
     """Compare parameterizations by responses and smoothness; pictures go beside the JSON file."""
     for row in vocabulary.compare(bench.quick, bench.out):
@@ -460,6 +475,7 @@ PARTS: dict[str, Callable[[Bench], None]] = {
     "search": in_memory,
     "files": from_files,
     "stimuli": present_stimuli,
+    "tuning": measure_tuning,
     "commands": commands,
     "items": lambda bench: bench.rows.update(items=coordination.items(bench.quick)),
     "throughput": measure_throughput,

@@ -108,6 +108,10 @@ RUNS = {
         " receptive_fields.methods=[gradient,effective]",
         units=(2, 5),
     ),
+    "v1_tuning": Small(
+        "layers=[conv1] units=[2,5] tuning.properties=[orientation,spatial_frequency]",
+        units=(2, 5),
+    ),
     "zeros_vs_top_patch": Small(
         "images=photographs images.crop=96 layers=[conv1] units=0:3 search.keep=2"
         " optimizer.steps=2 figures.triptychs=[conv1/2]",
@@ -363,6 +367,11 @@ def test_an_experiment_runs_on_the_embedded_network(
     if name == "v4_shapes":
         assert tuple(run.shape_tuning["unit"]) == small.units
         assert run.shape_tuning["apc_r"].between(0, 1).all()
+        return
+    if name == "v1_tuning":
+        assert tuple(run.tuning["unit"].unique()) == small.units
+        variance = run.tuning.query("property == 'circular_variance'")["value"]
+        assert variance.between(0, 1).all()
         return
     if name == "receptive_fields":
         table = run.receptive_fields

@@ -91,10 +91,14 @@ def test_spatial_frequencies_are_those_of_the_formula(bank: Network, of_bank: Tu
     best = strength(shown).max(axis=1).argmax(axis=0)  # the orientation of each cell's best grating
     compared = [unit for unit in own.index[own["simple"].notna()] if "edge" not in said[name][unit]]
     assert len(compared) == 6
+    off: list[float] = []
     for unit in compared:
         cell, near = truth.loc[[unit]], own[name][unit] * 2.0 ** np.linspace(-0.15, 0.15, 61)
         curve = [strength(rates(cell, turns[best[unit]], f, phases))[0] for f in near]
-        assert near[int(np.argmax(curve))] == pytest.approx(own[name][unit], rel=0.02)
+        off.append(abs(near[int(np.argmax(curve))] / own[name][unit] - 1))
+    # The spline goes through frequencies a quarter of an octave (19 %) apart; one peak is broad.
+    assert np.sort(off)[-2] < 0.01
+    assert max(off) < 0.03
 
 
 def strength(responses: np.ndarray) -> np.ndarray:
@@ -114,11 +118,12 @@ def test_simple_and_complex_cells_are_told_apart(bank: Network, of_bank: Tuning)
     assert (flags(of_bank).loc[opponent, "simple"] == "the unit does not respond").all()
 
 
-def test_without_a_nonlinearity_there_is_a_reason(bank: Network):
-    found = pipeline.tuning(bank, "conv3", "circular_variance", at="post", rate_map="identity")
+def test_without_a_nonlinearity_there_is_a_reason():
+    net = linear(gabors([0.0]))
+    found = pipeline.tuning(net, "conv1", "circular_variance", at="post", rate_map="identity")
     assert found.table["value"].isna().all()
     assert not found.table["studied"].any()
-    assert set(found.table["flag"]) == {"no nonlinearity of its own follows conv3"}
+    assert set(found.table["flag"]) == {"no nonlinearity of its own follows conv1"}
 
 
 @pytest.mark.slow
@@ -295,9 +300,8 @@ def test_twice_the_gain_halves_the_contrast_of_half_the_response():
 def test_all_properties_with_intervals_on_a_small_screen(monkeypatch: pytest.MonkeyPatch):
     few = replace(SETS["texture"], options={"samples": 2, "size": 4.0, "seed": 0})
     monkeypatch.setitem(SETS, "texture", few)  # all 225 pairs take seconds to draw
-    torch.manual_seed(0)
-    module = nn.Sequential(nn.Conv2d(3, 3, 15), nn.ReLU())
-    net = pipeline.network(module, input_size=(3, 96, 96), mean=0.5, std=0.5)
+    filters = gabors([0.0, 50.0, 95.0], side=15)
+    net = linear(filters, nn.ReLU(), colors=COLORS[:3], size=96)
     found = pipeline.tuning(net, "conv1", draws=8, units=[2, 0])
     assert found.table["unit"].unique().tolist() == [2, 0]
     assert len(found.table) == 2 * 4 * len(MEASURED)
