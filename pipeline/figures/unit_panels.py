@@ -266,7 +266,7 @@ PANELS = (
     CurvePanel(
         "hue", "hue", "isoluminant", True, _draw_hues,
         lambda unit: [
-            unit.said("prefers", "preferred_hue", "°"), unit.said("HSI", "hue_selectivity"),
+            unit.said("prefers", "preferred_hue", "°"), unit.said("selectivity", "hue_selectivity"),
         ],
     ),
 )  # fmt: skip
