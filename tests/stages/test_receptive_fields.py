@@ -353,10 +353,10 @@ def test_the_check_counts_what_is_computed_and_stored(first: ActiveRun, composed
     assert "are measured" in checked.facts["measures"]
 
 
-def test_units_are_mapped_in_blocks_where_responses_would_take_too_much_memory(
+def test_units_are_mapped_in_blocks_with_the_same_maps(
     first: ActiveRun, run_pipeline: RunPipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(results, "LARGEST", 4 * 200 * 2)
+    monkeypatch.setattr(results, "SHOWN_TO", 2)
     divided = run_pipeline(
         *BARE, "stimulus=[sparse_noise]", "stimulus.sparse_noise.stimuli=200", f"out={tmp_path}"
     )
@@ -370,8 +370,8 @@ def test_pages_show_the_maps_of_all_methods_with_the_numbers_of_the_table(first:
     read = STAGE.sections(first, first.plan(STAGE), layer)
     (section,) = read(5)
     assert [getattr(part, "title", "") for part in section.parts] == [
-        "bars on stride", "bars on stride, non-overlapping", "sparse noise", "gradient",
-        "effective",
+        "bars at strides", "bars at strides, non-overlapping", "sparse noise", "gradient",
+        "effective field",
     ]  # fmt: skip
     gradient = next(each for each in first.plan(STAGE).maps if each.method == "gradient")
     row = pipeline.open_run(first.paths.folder).receptive_fields.query(

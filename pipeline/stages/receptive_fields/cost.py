@@ -21,7 +21,7 @@ from pipeline.search.presentation import Presentation
 from pipeline.stages.receptive_fields.measures import Measures
 from pipeline.stages.receptive_fields.methods import passes_of_unit
 from pipeline.stages.receptive_fields.plan import FieldPlan
-from pipeline.stages.receptive_fields.results import FieldMaps, SetMaps, build_set
+from pipeline.stages.receptive_fields.results import FieldMaps, SetMaps
 from pipeline.stages.stage import Cost
 
 FLOAT, LONG = 4, 8  # bytes
@@ -132,8 +132,7 @@ def _time_set(
     run: ActiveRun, each: Any, machine: Machine, work: dict[str, int]
 ) -> tuple[int, float]:
     """Return the operations of the first block of a set, and its seconds."""
-    stimuli = build_set(run, each.shown.name, each.shown.field)
-    presentation = Presentation(run.parts.graph, each.layer, stimuli, machine.device)
+    presentation = Presentation(run.parts.graph, each.layer, each.shown.build(), machine.device)
     blocks = presentation.blocks
     share = len(blocks[0]) / sum(map(len, blocks)) / len(each.blocks)
     seconds = timed(machine, lambda: lambda: presentation.respond(blocks[0]))
