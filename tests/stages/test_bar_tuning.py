@@ -26,13 +26,14 @@ SMALL = (
     "units=[3,5,7]",
     "images.limit=4",
     "stimulus=[sin1,bars_on_stride]",
-    "figures.formats=[png]",
+    "figures.formats=[]",
 )
 
 
 @pytest.fixture(scope="module")
 def first(run_pipeline: RunPipeline, tmp_path_factory: pytest.TempPathFactory) -> ActiveRun:
-    return run_pipeline(*SMALL, f"out={tmp_path_factory.mktemp('bars')}", "runner.threads=1")
+    out = tmp_path_factory.mktemp("bars")
+    return run_pipeline(*SMALL, f"out={out}", "runner.threads=1", "figures.formats=[png]")
 
 
 @pytest.fixture

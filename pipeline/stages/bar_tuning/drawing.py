@@ -16,6 +16,8 @@ EXAMPLES = 4  # units of a layer
 
 def draw(run: ActiveRun, plan: Plan[LayerBars]) -> None:
     """Draw a figure for each layer and set."""
+    if not run.parts.config.figures.formats:
+        return
     for each in plan:
         curves = each.read()[0].assign(layer=each.layer.name)
         units = most_selective(curves)
