@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float, Int
 
+from pipeline.analysis.statistics import wilson_interval
 from pipeline.errors import ConfigError
 
 UNRESPONSIVE, NON_OPPONENT, OPPONENT = CLASSES = ("unresponsive", "non-opponent", "opponent")
@@ -27,7 +28,6 @@ HUE_NAMES = (
     ("magenta", 285.0),
     ("red", 315.0),
 )
-_Z = 1.959963984540054  # standard normal, 97.5 %
 
 
 def opponency_classes(
@@ -212,24 +212,6 @@ def over_seeds(
         )
     grouped = fractions.groupby(keys, sort=False)["fraction"]
     return grouped.agg(networks="size", mean="mean", sd="std").reset_index()
-
-
-def wilson_interval(count: int, units: int) -> tuple[float, float]:
-    """Return the 95 % interval of a fraction (Wilson 1927, J Am Stat Assoc 22:209).
-
-    NaN for both ends of none.
-
-    >>> low, high = wilson_interval(0, 10)
-    >>> round(low, 3), round(high, 3)
-    (0.0, 0.278)
-    """
-    if not units:
-        return float("nan"), float("nan")
-    share, spread = count / units, _Z**2 / units
-    center = share + spread / 2
-    half = float(np.sqrt(spread * (share * (1 - share) + spread / 4)))
-    low, high = (center - half) / (1 + spread), (center + half) / (1 + spread)
-    return max(0.0, low), min(1.0, high)
 
 
 def _extremes(

@@ -21,11 +21,15 @@ class ScreenConfig:
             the ``bounds`` of what pixels can be after the network's preprocessing.
         background: pixel value of the gray of ``bounds``, from 0 to 1; by default the mean color of
             the network's preprocessing. The ``published`` gray is 0 in network-input space.
+        center: where stimuli in degrees are centered: degrees right of and below the center of the
+            input, seen by the unit whose field is nearest, as in [0.5,0.5] of Brain-Score; null: on
+            the center of each unit's own field.
     """
 
     visual_degrees: float = 8.0
     colors: str = "published"
     background: float | None = None
+    center: list[float] | None = None
 
     def faults(self) -> Iterator[str]:
         """Yield what is wrong with values."""
@@ -35,6 +39,13 @@ class ScreenConfig:
             yield (
                 f"screen.colors: '{self.colors}' is not one of {', '.join(COLORS)}"
                 f"{nearest(self.colors, COLORS)}"
+            )
+        if self.center is not None and not (
+            len(self.center) == 2 and all(abs(place) <= 90 for place in self.center)
+        ):
+            yield (
+                f"screen.center: {list(self.center)} is not a place on the screen; give degrees to"
+                " the right and down, as in screen.center=[0.5,0.5], or null"
             )
         if self.background is not None and not 0 <= self.background <= 1:
             yield f"screen.background: {self.background} is not a pixel value from 0 to 1"

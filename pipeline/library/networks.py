@@ -20,6 +20,7 @@ from pipeline.networks.receptive_fields import Box, smallest_canvas
 from pipeline.networks.receptive_fields import receptive_field as field_at
 
 MINIATURE = "miniature"
+GABOR_BANK = "gabor_bank"
 
 
 @own_names()
@@ -41,8 +42,9 @@ def network(
     Pictures and uint8 pixels are resized to just cover the input size, and center-cropped.
 
     Args:
-        model: ``miniature`` (the embedded network), the name of one of torchvision's
-            classification networks, such as ``alexnet``, or a ``torch.nn.Module`` from
+        model: ``miniature`` (the embedded network), ``gabor_bank`` (cells of known tuning, in the
+            layer ``cells``, or ``conv3``), the name of one of torchvision's classification
+            networks, such as ``alexnet``, or a ``torch.nn.Module`` from
             ``[batch, channels, height, width]``.
         weights: of a network by name: ``default`` (its own, downloaded when needed), ``random``, or
             the path or URL of a file; of a module, a file to load into it, or ``None`` for those
@@ -50,7 +52,7 @@ def network(
         shuffled: whether the weights are shuffled within each convolution and linear layer: a
             control whose weights are as strong as those of the network, but not where training put
             them. Biases stay.
-        seed: of random and of shuffled weights.
+        seed: of random and of shuffled weights, and of the cells of ``gabor_bank``.
         input_size: of a module: height and width in pixels, a side, or channels, height and width.
         mean: of a module: what was subtracted from pixels in 0..1, one number per channel or one
             for all; zeros by default.
@@ -148,6 +150,16 @@ def _by_name(name: str, weights: str, seed: int, shuffled: bool) -> Network:
         from pipeline.miniature.network import miniature
 
         return miniature(weights, seed, shuffled)
+    if name == GABOR_BANK:
+        from pipeline.miniature.gabor_bank import gabor_bank
+
+        if weights != "default" or shuffled:
+            raise ConfigError(
+                f"{'shuffled' if shuffled else 'weights'}: cannot be given for gabor_bank, whose"
+                " weights are those of its cells; seed draws others, and"
+                " pipeline.miniature.gabor_bank.gabor_bank takes a table of them"
+            )
+        return gabor_bank(seed=seed)
     # torchvision takes a second to import, and is not needed for the user's own modules.
     from pipeline.networks.loading.torchvision import torchvision_network
 

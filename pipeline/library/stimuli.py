@@ -10,7 +10,7 @@ from pipeline.errors import ConfigError, nearest
 from pipeline.library.arguments import chosen_layer, of_network
 from pipeline.networks.loading.network import Network
 from pipeline.search.presentation import field_of
-from pipeline.stimuli.field import Colors
+from pipeline.stimuli.field import Colors, Screen
 from pipeline.stimuli.sets import BUILDERS, Builder
 from pipeline.stimuli.stimulus_set import StimulusSet
 
@@ -22,6 +22,8 @@ def stimulus_set(
     layer: str,
     *,
     colors: str | Colors = "published",
+    visual_degrees: float = 8.0,
+    center: tuple[float, float] | None = None,
     **options: Any,
 ) -> StimulusSet:
     """Return a set of stimuli, drawn on the receptive field of a layer.
@@ -34,6 +36,11 @@ def stimulus_set(
         colors: ``published`` (black -1, white 1 and gray 0 in network-input space), ``bounds`` (the
             darkest and brightest pixels after the network's preprocessing, on its mean color), or
             a ``pipeline.stimuli.field.Colors``.
+        visual_degrees: width of the network's input in degrees of visual angle, for sets in
+            degrees.
+        center: where stimuli in degrees are centered, in degrees right of and below the center of
+            the input, as the unit whose field is nearest sees them; ``None``: on the center of each
+            unit's own field.
         options: arguments of the set, such as ``divider`` of ``bars_4b``.
 
     Raises:
@@ -50,7 +57,8 @@ def stimulus_set(
     if not isinstance(colors, Colors):
         seen = net.preprocessing
         colors = Colors.named(colors, seen.mean, seen.std)
-    field = field_of(net.graph, found, colors)
+    screen = Screen(*net.graph.input_size, visual_degrees, center)
+    field = field_of(net.graph, found, colors, screen)
     _check_options(builder, options)
     made: Any = builder(field, **options)
     if not isinstance(made, StimulusSet):

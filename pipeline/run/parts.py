@@ -251,6 +251,20 @@ class Parts:
         screen, seen = self.config.screen, self.network.preprocessing
         return Colors.named(screen.colors, seen.mean, seen.std, screen.background)
 
+    def field(self, layer: Layer) -> Field:
+        """Return the canvas on which stimuli for a layer are drawn, in the colors of the screen.
+
+        Raises:
+            ConfigError: the network cannot show them.
+        """
+        from pipeline.search.presentation import field_of
+        from pipeline.stimuli.field import Screen
+
+        settings = self.config.screen
+        center = None if settings.center is None else (settings.center[0], settings.center[1])
+        screen = Screen(*self.images.size, settings.visual_degrees, center)
+        return field_of(self.graph, layer, self.colors, screen)
+
     def costs(self, layer: Layer) -> Costs:
         """Return the cost of one score of a layer, from which batches are planned, counted once."""
         from pipeline.synthesis.plan import score_costs

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
@@ -19,8 +20,8 @@ from pipeline.networks.graph.graph import Graph
 from pipeline.networks.graph.nodes import traced_shape
 from pipeline.networks.layers import Layer
 from pipeline.networks.plane_networks import PlaneNetwork
-from pipeline.networks.receptive_fields import smallest_canvas, strides
-from pipeline.stimuli.field import Colors, Field
+from pipeline.networks.receptive_fields import receptive_fields, smallest_canvas, strides
+from pipeline.stimuli.field import Colors, Field, Screen
 from pipeline.stimuli.stimulus_set import StimulusSet
 
 # Outputs of the first layer that are held at once, which fit into a cache, and the fewest figures
@@ -44,20 +45,54 @@ class _Look:
     rows: Tensor
 
 
-def field_of(graph: Graph, layer: Layer, colors: Colors | None = None) -> Field:
+def field_of(
+    graph: Graph, layer: Layer, colors: Colors | None = None, screen: Screen | None = None
+) -> Field:
     """Return the canvas on which stimuli for a layer are drawn: its units' receptive field.
 
     Args:
         graph: the traced network.
         layer: the layer.
         colors: black, white and gray; -1, 1 and 0 in every channel by default.
+        screen: how the input is seen, for stimuli in degrees. If it has a center, they are placed
+            as the unit of ``nearest_unit`` sees them; what its field holds beyond the screen is
+            drawn as on a larger screen.
     """
     box, (down, across) = smallest_canvas(graph, layer.node).box, strides(graph, layer.node)
     # Where units do not all see the same field, positions that step by the stride are refused.
     stride = down if down and down == across else 1
     return Field(
-        box.height, box.width, stride, colors or Colors.published(traced_shape(graph.image)[1])
+        box.height,
+        box.width,
+        stride,
+        colors or Colors.published(traced_shape(graph.image)[1]),
+        screen,
+        nearest_unit(graph, layer, screen)[1] if screen and screen.center else (0.0, 0.0),
     )
+
+
+def nearest_unit(
+    graph: Graph, layer: Layer, screen: Screen
+) -> tuple[tuple[int, int], tuple[float, float]]:
+    """Return the unit whose field's center is nearest to where a screen shows stimuli.
+
+    Returns:
+        Its row and column on the layer's map; and pixels right and down from the center of its
+        field to that of the stimuli.
+    """
+    right, down = screen.center or (0.0, 0.0)
+    places: list[int] = []
+    shifts: list[float] = []
+    for axis, degrees in enumerate((down, right)):
+        only = layer.center[axis]
+        units = np.arange(layer.map_size[axis]) if only is None else np.array([only])
+        fields = receptive_fields(graph, layer.node, units, units)
+        centers = (fields[axis] + fields[axis + 2] - 1) / 2
+        shown = (graph.input_size[axis] - 1) / 2 + degrees * screen.pixels_per_degree
+        nearest = int(np.abs(centers - shown).argmin())
+        places.append(int(units[nearest]))
+        shifts.append(float(shown - centers[nearest]))
+    return (places[0], places[1]), (shifts[1], shifts[0])
 
 
 class Presentation:
@@ -159,9 +194,11 @@ class Presentation:
             by_look = []
             for look in range(len(different)):
                 own = (number == look).nonzero()[:, 0]
-                rows = torch.full((stimuli.geometries, 1, 1), -1)
-                rows[stimuli.geometry[own], 0, 0] = own
-                by_look.append(rows)
+                while len(own):  # again where stimuli are equal, such as phases 0 and 360
+                    rows = torch.full((stimuli.geometries, 1, 1), -1)
+                    rows[stimuli.geometry[own], 0, 0] = own
+                    by_look.append(rows)
+                    own = own[rows[stimuli.geometry[own], 0, 0] != own]
         for rows in by_look:
             first = int(rows[rows >= 0][0])
             blank = self.network.blank(stimuli.background[first].to(self.device))

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
 
 from pipeline.errors import ConfigError, nearest
 
@@ -107,6 +111,19 @@ class Colors:
         """How many channels the colors have."""
         return len(self.black)
 
+    def of_pixels(
+        self, pixels: Float[np.ndarray, "*shape channels"]
+    ) -> Float[np.ndarray, "*shape channels"]:
+        """Return pixel values, 0 for black to 1 for white, as colors in network-input space.
+
+        With ``bounds``, this is the network's preprocessing.
+
+        >>> Colors.bounds([0.5], [0.25]).of_pixels(np.array([[0.0], [0.75]])).tolist()
+        [[-2.0], [1.0]]
+        """
+        black, white = np.asarray(self.black), np.asarray(self.white)
+        return black + pixels * (white - black)
+
     @property
     def swing(self) -> Color:
         """By how much a pattern of contrast 1 goes above and below gray in each channel.
@@ -125,6 +142,42 @@ class Colors:
 
 
 @dataclass(frozen=True)
+class Screen:
+    """How the network's input is seen, by which stimuli in degrees of visual angle have pixels.
+
+    Attributes:
+        height: of the network's input, in pixels.
+        width: of the network's input, in pixels.
+        visual_degrees: width of the input in degrees of visual angle.
+        center: where stimuli are centered, in degrees right of and below the center of the input;
+            without it, on the center of each unit's own field.
+
+    >>> Screen(224, 224).pixels_per_degree
+    28.0
+    """
+
+    height: int
+    width: int
+    visual_degrees: float = 8.0
+    center: tuple[float, float] | None = None
+
+    def __post_init__(self) -> None:
+        if not 0 < self.visual_degrees <= 180:
+            raise ConfigError(
+                f"screen.visual_degrees: {self.visual_degrees} is not above 0 and at most 180"
+            )
+        if self.height < 1 or self.width < 1:
+            raise ConfigError(
+                f"screen: {self.height} x {self.width} is not a positive number of pixels"
+            )
+
+    @property
+    def pixels_per_degree(self) -> float:
+        """Pixels of the network's input per degree of visual angle."""
+        return self.width / self.visual_degrees
+
+
+@dataclass(frozen=True)
 class Field:
     """The canvas that stimuli are drawn on: the receptive field of a layer.
 
@@ -133,12 +186,16 @@ class Field:
         width: in pixels.
         stride: pixels between the fields of neighboring units.
         colors: in network-input space; those of the published protocols if not given.
+        screen: how the network's input is seen; needed for stimuli in degrees.
+        shift: pixels right and down from the center of the field to that of stimuli in degrees.
     """
 
     height: int
     width: int
     stride: int = 1
-    colors: Colors = field(default_factory=Colors.published)
+    colors: Colors = dataclasses.field(default_factory=Colors.published)
+    screen: Screen | None = None
+    shift: tuple[float, float] = (0.0, 0.0)
 
     def __post_init__(self) -> None:
         for name in ("height", "width", "stride"):
@@ -157,3 +214,17 @@ class Field:
     def size(self) -> tuple[int, int]:
         """Height and width in pixels."""
         return self.height, self.width
+
+    @property
+    def seen(self) -> Screen:
+        """The screen.
+
+        Raises:
+            ConfigError: there is none, so that degrees have no pixels.
+        """
+        if self.screen is None:
+            raise ConfigError(
+                "stimulus.field.screen: is needed for stimuli in degrees of visual angle; give the "
+                "size of the network's input, as in Field(51, 51, screen=Screen(224, 224))"
+            )
+        return self.screen

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,7 +26,7 @@ class Looks:
         weights: what each plane adds to the background where it is 1.
     """
 
-    columns: dict[str, Sequence[Any]]
+    columns: Mapping[str, Sequence[Any] | np.ndarray]
     background: Float[Tensor, "looks channels"]
     weights: Float[Tensor, "looks k channels"]
 
@@ -96,3 +96,38 @@ def phases(colors: Colors, degrees: Sequence[int]) -> Looks:
     weights = torch.from_numpy(turns[:, :, None] * np.asarray(colors.swing))
     background = torch.tensor([colors.gray] * len(degrees))
     return Looks({"phase": degrees}, background, weights.float())
+
+
+def contrasts_and_phases(
+    colors: Colors, contrasts: Sequence[float], degrees: Sequence[float]
+) -> Looks:
+    """Return contrasts of a sine grating on gray, each in all phases, from its cosine and sine.
+
+    The grating is ``contrast * sin(wave + phase)``. The phase varies fastest. Contrast 1 is the
+    largest swing about gray that stays between black and white, which is the Michelson contrast
+    where gray is midway between them; ``rms_contrast`` is its root mean square over all phases.
+
+    >>> contrasts_and_phases(Colors.published(1), [0.5], [0.0, 90.0]).weights[..., 0]
+    tensor([[0.0000, 0.5000],
+            [0.5000, 0.0000]])
+    """
+    for contrast in contrasts:
+        if not 0 <= contrast <= 1:
+            raise ConfigError(f"stimulus.contrasts: {contrast} is not a contrast from 0 to 1")
+    amount, phase = (
+        grid.ravel() for grid in np.meshgrid(list(contrasts), list(degrees), indexing="ij")
+    )
+    columns = {"contrast": amount, "rms_contrast": amount / np.sqrt(2), "phase": phase}
+    turns = sine_weights(phase)[:, :, None] * amount[:, None, None]
+    weights = torch.from_numpy(turns * np.asarray(colors.swing)).float()
+    return Looks(columns, torch.tensor([colors.gray] * len(phase)), weights)
+
+
+def sine_weights(degrees: np.ndarray) -> Float[np.ndarray, "phases 2"]:
+    """Return how much of its cosine and of its sine makes ``sin(wave + phase)``.
+
+    >>> sine_weights(np.array([0.0, 90.0])).tolist()
+    [[0.0, 1.0], [1.0, 0.0]]
+    """
+    cosine, sine = cosine_and_sine(np.asarray(degrees, dtype=np.float64))
+    return np.stack([sine, cosine], axis=1)

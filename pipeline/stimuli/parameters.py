@@ -93,6 +93,27 @@ def leaves(
     )
 
 
+def leaves_screen(
+    field: Field, table: pd.DataFrame, reach_x: np.ndarray, reach_y: np.ndarray
+) -> np.ndarray:
+    """Return which figures leave the screen, from how far they reach from their x and y.
+
+    Stimuli that are centered on each unit's own field are taken to be at the screen's center.
+
+    >>> from pipeline.stimuli.field import Screen
+    >>> field = Field(5, 5, screen=Screen(80, 80, center=(1.0, 0.0)))
+    >>> table = pd.DataFrame({"x": [0.0, 0.0], "y": [0.0, 0.0]})
+    >>> leaves_screen(field, table, np.array([30.0, 31.0]), np.array([40.0, 40.0])).tolist()
+    [False, True]
+    """
+    screen = field.seen
+    right, down = (place * screen.pixels_per_degree for place in screen.center or (0.0, 0.0))
+    shown = pd.DataFrame(
+        {"x": table["x"] - field.shift[0] + right, "y": table["y"] - field.shift[1] + down}
+    )
+    return leaves(Field(screen.height, screen.width), shown, reach_x, reach_y)
+
+
 def in_degrees(
     table: pd.DataFrame, pixels_per_degree: float, pixels: Collection[str] = PIXELS
 ) -> pd.DataFrame:

@@ -5,7 +5,6 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import binomtest
 
 from pipeline.analysis.opponency import (
     CLASSES,
@@ -15,7 +14,6 @@ from pipeline.analysis.opponency import (
     opponency_classes,
     over_seeds,
     spectral_opponency,
-    wilson_interval,
 )
 from pipeline.errors import ConfigError
 
@@ -125,13 +123,6 @@ def test_double_opponent_units_are_both():
     found = double_opponent(spectral, spatial)
     assert found.sum() == 1
     assert (spectral[found][0], spatial[found][0]) == ("opponent", "opponent")
-
-
-@pytest.mark.parametrize(("count", "units"), [(0, 12), (3, 10), (12, 12), (500, 1000)])
-def test_wilson_agrees_with_scipy(count: int, units: int):
-    expected = binomtest(count, units).proportion_ci(method="wilson")
-    assert wilson_interval(count, units) == pytest.approx((expected.low, expected.high), abs=1e-12)
-    assert np.isnan(wilson_interval(0, 0)).all()
 
 
 def test_fractions_by_layer_and_over_networks():

@@ -40,6 +40,7 @@ REQUIRED = {
     ("init", "result"): ["init.result.path=/result"],
     ("objective", "direction"): ["objective.direction.vector=[1.0]"],
     ("objective", "cosine_direction"): ["objective.cosine_direction.vector=[1.0]"],
+    ("stimulus", "gratings"): ["stimulus.gratings.table=/gratings.csv"],
     ("stimulus", "pictures"): ["stimulus.pictures.folder=/pictures"],
     ("optimizer", "named"): ["optimizer.name=NAdam"],
     ("experiment", "zeros_vs_top_patch"): ["images.root=/images"],

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
+import pandas as pd
 import pytest
 import torch
 import torch.nn.functional as F
@@ -17,15 +18,25 @@ from pipeline.errors import ConfigError
 from pipeline.networks import sparse_convolution
 from pipeline.networks.layers import Layer
 from pipeline.networks.loading.network import Network
-from pipeline.networks.receptive_fields import smallest_canvas
+from pipeline.networks.receptive_fields import smallest_canvas, strides
 from pipeline.networks.sparse_convolution import convolve_changes
-from pipeline.search.presentation import Presentation, field_of
+from pipeline.search.presentation import Presentation, field_of, nearest_unit
 from pipeline.stimuli.bars import bars_4a, bars_4c7o
 from pipeline.stimuli.bars_on_stride import bars_on_stride
-from pipeline.stimuli.field import Field
+from pipeline.stimuli.color_gratings import isoluminant_gratings, spatial_opponency
+from pipeline.stimuli.compound_gratings import center_surround
+from pipeline.stimuli.degree_gratings import gratings
+from pipeline.stimuli.field import Colors, Field, Screen
 from pipeline.stimuli.gratings import sin1
+from pipeline.stimuli.marques import blank
 from pipeline.stimuli.noise import dense_noise, sparse_noise
 from pipeline.stimuli.stimulus_set import StimulusSet
+from pipeline.stimuli.textures import textures
+from pipeline.stimuli.uniform_colors import hues, isoluminant_discs
+
+TABLE = pd.DataFrame(
+    {"orientation": [0.0, 50.0], "frequency_per_degree": [1.0, 2.0], "diameter_degrees": [1.0, 2.0]}
+)
 
 
 def plain(net: Network, layer: Layer, images: Tensor) -> Tensor:
@@ -142,3 +153,54 @@ def test_what_changes_is_convolved_wherever_it_lies(
         found = convolve_changes(maps, blank, weight, stride)
     wanted = F.conv2d(maps if blank is None else maps - blank, weight, None, stride)
     torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        lambda field: gratings(field, TABLE, contrasts=[0.1, 1.0], phases=4),
+        lambda field: center_surround(field, 1, [1.0], surround_contrasts=[0.0, 1.0], phases=4),
+        lambda field: isoluminant_gratings(field, 4, frequencies=[1.0], phases=2),
+        lambda field: isoluminant_discs(field, 4),
+        lambda field: textures(field, samples=1),
+        spatial_opponency,
+        hues,
+        blank,
+    ],
+)
+def test_sets_in_degrees_and_color_are_answered_too(miniature: Network, build):
+    """Among them sets with equal stimuli, such as phases 0 and 1 cycle, which all have answers."""
+    layer = miniature.layer("conv2")
+    colors = Colors.bounds((0.5,) * 3, (0.25,) * 3)
+    screen = Screen(96, 96, 8.0, (0.5, -0.25))
+    stimuli = build(field_of(miniature.graph, layer, colors, screen))
+    assert_presented(miniature, "conv2", stimuli)
+    presentation = Presentation(miniature.graph, layer, stimuli)
+    rows = torch.cat([presentation.respond(block)[0] for block in presentation.blocks])
+    assert rows.sort().values.tolist() == list(range(len(stimuli)))
+
+
+def test_a_place_on_the_screen_is_seen_as_in_the_whole_image(miniature: Network):
+    """The nearest unit's response to the field is that to the whole image, drawn at the place."""
+    layer, colors = miniature.layer("conv2"), Colors.bounds((0.5,) * 3, (0.25,) * 3)
+    screen = Screen(96, 96, 8.0, (0.75, -0.5))
+    (row, column), shift = nearest_unit(miniature.graph, layer, screen)
+    spacing = strides(miniature.graph, layer.node)[0]
+    assert spacing
+    assert max(map(abs, shift)) <= spacing / 2
+    stimuli = gratings(field_of(miniature.graph, layer, colors, screen), TABLE, phases=2)
+    place = (0.75 * 12, -0.5 * 12)  # 12 pixels per degree, about the center of the image
+    images = gratings(Field(96, 96, 1, colors, screen, place), TABLE, phases=2)
+    with torch.inference_mode():
+        maps = miniature.graph.truncated([layer.node])(images.draw(range(len(images))))
+    whole = maps[:, :, row, column]
+    presentation = Presentation(miniature.graph, layer, stimuli)
+    for block in presentation.blocks:
+        rows, responses = presentation.respond(block)
+        torch.testing.assert_close(responses, whole[rows], rtol=1e-4, atol=1e-4)
+
+
+def test_without_a_place_stimuli_are_on_the_center_of_the_field(miniature: Network):
+    field = field_of(miniature.graph, miniature.layer("conv3"), None, Screen(96, 96))
+    assert field.shift == (0.0, 0.0)
+    assert gratings(field, TABLE).table["x"].unique().tolist() == [0.0]

@@ -71,6 +71,24 @@ def test_a_folder_is_a_set_with_the_same_responses(exported: ActiveRun, name: st
         assert found[:, unit] == pytest.approx(before, abs=0.01 * spread)
 
 
+def test_sets_in_degrees_are_written_too(run_pipeline: RunPipeline, tmp_path: Path):
+    chosen = ("stimulus=[marques_size,isoluminant_discs]", "stimuli.limit=5", f"out={tmp_path}")
+    screen = ("screen.visual_degrees=4", "screen.center=[0.5,0.25]", "screen.colors=bounds")
+    run = run_pipeline(*SETS, *chosen, *screen)
+    stimuli = pipeline.stimulus_set(
+        NET, "marques_size", "conv2", colors="bounds", visual_degrees=4.0, center=(0.5, 0.25)
+    )
+    table = pd.read_csv(folder(run, "marques_size") / "stimuli.csv")
+    expected = stimuli.table.loc[table["number"]]
+    for name in ("x", "x_degrees", "diameter", "diameter_degrees", "frequency_per_degree"):
+        np.testing.assert_allclose(table[name], expected[name])
+    np.testing.assert_allclose(table["diameter"], 24 * table["diameter_degrees"])
+    assert not table.columns.duplicated().any()
+    pixels = np.asarray(Image.open(folder(run, "marques_size") / table["file"].iloc[0]))
+    drawn = NET.preprocessing.pixels(stimuli.draw([int(table["number"].iloc[0])]))
+    assert np.abs(pixels / 255 - drawn[0].permute(1, 2, 0).numpy()).max() < 0.6 / 255
+
+
 def test_tables_give_sizes_in_pixels_and_degrees(exported: ActiveRun):
     pixel = 6 / 96  # degrees, of an input of 96 pixels
     table = pd.read_csv(folder(exported, "bars_4a") / "stimuli.csv")
@@ -162,11 +180,14 @@ def test_faults_are_told_before_anything_is_written(
 def test_settings_out_of_range_are_told():
     assert list(ScreenConfig().faults()) == list(StimuliConfig().faults()) == []
     found = [
+        *ScreenConfig(center=[0.5]).faults(),
         *ScreenConfig(visual_degrees=0).faults(),
         *ScreenConfig(colors="bounds", background=2.0).faults(),
         *StimuliConfig(limit=0, margin=-1).faults(),
     ]
     assert found == [
+        "screen.center: [0.5] is not a place on the screen; give degrees to the right and down, as"
+        " in screen.center=[0.5,0.5], or null",
         "screen.visual_degrees: 0 is not above 0 and at most 180",
         "screen.background: 2.0 is not a pixel value from 0 to 1",
         "stimuli.limit: 0 is not positive; use 1 or more, or null",

@@ -16,20 +16,49 @@ from pipeline.stimuli.bars import bars_4a, bars_4b, bars_4c7o
 from pipeline.stimuli.bars_on_stride import bars_on_stride
 from pipeline.stimuli.blocks import blocks
 from pipeline.stimuli.checkerboards import checkerboards
+from pipeline.stimuli.color_gratings import (
+    cone_gratings,
+    isoluminant_gratings,
+    spatial_opponency,
+)
+from pipeline.stimuli.compound_gratings import center_surround, plaids
+from pipeline.stimuli.degree_gratings import contrast_series
 from pipeline.stimuli.edges import drifting_edges
-from pipeline.stimuli.field import Colors, Field
+from pipeline.stimuli.field import Colors, Field, Screen
 from pipeline.stimuli.gratings import sin1, sine_1, sine_2
 from pipeline.stimuli.looks import polarities
+from pipeline.stimuli.marques import (
+    blank,
+    marques_orientation,
+    marques_receptive_field,
+    marques_size,
+    marques_spatial_frequency,
+)
 from pipeline.stimuli.noise import dense_noise, sparse_noise
 from pipeline.stimuli.parameters import in_degrees
 from pipeline.stimuli.shapes import shapes, v4_shapes
 from pipeline.stimuli.stimulus_set import StimulusSet, compose
+from pipeline.stimuli.textures import textures
+from pipeline.stimuli.uniform_colors import (
+    full_field_colors,
+    gray_levels,
+    hues,
+    isoluminant_discs,
+)
 
 Builder = Callable[[Field], StimulusSet]
 BUILDERS: list[Builder] = [
     bars_4a, bars_4b, bars_4c7o, bars_on_stride, blocks, checkerboards, dense_noise, drifting_edges,
     shapes, sin1, sine_1, sine_2, sparse_noise, v4_shapes,
+    blank, marques_receptive_field, marques_orientation, marques_spatial_frequency, marques_size,
+    contrast_series, plaids, center_surround, textures, hues, gray_levels, full_field_colors,
+    isoluminant_discs, isoluminant_gratings, cone_gratings, spatial_opponency,
 ]  # fmt: skip
+IN_COLOR = (
+    bars_4c7o, blocks, hues, full_field_colors, isoluminant_discs, isoluminant_gratings,
+    cone_gratings,
+)  # fmt: skip
+SCREEN = Screen(64, 64)
 COLORS = Colors.bounds([0.485, 0.456, 0.406], [0.229, 0.224, 0.225], gray=0.5)
 every_set = pytest.mark.parametrize("build", BUILDERS, ids=lambda build: build.__name__)
 
@@ -40,7 +69,7 @@ def some_rows(stimuli: StimulusSet, count: int = 40) -> np.ndarray:
 
 @every_set
 def test_a_batch_is_its_single_stimuli_bit_for_bit(build: Builder):
-    stimuli = build(Field(23, 26, 4, COLORS))
+    stimuli = build(Field(23, 26, 4, COLORS, SCREEN))
     rows = some_rows(stimuli)
     together = stimuli.draw(rows)
     assert together.shape == (len(rows), 3, 23, 26)
@@ -52,7 +81,7 @@ def test_a_batch_is_its_single_stimuli_bit_for_bit(build: Builder):
 
 @every_set
 def test_the_first_layer_of_stimuli_is_that_of_their_planes(build: Builder):
-    stimuli = build(Field(19, 21, 4, COLORS))
+    stimuli = build(Field(19, 21, 4, COLORS, SCREEN))
     rows = torch.from_numpy(some_rows(stimuli))
     kernel = torch.randn(5, 3, 19, 21, generator=torch.Generator().manual_seed(2)).double()
     direct = functional.conv2d(stimuli.draw(rows).double(), kernel)[:, :, 0, 0]
@@ -66,7 +95,7 @@ def test_the_first_layer_of_stimuli_is_that_of_their_planes(build: Builder):
 
 @every_set
 def test_stimuli_stay_between_black_and_white(build: Builder):
-    stimuli = build(Field(17, 22, 4, COLORS))
+    stimuli = build(Field(17, 22, 4, COLORS, SCREEN))
     drawn = stimuli.draw(some_rows(stimuli, 100))
     black, white = (torch.tensor(color)[:, None, None] for color in (COLORS.black, COLORS.white))
     assert (drawn - black).min() > -1e-5
@@ -75,7 +104,7 @@ def test_stimuli_stay_between_black_and_white(build: Builder):
 
 @every_set
 def test_every_geometry_has_rows_and_tables_have_flags(build: Builder):
-    stimuli = build(Field(17, 22, 4, COLORS))
+    stimuli = build(Field(17, 22, 4, COLORS, SCREEN))
     assert stimuli.table.index.equals(pd.RangeIndex(len(stimuli)))
     assert stimuli.table[["aliased", "clipped"]].dtypes.tolist() == [bool, bool]
     assert stimuli.geometry.unique().tolist() == list(range(stimuli.geometries))
@@ -85,15 +114,15 @@ def test_every_geometry_has_rows_and_tables_have_flags(build: Builder):
 
 @every_set
 def test_processes_of_their_own_draw_the_same(build: Builder):
-    stimuli = build(Field(17, 22, 4, COLORS))
+    stimuli = build(Field(17, 22, 4, COLORS, SCREEN))
     rows = some_rows(stimuli, 5)
     assert torch.equal(pickle.loads(pickle.dumps(stimuli)).draw(rows), stimuli.draw(rows))
 
 
 @every_set
 def test_networks_of_one_channel_see_all_sets_but_those_in_color(build: Builder):
-    field = Field(17, 22, 4, Colors.published(1))
-    if build in (bars_4c7o, blocks):
+    field = Field(17, 22, 4, Colors.published(1), SCREEN)
+    if build in IN_COLOR:
         with pytest.raises(ConfigError, match="needs a network of 3 channels"):
             build(field)
     else:
@@ -112,7 +141,7 @@ def test_a_margin_adds_pixels_around_the_canvas(build: Builder):
 @pytest.mark.gpu
 @every_set
 def test_a_gpu_draws_the_same(build: Builder):
-    stimuli = build(Field(23, 26, 4, COLORS))
+    stimuli = build(Field(23, 26, 4, COLORS, SCREEN))
     rows = some_rows(stimuli)
     drawn = stimuli.draw(rows, "cuda")
     assert drawn.device.type == "cuda"

@@ -75,7 +75,7 @@ def cone_weights(
 
     Args:
         rates: to colors; before the nonlinearity, if they are to be linear.
-        contrasts: of L, M and S in each of these, from ``cones.cone_contrasts``.
+        contrasts: of L, M and S in each of these, from ``cone_colors.cone_contrasts``.
 
     Raises:
         ConfigError: the colors do not vary along all three cones independently.

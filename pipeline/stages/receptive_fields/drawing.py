@@ -19,7 +19,7 @@ from pipeline.stages.receptive_fields.tables import map_agreement, receptive_fie
 from pipeline.stages.stimuli.results import degrees_of_a_pixel
 from pipeline.stages.top_patches.results import find_search, shown_patches
 
-EXAMPLES = 3  # units of a layer whose maps are drawn
+EXAMPLES = 2  # units of a layer whose maps are drawn
 
 
 def draw(run: ActiveRun, plan: FieldPlan) -> None:

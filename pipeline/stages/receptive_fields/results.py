@@ -86,7 +86,7 @@ class SetMaps(FieldMaps):
     def arrays(self) -> tuple[str, ...]:
         """The names of the stored arrays that describe what was found."""
         shown = ("maps", "stimuli", "responses")
-        return shown if self.noise else (*shown, "apart", "places")
+        return shown if self.noise else (*shown, "apart", "places", "chance")
 
 
 def maps_by_stimuli(run: ActiveRun, layer: Layer, name: str) -> SetMaps:

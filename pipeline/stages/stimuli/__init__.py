@@ -13,7 +13,7 @@ SETS = Table(
         "stimuli": "number of stimuli in the set",
         "written": "number of pictures that were written",
         "aliased": "number of these whose figure is finer than pixels can show",
-        "clipped": "number of these whose figure leaves the receptive field",
+        "clipped": "number of these whose figure leaves the field or, if in degrees, the screen",
         "height": "height of the receptive field, in pixels of the network",
         "width": "width of the receptive field, in pixels of the network",
         "picture_height": "height of the pictures, in their own pixels",

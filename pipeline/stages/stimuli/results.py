@@ -15,7 +15,6 @@ from pipeline.errors import ConfigError
 from pipeline.networks.layers import Layer
 from pipeline.run.active_run import ActiveRun
 from pipeline.run.faults import Faults
-from pipeline.search.presentation import field_of
 from pipeline.stages.stage import Plan
 from pipeline.stages.stimuli import SETS
 from pipeline.stages.stimuli.sets import build_set
@@ -65,7 +64,7 @@ def exports(run: ActiveRun) -> Iterator[Export]:
     """
     parts = run.parts
     for layer in parts.layers:
-        field = field_of(parts.graph, layer, parts.colors)
+        field = parts.field(layer)
         for name in chosen(parts.config.stimulus):
             yield _export(run, layer, field, name)
 
@@ -112,7 +111,7 @@ def set_faults(run: ActiveRun, _plan: Plan) -> Iterator[str]:
     if not names:
         yield "stimulus: the list is empty; choose one or more, as in stimulus=[bars_4a]"
     for layer in parts.layers:
-        field = faults.attempt(lambda layer=layer: field_of(parts.graph, layer, parts.colors))
+        field = faults.attempt(partial(parts.field, layer))
         if field is None:
             continue
         for name in names:

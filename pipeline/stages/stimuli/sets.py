@@ -13,7 +13,6 @@ from pipeline.networks.layers import Layer
 from pipeline.run.active_run import ActiveRun
 from pipeline.search.presentation import field_of
 from pipeline.stimuli.field import Field
-from pipeline.stimuli.pictures import pictures
 from pipeline.stimuli.sets import BUILDERS
 from pipeline.stimuli.stimulus_set import StimulusSet
 
@@ -75,7 +74,8 @@ class Shown:
 def shown_set(run: ActiveRun, layer: Layer, name: str) -> Shown:
     """Return a stimulus set of the run as it is shown to a layer.
 
-    Of the sets of this package, arguments say everything; others have to be built to be known.
+    Of sets of this package that read no files, arguments say everything; others have to be built to
+    be known.
 
     Raises:
         ArtiphysError: such another set cannot be drawn.
@@ -83,7 +83,7 @@ def shown_set(run: ActiveRun, layer: Layer, name: str) -> Shown:
     field = field_of(run.parts.graph, layer, run.parts.colors)
     build = partial(build_set, run, name, field)
     kind = drawn_by(run.parts.config.stimulus[name])
-    if kind and kind != pictures.__name__:
+    if kind and not reads_files(run.parts.config.stimulus[name]):
         return Shown(name, field, kind, None, build)
     made = build()
     return Shown(name, field, made.name, made.contents, build)
@@ -99,6 +99,15 @@ def drawn_by(option: Mapping[str, Any]) -> str:
     """
     targets = {f"{made.__module__}.{name}": name for name, made in BUILDERS.items()}
     return targets.get(str(option["_target_"]), "")
+
+
+def reads_files(option: Mapping[str, Any]) -> bool:
+    """Return whether an argument of a set is the path of a file or a folder.
+
+    >>> reads_files({"_target_": "a.b", "size": 3}), reads_files({"_target_": "a.b", "table": "c"})
+    (False, True)
+    """
+    return any(isinstance(value, str) for name, value in option.items() if name[:1] != "_")
 
 
 def build_set(run: ActiveRun, name: str, field: Field) -> StimulusSet:

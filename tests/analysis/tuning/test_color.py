@@ -5,68 +5,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pipeline.analysis.cone_colors import GRAY, cone_contrasts, isoluminant
 from pipeline.analysis.tuning.color import chromatic_preference, cone_weights, hue_properties
-from pipeline.analysis.tuning.cones import (
-    cardinal_axes,
-    cone_contrasts,
-    decoded,
-    encoded,
-    isoluminant_radius,
-    isoluminant_rgb,
-    rgb_to_lms,
-)
 from pipeline.errors import ConfigError
 
 HUES = np.arange(24) * 15.0
-
-
-def test_cones_of_gray_and_of_equal_energy():
-    expected = [[0.17886, 0.43997, 0.03597], [0.03380, 0.27515, 0.03621],
-                [0.00031, 0.00192, 0.01528]]  # fmt: skip
-    np.testing.assert_allclose(rgb_to_lms(), expected, atol=1e-5)
-    np.testing.assert_allclose(rgb_to_lms() @ np.full(3, 0.5), [0.3274, 0.1726, 0.00875], atol=5e-5)
-    white = rgb_to_lms() @ np.linalg.solve(
-        # XYZ of equal energy is (1, 1, 1).
-        np.array([[0.4124564, 0.3575761, 0.1804375], [0.2126729, 0.7151522, 0.0721750],
-                  [0.0193339, 0.1191920, 0.9503041]]),
-        np.ones(3),
-    )  # fmt: skip
-    assert white[0] / (white[0] + white[1]) == pytest.approx(0.6654, abs=5e-5)
-
-
-def test_cardinal_axes():
-    l_minus_m, s, luminance = cardinal_axes()
-    np.testing.assert_allclose(l_minus_m / l_minus_m[0], [1, -0.2991, 0.0172], atol=1e-4)
-    np.testing.assert_allclose(s / s[2], [0.1757, -0.1532, 1], atol=1e-4)
-    np.testing.assert_allclose(luminance, 0.5)
-    contrasts = cone_contrasts(0.5 + np.stack([l_minus_m, s, luminance]))
-    np.testing.assert_allclose(contrasts[0], [0.0731, -0.1387, 0], atol=1e-4)
-    np.testing.assert_allclose(contrasts[1], [0, 0, 0.859], atol=1e-3)
-    np.testing.assert_allclose(contrasts[2], 1)
-
-
-@pytest.mark.parametrize("cones", ["smith_pokorny", "hunt_pointer_estevez"])
-@pytest.mark.parametrize("contrast", [0.25, 1.0])
-def test_the_isoluminant_circle(cones: str, contrast: float):
-    rgb = isoluminant_rgb(np.arange(360.0), contrast, cones)
-    lms, gray = rgb @ rgb_to_lms(cones).T, rgb_to_lms(cones) @ np.full(3, 0.5)
-    np.testing.assert_allclose(lms[:, 0] + lms[:, 1], gray[0] + gray[1], rtol=1e-12)
-    assert rgb.min() >= -1e-12
-    assert rgb.max() <= 1 + 1e-12
-    np.testing.assert_allclose(lms[[0, 180], 2], gray[2], rtol=1e-12)  # S along L - M
-    np.testing.assert_allclose(lms[[90, 270], :2], np.stack([gray[:2]] * 2), rtol=1e-12)
-
-
-def test_the_largest_circle_touches_the_gamut():
-    assert isoluminant_radius() == pytest.approx(0.985, abs=5e-4)
-    rgb = isoluminant_rgb(np.arange(0.0, 360.0, 0.01))
-    assert max(rgb.max(), 1 - rgb.min()) == pytest.approx(1, abs=1e-6)
-
-
-def test_srgb_and_back():
-    linear = np.linspace(0, 1, 101)
-    np.testing.assert_allclose(decoded(encoded(linear)), linear, atol=1e-7)
-    np.testing.assert_allclose(encoded(np.array([0.2140411])), 0.5, atol=1e-6)
 
 
 @settings(max_examples=25)
@@ -113,8 +56,8 @@ def test_cone_weights_of_linear_units(weights: list[float], gain: float):
 def test_colors_that_do_not_tell_cones_apart():
     rates = np.ones((1, 24))
     with pytest.raises(ConfigError, match=r"^cone weights: colors must vary along L, M and S"):
-        cone_weights(rates, cone_contrasts(isoluminant_rgb(HUES)))
-    colors = np.concatenate([isoluminant_rgb(HUES), [[0.6, 0.6, 0.6]]])
+        cone_weights(rates, cone_contrasts(GRAY + isoluminant(HUES)))
+    colors = np.concatenate([GRAY + isoluminant(HUES), [[0.6, 0.6, 0.6]]])
     flat = cone_weights(np.ones((1, 25)), cone_contrasts(colors))
     assert np.isnan([one.value[0] for one in flat]).all()
     assert flat[0].flag[0] == "responses do not differ"
@@ -131,9 +74,5 @@ def test_preference_for_color():
 
 
 def test_what_is_wrong_with_colors():
-    with pytest.raises(ConfigError, match=r"^cones: 'smith' is not known; allowed are smith_pokor"):
-        rgb_to_lms("smith")
-    with pytest.raises(ConfigError, match=r"^contrast: of isoluminant colors it is between 0 and"):
-        isoluminant_rgb(HUES, 1.5)
     with pytest.raises(ConfigError, match="they must fill 360 degrees"):
         hue_properties(np.ones((1, 4)), np.arange(4.0), np.zeros(1))
