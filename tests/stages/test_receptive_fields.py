@@ -175,7 +175,7 @@ def test_the_units_that_are_drawn_are_those_that_a_gaussian_explains_best(first:
     means = means.groupby("unit")["fxvar"].mean()
     assert best_fitted(table, 2) == means.sort_values(ascending=False).index[:2].tolist()
     nothing = table.assign(fxvar=np.nan)
-    assert best_fitted(nothing) == UNITS
+    assert best_fitted(nothing, 3) == UNITS
 
 
 def test_the_end_says_how_many_units_have_a_field_and_where(first: ActiveRun):
