@@ -8,8 +8,8 @@ from pipeline.run.machine import Machine
 from pipeline.run.pace import Pace
 from pipeline.search.bar_tuning import CONTRASTS
 from pipeline.stages.bar_tuning.results import LayerBars
+from pipeline.stages.showing_cost import pass_operations, time_block
 from pipeline.stages.stage import Cost, Plan
-from pipeline.stages.stimuli.cost import pass_operations, time_block
 from pipeline.stimuli.bars import ASPECTS, LENGTHS
 from pipeline.stimuli.parameters import ORIENTATIONS
 

@@ -17,9 +17,9 @@ from pipeline.search.bar_tuning import tune_to_bars
 from pipeline.search.presentation import Presentation
 from pipeline.search.stimulus_responses import all_responses, check_memory
 from pipeline.stages.bar_tuning import PIXELS, PREFERENCES, STAGE, TUNING
+from pipeline.stages.shown_sets import Shown, drawn_by, shown_set
 from pipeline.stages.stage import Plan
 from pipeline.stages.stimuli.results import degrees_of_a_pixel
-from pipeline.stages.stimuli.sets import Shown, drawn_by, shown_set
 from pipeline.stages.stored_tables import Tables, read_rows
 from pipeline.stimuli.parameters import in_degrees
 from pipeline.stimuli.stimulus_set import StimulusSet

@@ -19,8 +19,8 @@ from pipeline.stages.receptive_fields.measures import Measures
 from pipeline.stages.receptive_fields.methods import passes_of_unit
 from pipeline.stages.receptive_fields.plan import FieldPlan
 from pipeline.stages.receptive_fields.results import FieldMaps, SetMaps
+from pipeline.stages.showing_cost import pass_operations, time_block
 from pipeline.stages.stage import Cost
-from pipeline.stages.stimuli.cost import pass_operations, time_block
 
 FLOAT, LONG = 4, 8  # bytes
 NUMBERS = 24  # columns of a summary

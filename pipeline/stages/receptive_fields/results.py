@@ -13,7 +13,7 @@ from pipeline.run.active_run import ActiveRun
 from pipeline.run.identity import network_settings
 from pipeline.search.field_mapping import NOISE, MappedFields
 from pipeline.stages.receptive_fields import STAGE
-from pipeline.stages.stimuli.sets import Shown, shown_set
+from pipeline.stages.shown_sets import Shown, shown_set
 from pipeline.stages.top_patches.results import find_search
 from pipeline.store.identity import described
 from pipeline.store.results import Result

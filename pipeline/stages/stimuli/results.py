@@ -15,9 +15,9 @@ from pipeline.errors import ConfigError
 from pipeline.networks.layers import Layer
 from pipeline.run.active_run import ActiveRun
 from pipeline.run.faults import Faults
+from pipeline.stages.shown_sets import build_set
 from pipeline.stages.stage import Plan
 from pipeline.stages.stimuli import SETS
-from pipeline.stages.stimuli.sets import build_set
 from pipeline.stimuli.field import Colors, Field
 from pipeline.stimuli.parameters import in_degrees
 from pipeline.stimuli.stimulus_set import StimulusSet

@@ -9,7 +9,7 @@ from pipeline.run.active_run import ActiveRun
 from pipeline.run.machine import Machine
 from pipeline.run.pace import timed
 from pipeline.search.presentation import Presentation
-from pipeline.stages.stimuli.sets import Shown
+from pipeline.stages.shown_sets import Shown
 
 
 def pass_operations(run: ActiveRun, layer: Layer, units: int) -> int:
