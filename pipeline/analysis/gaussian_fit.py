@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 from jaxtyping import Float
-from scipy.optimize import least_squares
 
 # What fit_gaussians returns for each unit, in this order.
 GAUSSIAN_COLUMNS = (
@@ -107,6 +106,8 @@ def undescribable(unit: Float[np.ndarray, "height width"]) -> str:
 
 
 def _fit(unit: Float[np.ndarray, "height width"]) -> Float[np.ndarray, "7"] | None:
+    from scipy.optimize import least_squares  # takes long, and plans do without
+
     if unit.size < 7:
         return None
     height = unit.shape[0]

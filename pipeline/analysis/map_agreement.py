@@ -10,9 +10,6 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float
-from scipy.ndimage import gaussian_filter
-from scipy.optimize import linprog
-from scipy.sparse import coo_array
 
 from pipeline.analysis.similarity import pearson
 from pipeline.errors import ConfigError
@@ -168,6 +165,9 @@ def _least_work(surplus: Float[np.ndarray, " places"], places: np.ndarray) -> fl
 
     Mass that both maps have at a place need not move, by the triangle inequality.
     """
+    from scipy.optimize import linprog  # these take long, and plans do without
+    from scipy.sparse import coo_array
+
     high, low = np.flatnonzero(surplus > _TRIFLE), np.flatnonzero(surplus < -_TRIFLE)
     if not len(high) or not len(low):
         return 0.0
@@ -218,6 +218,8 @@ def _mass(unit: Float[np.ndarray, "height width"]) -> Float[np.ndarray, "height 
 
 def _blurred(maps: Maps, blur: float) -> Maps:
     sigma = blur * maps.shape[1]
+    from scipy.ndimage import gaussian_filter  # takes long, and plans do without
+
     return gaussian_filter(maps.astype(np.float64), (0.0, sigma, sigma))
 
 

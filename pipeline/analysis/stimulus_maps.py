@@ -12,7 +12,6 @@ from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, Int, UInt8
-from scipy.sparse import csc_array
 
 from pipeline.errors import ConfigError
 
@@ -142,6 +141,8 @@ class WeightedMaps:
         rows = np.repeat(np.arange(len(units)), [len(unit.stimuli) for unit in units])
         columns = _joined([unit.stimuli for unit in units], stimuli)
         weights = np.concatenate([np.zeros(0), *(unit.weights for unit in units)])
+        from scipy.sparse import csc_array  # takes long, and plans do without
+
         self._weights = csc_array((weights, (rows, columns)), shape=(len(units), stimuli))
         self._maps: np.ndarray | None = None
 

@@ -106,7 +106,8 @@ def _draw_contrasts(axis: Axes, curve: pd.DataFrame) -> None:
     for response in gray:
         axis.axhline(response, color=style.INK, lw=0.7, ls=":", zorder=1, gid="gray")
     peak = curve.loc[curve["peak"] & (curve["value"] != 0)]
-    _mark(axis, np.abs(peak["value"]), peak["response"])
+    if len(peak):  # gray alone, at which a unit may respond most, is no place on the axis
+        _mark(axis, np.abs(peak["value"]), peak["response"])
     axis.set_xscale("log", base=2)
     steps = sorted(set(curve["value"].abs()) - {0.0})
     axis.set_xticks(steps, [_fraction(step) for step in steps])

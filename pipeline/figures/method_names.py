@@ -10,6 +10,8 @@ METHOD_NAMES = {
     "effective": "effective field",
     "bars_on_stride": "bars at strides",
     "bars_4a": "bars (4a)",
+    "bars_4b": "bars (4b)",
+    "bars_4c7o": "bars in eight colors (4c7o)",
     "sin1": "gratings",
     "shapes": "shapes",
     "sparse_noise": "sparse noise",

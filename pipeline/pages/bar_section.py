@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from pipeline.figures.method_names import method_name
 from pipeline.pages.sections import Curve, Part, Plot, Section, Words
 
 TITLE = "Tuning to bars"
@@ -22,7 +23,7 @@ AXES = {
 POLARITIES = {-1.0: "dark on light", 1.0: "light on dark"}
 
 
-def bar_section(curves: pd.DataFrame, reason: str = "") -> Section:
+def bar_section(curves: pd.DataFrame, reason: str = "", method: str = "") -> Section:
     """Return the section of one unit.
 
     Args:
@@ -30,11 +31,13 @@ def bar_section(curves: pd.DataFrame, reason: str = "") -> Section:
             over all bars with this value, if there is such a column. Parameters that this module
             does not know are shown under their names.
         reason: what is said of missing numbers, if there are any.
+        method: name of the set of bars, if it is to be named.
     """
     parts: list[Part] = [Words(f"{reason[0].upper()}{reason[1:]}.")] if reason else []
     for parameter, rows in curves.groupby("parameter", sort=False):
         parts.append(_plot(str(parameter), rows.sort_values("value")))
-    return Section(TITLE, parts, ABOUT)
+    about = f"{ABOUT} The set is {method_name(method)}." if method else ABOUT
+    return Section(TITLE, parts, about)
 
 
 def _plot(parameter: str, rows: pd.DataFrame) -> Plot:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -101,7 +102,7 @@ def map_by_stimuli(
     Raises:
         ConfigError: the set has no figures at places, or the responses take too much memory.
     """
-    check_mappable(presentation.stimuli)
+    check_mappable(presentation.stimuli.name, presentation.stimuli.table)
     return map_responses(presentation.stimuli, all_responses(presentation, units, check), check)
 
 
@@ -128,16 +129,20 @@ def map_responses(
     return MappedFields(maps, apart, numbers, strongest, places, chance)
 
 
-def check_mappable(stimuli: StimulusSet) -> None:
+def check_mappable(name: str, columns: Iterable[Any]) -> None:
     """Raise an error if a set has neither figures at places nor noise.
+
+    Args:
+        name: of the set.
+        columns: of its table.
 
     Raises:
         ConfigError: it has not.
     """
-    if stimuli.name in NOISE or {"x", "y"} <= {*stimuli.table}:
+    if name in NOISE or {"x", "y"} <= {*columns}:
         return
     raise ConfigError(
-        f"stimulus.{stimuli.name}: cannot map receptive fields, as its table has no columns x and"
+        f"stimulus.{name}: cannot map receptive fields, as its table has no columns x and"
         " y, the place of each figure; use figures at places, such as bars_on_stride, or noise"
     )
 

@@ -41,18 +41,32 @@ def all_responses(
         ConfigError: they would take more than 4 GiB.
     """
     shape = len(units), len(presentation.stimuli)
-    if (needed := 4 * shape[0] * shape[1]) > LARGEST:
-        raise ConfigError(
-            f"units: the responses of {shape[0]} units to the {shape[1]} stimuli of"
-            f" {presentation.stimuli.name} take {needed / 2**30:.1f} GiB, and at most"
-            f" {LARGEST / 2**30:.1f} are kept; map fewer units at a time"
-        )
+    check_memory(presentation.stimuli.name, *shape)
     responses = np.empty(shape, np.float32)
     for block in presentation.blocks:
         check()
         rows, some = presentation.respond(block)
         responses[:, rows.numpy()] = some[:, list(units)].numpy().T
     return responses
+
+
+def check_memory(name: str, units: int, stimuli: int) -> None:
+    """Raise an error if responses to a set take too much memory.
+
+    Args:
+        name: of the set.
+        units: how many respond.
+        stimuli: how many there are.
+
+    Raises:
+        ConfigError: they would take more than 4 GiB.
+    """
+    if (needed := 4 * units * stimuli) > LARGEST:
+        raise ConfigError(
+            f"units: the responses of {units} units to the {stimuli} stimuli of {name} take"
+            f" {needed / 2**30:.1f} GiB, and at most {LARGEST / 2**30:.1f} are kept; map fewer"
+            " units at a time"
+        )
 
 
 def is_constant(responses: Float[np.ndarray, "units stimuli"]) -> Bool[np.ndarray, " units"]:

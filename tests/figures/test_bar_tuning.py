@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from pipeline.figures import style
 from pipeline.figures.bar_tuning import bar_tuning
 
 CONTRASTS = [-1.0, -0.25, 0.0, 0.25, 1.0]
@@ -58,6 +59,15 @@ def test_contrasts_of_both_polarities_and_gray():
     assert set(line(axis, "gray")[1]) == {2.0}
     assert axis.get_xscale() == "log"
     assert [label.get_text() for label in axis.get_xticklabels()] == ["1/4", "1"]
+
+
+def test_a_unit_that_responds_most_to_gray_alone_has_no_peak_on_the_axis():
+    table = curves(1)
+    contrast = table["parameter"] == "contrast"
+    table.loc[contrast, "peak"] = table.loc[contrast, "value"] == 0
+    figure = bar_tuning(table)
+    assert "peak" not in [each.get_gid() for each in figure.axes[4].lines]
+    style.render(figure, "png", 50)  # the layout has room for all panels
 
 
 def test_units_of_several_layers_have_numbers_of_their_own():

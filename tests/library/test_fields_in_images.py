@@ -10,9 +10,18 @@ import pipeline
 from pipeline.analysis.gaussian_fit import fit_gaussians
 from pipeline.analysis.indices import fnat
 from pipeline.errors import ConfigError
-from tests.library.test_receptive_fields import PLACES, TURNS, known
+from pipeline.networks.loading.network import Network
+from tests.benchmarks.known_fields import SIDE, gabor, network_of
 
+PLACES = [(-3.0, 2.0), (4.0, -1.0), (0.0, 0.0)]
+TURNS = [30.0, 120.0, 75.0]
 METHODS = ["gradient", "integrated_gradient", "occlusion", "effective"]
+
+
+def known(period: float = np.inf) -> Network:
+    """Return units with Gabors at PLACES, and one that is constant."""
+    kernels = [gabor(*xy, turn, period) for xy, turn in zip(PLACES, TURNS, strict=True)]
+    return network_of([*kernels, np.zeros((SIDE, SIDE))])
 
 
 def bright(count: int, side: int = 41) -> torch.Tensor:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import shutil
 import sys
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -23,14 +25,18 @@ from pipeline.search.patch_maps import PatchMapper, map_by_patches
 from pipeline.search.presentation import Presentation, field_of
 from pipeline.stages.receptive_fields import STAGE, results
 from pipeline.stages.receptive_fields.cost import map_bytes
+from pipeline.stages.receptive_fields.drawing import best_fitted
 from pipeline.stages.receptive_fields.plan import FieldPlan, field_faults
 from pipeline.stages.receptive_fields.results import FieldMaps, arrays_of
 from pipeline.stages.top_patches.results import read_patches
 from pipeline.store.layout import Layout
-from tests.conftest import Compose, RunPipeline, here, table_columns
+from tests.conftest import RunPipeline, compose_config, here, table_columns
 
 UNITS = [3, 5, 7]
-BARE = ("stages=[receptive_fields]", "layers=[conv1]", "units=[3,5,7]", "images.limit=4")
+BARE = (
+    "stages=[receptive_fields]", "layers=[conv1]", "units=[3,5,7]", "images.limit=4",
+    "figures.formats=[]",
+)  # fmt: skip
 SMALL = (
     *BARE,
     "stages=[top_patches,receptive_fields]",
@@ -44,15 +50,19 @@ SMALL = (
 
 @pytest.fixture(scope="module")
 def first(run_pipeline: RunPipeline, tmp_path_factory: pytest.TempPathFactory) -> ActiveRun:
-    return run_pipeline(*SMALL, f"out={tmp_path_factory.mktemp('fields')}", "runner.threads=1")
+    out = tmp_path_factory.mktemp("fields")
+    return run_pipeline(*SMALL, f"out={out}", "runner.threads=1", "figures.formats=[png]")
+
+
+settings_of = cache(compose_config)
 
 
 @pytest.fixture
-def active(first: ActiveRun, composed: Compose, tmp_path: Path):
+def active(first: ActiveRun, tmp_path: Path):
     """Return the run of a configuration, with the network of the first run, and its plan."""
 
     def found(*overrides: str, given: tuple[str, ...] = SMALL) -> tuple[ActiveRun, FieldPlan]:
-        parts = Parts(composed(*given, f"out={tmp_path}", *overrides), here())
+        parts = Parts(settings_of(*given, *overrides), here())
         parts.network, parts.sized_network = first.parts.network, first.parts.sized_network
         run = ActiveRun.planned(parts, Layout(tmp_path))
         return run, run.plan(STAGE)
@@ -152,6 +162,22 @@ def test_every_method_is_compared_with_every_other(first: ActiveRun):
     pd.testing.assert_frame_equal(ours[names].reset_index(drop=True), found[names])
 
 
+def test_figures_are_drawn_of_all_layers_and_of_some_units(first: ActiveRun):
+    drawn = {path.name for path in first.paths.figures.glob("*.png")}
+    assert drawn == {
+        f"receptive_fields_{name}.png" for name in ("agreement", "sizes", "maps_conv1")
+    }
+
+
+def test_the_units_that_are_drawn_are_those_that_a_gaussian_explains_best(first: ActiveRun):
+    table = pipeline.open_run(first.paths.folder).receptive_fields
+    means = table[table["sign"] == 1].assign(fxvar=table["fxvar"].fillna(0))
+    means = means.groupby("unit")["fxvar"].mean()
+    assert best_fitted(table, 2) == means.sort_values(ascending=False).index[:2].tolist()
+    nothing = table.assign(fxvar=np.nan)
+    assert best_fitted(nothing, 3) == UNITS
+
+
 def test_the_end_says_how_many_units_have_a_field_and_where(first: ActiveRun):
     (line,) = [line for line in STAGE.summary(first, first.plan(STAGE)) if "by gradient" in line]
     pattern = (
@@ -165,12 +191,13 @@ def test_the_end_says_how_many_units_have_a_field_and_where(first: ActiveRun):
 def test_a_run_that_was_stopped_continues_with_the_same_bits(
     first: ActiveRun, run_pipeline: RunPipeline, tmp_path: Path
 ):
-    other = run_pipeline(*SMALL, f"out={tmp_path}", "runner.threads=3")
-    assert items(other) == items(first)
-    lost = [by_method(other)[name].result for name in ("bars_on_stride", "gradient")]
+    shutil.copytree(first.layout.out / "store", tmp_path / "store")
+    kept = {by_method(first)["effective"].result.key}
+    lost = [each.result for each in first.plan(STAGE) if each.result.key not in kept]
     for result in lost:
-        result.paths.item("block-0000").unlink()
-    again = run_pipeline(*SMALL, f"out={tmp_path}", "runner.threads=2")
+        path = result.paths.item("block-0000").relative_to(first.layout.out)
+        (tmp_path / path).unlink()
+    again = run_pipeline(*SMALL, f"out={tmp_path}", "runner.threads=3")
     assert again.done == len(lost)
     assert items(again) == items(first)
     whole, resumed = (pipeline.open_run(run.paths.folder) for run in (first, again))
@@ -178,11 +205,8 @@ def test_a_run_that_was_stopped_continues_with_the_same_bits(
         pd.testing.assert_frame_equal(getattr(whole, name), getattr(resumed, name))
 
 
-def test_a_second_run_finds_everything_and_a_new_method_adds_its_own(
-    first: ActiveRun, run_pipeline: RunPipeline
-):
+def test_a_new_method_adds_its_own_and_finds_all_else(first: ActiveRun, run_pipeline: RunPipeline):
     out = f"out={first.layout.out}"
-    assert run_pipeline(*SMALL, out).done == 0
     more = run_pipeline(*SMALL, out, "receptive_fields.methods=[gradient,guided_backprop]")
     # The maps, their summary, and the pairs with three other methods.
     assert more.done == 1 + 1 + 3
@@ -331,9 +355,9 @@ def test_values_that_are_refused(
         run_pipeline(*BARE, f"receptive_fields.{setting}", f"out={tmp_path}")
 
 
-def test_the_check_counts_what_is_computed_and_stored(first: ActiveRun, composed: Compose):
+def test_the_check_counts_what_is_computed_and_stored(first: ActiveRun):
     """Nine by nine pixels; the disk is what the files hold, but for names and checksums."""
-    checked = check_job(composed(*SMALL, f"out={first.layout.out}"))
+    checked = check_job(compose_config(*SMALL, f"out={first.layout.out}"))
     assert not checked.faults
     plan = first.plan(STAGE)
     cost = STAGE.cost(first, plan, None)
@@ -353,10 +377,10 @@ def test_the_check_counts_what_is_computed_and_stored(first: ActiveRun, composed
     assert "are measured" in checked.facts["measures"]
 
 
-def test_units_are_mapped_in_blocks_where_responses_would_take_too_much_memory(
+def test_units_are_mapped_in_blocks_with_the_same_maps(
     first: ActiveRun, run_pipeline: RunPipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(results, "LARGEST", 4 * 200 * 2)
+    monkeypatch.setattr(results, "SHOWN_TO", 2)
     divided = run_pipeline(
         *BARE, "stimulus=[sparse_noise]", "stimulus.sparse_noise.stimuli=200", f"out={tmp_path}"
     )
@@ -370,8 +394,8 @@ def test_pages_show_the_maps_of_all_methods_with_the_numbers_of_the_table(first:
     read = STAGE.sections(first, first.plan(STAGE), layer)
     (section,) = read(5)
     assert [getattr(part, "title", "") for part in section.parts] == [
-        "bars on stride", "bars on stride, non-overlapping", "sparse noise", "gradient",
-        "effective",
+        "bars at strides", "bars at strides, non-overlapping", "sparse noise", "gradient",
+        "effective field",
     ]  # fmt: skip
     gradient = next(each for each in first.plan(STAGE).maps if each.method == "gradient")
     row = pipeline.open_run(first.paths.folder).receptive_fields.query(

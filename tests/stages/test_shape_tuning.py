@@ -19,7 +19,7 @@ from pipeline.errors import ConfigError
 from pipeline.run.active_run import ActiveRun
 from pipeline.run.repeats import fingerprint
 from pipeline.stages.shape_tuning import STAGE
-from pipeline.stages.shape_tuning.results import plan_shapes
+from pipeline.stages.shape_tuning.results import LayerFits, ShapePlan, plan_shapes
 from tests.conftest import RunPipeline, table_columns
 
 SMALL = (
@@ -47,6 +47,11 @@ def items(run: ActiveRun) -> dict[str, bytes]:
         for each in run.plan(STAGE)
         for item in each.result.items
     }
+
+
+def keys(plan: ShapePlan) -> set[str]:
+    """Return the keys of the responses."""
+    return {each.result.key for each in plan.shapes}
 
 
 def test_its_table_is_that_of_the_library(first: ActiveRun):
@@ -128,13 +133,12 @@ def test_what_is_shown_determines_the_result_and_shuffles_do_not(
     first: ActiveRun, run_pipeline: RunPipeline
 ):
     out = f"out={first.layout.out}"
-    keys = {each.result.key for each in first.plan(STAGE)}
     shuffled = run_pipeline(*SMALL, out, "shape_tuning.shuffles=3")
-    assert shuffled.done == 0
-    assert {each.result.key for each in shuffled.plan(STAGE)} == keys
+    assert shuffled.done == 2  # the fits of two layers
+    assert keys(shuffled.plan(STAGE)) == keys(first.plan(STAGE))
     gray = run_pipeline(*SMALL, out, "shape_tuning.background=[0.1,0.1,0.1]", "layers=[conv1]")
-    assert {each.result.key for each in gray.plan(STAGE)}.isdisjoint(keys)
-    assert gray.done == 12
+    assert keys(gray.plan(STAGE)).isdisjoint(keys(first.plan(STAGE)))
+    assert gray.done == 12 + 1
     first_response, other = (
         run.plan(STAGE)[0].result.read("position-005")[0]["responses"] for run in (first, gray)
     )
@@ -153,9 +157,19 @@ def test_what_is_shown_determines_the_result_and_shuffles_do_not(
 def test_everything_that_is_shown_is_in_the_key(
     first: ActiveRun, monkeypatch: pytest.MonkeyPatch, name: str, value: object
 ):
-    keys = {each.result.key for each in plan_shapes(first)}
+    before = keys(plan_shapes(first))
     monkeypatch.setattr(first.parts.config.shape_tuning, name, value)
-    assert {each.result.key for each in plan_shapes(first)}.isdisjoint(keys)
+    assert keys(plan_shapes(first)).isdisjoint(before)
+
+
+@pytest.mark.parametrize(("shuffles", "same"), [(0, True), (2, False)])
+def test_the_seed_matters_to_fits_where_there_are_shuffles(
+    first: ActiveRun, monkeypatch: pytest.MonkeyPatch, shuffles: int, same: bool
+):
+    monkeypatch.setattr(first.parts.config.shape_tuning, "shuffles", shuffles)
+    before = [each.result.key for each in plan_shapes(first).fits]
+    monkeypatch.setattr(first.parts.config, "seed", 1)
+    assert ([each.result.key for each in plan_shapes(first).fits] == before) == same
 
 
 def own_elements(path: Path, curvature: float) -> Path:
@@ -173,7 +187,7 @@ def test_elements_of_ones_own_change_fits_and_no_response(
     path = own_elements(tmp_path / "own.csv", 0.5)
     given = (*SMALL, f"out={first.layout.out}", f"shape_tuning.elements={path}")
     one = run_pipeline(*given)
-    assert one.done == 0  # every response was there
+    assert one.done == 2  # every response was there, and fits of two layers were not
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     assert pipeline.open_run(one.paths.folder).record["shape_elements"] == digest
     tables = [pipeline.open_run(run.paths.folder).shape_tuning for run in (first, one)]
@@ -258,6 +272,15 @@ def test_pages_show_the_numbers_of_the_table(first: ActiveRun):
         assert worst["outlines"][0]["value"] == pytest.approx(responses.min(), rel=1e-5)
         name = f"shape {row['best_shape']}, rotated by {row['best_rotation']}°"
         assert best["outlines"][0]["name"] == name
+
+
+def test_pages_made_again_fit_nothing(
+    first: ActiveRun, run_pipeline: RunPipeline, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(LayerFits, "make", lambda *_: pytest.fail("fitted again"))
+    again = run_pipeline(*SMALL, f"out={first.layout.out}", "stages=[pages]")
+    assert again.done == 0
+    assert unit_data(again, 5)["sections"] == unit_data(first, 5)["sections"] != []
 
 
 def test_pages_of_settings_that_the_store_does_not_hold_show_none(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -26,7 +26,7 @@ from pipeline.stages.ascent import STAGE as ASCENT
 from pipeline.stages.ascent.results import find_climb, read_responses, trajectories
 from pipeline.stages.correlations import STAGE as CORRELATIONS
 from pipeline.stages.correlations.results import correlations
-from pipeline.stages.top_patches.results import SIGNS, find_search, read_patches
+from pipeline.stages.top_patches.results import SIGNS, find_search, shown_patches
 from pipeline.store.files import write_bytes
 from pipeline.store.results import WHOLE_LAYER
 from pipeline.store.runs import Images, read_images
@@ -97,7 +97,7 @@ def _triptychs(run: ActiveRun, layer: Layer) -> Iterator[tuple[str, Figure]]:
         return
     images = {init: read_images(find_climb(run, layer, init).result) for init in run.parts.inits}
     searched = run.parts.scoring.per_unit and not find_search(run, layer).result.missing()
-    patches = _patches(run, layer, units, 1, 0) if searched else None
+    patches = shown_patches(run, layer, units, 0, 1) if searched else None
     rows: list[tuple[int, Panels]] = []
     for row, unit in enumerate(units):
         panels: Panels = []
@@ -142,7 +142,7 @@ def _patch_sheet(run: ActiveRun, layer: Layer, sign: int) -> Image.Image:
     units = all_units[: config.contact_units]
     kept = find_search(run, layer).extremes.by_sign[sign].responses
     responses = kept[units, : config.contact_ranks].numpy()
-    columns = [_patches(run, layer, units, sign, rank) for rank in range(responses.shape[1])]
+    columns = [shown_patches(run, layer, units, rank, sign) for rank in range(responses.shape[1])]
     name = f"{run.parts.network.name} {layer.name}"
     some = f" of the first {len(units)} of {len(all_units)} units"
     some = some if len(units) < len(all_units) else ""
@@ -191,17 +191,6 @@ def _image_names(found: Images) -> list[str]:
 def _image_name(unit: int, copy: int) -> str:
     name = "layer" if unit == WHOLE_LAYER else str(unit)
     return f"{name}.{copy}" if copy else name
-
-
-def _patches(
-    run: ActiveRun, layer: Layer, units: Sequence[int], sign: int, rank: int
-) -> Float[np.ndarray, "units height width 3"]:
-    """Return patches for display: in their own colors if known, or else scaled by range."""
-    patches = read_patches(run, layer, units, rank, sign).numpy()
-    scale = run.parts.images.pixel_scale
-    if scale is None:
-        return np.stack([scaling.to_display(patch) for patch in patches])
-    return np.stack([scaling.to_pixels(patch, *scale) for patch in patches])
 
 
 def _tell_undrawn(run: ActiveRun) -> None:

@@ -129,6 +129,7 @@ STAGE = Stage(
     check=later("pipeline.stages.receptive_fields.plan.field_faults"),
     cost=later("pipeline.stages.receptive_fields.cost.field_cost"),
     work=later("pipeline.stages.receptive_fields.work.map_fields"),
+    write=later("pipeline.stages.receptive_fields.drawing.draw"),
     sections=later("pipeline.stages.receptive_fields.sections.unit_sections"),
     summary=later("pipeline.stages.receptive_fields.tables.summary"),
 )

@@ -9,19 +9,17 @@ import numpy as np
 import torch
 
 from pipeline.analysis.map_agreement import agreement
-from pipeline.networks.cropping import Crop
-from pipeline.networks.graph.counting import node_operations
 from pipeline.networks.graph.nodes import traced_shape
 from pipeline.networks.unit_networks import unit_network
 from pipeline.run.active_run import ActiveRun
 from pipeline.run.machine import Machine
 from pipeline.run.pace import Pace, affordable, loading_seconds, timed
 from pipeline.search.field_mapping import COUNTS, KEPT, SIGNS, MappedFields, summarize
-from pipeline.search.presentation import Presentation
 from pipeline.stages.receptive_fields.measures import Measures
 from pipeline.stages.receptive_fields.methods import passes_of_unit
 from pipeline.stages.receptive_fields.plan import FieldPlan
-from pipeline.stages.receptive_fields.results import FieldMaps, SetMaps, build_set
+from pipeline.stages.receptive_fields.results import FieldMaps, SetMaps
+from pipeline.stages.showing_cost import pass_operations, time_block
 from pipeline.stages.stage import Cost
 
 FLOAT, LONG = 4, 8  # bytes
@@ -89,10 +87,8 @@ def _memory(each: FieldMaps) -> int:
 
 def _field_operations(run: ActiveRun, each: FieldMaps) -> int:
     """Return the operations of one pass on the field: for one unit, or of a set for all units."""
-    graph, node, canvas = run.parts.graph, each.layer.node, run.parts.canvas(each.layer)
-    one = Crop(graph, node, canvas.size, canvas.position).operations
-    others = each.layer.units - 1 if isinstance(each, SetMaps) else 0
-    return one + others * node_operations(graph, node, 1)
+    units = each.layer.units if isinstance(each, SetMaps) else 1
+    return pass_operations(run, each.layer, units)
 
 
 def _operations(run: ActiveRun, each: FieldMaps) -> int:
@@ -132,11 +128,8 @@ def _time_set(
     run: ActiveRun, each: Any, machine: Machine, work: dict[str, int]
 ) -> tuple[int, float]:
     """Return the operations of the first block of a set, and its seconds."""
-    stimuli = build_set(run, each.shown.name, each.shown.field)
-    presentation = Presentation(run.parts.graph, each.layer, stimuli, machine.device)
-    blocks = presentation.blocks
-    share = len(blocks[0]) / sum(map(len, blocks)) / len(each.blocks)
-    seconds = timed(machine, lambda: lambda: presentation.respond(blocks[0]))
+    share, seconds = time_block(run, each.layer, each.shown, machine)
+    share /= len(each.blocks)
     return max(1, int(work[each.result.name] * share)), seconds
 
 

@@ -16,10 +16,12 @@ from pipeline.run.active_run import ActiveRun
 from pipeline.search.field_mapping import SIGNS, summarize
 from pipeline.stages.receptive_fields import STAGE
 from pipeline.stages.receptive_fields.results import FieldMaps
+from pipeline.stages.stored_tables import read_rows
 from pipeline.store.results import Result
 
 UNITS = 32  # of a work item
 PLACE = "receptive_field_measures"  # folder of the store
+TABLE = "measures"
 
 
 @dataclass(frozen=True)
@@ -48,29 +50,25 @@ class Measures:
         first = self.result.items.index(item) * UNITS
         return slice(first, min(first + UNITS, len(self.of[0].units)))
 
-    def make(self, item: str) -> pd.DataFrame:
+    def size(self, item: str) -> int:
+        """Return the number of units of an item."""
+        rows = self.rows(item)
+        return rows.stop - rows.start
+
+    def make(self, item: str) -> dict[str, pd.DataFrame]:
         """Compute the rows of an item from the stored maps."""
         rows = self.rows(item)
         units, read = self.of[0].units[rows], [each.read(rows) for each in self.of]
         if not self.compared:
-            return summarize(read[0], self.of[0].method, units)
+            return {TABLE: summarize(read[0], self.of[0].method, units)}
         maps = [m.named(each.method) for m, each in zip(read, self.of, strict=True)]
         pairs = combinations(maps[0], 2) if len(maps) == 1 else product(maps[0], maps[1])
-        return agreement({name: found for m in maps for name, found in m.items()}, pairs, units)
-
-    def write(self, item: str, table: pd.DataFrame) -> None:
-        """Store the rows of an item: numbers as arrays, texts as notes."""
-        texts = {n: list(column) for n, column in table.items() if column.dtype.kind not in "biuf"}
-        numbers = {str(n): column.to_numpy() for n, column in table.items() if n not in texts}
-        notes = {"columns": list(table.columns), "texts": texts}
-        self.result.write(item, numbers, notes)
+        named = {name: found for m in maps for name, found in m.items()}
+        return {TABLE: agreement(named, pairs, units)}
 
     def read(self) -> pd.DataFrame:
         """Read the whole table."""
-        parts = [self.result.read(item) for item in self.result.items]
-        tables = [pd.DataFrame({**arrays, **notes["texts"]}) for arrays, notes in parts]
-        whole = pd.concat(tables, ignore_index=True)
-        return pd.DataFrame(whole[parts[0][1]["columns"]])
+        return read_rows(self.result)[TABLE]
 
 
 def plan_measures(run: ActiveRun, maps: Sequence[FieldMaps]) -> Iterator[Measures]:
@@ -95,56 +93,3 @@ def _measures(run: ActiveRun, of: tuple[FieldMaps, ...], *, compared: bool) -> M
     name = f"{layer.name}/{settings['measures']}/{'+'.join(methods)}"
     result = run.result(STAGE, layer.name, name, settings, items, PLACE)
     return Measures(of, compared, result)
-
-
-@dataclass(frozen=True)
-class Block:
-    """A work item: some units of one table."""
-
-    of: Measures
-    item: str
-
-
-class MeasureWork:
-    """Blocks of units of tables as work for the runner (``runner.Work``)."""
-
-    def needed(self, block: Block) -> bool:
-        """Say whether a block is missing."""
-        return not block.of.result.holds(block.item)
-
-    def size(self, block: Block) -> int:
-        """Return the number of units."""
-        rows = block.of.rows(block.item)
-        return rows.stop - rows.start
-
-    def parts(self, block: Block) -> list[Block]:
-        """Return the block itself: it is done as a whole."""
-        return [block]
-
-    def load(self, block: Block) -> Block:
-        """Read nothing yet."""
-        return block
-
-    def run(self, block: Block) -> pd.DataFrame:
-        """Return the rows of the table."""
-        return block.of.make(block.item)
-
-    def begin(self, block: Block) -> Rows:
-        """Return what writes them."""
-        return Rows(block, [])
-
-
-@dataclass(frozen=True)
-class Rows:
-    """The rows of one block."""
-
-    block: Block
-    tables: list[pd.DataFrame]
-
-    def add(self, table: pd.DataFrame) -> None:
-        """Take in the rows."""
-        self.tables.append(table)
-
-    def write(self) -> None:
-        """Write them."""
-        self.block.of.write(self.block.item, self.tables[0])

@@ -9,6 +9,8 @@ from pipeline.errors import nearest
 from pipeline.networks.layers import Layer
 from pipeline.run.active_run import ActiveRun
 from pipeline.run.faults import Faults
+from pipeline.search.field_mapping import check_mappable
+from pipeline.search.stimulus_responses import check_memory
 from pipeline.stages.receptive_fields.measures import Measures, plan_measures
 from pipeline.stages.receptive_fields.methods import (
     METHODS,
@@ -18,6 +20,7 @@ from pipeline.stages.receptive_fields.methods import (
 )
 from pipeline.stages.receptive_fields.results import (
     FieldMaps,
+    SetMaps,
     maps_by_method,
     maps_by_stimuli,
 )
@@ -81,6 +84,11 @@ def plan_fields(run: ActiveRun) -> FieldPlan:
 def field_faults(run: ActiveRun, plan: FieldPlan) -> Iterator[str]:
     """Yield what cannot be mapped, and what the store lacks for it."""
     yield from plan.faults
+    faults = Faults()
+    for each in plan.maps:
+        if isinstance(each, SetMaps) and each.result.missing():
+            faults.attempt(partial(_check_set, each))
+    yield from faults.found
     if TOP_PATCHES.name in run.parts.config.stages:
         return
     for each in plan.maps:
@@ -90,6 +98,13 @@ def field_faults(run: ActiveRun, plan: FieldPlan) -> Iterator[str]:
                 f" weights and images, which '{each.method}' needs; add top_patches to stages"
             )
             return
+
+
+def _check_set(each: SetMaps) -> None:
+    """Raise an error if a set cannot be drawn or mapped, or has too many stimuli."""
+    facts = each.shown.facts
+    check_mappable(each.shown.kind, facts.columns)
+    check_memory(each.shown.name, len(each.blocks["block-0000"]), facts.count)
 
 
 def _name_faults(run: ActiveRun) -> Iterator[str]:

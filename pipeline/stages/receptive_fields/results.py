@@ -8,43 +8,20 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.config.build import complete
-from pipeline.errors import ConfigError
 from pipeline.networks.layers import Layer
 from pipeline.run.active_run import ActiveRun
 from pipeline.run.identity import network_settings
-from pipeline.search.field_mapping import NOISE, MappedFields, check_mappable
-from pipeline.search.presentation import field_of
-from pipeline.search.stimulus_responses import LARGEST
+from pipeline.search.field_mapping import NOISE, MappedFields
 from pipeline.stages.receptive_fields import STAGE
+from pipeline.stages.shown_sets import Shown, shown_set
 from pipeline.stages.top_patches.results import find_search
-from pipeline.stimuli.field import Field
-from pipeline.stimuli.stimulus_set import StimulusSet
 from pipeline.store.identity import described
 from pipeline.store.results import Result
 from pipeline.store.stacked import StackedArray
 
+SHOWN_TO = 2048  # units of a work item of a stimulus set, whose responses are held together
 UNITS = 16  # of a work item of a method without stimuli; it is in the key
 RESPONSES = "all_responses"  # the array of the responses to all stimuli, if they are kept
-
-
-@dataclass(frozen=True)
-class Shown:
-    """A stimulus set that is shown to a layer; sets are large and are built again when needed.
-
-    Attributes:
-        name: of the set in this run.
-        field: the canvas.
-        count: number of stimuli.
-        passes: forward passes of the layer on its field that show them all.
-        noise: whether it is noise, or figures at places.
-    """
-
-    name: str
-    field: Field
-    count: int
-    passes: float
-    noise: bool
 
 
 @dataclass(frozen=True)
@@ -101,52 +78,39 @@ class SetMaps(FieldMaps):
     keeps_responses: bool
 
     @property
+    def noise(self) -> bool:
+        """Whether the set is noise, rather than figures at places."""
+        return self.shown.kind in NOISE
+
+    @property
     def arrays(self) -> tuple[str, ...]:
         """The names of the stored arrays that describe what was found."""
         shown = ("maps", "stimuli", "responses")
-        return shown if self.shown.noise else (*shown, "apart", "places", "chance")
-
-
-def build_set(run: ActiveRun, name: str, field: Field) -> StimulusSet:
-    """Return a stimulus set of the run on a field.
-
-    Raises:
-        ArtiphysError: it cannot be drawn, or receptive fields cannot be mapped by it.
-    """
-    made = complete(run.parts.stimulus(name), f"stimulus.{name}", field)
-    if not isinstance(made, StimulusSet):
-        raise ConfigError(
-            f"stimulus.{name}: returned a {type(made).__name__}, not a"
-            " pipeline.stimuli.stimulus_set.StimulusSet, as compose there makes one"
-        )
-    check_mappable(made)
-    return made
+        return shown if self.noise else (*shown, "apart", "places", "chance")
 
 
 def maps_by_stimuli(run: ActiveRun, layer: Layer, name: str) -> SetMaps:
     """Return the maps of a layer by a stimulus set.
 
     Raises:
-        ArtiphysError: the set cannot be drawn, or receptive fields cannot be mapped by it.
+        ArtiphysError: a set from elsewhere cannot be drawn.
     """
     parts, units = run.parts, run.parts.units[layer.name]
-    field = field_of(parts.graph, layer, parts.colors)
-    stimuli, keep = build_set(run, name, field), parts.config.receptive_fields.keep_responses
-    colors = field.colors
-    blocks = _blocks(units, max(1, LARGEST // (4 * len(stimuli))))
+    shown, keep = shown_set(run, layer, name), parts.config.receptive_fields.keep_responses
+    colors = shown.field.colors
+    blocks = _blocks(units, SHOWN_TO)
     settings = {
         **network_settings(run),
         "layer": layer.call,
         "units": list(units),
         "block": len(blocks["block-0000"]),
         # Raise the version of the stage when sets of this package are drawn otherwise.
-        "stimulus": described(parts.config.stimulus[name], stimuli.contents),
+        "stimulus": described(parts.config.stimulus[name], shown.contents),
         "colors": [list(color) for color in (colors.black, colors.white, colors.gray)],
         "keep_responses": keep,
     }
-    shown = Shown(name, field, len(stimuli), _passes(stimuli), stimuli.name in NOISE)
     result = run.result(STAGE, layer.name, f"{layer.name}/{name}", settings, list(blocks))
-    return SetMaps(layer, name, blocks, field.size, result, 0, shown, keep)
+    return SetMaps(layer, name, blocks, shown.field.size, result, 0, shown, keep)
 
 
 def maps_by_method(
@@ -181,16 +145,6 @@ def maps_by_method(
     result = run.result(STAGE, layer.name, f"{layer.name}/{name}", settings, list(blocks))
     box = run.parts.canvas(layer).box
     return FieldMaps(layer, name, blocks, (box.height, box.width), result, ranks)
-
-
-def _passes(stimuli: StimulusSet) -> float:
-    """Return how many passes on the field a set takes; a wider pass counts by its pixels."""
-    if stimuli.shifts is None:
-        return float(len(stimuli))
-    figures, looks = stimuli.shifts.rows.shape[:2]
-    sides = zip(stimuli.size, stimuli.shifts.margin, strict=True)
-    wider = [(side + 2 * margin) / side for side, margin in sides]
-    return figures * looks * wider[0] * wider[1]
 
 
 def _blocks(units: Sequence[int], size: int) -> dict[str, list[int]]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from pipeline.figures.method_names import method_name
 from pipeline.networks.layers import Layer
 from pipeline.pages.map_section import LIGHT_AND_DARK, SIGN_NAMES, MethodMaps, map_section
 from pipeline.pages.sections import Section, UnitSections
 from pipeline.run.active_run import ActiveRun
-from pipeline.search.field_mapping import NON_OVERLAPPING
 from pipeline.stages.receptive_fields.measures import Measures
 from pipeline.stages.receptive_fields.results import FieldMaps, SetMaps
 from pipeline.stages.stimuli.results import degrees_of_a_pixel
@@ -50,13 +50,7 @@ def _methods(maps: FieldMaps, rows: Rows, unit: int) -> Iterator[MethodMaps]:
     if unit not in maps.units:
         return
     row = maps.units.index(unit)
-    noise = isinstance(maps, SetMaps) and maps.shown.noise
+    noise = isinstance(maps, SetMaps) and maps.noise
     for name, values in maps.read(slice(row, row + 1)).named(maps.method).items():
         said = LIGHT_AND_DARK if noise else SIGN_NAMES
-        yield MethodMaps(_name(name), values[0], rows[unit, name], said)
-
-
-def _name(method: str) -> str:
-    plain = method.removesuffix(NON_OVERLAPPING)
-    name = plain.replace("_", " ")
-    return name if plain == method else f"{name}, non-overlapping"
+        yield MethodMaps(method_name(name), values[0], rows[unit, name], said)

@@ -13,7 +13,7 @@ from pipeline.search.effective_fields import EFFECTIVE, with_effective_sizes
 from pipeline.search.field_mapping import SIGNS, strongest_stimuli, with_degrees, with_fnat
 from pipeline.stages.receptive_fields import AGREEMENT, FIELDS, FNAT, LENGTHS, PARAMETERS, STIMULI
 from pipeline.stages.receptive_fields.plan import FieldPlan
-from pipeline.stages.receptive_fields.results import FieldMaps, SetMaps, build_set
+from pipeline.stages.receptive_fields.results import FieldMaps, SetMaps
 from pipeline.stages.stimuli.results import degrees_of_a_pixel
 from pipeline.stages.top_patches.results import find_search
 from pipeline.stimuli.parameters import in_degrees
@@ -73,7 +73,7 @@ def receptive_field_stimuli(run: ActiveRun, plan: FieldPlan) -> pd.DataFrame:
 
 
 def _strongest(run: ActiveRun, each: SetMaps) -> pd.DataFrame:
-    table = build_set(run, each.shown.name, each.shown.field).table
+    table = each.shown.build().table
     known = table.reindex(columns=list(PARAMETERS))
     shown = in_degrees(known, 1 / degrees_of_a_pixel(run))
     others = table.drop(columns=[name for name in PARAMETERS if name in table])

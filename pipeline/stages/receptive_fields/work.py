@@ -16,11 +16,12 @@ from jaxtyping import Float, Int
 from pipeline.run.active_run import ActiveRun
 from pipeline.search.field_mapping import map_responses
 from pipeline.search.presentation import Presentation
-from pipeline.stages.receptive_fields.measures import Block, Measures, MeasureWork
+from pipeline.stages.receptive_fields.measures import Measures
 from pipeline.stages.receptive_fields.methods import MethodBlock, MethodWork
 from pipeline.stages.receptive_fields.plan import FieldPlan
-from pipeline.stages.receptive_fields.results import RESPONSES, SetMaps, arrays_of, build_set
+from pipeline.stages.receptive_fields.results import RESPONSES, SetMaps, arrays_of
 from pipeline.stages.stage import WorkItems
+from pipeline.stages.stored_tables import TableBlock, TableWork
 
 log = logging.getLogger(__name__)
 TOGETHER = 4096  # stimuli of a part of an item, about
@@ -45,8 +46,8 @@ def map_fields(run: ActiveRun, plan: FieldPlan) -> Iterator[WorkItems[Any]]:
     measures: list[Measures] = run.missing([*plan.summaries, *plan.agreements])
     if measures:
         log.info("receptive_fields: measuring and comparing maps")
-        items = [Block(each, item) for each in measures for item in each.result.items]
-        yield WorkItems([each.result for each in measures], items, MeasureWork(), label)
+        items = [TableBlock(each, item) for each in measures for item in each.result.items]
+        yield WorkItems([each.result for each in measures], items, TableWork(), label)
 
 
 @dataclass(frozen=True)
@@ -77,8 +78,7 @@ class Showing:
     @cached_property
     def _presentation(self) -> Presentation:
         parts, maps = self.active.parts, self.block.of
-        stimuli = build_set(self.active, maps.shown.name, maps.shown.field)
-        return Presentation(parts.graph, maps.layer, stimuli, parts.runner.device)
+        return Presentation(parts.graph, maps.layer, maps.shown.build(), parts.runner.device)
 
     @property
     def presentation(self) -> Presentation:

@@ -16,31 +16,34 @@ from pipeline.run.machine import Machine
 from pipeline.run.pace import Pace, affordable, timed
 from pipeline.run.parts import Parts
 from pipeline.search.shape_responses import ShapePresentation, shape_elements
-from pipeline.stages.shape_tuning.results import LayerShapes
+from pipeline.stages.shape_tuning.results import LayerFits, LayerShapes, ShapePlan
 from pipeline.stages.stage import Cost
 from pipeline.stimuli.shapes import rotations
 
-FLOAT = 4  # bytes
+FLOAT, DOUBLE = 4, 8  # bytes
+NUMBERS = 14  # of the tuning of a unit
 TIMED_FITS = 256  # responses that are fitted together for timing
 
 
-def shape_cost(
-    run: ActiveRun, planned: Sequence[LayerShapes], machine: Machine | None = None
-) -> Cost:
+def shape_cost(run: ActiveRun, plan: ShapePlan, machine: Machine | None = None) -> Cost:
     """Return the cost of the responses of a run to shapes, and of the fits to them."""
+    planned = plan.shapes
     if not planned:
         return Cost()
     parts = run.parts
     single = {each.layer.name: _operations(parts, each.layer) for each in planned}
     shown = {each.layer.name: single[each.layer.name] * _figures(each) for each in planned}
-    fits = sum(map(_fits, planned))
-    seconds = _showing_seconds(parts, planned, single, machine) if machine is not None else {}
-    sums = {"shapes": sum(seconds.values()), "fits": fits * _fit_seconds()} if seconds else {}
+    fits = sum(len(each.shapes.units) * (1 + each.shuffles) for each in plan.fits)
+    seconds: dict[str, float] = {}
+    sums: dict[str, float] = {}
+    if machine is not None:
+        seconds = _showing_seconds(parts, planned, single, machine)
+        sums = {"shapes": sum(seconds.values()), "fits": fits * _fit_seconds(machine)}
     return Cost(
         operations={"shapes": sum(shown.values()), "fits": fits * _fit_operations()},
         columns={"shapes": shown},
-        disk=sum(map(_bytes, planned)),
-        missing=sum(_bytes(each) for each in planned if each.result.missing()),
+        disk=sum(map(_bytes, plan)),
+        missing=sum(_bytes(each) for each in plan if each.result.missing()),
         # All positions of a layer are read at once, and stacked.
         reading=2 * max(map(_bytes, planned)),
         seconds=sums,
@@ -49,17 +52,15 @@ def shape_cost(
     )
 
 
-def _bytes(each: LayerShapes) -> int:
+def _bytes(each: LayerShapes | LayerFits) -> int:
+    if isinstance(each, LayerFits):
+        return NUMBERS * DOUBLE * len(each.shapes.units)
     return FLOAT * len(each.units) * _figures(each)
 
 
 def _figures(each: LayerShapes) -> int:
     """Return how many images are shown to a layer: shapes at all positions, and the blank."""
     return len(each.positions) * len(rotations()) + 1
-
-
-def _fits(each: LayerShapes) -> int:
-    return len(each.units) * (1 + each.shuffles)
 
 
 def _counts(planned: Sequence[LayerShapes]) -> str:
@@ -111,15 +112,13 @@ def _image_seconds(parts: Parts, each: LayerShapes, operations: int, machine: Ma
     return timed(machine, lambda: show) / count
 
 
-def _fit_seconds() -> float:
-    """Return the seconds of one fit, from the models of one of the bank's angles.
-
-    The leading process fits alone.
-    """
+def _fit_seconds(machine: Machine) -> float:
+    """Return the seconds of one fit, from the models of one of the bank's angles."""
     bank = ModelBank()
     one = ModelBank(angles=bank.angles[:1])
     elements = shape_elements()
     responses = np.random.default_rng(0).normal(size=(TIMED_FITS, len(rotations())))
     begin = time.perf_counter()
     fit_models(responses, elements, one)
-    return (time.perf_counter() - begin) * len(bank) / len(one) / TIMED_FITS
+    seconds = (time.perf_counter() - begin) * len(bank) / len(one) / TIMED_FITS
+    return seconds / (machine.threads * machine.processes)

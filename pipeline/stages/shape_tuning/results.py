@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -27,11 +26,16 @@ from pipeline.search.shape_responses import (
 )
 from pipeline.stages.shape_tuning import STAGE, STIMULI, SUMMARY, TUNING
 from pipeline.stages.stage import Plan
+from pipeline.stages.stored_tables import read_rows
 from pipeline.stimuli.field import Field
 from pipeline.stimuli.shapes import named_shapes, rotations
 from pipeline.store.results import Result
 
 BLANK = "blank"  # the item of the responses to the background alone
+PLACE = "shape_tuning_fits"  # folder of the store
+TABLE = "tuning"
+# Units of a work item of fits: the bank of models is made again for each. It is in the key.
+FITTED = 256
 
 
 @dataclass(frozen=True)
@@ -43,10 +47,6 @@ class LayerShapes:
         units: the columns of every array, in order.
         protocol: what is shown.
         field: the canvas.
-        elements: boundary elements of the shapes.
-        source: SHA-256 of the file that they were read from; empty for those of the outlines.
-        shuffles: how often responses are shuffled for the null.
-        seed: of the shuffles.
         result: an item of each position, and one of the blank.
     """
 
@@ -54,10 +54,6 @@ class LayerShapes:
     units: Sequence[int]
     protocol: ShapeProtocol
     field: Field
-    elements: Elements
-    source: str
-    shuffles: int
-    seed: int
     result: Result
 
     @property
@@ -65,9 +61,11 @@ class LayerShapes:
         """The positions by the names of their items, in pixels to the right of the center."""
         return item_positions(self.protocol, self.field)
 
-    def shown(self) -> ShapeResponses:
-        """Read the responses."""
-        read = {item: self.result.read(item)[0]["responses"] for item in self.result.items}
+    def shown(self, columns: slice = slice(None)) -> ShapeResponses:
+        """Read the responses of all units, or of some columns of them."""
+        read = {
+            item: self.result.read(item)[0]["responses"][:, columns] for item in self.result.items
+        }
         blank = read.pop(BLANK)[0]
         places = np.array(list(self.positions.values()))
         responses = np.stack(list(read.values()))
@@ -78,10 +76,65 @@ class LayerShapes:
         items = {x: item for item, x in self.positions.items()}
         return self.result.read(items[0.0])[0]["responses"]
 
-    @cached_property
-    def tuning(self) -> pd.DataFrame:
-        """One row per unit, computed from the responses once in a run."""
-        return tuning(self.shown(), self.elements, self.units, self.shuffles, self.seed)
+
+@dataclass(frozen=True)
+class LayerFits:
+    """The tuning computed from these responses, which takes longer than showing the shapes.
+
+    Attributes:
+        shapes: the responses.
+        elements: returns the boundary elements of the shapes.
+        source: SHA-256 of the file that they were read from; empty for those of the outlines.
+        shuffles: how often responses are shuffled for the null.
+        seed: of the shuffles.
+        result: the stored table, an item for each block of units.
+    """
+
+    shapes: LayerShapes
+    elements: Callable[[], Elements]
+    source: str
+    shuffles: int
+    seed: int
+    result: Result
+
+    @property
+    def layer(self) -> Layer:
+        """The layer."""
+        return self.shapes.layer
+
+    def columns(self, item: str) -> slice:
+        """Return which columns of the responses an item is made of."""
+        first = self.result.items.index(item) * FITTED
+        return slice(first, min(first + FITTED, len(self.shapes.units)))
+
+    def size(self, item: str) -> int:
+        """Return the number of units of an item."""
+        columns = self.columns(item)
+        return columns.stop - columns.start
+
+    def make(self, item: str) -> dict[str, pd.DataFrame]:
+        """Compute the tuning of the units of an item."""
+        columns = self.columns(item)
+        units, shown = self.shapes.units[columns], self.shapes.shown(columns)
+        return {TABLE: tuning(shown, self.elements(), units, self.shuffles, self.seed)}
+
+    def read(self) -> pd.DataFrame:
+        """Read the table: one row per unit."""
+        return read_rows(self.result)[TABLE]
+
+
+class ShapePlan(Plan[LayerShapes | LayerFits]):
+    """The responses of a run to shapes, then the tables that are made of them."""
+
+    @property
+    def shapes(self) -> list[LayerShapes]:
+        """The responses."""
+        return [each for each in self if isinstance(each, LayerShapes)]
+
+    @property
+    def fits(self) -> list[LayerFits]:
+        """The tables."""
+        return [each for each in self if isinstance(each, LayerFits)]
 
 
 def item_positions(protocol: ShapeProtocol, field: Field) -> dict[str, float]:
@@ -89,8 +142,8 @@ def item_positions(protocol: ShapeProtocol, field: Field) -> dict[str, float]:
     return {f"position-{n:03d}": x for n, x in enumerate(protocol.places(field))}
 
 
-def plan_shapes(run: ActiveRun) -> Plan[LayerShapes]:
-    """Return the responses of a run, one result for each of its layers."""
+def plan_shapes(run: ActiveRun) -> ShapePlan:
+    """Return the responses of a run and the fits to them, one of each for each of its layers."""
     config = run.parts.config.shape_tuning
     protocol = ShapeProtocol(
         config.width,
@@ -100,22 +153,23 @@ def plan_shapes(run: ActiveRun) -> Plan[LayerShapes]:
     )
     elements = _elements(config.elements)
     layers = [layer for layer in run.parts.layers if run.parts.units[layer.name]]
-    return Plan(_layer(run, layer, protocol, elements) for layer in layers)
+    shapes = [_layer(run, layer, protocol) for layer in layers]
+    return ShapePlan([*shapes, *(_fits(run, each, *elements) for each in shapes)])
 
 
-def _elements(path: str | None) -> tuple[Elements, str]:
+def _elements(path: str | None) -> tuple[Callable[[], Elements], str]:
+    if path is None:
+        return shape_elements, ""  # found on the outlines when responses are fitted
     try:
-        return (shape_elements(), "") if path is None else read_elements(path)
+        elements, source = read_elements(path)
     except ConfigError as error:
         raise ConfigError(f"shape_tuning.{error}") from error
+    return lambda: elements, source
 
 
-def _layer(
-    run: ActiveRun, layer: Layer, protocol: ShapeProtocol, elements: tuple[Elements, str]
-) -> LayerShapes:
-    units, config = run.parts.units[layer.name], run.parts.config
-    preprocessing = run.parts.network.preprocessing
-    field = shape_field(run.parts.graph, layer, preprocessing)
+def _layer(run: ActiveRun, layer: Layer, protocol: ShapeProtocol) -> LayerShapes:
+    units = run.parts.units[layer.name]
+    field = shape_field(run.parts.graph, layer, run.parts.network.preprocessing)
     positions = item_positions(protocol, field)
     settings = {
         **network_settings(run),
@@ -128,13 +182,29 @@ def _layer(
         "background": list(protocol.background or field.colors.gray),
     }
     result = run.result(STAGE, layer.name, layer.name, settings, [*positions, BLANK])
-    shuffles = config.shape_tuning.shuffles
-    return LayerShapes(layer, units, protocol, field, *elements, shuffles, config.seed, result)
+    return LayerShapes(layer, units, protocol, field, result)
 
 
-def color_faults(_run: ActiveRun, planned: Sequence[LayerShapes]) -> Iterator[str]:
+def _fits(
+    run: ActiveRun, shapes: LayerShapes, elements: Callable[[], Elements], source: str
+) -> LayerFits:
+    shuffles, seed = run.parts.config.shape_tuning.shuffles, run.parts.config.seed
+    settings = {
+        "responses": shapes.result.key,
+        "elements": source,  # raise the stage's version when those of the outlines are others
+        "shuffles": shuffles,
+        "seed": seed if shuffles else None,
+        "block": FITTED,
+    }
+    items = [f"block-{n:04d}" for n in range(-(-len(shapes.units) // FITTED))]
+    name = f"{shapes.layer.name}/fits"
+    result = run.result(STAGE, shapes.layer.name, name, settings, items, PLACE)
+    return LayerFits(shapes, elements, source, shuffles, seed, result)
+
+
+def color_faults(_run: ActiveRun, plan: ShapePlan) -> Iterator[str]:
     """Yield which colors do not have one value per channel."""
-    for each in planned[:1]:
+    for each in plan.shapes[:1]:
         channels = each.field.colors.channels
         for name in ("figure", "background"):
             color = getattr(each.protocol, name)
@@ -145,33 +215,32 @@ def color_faults(_run: ActiveRun, planned: Sequence[LayerShapes]) -> Iterator[st
                 )
 
 
-def shape_tuning(run: ActiveRun, planned: Sequence[LayerShapes]) -> pd.DataFrame:
+def shape_tuning(run: ActiveRun, plan: ShapePlan) -> pd.DataFrame:
     """Return one row per layer and unit."""
-    tables = [
-        each.tuning.assign(model=run.parts.network.name, layer=each.layer.name) for each in planned
-    ]
+    name = run.parts.network.name
+    tables = [each.read().assign(model=name, layer=each.layer.name) for each in plan.fits]
     if not tables:
         return pd.DataFrame(columns=list(TUNING.columns))
     whole = named_shapes(pd.concat(tables, ignore_index=True))
     return pd.DataFrame(whole, columns=list(TUNING.columns))
 
 
-def shape_stimuli(_run: ActiveRun, _planned: Sequence[LayerShapes]) -> pd.DataFrame:
+def shape_stimuli(_run: ActiveRun, _plan: ShapePlan) -> pd.DataFrame:
     """Return the rows of every array."""
     named = rotations().rename_axis("row").reset_index()
     return pd.DataFrame(named, columns=list(STIMULI.columns))
 
 
-def shape_tuning_summary(run: ActiveRun, planned: Sequence[LayerShapes]) -> pd.DataFrame:
+def shape_tuning_summary(run: ActiveRun, plan: ShapePlan) -> pd.DataFrame:
     """Return one row per layer."""
-    table = shape_tuning(run, planned)
+    table = shape_tuning(run, plan)
     found = shape_summary(table, run.parts.config.seed) if len(table) else pd.DataFrame()
     return pd.DataFrame(found.assign(model=run.parts.network.name), columns=list(SUMMARY.columns))
 
 
-def summary(run: ActiveRun, planned: Sequence[LayerShapes]) -> list[str]:
+def summary(run: ActiveRun, plan: ShapePlan) -> list[str]:
     """Return a line for each layer."""
-    return [_line(row) for row in shape_tuning_summary(run, planned).to_dict("records")]
+    return [_line(row) for row in shape_tuning_summary(run, plan).to_dict("records")]
 
 
 def _line(row: dict[Any, Any]) -> str:

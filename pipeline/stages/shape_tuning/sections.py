@@ -8,21 +8,24 @@ from pipeline.networks.layers import Layer
 from pipeline.pages.sections import Section, UnitSections
 from pipeline.pages.shape_section import ShownShapes, shape_section
 from pipeline.run.active_run import ActiveRun
-from pipeline.stages.shape_tuning.results import LayerShapes
+from pipeline.stages.shape_tuning.results import LayerFits, LayerShapes
 from pipeline.stages.stage import no_sections
 from pipeline.stimuli.shapes import outlines, rotations
 
 
-def unit_sections(run: ActiveRun, found: Sequence[LayerShapes], layer: Layer) -> UnitSections:
-    """Return what gives the sections of a unit of a layer."""
-    own = [each for each in found if each.layer.name == layer.name]
+def unit_sections(
+    run: ActiveRun, found: Sequence[LayerShapes | LayerFits], layer: Layer
+) -> UnitSections:
+    """Return what gives the sections of a unit of a layer, from responses that have been fitted."""
+    fits = [each for each in found if isinstance(each, LayerFits)]
+    own = [each for each in fits if each.layer.name == layer.name and each.shapes in found]
     return _sections(own[0]) if own else no_sections(run, found, layer)
 
 
-def _sections(each: LayerShapes) -> UnitSections:
-    shown, table = each.shown(), each.tuning
-    rows = dict(zip(each.units, table.to_dict("records"), strict=True))
-    columns = {unit: column for column, unit in enumerate(each.units)}
+def _sections(each: LayerFits) -> UnitSections:
+    shown, units = each.shapes.shown(), each.shapes.units
+    rows = dict(zip(units, each.read().to_dict("records"), strict=True))
+    columns = {unit: column for column, unit in enumerate(units)}
     shapes = outlines(centered=True)
     names = [f"shape {shape}, rotated by {turn}°" for shape, turn in rotations().to_numpy()]
 

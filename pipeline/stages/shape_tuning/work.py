@@ -1,18 +1,20 @@
-"""Computing: the responses of all units of a layer to shapes, position by position."""
+"""Computing: the responses of all units of a layer to shapes, by position, and fits to them."""
 
 from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
 from pipeline.run.active_run import ActiveRun
 from pipeline.search.shape_responses import ShapePresentation
-from pipeline.stages.shape_tuning.results import BLANK, LayerShapes
+from pipeline.stages.shape_tuning.results import BLANK, LayerShapes, ShapePlan
 from pipeline.stages.stage import WorkItems
+from pipeline.stages.stored_tables import TableBlock, TableWork
 
 log = logging.getLogger(__name__)
 
@@ -30,15 +32,21 @@ class Shown:
     item: str
 
 
-def show_shapes(run: ActiveRun, planned: Sequence[LayerShapes]) -> Iterator[WorkItems[Shown]]:
-    """Yield the layers to which shapes have not been shown."""
-    missing = run.missing(planned)
+def show_shapes(run: ActiveRun, plan: ShapePlan) -> Iterator[WorkItems[Any]]:
+    """Yield the layers to which shapes have not been shown, and then the fits that are missing."""
+    missing = run.missing(plan.shapes)
     if missing:
         names = ", ".join(each.layer.name for each in missing)
         log.info("shape_tuning: showing shapes to %s", names)
         items = [Shown(each, item) for each in missing for item in each.result.items]
         results = [each.result for each in missing]
         yield WorkItems(results, items, ShapeWork(run), "shape_tuning: positions")
+    fits = run.missing(plan.fits)
+    if fits:
+        log.info("shape_tuning: fitting %s", ", ".join(each.layer.name for each in fits))
+        blocks = [TableBlock(each, item) for each in fits for item in each.result.items]
+        results = [each.result for each in fits]
+        yield WorkItems(results, blocks, TableWork(), "shape_tuning: units")
 
 
 class ShapeWork:

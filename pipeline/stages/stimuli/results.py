@@ -10,12 +10,12 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float, Int, UInt8
 
-from pipeline.config.build import complete
 from pipeline.config.screen import StimuliConfig
 from pipeline.errors import ConfigError
 from pipeline.networks.layers import Layer
 from pipeline.run.active_run import ActiveRun
 from pipeline.run.faults import Faults
+from pipeline.stages.shown_sets import build_set
 from pipeline.stages.stage import Plan
 from pipeline.stages.stimuli import SETS
 from pipeline.stimuli.field import Colors, Field
@@ -70,13 +70,8 @@ def exports(run: ActiveRun) -> Iterator[Export]:
 
 
 def _export(run: ActiveRun, layer: Layer, field: Field, name: str) -> Export:
-    key, config = f"stimulus.{name}", run.parts.config
-    stimuli = complete(run.parts.stimulus(name), key, field)
-    if not isinstance(stimuli, StimulusSet):
-        raise ConfigError(
-            f"{key}: returned a {type(stimuli).__name__}, not a"
-            " pipeline.stimuli.stimulus_set.StimulusSet, as compose there makes one"
-        )
+    config = run.parts.config
+    stimuli = build_set(run, name, field)
     if field.colors.channels not in (1, 3):
         raise ConfigError(
             f"stimuli: pictures have 1 or 3 channels, and {run.parts.network.name} has"

@@ -13,6 +13,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from pipeline.errors import StoreError
+from pipeline.figures import scaling
 from pipeline.images.batches import sample
 from pipeline.networks.layers import Layer
 from pipeline.run.active_run import ActiveRun
@@ -132,6 +133,21 @@ def read_patches(
         )
     read = partial(_read, run, digests)
     return cut_patches(read, run.parts.graph, layer, at_rank(kept, units, rank), size)
+
+
+def shown_patches(
+    run: ActiveRun, layer: Layer, units: Sequence[int], rank: int, sign: int
+) -> Float[np.ndarray, "units height width 3"]:
+    """Return patches for display: in their own colors if known, or else scaled by range.
+
+    Raises:
+        ArtiphysError: as in ``read_patches``.
+    """
+    patches = read_patches(run, layer, units, rank, sign).numpy()
+    scale = run.parts.images.pixel_scale
+    if scale is None:
+        return np.stack([scaling.to_display(patch) for patch in patches])
+    return np.stack([scaling.to_pixels(patch, *scale) for patch in patches])
 
 
 def _read(run: ActiveRun, digests: Int[np.ndarray, " images"], index: int) -> Tensor:
