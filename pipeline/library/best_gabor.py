@@ -23,6 +23,7 @@ from pipeline.stimuli.field import Screen
 from pipeline.stimuli.parameters import PIXELS, in_degrees
 from pipeline.synthesis.gabors import gabor_climb
 
+RANKS = 10  # patches per unit, of which the first inside its image is compared
 COLOR_CHOICES = ("gray", "free")
 LENGTHS = (*PIXELS, "sigma_along", "sigma_across")
 
@@ -41,10 +42,12 @@ class BestGabor:
             cycles; ``rms``; the responses ``blank`` (to the mean color), ``response`` (to the best
             Gabor), ``grid_response`` (to the best of the grid), ``patch_response`` and
             ``ascent_response``; ``gain`` (best Gabor over that of the grid), ``gabor_over_patch``
-            and ``gabor_over_ascent``, ratios of responses less the blank; ``out_of_range``, the
-            share of the Gabor's values that no pixel can have; ``at_bound``, the parameters that
-            are at a bound of what was allowed; ``improved``, whether the climb found a better Gabor
-            than the grid; and ``reason``: why numbers are missing, or an empty string. With free
+            and ``gabor_over_ascent``, ratios of responses less the blank; ``peak``, the largest
+            value of the Gabor as a multiple of the largest that pixels can have, above 1 where no
+            screen can show it; ``at_bound``, the parameters that are at a bound of what was
+            allowed; ``improved``, whether the climb found a better Gabor than the grid; and
+            ``reason``: why numbers are missing, or an empty string. With images, ``patch_rank`` of
+            the patch, from 0, and ``patch_inside``, whether it lies inside its image. With free
             colors, ``color_0`` and so on are the color by channel, of a mean square of 1.
         images: of each layer, the best Gabors as network input, NaN where there is none.
         patches: of each layer, the top patches at the same contrast, if images were searched.
@@ -67,6 +70,7 @@ def best_gabor(
     ascents: Mapping[str, Tensor | np.ndarray] | None = None,
     rms: SupportsFloat | None = None,
     color: str = "gray",
+    displayable: bool = False,
     steps: int = 100,
     visual_degrees: float = 8.0,
 ) -> BestGabor:
@@ -80,21 +84,26 @@ def best_gabor(
     Contrast is the root mean square of network input over all pixels and channels of the receptive
     field, so it is about the mean color of the preprocessing, which is 0, and the mean luminance of
     a photograph counts. It is the same for the Gabor, the top patch and the ascent image, which are
-    scaled about the mean color to it. For a linear unit, ``gabor_over_ascent`` is then the
-    correlation of its kernel with the Gabor, about 0.
+    scaled about the mean color to it. For a linear unit, ``gabor_over_ascent`` is then the cosine
+    of the angle between its kernel and the Gabor. In a large field a small Gabor needs a high
+    ``peak`` for the contrast of a photograph; ``displayable`` forbids what pixels cannot have.
 
     Args:
         net: the network.
         layers: names of layers, or ``all`` for all convolutions.
         units: ``all``, a number, a list of numbers, or a range such as ``0:64``.
         images: anything that ``pipeline.images.any_images.as_image_set`` takes, in which the top
-            patch of each unit is searched; without it, there is no ``gabor_over_patch``.
+            patch of each unit is searched: of the best ten, each from another image, the first that
+            lies inside its image, or else the best. Without images, there is no
+            ``gabor_over_patch``.
         ascents: by layer, one image per unit in the order of the units, which is scaled to the
             contrast; by default those of ``pipeline.ascend`` with its defaults.
         rms: contrast of all images in network-input space; by default that of each unit's top
             patch, which is then shown as it is, or 1 without images.
         color: ``gray`` (the same change of all pixels' channels), or ``free`` to climb the color,
             too.
+        displayable: whether Gabors keep to values that pixels can have. A small Gabor then has less
+            contrast than the others had, and they are compared at its contrast.
         steps: of Adam.
         visual_degrees: width of the network's input in degrees of visual angle.
 
@@ -124,16 +133,16 @@ def best_gabor(
     density = Screen(*net.graph.input_size, visual_degrees).pixels_per_degree
     given = _given(net, ascents, wanted, chosen)
     net.module.to(net.device)
-    found = None if images is None else top_patches(net, images, list(chosen), keep=1)
+    found = None if images is None else top_patches(net, images, list(chosen), keep=RANKS)
     traced = found.network if found else net
-    compare = GaborComparison(traced, found, contrast, color == "free", climb)
+    compare = GaborComparison(traced, found, contrast, color == "free", displayable, climb)
     done = {
         layer.name: compare.of_layer(layer, chosen[layer.name], given.get(layer.name))
         for layer in traced.find_layers(list(chosen))
     }
-    for name, each in done.items():
-        each.table.insert(0, "layer", name)
-    table = pd.concat([each.table for each in done.values()], ignore_index=True)
+    tables = [each.table.assign(layer=name) for name, each in done.items()]
+    table = pd.concat(tables, ignore_index=True)
+    table.insert(0, "layer", table.pop("layer"))
     return BestGabor(
         in_degrees(table, density, LENGTHS),
         {name: each.gabors for name, each in done.items()},

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -40,6 +41,7 @@ from pipeline.synthesis.gabors import (
     climb_gabors,
     climbed_together,
     gabor_images,
+    highest,
 )
 from pipeline.synthesis.optimizers import Optimizer
 from pipeline.synthesis.plan import block_units
@@ -66,6 +68,7 @@ class GaborComparison:
         found: the top patches of all units, if images were searched.
         rms: contrast of all images; that of each unit's top patch if not given.
         colored: whether the color of Gabors is climbed as well.
+        displayable: whether Gabors have no values that pixels cannot have.
         climb: optimizer of Gabors.
     """
 
@@ -73,44 +76,36 @@ class GaborComparison:
     found: TopPatches | None
     rms: float | None
     colored: bool
+    displayable: bool
     climb: Optimizer
 
     def of_layer(
         self, layer: Layer, units: Sequence[int], ascents: Float[Tensor, "units c h w"] | None
     ) -> Compared:
         """Return the best Gabors of some units, which are compared with their ascent images."""
-        net, chosen = self.net, list(units)
-        field = field_of(net.graph, layer, Colors.bounds(*_mean_and_std(net)))
-        patches = self.found.patches(layer.name).numpy() if self.found else None
-        of_all = self._contrasts(layer, patches)
-        rms = of_all[chosen]
-        if ascents is None:
-            ascents = ascend(net, layer.name, chosen).images
-        others = {"ascent": at_rms(ascents.numpy(), rms)}
-        if patches is not None:
-            others["patch"] = at_rms(patches[chosen], rms)
-        seen = _Seen(net, layer)
-        best, reasons = self._best(seen, field, chosen, of_all)
-        images = gabor_images(best.gabors, best.colors, torch.from_numpy(rms), field.size)
+        chosen = list(units)
+        field = field_of(self.net.graph, layer, _colors(self.net))
+        seen = _Seen(self.net, layer, field)
+        ranked = _ranked(self.found, layer) if self.found else None
+        patches = _patches(self.found, layer, ranked) if self.found and ranked is not None else None
+        contrasts = self._contrasts(layer, patches)
+        best, reasons = self._best(seen, chosen, contrasts)
+        rms = torch.from_numpy(contrasts[chosen])
+        images = gabor_images(best.gabors, best.colors, rms, field.size, self._limits(field))
         images[torch.tensor([bool(reason) for reason in reasons])] = torch.nan
-        responses = {name: seen.responses(chosen, shown) for name, shown in others.items()}
-        table = gabor_table(
-            GaborResponses(
-                chosen,
-                best.gabors.numpy(),
-                rms,
-                seen.responses(chosen, np.zeros_like(others["ascent"])),
-                best.responses.numpy(),
-                best.first.numpy(),
-                responses.get("patch"),
-                responses["ascent"],
-                _out_of_range(net, images),
-                at_bounds(best.gabors, field.size),
-                reasons,
-            )
-        )
+        # A patch that sets the contrast is shown as it is, without rounding.
+        equal = root_mean_squares(images.numpy()) if self.displayable else contrasts[chosen]
+        given = ascend(self.net, layer.name, chosen).images if ascents is None else ascents
+        others = {"ascent": at_rms(given.numpy(), equal)}
+        if patches is not None:
+            others["patch"] = at_rms(patches[chosen], equal)
+        responses = seen.compared(chosen, best, equal, others)
+        peak, bound = _peaks(images, field), at_bounds(best.gabors, field.size)
+        table = gabor_table(GaborResponses(**responses, peak=peak, at_bound=bound, reasons=reasons))
+        if ranked is not None:
+            table = table.assign(**ranked.loc[chosen].reset_index(drop=True))
         if self.colored:
-            kept = best.colors.where(images[:, 0, 0, :1].isfinite(), torch.nan)
+            kept = best.colors.where(images[:, :1, 0, 0].isfinite(), torch.nan)
             table = table.assign(**{f"color_{k}": kept[:, k].numpy() for k in range(kept.shape[1])})
         shown = {name: torch.from_numpy(array) for name, array in others.items()}
         return Compared(table, images, shown.get("patch"), shown["ascent"])
@@ -127,26 +122,27 @@ class GaborComparison:
     def _best(
         self,
         seen: _Seen,
-        field: Field,
         units: list[int],
         contrasts: Float[np.ndarray, " units"],
     ) -> tuple[BestGabors, list[str]]:
         """Return the best Gabors of units, and reasons why there is none."""
-        rms = torch.from_numpy(contrasts[units])
+        field, rms = seen.field, torch.from_numpy(contrasts[units])
         if field.side < SMALLEST_FIELD or not np.isfinite(contrasts).any():
             reason = TOO_SMALL if field.side < SMALLEST_FIELD else NO_CONTRAST
             return _nothing(len(units), field.colors.channels), [reason] * len(units)
         # All units choose starts at one contrast, whichever are asked for.
-        grid = gabor_grid(field, self._colors(field), float(np.nanmedian(contrasts)))
-        shown = all_responses(
-            Presentation(seen.net.graph, seen.layer, grid, seen.net.device), units
-        )
+        limits, shown_in = self._limits(field), self._shown_colors(field)
+        equal = shown_in / np.sqrt(np.square(shown_in).mean(1, keepdims=True))
+        peak = np.inf if limits is None else highest(torch.from_numpy(equal), limits).min().item()
+        grid = gabor_grid(field, shown_in, float(np.nanmedian(contrasts)), peak)
+        presentation = Presentation(seen.net.graph, seen.layer, grid, seen.net.device)
+        shown = all_responses(presentation, units)
         gabors, colors = best_of_grid(grid, shown)
         done: list[BestGabors] = []
         for some in climbed_together(range(len(units)), seen.net.device.type, seen.together):
             rows = [STARTS * row + start for row in some for start in range(STARTS)]
             each = torch.tensor(some).repeat_interleave(STARTS)
-            starts = GaborStarts(gabors[rows], colors[rows], rms[each], self.colored)
+            starts = GaborStarts(gabors[rows], colors[rows], rms[each], self.colored, limits)
             numbers = torch.tensor([units[row] for row in each.tolist()], device=seen.net.device)
             climbed = climb_gabors(seen.network, numbers, starts, field.size, self.climb)
             done.append(climbed.of_units())
@@ -158,7 +154,13 @@ class GaborComparison:
         )
         return best, _reasons(best, shown, contrasts[units])
 
-    def _colors(self, field: Field) -> Float[np.ndarray, "colors channels"]:
+    def _limits(self, field: Field) -> Float[Tensor, " channels"] | None:
+        """Return by how much every channel can go both above and below the mean color."""
+        if not self.displayable:
+            return None
+        return torch.from_numpy(np.minimum(field.colors.white, np.negative(field.colors.black)))
+
+    def _shown_colors(self, field: Field) -> Float[np.ndarray, "colors channels"]:
         """Return gray, and where colors are free those at right angles to it."""
         gray = np.array([field.colors.swing])
         if not self.colored:
@@ -169,14 +171,34 @@ class GaborComparison:
 class _Seen:
     """The unit network of a layer, on the device of the network."""
 
-    def __init__(self, net: Network, layer: Layer) -> None:
-        self.net, self.layer = net, layer
+    def __init__(self, net: Network, layer: Layer, field: Field) -> None:
+        self.net, self.layer, self.field = net, layer, field
         self.network: UnitNetwork = unit_network(net.graph, layer).eval().to(net.device)
         canvas = smallest_canvas(net.graph, layer.node)
         crop = Crop(net.graph, layer.node, canvas.size, canvas.position)
         self.together = block_units(crop, STARTS)
 
-    def responses(
+    def compared(
+        self,
+        units: Sequence[int],
+        best: BestGabors,
+        rms: Float[np.ndarray, " units"],
+        others: Mapping[str, Float[np.ndarray, "units c height width"]],
+    ) -> dict[str, Any]:
+        """Return the responses of units to their Gabors and to all other images."""
+        found = {f"{name}_response": self(units, images) for name, images in others.items()}
+        return {
+            "units": units,
+            "gabors": best.gabors.numpy(),
+            "rms": rms,
+            "blank": self(units, np.zeros_like(others["ascent"])),
+            "response": best.responses.numpy(),
+            "grid_response": best.first.numpy(),
+            "patch_response": None,
+            **found,
+        }
+
+    def __call__(
         self, units: Sequence[int], images: Float[np.ndarray, "units c height width"]
     ) -> Float[np.ndarray, " units"]:
         """Return the response of each unit to its image; NaN where it has none."""
@@ -190,8 +212,36 @@ class _Seen:
         return found
 
 
-def _mean_and_std(net: Network) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    return net.preprocessing.mean, net.preprocessing.std
+def _ranked(found: TopPatches, layer: Layer) -> pd.DataFrame:
+    """Return which top patch of each unit is compared: the first inside its image, if any is.
+
+    What lies beyond an image is the mean color in the patch, but padding to the network.
+    """
+    table, (height, width) = found.table, found.images.size
+    own = table[(table["layer"] == layer.name) & (table["sign"] == 1)]
+    inside = (
+        (own["top"] >= 0) & (own["left"] >= 0) & (own["bottom"] <= height) & (own["right"] <= width)
+    )
+    own = own.assign(patch_inside=inside).rename(columns={"rank": "patch_rank"})
+    order = own.sort_values(["unit", "patch_inside", "patch_rank"], ascending=[True, False, True])
+    return order.groupby("unit")[["patch_rank", "patch_inside"]].first()
+
+
+def _patches(
+    found: TopPatches, layer: Layer, ranked: pd.DataFrame
+) -> Float[np.ndarray, "units c height width"]:
+    """Return the patches of all units."""
+    ranks = ranked["patch_rank"].to_numpy()
+    groups = {int(rank): np.flatnonzero(ranks == rank) for rank in np.unique(ranks)}
+    cut = {rank: found.patches(layer.name, some, rank=rank) for rank, some in groups.items()}
+    whole = np.empty((len(ranks), *next(iter(cut.values())).shape[1:]), np.float32)
+    for rank, some in groups.items():
+        whole[some] = cut[rank].numpy()
+    return whole
+
+
+def _colors(net: Network) -> Colors:
+    return Colors.bounds(net.preprocessing.mean, net.preprocessing.std)
 
 
 def _nothing(units: int, channels: int) -> BestGabors:
@@ -211,9 +261,11 @@ def _reasons(
     return [NO_CONTRAST if np.isnan(a) else reason for a, reason in zip(rms, reasons, strict=True)]
 
 
-def _out_of_range(
-    net: Network, images: Float[Tensor, "units c height width"]
+def _peaks(
+    images: Float[Tensor, "units c height width"], field: Field
 ) -> Float[np.ndarray, " units"]:
-    """Return the share of values that no pixel can have."""
-    pixels = net.preprocessing.pixels(images)
-    return ((pixels < 0) | (pixels > 1)).double().mean((1, 2, 3)).numpy()
+    """Return the largest values as multiples of the largest that pixels can have."""
+    white, black = (
+        torch.tensor(color)[:, None, None] for color in (field.colors.white, field.colors.black)
+    )
+    return torch.maximum(images / white, images / black).amax((1, 2, 3)).double().numpy()

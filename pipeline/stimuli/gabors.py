@@ -36,13 +36,16 @@ STEP, REACH = 1 / 8, 1 / 4  # of the field: the least step between places, and t
 
 
 def gabor_patterns(
-    gabors: Float[Tensor, "n 7"], canvas: tuple[int, int]
+    gabors: Float[Tensor, "n 7"],
+    canvas: tuple[int, int],
+    peaks: Float[Tensor, " n"] | float = math.inf,
 ) -> Float[Tensor, "n height width"]:
     """Draw Gabors, scaled to a root mean square of 1 over the canvas.
 
     Args:
         gabors: ``PARAMETERS`` of each, with angles in radians; gradients reach all of them.
         canvas: height and width in pixels, about whose center x and y are.
+        peaks: largest amplitudes; a Gabor that would be higher has a smaller root mean square.
 
     >>> one = torch.tensor([[0.0, 0.0, 0.0, 0.25, 0.0, 1.0, 1.0]])
     >>> pattern = gabor_patterns(one, (3, 3))[0]
@@ -58,7 +61,9 @@ def gabor_patterns(
     b = down * turn.cos() - right * turn.sin()
     envelope = torch.exp(-0.5 * ((a / along).square() + (b / across).square()))
     patterns = envelope * torch.cos(2 * math.pi * frequency * a + phase)
-    return patterns / patterns.square().mean((1, 2), keepdim=True).sqrt()
+    amplitudes = patterns.square().mean((1, 2)).rsqrt()
+    amplitudes = amplitudes.minimum(torch.as_tensor(peaks).to(gabors))
+    return patterns * amplitudes[:, None, None]
 
 
 def in_radians(table: pd.DataFrame) -> Float[Tensor, "gabors 7"]:
@@ -74,9 +79,10 @@ def in_radians(table: pd.DataFrame) -> Float[Tensor, "gabors 7"]:
 
 @dataclass(frozen=True, eq=False)
 class GaborPlanes:
-    """Draws Gabors of phases 0 and 90 degrees, each of a root mean square of 1."""
+    """Draws Gabors of phases 0 and 90 degrees, each of a root mean square of 1, up to a peak."""
 
     gabors: Float[Tensor, "gabors 7"]
+    peak: float = math.inf
 
     def __call__(
         self, geometries: Int[Tensor, " n"], canvas: tuple[int, int], device: torch.device
@@ -85,12 +91,15 @@ class GaborPlanes:
         gabors = self.gabors[geometries].to(device, precision(device))
         quarter = torch.zeros_like(gabors)
         quarter[:, PARAMETERS.index("phase")] = math.pi / 2
-        planes = [gabor_patterns(some, canvas) for some in (gabors, gabors + quarter)]
+        planes = [gabor_patterns(some, canvas, self.peak) for some in (gabors, gabors + quarter)]
         return torch.stack(planes, 1).float()
 
 
 def gabor_grid(
-    field: Field, colors: Float[np.ndarray, "colors channels"], rms: float = 1.0
+    field: Field,
+    colors: Float[np.ndarray, "colors channels"],
+    rms: float = 1.0,
+    peak: float = math.inf,
 ) -> StimulusSet:
     """Return a coarse grid of Gabors, all of the same root mean square over the field.
 
@@ -103,6 +112,8 @@ def gabor_grid(
         field: the canvas; the background is its gray.
         colors: in which Gabors are shown, of any length, in network-input space.
         rms: root mean square over pixels and channels of the difference from gray.
+        peak: largest amplitude, of a color of a mean square of 1; small Gabors that would be higher
+            have a smaller root mean square.
 
     Raises:
         ConfigError: the field is smaller than 3 pixels.
@@ -126,7 +137,7 @@ def gabor_grid(
     reach = 2 * table["sigma_along"].to_numpy()
     flagged = table.assign(aliased=False, clipped=leaves(field, table, reach, reach))
     looks = _looks(field, colors, rms)
-    return compose("gabors", field, flagged, looks, GaborPlanes(in_radians(table)))
+    return compose("gabors", field, flagged, looks, GaborPlanes(in_radians(table), peak / rms))
 
 
 def _frequencies(side: int) -> list[float]:

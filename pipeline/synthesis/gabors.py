@@ -77,12 +77,15 @@ class GaborStarts:
         colors: in network-input space, of a mean square of 1 over channels.
         rms: root mean square over pixels and channels of each image, which stays.
         colored: whether colors are climbed as well.
+        limits: largest value in each channel; a Gabor that would be higher has a smaller root mean
+            square.
     """
 
     gabors: Float[Tensor, "n 7"]
     colors: Float[Tensor, "n c"]
     rms: Float[Tensor, " n"]
     colored: bool = False
+    limits: Float[Tensor, " c"] | None = None
 
 
 @dataclass(frozen=True)
@@ -131,10 +134,29 @@ def gabor_images(
     colors: Float[Tensor, "n c"],
     rms: Float[Tensor, " n"],
     canvas: tuple[int, int],
+    limits: Float[Tensor, " c"] | None = None,
 ) -> Float[Tensor, "n c height width"]:
-    """Return Gabors as network input, on the mean color of the preprocessing, which is 0."""
-    patterns = gabor_patterns(gabors, canvas) * rms[:, None, None]
+    """Return Gabors as network input, on the mean color of the preprocessing, which is 0.
+
+    Args:
+        gabors: their parameters, with angles in radians.
+        colors: of a mean square of 1 over channels.
+        rms: root mean square of each image over pixels and channels.
+        canvas: height and width.
+        limits: largest value in each channel, for which the root mean square may be smaller.
+    """
+    peaks = math.inf if limits is None else highest(colors, limits) / rms
+    patterns = gabor_patterns(gabors, canvas, peaks) * rms[:, None, None]
     return (patterns[:, None] * colors[:, :, None, None]).float()
+
+
+def highest(colors: Float[Tensor, "n c"], limits: Float[Tensor, " c"]) -> Float[Tensor, " n"]:
+    """Return the largest amplitude of patterns in some colors that stays within limits.
+
+    >>> highest(torch.tensor([[1.0, -1.0], [1.0, 0.0]]), torch.tensor([3.0, 2.0])).tolist()
+    [2.0, 3.0]
+    """
+    return (limits.to(colors) / colors.abs().clamp(min=1e-6)).amin(1)
 
 
 def climb_gabors(
@@ -167,7 +189,7 @@ def climb_gabors(
         given = [part.requires_grad_(climbing) for part in moved]
         now = coordinates(given[0])
         shown = _unit(colors + given[1]) if starts.colored else colors
-        responses = score(gabor_images(now, shown, rms, canvas), units)
+        responses = score(gabor_images(now, shown, rms, canvas, starts.limits), units)
         best = _better(best, now.detach(), shown.detach(), responses.detach())
         if climbing:
             gradients = torch.autograd.grad(-responses.sum(), given)  # optimizers descend
@@ -202,6 +224,7 @@ class _Coordinates:
         self.range = high - self.low
         inside = self.share(starts[:, COLUMNS]).clamp(MARGIN, 1 - MARGIN)
         self.origin = inside.logit()
+        self.place = (self.low + self.range * inside)[:, :2].T
         _, _, _, frequency, _, along, across = starts.unbind(1)
         ones = torch.ones_like(along)
         unit = torch.stack([along, across, ones, ones, ones], 1)
@@ -221,7 +244,9 @@ class _Coordinates:
         x, y, *logarithms = (self.low + self.range * share).unbind(1)
         frequency, along, across = (logarithm.exp() for logarithm in logarithms)
         turn = self.starts[:, 2] + self.turning * moved[:, 2]
-        phase = self.starts[:, 4] + moved[:, 4]
+        # A step of place moves the envelope alone: the wave stays where it was at the start.
+        shift = (x - self.place[0]) * turn.cos() + (y - self.place[1]) * turn.sin()
+        phase = self.starts[:, 4] + moved[:, 4] + 2 * math.pi * frequency * shift
         return torch.stack([x, y, turn, frequency, phase, along, across], 1)
 
 
