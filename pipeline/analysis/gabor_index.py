@@ -17,10 +17,10 @@ OTHERS = {"patch": "top patch", "ascent": "ascent image"}
 COLUMNS = (
     "unit", "x", "y", "orientation", "frequency", "phase", "sigma_along", "sigma_across", "nx",
     "ny", "rms", "blank", "response", "grid_response", "gain", "patch_response", "ascent_response",
-    "gabor_over_patch", "gabor_over_ascent", "peak", "at_bound", "improved", "reason",
+    "gabor_over_patch", "gabor_over_ascent", "at_bound", "improved", "reason",
 )  # fmt: skip
 OF_GABOR = [
-    "response", "grid_response", "gain", "gabor_over_patch", "gabor_over_ascent", "peak",
+    "response", "grid_response", "gain", "gabor_over_patch", "gabor_over_ascent",
 ]  # fmt: skip
 
 
@@ -38,7 +38,6 @@ class GaborResponses:
         grid_response: to the best Gabor of the grid.
         patch_response: to the top patch, if images were searched.
         ascent_response: to the ascent image.
-        peak: largest value of the Gabor, of what pixels can have; above 1 no screen shows it.
         at_bound: names of the parameters that are at a bound.
         reasons: why a unit has no Gabor, or an empty string.
     """
@@ -51,7 +50,6 @@ class GaborResponses:
     grid_response: Float[np.ndarray, " units"]
     patch_response: Float[np.ndarray, " units"] | None
     ascent_response: Float[np.ndarray, " units"]
-    peak: Float[np.ndarray, " units"]
     at_bound: Sequence[str]
     reasons: Sequence[str]
 
@@ -67,14 +65,23 @@ def gabor_table(found: GaborResponses) -> pd.DataFrame:
     orientation, phase = folded(found.gabors[:, 2], found.gabors[:, 4])
     x, y, _, frequency, _, along, across = found.gabors.T
     values: dict[str, object] = {
-        **{"unit": list(found.units), "x": x, "y": y, "orientation": orientation},
-        **{"frequency": frequency, "phase": phase},
-        **{"sigma_along": along, "sigma_across": across},
-        **{"nx": along * frequency, "ny": across * frequency, "rms": found.rms},
-        **{"blank": found.blank, "response": found.response},
-        **{"grid_response": found.grid_response, "peak": found.peak},
-        **{"gain": evoked_ratio(found.response, found.grid_response, found.blank)},
-        **{"at_bound": list(found.at_bound), "improved": found.response > found.grid_response},
+        "unit": list(found.units),
+        "x": x,
+        "y": y,
+        "orientation": orientation,
+        "frequency": frequency,
+        "phase": phase,
+        "sigma_along": along,
+        "sigma_across": across,
+        "nx": along * frequency,
+        "ny": across * frequency,
+        "rms": found.rms,
+        "blank": found.blank,
+        "response": found.response,
+        "grid_response": found.grid_response,
+        "gain": evoked_ratio(found.response, found.grid_response, found.blank),
+        "at_bound": list(found.at_bound),
+        "improved": found.response > found.grid_response,
     }
     reasons = [[reason] if reason else [] for reason in found.reasons]
     for name in OTHERS:

@@ -44,10 +44,11 @@ class BestGabor:
             ``ascent_response``; ``gain`` (best Gabor over that of the grid), ``gabor_over_patch``
             and ``gabor_over_ascent``, ratios of responses less the blank; ``peak``, the largest
             value of the Gabor as a multiple of the largest that pixels can have, above 1 where no
-            screen can show it; ``at_bound``, the parameters that are at a bound of what was
-            allowed; ``improved``, whether the climb found a better Gabor than the grid; and
-            ``reason``: why numbers are missing, or an empty string. With images, ``patch_rank`` of
-            the patch, from 0, and ``patch_inside``, whether it lies inside its image. With free
+            screen can show it, and ``patch_peak`` and ``ascent_peak`` likewise; ``at_bound``, the
+            parameters that are at a bound of what was allowed; ``improved``, whether the climb
+            found a better Gabor than the grid; and ``reason``: why numbers are missing, or an empty
+            string. With images, ``patch_rank`` of the patch, from 0, and ``patch_inside``, whether
+            it lies inside its image. With free
             colors, ``color_0`` and so on are the color by channel, of a mean square of 1.
         images: of each layer, the best Gabors as network input, NaN where there is none.
         patches: of each layer, the top patches at the same contrast, if images were searched.

@@ -21,6 +21,7 @@ from pipeline.analysis.gabor_index import (
     GaborResponses,
     gabor_table,
 )
+from pipeline.errors import ConfigError
 from pipeline.library.ascent import ascend
 from pipeline.library.patches import TopPatches
 from pipeline.networks.cropping import Crop
@@ -100,14 +101,16 @@ class GaborComparison:
         if patches is not None:
             others["patch"] = at_rms(patches[chosen], equal)
         responses = seen.compared(chosen, best, equal, others)
-        peak, bound = _peaks(images, field), at_bounds(best.gabors, field.size)
-        table = gabor_table(GaborResponses(**responses, peak=peak, at_bound=bound, reasons=reasons))
+        bound = at_bounds(best.gabors, field.size)
+        table = gabor_table(GaborResponses(**responses, at_bound=bound, reasons=reasons))
+        shown = {name: torch.from_numpy(array) for name, array in others.items()}
+        peaks = {"peak": images} | {f"{name}_peak": array for name, array in shown.items()}
+        table = table.assign(**{name: _peaks(array, field) for name, array in peaks.items()})
         if ranked is not None:
             table = table.assign(**ranked.loc[chosen].reset_index(drop=True))
         if self.colored:
             kept = best.colors.where(images[:, :1, 0, 0].isfinite(), torch.nan)
             table = table.assign(**{f"color_{k}": kept[:, k].numpy() for k in range(kept.shape[1])})
-        shown = {name: torch.from_numpy(array) for name, array in others.items()}
         return Compared(table, images, shown.get("patch"), shown["ascent"])
 
     def _contrasts(
@@ -158,11 +161,18 @@ class GaborComparison:
         """Return by how much every channel can go both above and below the mean color."""
         if not self.displayable:
             return None
-        return torch.from_numpy(np.minimum(field.colors.white, np.negative(field.colors.black)))
+        limits = np.minimum(field.colors.white, np.negative(field.colors.black))
+        if limits.min() <= 0:
+            raise ConfigError(
+                "displayable: the mean color of the preprocessing is as dark or as bright as pixels"
+                " can be, so that no Gabor about it can be shown; give pipeline.network the mean"
+                " that your network expects, or leave displayable out"
+            )
+        return torch.from_numpy(limits)
 
     def _shown_colors(self, field: Field) -> Float[np.ndarray, "colors channels"]:
         """Return gray, and where colors are free those at right angles to it."""
-        gray = np.array([field.colors.swing])
+        gray = np.subtract([field.colors.white], [field.colors.black])
         if not self.colored:
             return gray
         return np.linalg.qr(np.concatenate([gray, np.eye(gray.shape[1])]).T)[0].T
@@ -224,7 +234,8 @@ def _ranked(found: TopPatches, layer: Layer) -> pd.DataFrame:
     )
     own = own.assign(patch_inside=inside).rename(columns={"rank": "patch_rank"})
     order = own.sort_values(["unit", "patch_inside", "patch_rank"], ascending=[True, False, True])
-    return order.groupby("unit")[["patch_rank", "patch_inside"]].first()
+    best = order.drop_duplicates("unit").set_index("unit")
+    return pd.DataFrame(best, columns=["patch_rank", "patch_inside"])
 
 
 def _patches(
@@ -268,4 +279,5 @@ def _peaks(
     white, black = (
         torch.tensor(color)[:, None, None] for color in (field.colors.white, field.colors.black)
     )
-    return torch.maximum(images / white, images / black).amax((1, 2, 3)).double().numpy()
+    above = torch.where(images > 0, images / white, torch.where(images < 0, images / black, images))
+    return above.amax((1, 2, 3)).double().numpy()

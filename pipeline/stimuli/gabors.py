@@ -30,7 +30,8 @@ PARAMETERS = ("x", "y", "orientation", "frequency", "phase", "sigma_along", "sig
 ANGLES = [PARAMETERS.index("orientation"), PARAMETERS.index("phase")]
 SMALLEST_FIELD = 3  # pixels along each side, below which no pattern is a Gabor
 FINEST = 0.35  # cycles per pixel of the grid; each other frequency is half of the one before
-CYCLES = (0.25, 0.5)  # standard deviations of the grid, in cycles
+CYCLES = (0.25, 0.5, 1.0, 2.0)  # standard deviations of the grid, in cycles
+WIDEST = 1 / 2  # of the field: the largest standard deviation of the grid
 ORIENTATIONS = tuple(np.arange(0.0, 180.0, 22.5))
 STEP, REACH = 1 / 8, 1 / 4  # of the field: the least step between places, and the farthest place
 
@@ -104,9 +105,10 @@ def gabor_grid(
     """Return a coarse grid of Gabors, all of the same root mean square over the field.
 
     Loops, slowest first: frequency (0.35 cycles per pixel and its halves, down to one cycle per
-    field), width (standard deviations of 1/4 and 1/2 cycle, both the same along and across), place
-    (steps of 1.5 standard deviations, but at least 1/8 of the field, up to 1/4 of it from the
-    center), orientation (0 to 157.5 degrees in steps of 22.5), color, phase (0, 90, 180, 270).
+    field), width (standard deviations of 1/4 to 2 cycles, an octave apart, up to half of the field,
+    the same along and across), place (steps of 1.5 standard deviations, but at least 1/8 of the
+    field, up to 1/4 of it from the center), orientation (0 to 157.5 degrees in steps of 22.5),
+    color, phase (0, 90, 180, 270).
 
     Args:
         field: the canvas; the background is its gray.
@@ -121,7 +123,7 @@ def gabor_grid(
     >>> grid = gabor_grid(Field(21, 21), np.ones((1, 3)), rms=0.5)
     >>> shown = grid.draw([0, len(grid) - 1])
     >>> len(grid), shown.square().mean((1, 2, 3)).sqrt().mul(1000).round().tolist()
-    (3008, [500.0, 500.0])
+    (3360, [500.0, 500.0])
     """
     if field.side < SMALLEST_FIELD:
         raise ConfigError(
@@ -132,6 +134,7 @@ def gabor_grid(
         _placed(field, frequency, max(1.0, cycles / frequency))
         for frequency in _frequencies(field.side)
         for cycles in CYCLES
+        if cycles / frequency <= WIDEST * field.side
     ]
     table = pd.concat(tables, ignore_index=True)
     reach = 2 * table["sigma_along"].to_numpy()
