@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from pipeline.analysis.shape_summary import shape_summary as shape_summary
     from pipeline.library.ascent import ascend as ascend
     from pipeline.library.bar_tuning import bar_tuning as bar_tuning
+    from pipeline.library.best_gabor import best_gabor as best_gabor
     from pipeline.library.color_rotation import color_rotation_index as color_rotation_index
     from pipeline.library.dream import dream as dream
     from pipeline.library.export import export as export
@@ -29,6 +30,7 @@ _ROOMS = {
     "Options": "pipeline.library.options",
     "ascend": "pipeline.library.ascent",
     "bar_tuning": "pipeline.library.bar_tuning",
+    "best_gabor": "pipeline.library.best_gabor",
     "collect": "pipeline.stages.collect.results",
     "color_rotation_index": "pipeline.library.color_rotation",
     "dream": "pipeline.library.dream",
@@ -45,9 +47,9 @@ _ROOMS = {
     "tuning": "pipeline.library.tuning",
 }
 __all__ = [
-    "Options", "ascend", "bar_tuning", "collect", "color_rotation_index", "dream", "export",
-    "map_receptive_fields", "network", "open_run", "receptive_field", "responses", "shape_summary",
-    "shape_tuning", "stimulus_set", "top_patches", "tuning",
+    "Options", "ascend", "bar_tuning", "best_gabor", "collect", "color_rotation_index", "dream",
+    "export", "map_receptive_fields", "network", "open_run", "receptive_field", "responses",
+    "shape_summary", "shape_tuning", "stimulus_set", "top_patches", "tuning",
 ]  # fmt: skip
 
 
