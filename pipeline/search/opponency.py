@@ -1,0 +1,162 @@
+"""Responses of all units of a layer to hues, gray levels and gratings, for their opponency."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from pipeline.analysis.opponency_table import STAGES
+from pipeline.errors import ConfigError, nearest
+from pipeline.images.preprocessing import Preprocessing
+from pipeline.networks.graph.graph import Graph
+from pipeline.networks.graph.nodes import operation_name
+from pipeline.networks.layers import Layer
+from pipeline.networks.nonlinearity import MODULES, NAMES, nonlinearity
+from pipeline.networks.receptive_fields import Box, Canvas, smallest_canvas
+from pipeline.networks.unit_networks import LayerNetwork
+from pipeline.stimuli.color_gratings import spatial_opponency
+from pipeline.stimuli.field import Colors, Field
+from pipeline.stimuli.stimulus_set import StimulusSet
+from pipeline.stimuli.uniform_colors import full_field_colors, gray_levels, hues, needs_three
+
+WHERE = ("image", "field")
+SETS = ("gray_levels", "hues", "gratings")
+LUMINANCE = (0.299, 0.587, 0.114)  # of red, green and blue pixels (ITU-R BT.601)
+# Stimuli that are shown together. The last bits of responses depend on them: raise the version of
+# the stage if you change them.
+PIXELS, MOST = 1 << 20, 64
+
+
+@dataclass(frozen=True)
+class OpponencyProtocol:
+    """What is shown, and where responses are read.
+
+    Attributes:
+        where: ``image``: stimuli fill the network's whole input, zero padding around it is that of
+            the network, and the unit is the one at index n // 2 of the map, as published; or
+            ``field``: they fill the receptive field, which is free of padding.
+        gray: whether hues are shown in gray of the same luminance, as a null: what is then called
+            spectral opponency is due to luminance alone.
+
+    Raises:
+        ConfigError: ``where`` is neither.
+    """
+
+    where: str = "image"
+    gray: bool = False
+
+    def __post_init__(self) -> None:
+        if self.where not in WHERE:
+            raise ConfigError(
+                f"where: {self.where!r} is not one of {', '.join(WHERE)}"
+                f"{nearest(str(self.where), WHERE)}"
+            )
+
+    def canvas(self, graph: Graph, layer: Layer) -> Canvas:
+        """Return the input that is filled, and the unit that is read."""
+        if self.where == "field":
+            return smallest_canvas(graph, layer.node)
+        rows, columns = layer.map_size
+        return Canvas(graph.input_size, (rows // 2, columns // 2), Box(0, 0, *graph.input_size))
+
+
+def opponency_stimuli(
+    graph: Graph, layer: Layer, preprocessing: Preprocessing, protocol: OpponencyProtocol
+) -> dict[str, StimulusSet]:
+    """Return black, gray and white; 360 hues; and 960 achromatic gratings, by the names of SETS.
+
+    Pixels are from 0 to 1 and pass the network's preprocessing. Gratings have 1 to 16 cycles in
+    the width of the network's input.
+
+    Raises:
+        ConfigError: the network does not have 3 channels.
+    """
+    box = protocol.canvas(graph, layer).box
+    colors = Colors.bounds(preprocessing.mean, preprocessing.std, gray=0.5)
+    field = Field(box.height, box.width, colors=colors)
+    needs_three("hues", field)
+    colored = hues(field)
+    if protocol.gray:
+        luminance = colored.table[["red", "green", "blue"]].to_numpy() @ np.array(LUMINANCE)
+        colored = full_field_colors(field, np.repeat(luminance[:, None], 3, axis=1).tolist())
+    return {
+        "gray_levels": gray_levels(field),
+        "hues": colored,
+        "gratings": spatial_opponency(field, image=graph.input_size[1]),
+    }
+
+
+class OpponencyPresentation:
+    """Shows the stimuli to a layer.
+
+    Args:
+        graph: the traced network.
+        layer: the layer.
+        preprocessing: of the network.
+        protocol: what is shown, and where responses are read.
+        device: where the network is; stimuli are drawn there.
+
+    Attributes:
+        stimuli: by the names of ``SETS``.
+        after: what the layer's nonlinearity makes of responses; ``None`` if it has none.
+        operations: of the responses to one stimulus.
+    """
+
+    def __init__(
+        self,
+        graph: Graph,
+        layer: Layer,
+        preprocessing: Preprocessing,
+        protocol: OpponencyProtocol,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        self.stimuli = opponency_stimuli(graph, layer, preprocessing, protocol)
+        self.device, canvas = torch.device(device), protocol.canvas(graph, layer)
+        self.network = LayerNetwork(graph, layer.node, canvas)
+        self.after, self.reason = after_nonlinearity(graph, layer)
+        self.step = int(min(MOST, max(1, PIXELS // (canvas.box.height * canvas.box.width))))
+
+    def respond(
+        self, name: str, check: Callable[[], None] = lambda: None
+    ) -> Float[np.ndarray, "stages stimuli units"]:
+        """Return the responses of all units to a set: before and, if any, after the nonlinearity.
+
+        Args:
+            name: of the set.
+            check: called before every batch of stimuli; raises an error to stop.
+        """
+        stimuli = self.stimuli[name]
+        found: list[Tensor] = []
+        for start in range(0, len(stimuli), self.step):
+            check()
+            rows = range(start, min(start + self.step, len(stimuli)))
+            with torch.inference_mode():
+                responses = self.network(stimuli.draw(rows, self.device))
+                both = [responses] if self.after is None else [responses, self.after(responses)]
+                found.append(torch.stack(both).float().cpu())
+        return torch.cat(found, dim=1).numpy()
+
+
+def after_nonlinearity(
+    graph: Graph, layer: Layer
+) -> tuple[Callable[[Tensor], Tensor] | None, str]:
+    """Return what makes responses of a layer those after its nonlinearity, or why there is none.
+
+    A layer that is a nonlinearity, or a block that ends in one, has responses after it already.
+    """
+    node = layer.node
+    module = graph.modules.get(str(node.target)) if node.op == "call_module" else None
+    if isinstance(module, MODULES) or (module is None and operation_name(node) in NAMES):
+        return torch.clone, ""
+    found = nonlinearity(graph, layer)
+    return (found, "") if found.operations else (None, found.reason)
+
+
+def stages_of(graph: Graph, layer: Layer) -> int:
+    """Return at how many stages responses of a layer are: before and after its nonlinearity."""
+    return 1 if after_nonlinearity(graph, layer)[0] is None else len(STAGES)
