@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from pipeline.analysis.opponency import class_fractions, over_seeds
-from pipeline.analysis.opponency_table import POPULATION
+from pipeline.analysis.opponency_table import POPULATION, OpponencyRules
 
 
 def opponency_fractions(table: pd.DataFrame | Mapping[Any, pd.DataFrame]) -> pd.DataFrame:
@@ -64,3 +65,17 @@ def opponency_over_seeds(tables: Mapping[Any, pd.DataFrame]) -> pd.DataFrame:
     ['opponent', 0.75]
     """
     return over_seeds(opponency_fractions(tables), POPULATION, seed="condition")
+
+
+def published(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of the published rules: a black baseline, which must be above 0.
+
+    Spectral opponency is that before, spatial opponency that after the nonlinearity.
+
+    Args:
+        table: with the columns of ``opponency_table.RULE``.
+    """
+    stages = {kind: at for kind, at, _, _ in OpponencyRules().combinations()}
+    black = (table["baseline"] == "black") & table["require_positive_baseline"].astype(bool)
+    at = np.array([stages[kind] for kind in table["kind"]], dtype=object)
+    return table.loc[black & (table["at"] == at)]

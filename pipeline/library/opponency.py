@@ -17,7 +17,6 @@ from pipeline.analysis.opponency_table import (
 )
 from pipeline.errors import ConfigError
 from pipeline.library.arguments import chosen_layers, chosen_units, of_network, whole_number
-from pipeline.networks.layers import Layer
 from pipeline.networks.loading.network import Network
 from pipeline.search.opponency import SETS, OpponencyPresentation, OpponencyProtocol
 

@@ -10,7 +10,6 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from pipeline.analysis.opponency_table import STAGES
 from pipeline.errors import ConfigError, nearest
 from pipeline.images.preprocessing import Preprocessing
 from pipeline.networks.graph.graph import Graph
@@ -77,8 +76,7 @@ def opponency_stimuli(
         ConfigError: the network does not have 3 channels.
     """
     box = protocol.canvas(graph, layer).box
-    colors = Colors.bounds(preprocessing.mean, preprocessing.std, gray=0.5)
-    field = Field(box.height, box.width, colors=colors)
+    field = Field(box.height, box.width, colors=stimulus_colors(preprocessing))
     needs_three("hues", field)
     colored = hues(field)
     if protocol.gray:
@@ -89,6 +87,11 @@ def opponency_stimuli(
         "hues": colored,
         "gratings": spatial_opponency(field, image=graph.input_size[1]),
     }
+
+
+def stimulus_colors(preprocessing: Preprocessing) -> Colors:
+    """Return the colors of pixels 0, 1 and .5 after a network's preprocessing."""
+    return Colors.bounds(preprocessing.mean, preprocessing.std, gray=0.5)
 
 
 class OpponencyPresentation:
@@ -104,7 +107,8 @@ class OpponencyPresentation:
     Attributes:
         stimuli: by the names of ``SETS``.
         after: what the layer's nonlinearity makes of responses; ``None`` if it has none.
-        operations: of the responses to one stimulus.
+        reason: why it has none, or an empty string.
+        step: stimuli that are shown together.
     """
 
     def __init__(
@@ -130,21 +134,22 @@ class OpponencyPresentation:
             name: of the set.
             check: called before every batch of stimuli; raises an error to stop.
         """
-        stimuli = self.stimuli[name]
+        count = len(self.stimuli[name])
         found: list[Tensor] = []
-        for start in range(0, len(stimuli), self.step):
+        for start in range(0, count, self.step):
             check()
-            rows = range(start, min(start + self.step, len(stimuli)))
-            with torch.inference_mode():
-                responses = self.network(stimuli.draw(rows, self.device))
-                both = [responses] if self.after is None else [responses, self.after(responses)]
-                found.append(torch.stack(both).float().cpu())
+            found.append(self.show(name, range(start, min(start + self.step, count))))
         return torch.cat(found, dim=1).numpy()
 
+    def show(self, name: str, rows: range) -> Float[Tensor, "stages rows units"]:
+        """Return the responses of all units to some stimuli of a set."""
+        with torch.inference_mode():
+            responses = self.network(self.stimuli[name].draw(rows, self.device))
+            both = [responses] if self.after is None else [responses, self.after(responses)]
+            return torch.stack(both).float().cpu()
 
-def after_nonlinearity(
-    graph: Graph, layer: Layer
-) -> tuple[Callable[[Tensor], Tensor] | None, str]:
+
+def after_nonlinearity(graph: Graph, layer: Layer) -> tuple[Callable[[Tensor], Tensor] | None, str]:
     """Return what makes responses of a layer those after its nonlinearity, or why there is none.
 
     A layer that is a nonlinearity, or a block that ends in one, has responses after it already.
@@ -155,8 +160,3 @@ def after_nonlinearity(
         return torch.clone, ""
     found = nonlinearity(graph, layer)
     return (found, "") if found.operations else (None, found.reason)
-
-
-def stages_of(graph: Graph, layer: Layer) -> int:
-    """Return at how many stages responses of a layer are: before and after its nonlinearity."""
-    return 1 if after_nonlinearity(graph, layer)[0] is None else len(STAGES)
