@@ -42,6 +42,7 @@ COLUMNS = (
 # Of a unit's strongest response to anything: differences that are no larger are those of rounding.
 ROUNDING = 1e-6
 NOT_FINITE = "a response is not finite"
+_Columns = dict[str, np.ndarray]
 _GRATING = {"orientation": "orientation", "cycles": "cycles", "phase_cycles": "phase"}
 
 
@@ -153,19 +154,17 @@ def opponency_table(
         gratings are missing unless the unit responds to such. ``max_phase`` and ``min_phase`` are
         in cycles, ``reason`` says why a class is ``undefined``.
     """
-    tables: list[pd.DataFrame] = []
-    made: dict[tuple[str, str, str, bool], pd.DataFrame] = {}
+    parts: list[_Columns] = []
+    made: dict[tuple[str, str, str, bool], _Columns] = {}
 
-    def single(kind: str, at: str, baseline: str, demand: bool) -> pd.DataFrame:
+    def single(kind: str, at: str, baseline: str, demand: bool) -> _Columns:
         key = kind, at, baseline, demand
         if key not in made:
             own = responses.at(at)
             made[key] = _undefined(units, responses.reason) if own is None else one(own, *key)
         return made[key]
 
-    def one(
-        own: OpponencyResponses, kind: str, _at: str, baseline: str, demand: bool
-    ) -> pd.DataFrame:
+    def one(own: OpponencyResponses, kind: str, _at: str, baseline: str, demand: bool) -> _Columns:
         level = BASELINES.index(baseline)
         if kind == "spectral":
             return _spectral(own, units, level, demand, seed)
@@ -175,22 +174,22 @@ def opponency_table(
         if kind == "double":
             stages = STAGES if at == BOTH else (at, at)
             sides = zip(KINDS, stages, strict=False)
-            table = _double(*(single(side, stage, baseline, demand) for side, stage in sides))
+            part = _double(*(single(side, stage, baseline, demand) for side, stage in sides))
         else:
-            table = single(kind, at, baseline, demand)
-        rule = {"kind": kind, "baseline": baseline, "at": at, "require_positive_baseline": demand}
-        tables.append(pd.DataFrame(table.assign(**rule), columns=list(COLUMNS)))
-    return pd.concat(tables, ignore_index=True)
+            part = single(kind, at, baseline, demand)
+        rule = zip(RULE, (kind, baseline, demand, at), strict=True)
+        parts.append(part | {name: np.array([value] * len(units)) for name, value in rule})
+    return pd.DataFrame({name: np.concatenate([part[name] for part in parts]) for name in COLUMNS})
 
 
 def _spectral(
     own: OpponencyResponses, units: Sequence[int], level: int, demand: bool, seed: int
-) -> pd.DataFrame:
+) -> _Columns:
     shown, baseline = _settled(own, own.hues[0].T, level)
     hues = np.arange(shown.shape[1]) * (360.0 / shown.shape[1])
     found = spectral_opponency(shown, hues, baseline, demand, units, seed)
     found = found.rename(columns={"baseline": "baseline_response"})
-    return _with_reasons(_blank(units).assign(**{name: found[name] for name in found}))
+    return _with_reasons(_blank(units) | {str(name): found[name].to_numpy() for name in found})
 
 
 def _spatial(
@@ -199,18 +198,18 @@ def _spatial(
     units: Sequence[int],
     level: int,
     demand: bool,
-) -> pd.DataFrame:
+) -> _Columns:
     shown, baseline = _settled(own, own.gratings[0].T, level)
     classes = opponency_classes(shown, baseline, demand)
     responding = np.isin(classes, [NON_OPPONENT, OPPONENT])
-    table = _blank(units).assign(**{"class": classes, "baseline_response": baseline})
+    part = _blank(units) | {"class": classes, "baseline_response": baseline}
     for name, at in (("max", shown.argmax(axis=1)), ("min", shown.argmin(axis=1))):
         found = shown[np.arange(len(shown)), at]
-        table[f"{name}_response"] = np.where(classes == UNDEFINED, np.nan, found)
+        part[f"{name}_response"] = np.where(classes == UNDEFINED, np.nan, found)
         for column, short in _GRATING.items():
             values = gratings[column].to_numpy(dtype=np.float64)[at]
-            table[f"{name}_{short}"] = np.where(responding, values, np.nan)
-    return _with_reasons(table)
+            part[f"{name}_{short}"] = np.where(responding, values, np.nan)
+    return _with_reasons(part)
 
 
 def _settled(
@@ -226,29 +225,34 @@ def _settled(
     return np.where(equal[:, None], baseline[:, None], settled), baseline
 
 
-def _double(spectral: pd.DataFrame, spatial: pd.DataFrame) -> pd.DataFrame:
+def _double(spectral: _Columns, spatial: _Columns) -> _Columns:
     """Return the class by both: opponent if both are, and unresponsive if both are."""
-    first, second = (table["class"].to_numpy(dtype=object) for table in (spectral, spatial))
+    first, second = spectral["class"], spatial["class"]
     undefined = (first == UNDEFINED) | (second == UNDEFINED)
     unresponsive = (first == UNRESPONSIVE) & (second == UNRESPONSIVE)
     named = [undefined, unresponsive, double_opponent(first, second)]
     classes = np.select(named, [UNDEFINED, UNRESPONSIVE, OPPONENT], NON_OPPONENT)
     reason = np.where(spectral["reason"] == "", spatial["reason"], spectral["reason"])
-    table = _blank(spectral["unit"].tolist())
-    return table.assign(**{"class": classes.astype(object), "reason": reason.astype(object)})
+    part = _blank(spectral["unit"].tolist())
+    return part | {"class": classes.astype(object), "reason": reason.astype(object)}
 
 
-def _undefined(units: Sequence[int], reason: str) -> pd.DataFrame:
-    return _blank(units).assign(**{"class": UNDEFINED, "reason": reason})
+def _undefined(units: Sequence[int], reason: str) -> _Columns:
+    words = {"class": UNDEFINED, "reason": reason}
+    return _blank(units) | {name: np.full(len(units), word, object) for name, word in words.items()}
 
 
-def _with_reasons(table: pd.DataFrame) -> pd.DataFrame:
-    return table.assign(reason=np.where(table["class"] == UNDEFINED, NOT_FINITE, ""))
+def _with_reasons(part: _Columns) -> _Columns:
+    reason = np.where(part["class"] == UNDEFINED, NOT_FINITE, "")
+    return part | {"reason": reason.astype(object)}
 
 
-def _blank(units: Sequence[int]) -> pd.DataFrame:
-    """Return rows without a class, in which nothing is known of hues and gratings."""
+def _blank(units: Sequence[int]) -> _Columns:
+    """Return columns in which no class and nothing of hues and gratings is known."""
     words = {"max_name", "min_name", "reason", "class"}
     numbers = [name for name in COLUMNS if name not in {*words, *RULE, "unit"}]
-    table = pd.DataFrame({"unit": list(units)})
-    return table.assign(**dict.fromkeys(numbers, np.nan), **dict.fromkeys(words, ""))
+    return {
+        "unit": np.array(units, dtype=np.int64),
+        **{name: np.full(len(units), np.nan) for name in numbers},
+        **{name: np.full(len(units), "", object) for name in words},
+    }

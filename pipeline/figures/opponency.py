@@ -53,6 +53,7 @@ class _Series:
     name: str
     rows: pd.DataFrame
     look: Mapping[str, Any]
+    twin: _Series | None = None  # the same with the demand; drawn alone where they are equal
 
 
 @style.paper_style()
@@ -60,9 +61,10 @@ def opponency_by_layer(opponency: Tables) -> Figure:
     """Return the percentage of opponent units of each layer, with 95 % intervals over units.
 
     There is a panel for each kind: spectral, spatial and double. Of a single table, lines are its
-    baselines, dashed without the demand that they be above 0; of several, lines are the tables, by
-    the first baseline and demand of the first. Responses are those of the stage that is published
-    for the kind if the table has it. Layers in which no unit has a class say "undefined".
+    baselines, dashed without the demand that they be above 0, where it makes a difference; of
+    several, lines are the tables, by the first baseline and demand of the first. Responses are those of the stage that is
+    published for the kind if the table has it. Layers in which no unit has a class say
+    "undefined".
 
     Args:
         opponency: what ``pipeline.opponency`` returns or the table ``opponency`` of a run; or
@@ -87,10 +89,11 @@ def opponency_by_layer(opponency: Tables) -> Figure:
         axis.set_ylim(-3, 103)
         for number, each in enumerate(series):
             aside = 0.5 * ((number + 0.5) / len(series) - 0.5) if len(series) > 1 else 0.0
-            rows = each.rows[(each.rows["kind"] == kind) & (each.rows["at"] == at)]
-            _draw_line(axis, rows.set_index("layer").reindex(layers), each, aside)
+            rows = _rows(each, kind, at, layers)
+            if each.twin is None or not rows.equals(_rows(each.twin, kind, at, layers)):
+                _draw_line(axis, rows, each, aside)
             if number == 0:
-                _say_undefined(axis, layers, set(rows["layer"]))
+                _say_undefined(axis, layers, set(rows.index[rows["fraction"].notna()]))
     axes[len(axes) // 2].set_ylabel(LABEL)
     figure.suptitle(_title(tables, figure.get_figwidth() - 0.4))
     handles, names = axes[0].get_legend_handles_labels()
@@ -164,7 +167,8 @@ def _baselines(table: pd.DataFrame) -> list[_Series]:
                 "markerfacecolor": BASELINE_COLORS[baseline] if demand else "white",
             }
             name = f"{baseline} baseline" + (" above 0" if demand else "")
-            series.append(_Series(name, rows, look))
+            twins = [other for other in series if other.name.startswith(f"{baseline} ")]
+            series.append(_Series(name, rows, look, twins[0] if twins else None))
     return series
 
 
@@ -183,6 +187,13 @@ def _conditions(tables: Mapping[str, pd.DataFrame]) -> list[_Series]:
 def _opponent(table: pd.DataFrame) -> pd.DataFrame:
     fractions = opponency_fractions(table)
     return fractions.loc[fractions["class"] == "opponent"]
+
+
+def _rows(series: _Series, kind: str, at: str, layers: Sequence[str]) -> pd.DataFrame:
+    """Return the fractions of a panel, a row for each layer; NaN where there are none."""
+    of_panel = (series.rows["kind"] == kind) & (series.rows["at"] == at)
+    columns = ["fraction", "low", "high"]
+    return series.rows.loc[of_panel].set_index("layer")[columns].reindex(layers)
 
 
 def _draw_line(axis: Axes, rows: pd.DataFrame, series: _Series, aside: float) -> None:
@@ -221,7 +232,7 @@ def _panels(layers: Sequence[str], kinds: Sequence[str]) -> tuple[Figure, list[A
 
 def _title(tables: Mapping[str, pd.DataFrame], width: float) -> str:
     names = {name for table in tables.values() if "model" in table for name in table["model"]}
-    text = "opponent units, with 95 % intervals over units"
+    text = "opponent units (95 % intervals)"
     if len(tables) > 1:
         baseline, demand = next(iter(tables.values()))[
             ["baseline", "require_positive_baseline"]

@@ -85,7 +85,7 @@ def opponency_stimuli(
     return {
         "gray_levels": gray_levels(field),
         "hues": colored,
-        "gratings": spatial_opponency(field, image=graph.input_size[1]),
+        "gratings": spatial_opponency(field, image=float(graph.input_size[1])),
     }
 
 

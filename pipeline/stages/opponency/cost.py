@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 from pipeline.networks.cropping import Crop
+from pipeline.networks.graph.counting import weight_shape
 from pipeline.run.active_run import ActiveRun
 from pipeline.run.machine import Machine
 from pipeline.run.pace import Pace, affordable, timed
@@ -49,8 +51,13 @@ def opponency_cost(
 
 def _operations(parts: Parts, each: LayerOpponency) -> int:
     """Return the operations of the responses of all units of a layer to one stimulus."""
-    canvas = each.protocol.canvas(parts.graph, each.layer)
-    return Crop(parts.graph, each.layer.node, canvas.size, canvas.position).operations
+    canvas, graph = each.protocol.canvas(parts.graph, each.layer), parts.graph
+    one = Crop(graph, each.layer.node, canvas.size, canvas.position).operations
+    weight = weight_shape(graph, each.layer.node)
+    if not weight:
+        return one
+    # Crop counts one unit of the layer; each has its own weights.
+    return one + 2 * (each.layer.units - 1) * math.prod(weight[1:])
 
 
 def _pace(

@@ -39,7 +39,7 @@ def _example(each: LayerOpponency) -> HueCurve:
     unit, of_class = own.loc[column, ["unit", "class"]]
     levels = each.responses.gray_levels[0][:, column]
     return HueCurve(
-        f"{each.layer.name}, unit {unit}\n{of_class}",
+        f"{each.layer.name}/{unit}: {of_class}",
         each.responses.hues[0][:, column],
         dict(zip(BASELINES, levels.tolist(), strict=True)),
     )
