@@ -166,7 +166,7 @@ def _baselines(table: pd.DataFrame) -> list[_Series]:
                 "marker": style.SERIES_MARKERS[BASELINES.index(baseline)],
                 "markerfacecolor": BASELINE_COLORS[baseline] if demand else "white",
             }
-            name = f"{baseline} baseline" + (" above 0" if demand else "")
+            name = f"{baseline} baseline above 0" if demand else f"any {baseline} baseline"
             twins = [other for other in series if other.name.startswith(f"{baseline} ")]
             series.append(_Series(name, rows, look, twins[0] if twins else None))
     return series
