@@ -137,7 +137,13 @@ class _Wandb:
         self.run.log(dict(values))
 
     def table(self, name: str, table: pd.DataFrame) -> None:
-        self.run.log({name: self.client.Table(dataframe=table)})
+        # W&B does not know the missing values of pandas' integers.
+        missing = {
+            column: table[column].astype("float64")
+            for column in table
+            if isinstance(table[column].dtype, pd.Int64Dtype)
+        }
+        self.run.log({name: self.client.Table(dataframe=table.assign(**missing))})
 
     def figure(self, name: str, path: Path) -> None:
         self.run.log({f"figures/{name}": self.client.Image(str(path))})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import struct
 import time
 from pathlib import Path
@@ -103,6 +104,17 @@ def test_online_without_an_account_is_one_sentence(tmp_path: Path, monkeypatch):
     monkeypatch.delenv("WANDB_API_KEY", raising=False)
     with pytest.raises(ConfigError, match=r"^tracking: W&B cannot start in mode 'online'"):
         wandb(mode="online")(tmp_path, {}, None, "0123456789abcdef")
+
+
+def test_missing_whole_numbers_can_be_tracked(tmp_path: Path):
+    tracker = wandb()(tmp_path, {}, None, "0123456789abcdef")
+    table = pd.DataFrame({"best_shape": pd.array([3, None], dtype="Int64"), "unit": [0, 1]})
+    tracker.table("shape_tuning", table)
+    tracker.finish(failed=False)
+    (file,) = tmp_path.glob("wandb/**/shape_tuning*.table.json")
+    (first, unit), (missing, _) = json.loads(file.read_text())["data"]
+    assert (first, unit) == (3, 0)
+    assert math.isnan(missing)
 
 
 def test_empty_table_can_be_tracked(tmp_path: Path):

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
 from jaxtyping import Float
 from torch import Tensor
 
+from pipeline.errors import ConfigError
 from pipeline.library.patches import TopPatches
 from pipeline.networks.layers import Layer
 from pipeline.networks.loading.network import Network
@@ -33,21 +34,16 @@ from pipeline.search.field_mapping import (
 )
 from pipeline.search.patch_maps import PATCH_METHODS, PatchMapper, PatchOptions, map_by_patches
 from pipeline.search.presentation import Presentation, field_of
-from pipeline.stimuli.bars import bars_4a
-from pipeline.stimuli.bars_on_stride import bars_on_stride
-from pipeline.stimuli.gratings import sin1
-from pipeline.stimuli.noise import dense_noise, sparse_noise
-from pipeline.stimuli.shapes import shapes
+from pipeline.stimuli.field import Screen
+from pipeline.stimuli.sets import BUILDERS, Builder
 from pipeline.stimuli.stimulus_set import StimulusSet
 
-DRAWN: dict[str, Callable[..., StimulusSet]] = {
-    "bars_on_stride": bars_on_stride,
-    "bars_4a": bars_4a,
-    "sin1": sin1,
-    "shapes": shapes,
-    "sparse_noise": sparse_noise,
-    "dense_noise": dense_noise,
-}
+# Sets of figures at places, and noise; bars_on_stride is the default.
+MAPPABLE = (
+    "bars_on_stride", "bars_4a", "bars_4b", "bars_4c7o", "sin1", "shapes", "blocks",
+    "sparse_noise", "dense_noise", "marques_receptive_field",
+)  # fmt: skip
+DRAWN: dict[str, Builder] = {name: BUILDERS[name] for name in MAPPABLE}
 METHODS = (*DRAWN, *PATCH_METHODS, EFFECTIVE)
 
 
@@ -71,6 +67,7 @@ class FieldMethods:
         options: of methods by patches.
         frames: of noise.
         seed: of noise.
+        visual_degrees: width of the network's input.
     """
 
     net: Network
@@ -79,21 +76,30 @@ class FieldMethods:
     options: PatchOptions
     frames: int
     seed: int
+    visual_degrees: float
 
     @property
     def traced(self) -> Network:
         """The network at the size of the images."""
         return self.found.network if self.found else self.net
 
-    def layer(self, layer: Layer, names: list[str], units: list[int]) -> LayerMaps:
-        """Map the fields of some units of a layer by all methods."""
+    def layer(
+        self, layer: Layer, methods: Mapping[str, Builder | None], units: list[int]
+    ) -> LayerMaps:
+        """Map the fields of some units of a layer by all methods.
+
+        Args:
+            layer: the layer.
+            methods: by name, with the function that draws the set of those that show one.
+            units: the units, in order.
+        """
         found: dict[str, MappedFields] = {}
         summaries: list[pd.DataFrame] = []
         responses: list[pd.DataFrame] = []
         natural = self._natural(layer, units)
-        for name in names:
-            if name in DRAWN:
-                found[name], table = self._by_stimuli(layer, name, units)
+        for name, builder in methods.items():
+            if builder is not None:
+                found[name], table = self._by_stimuli(layer, builder, units)
                 responses.append(strongest_stimuli(found[name], name, units, table))
             elif name == EFFECTIVE:
                 found[name] = self._effective(layer, units)
@@ -104,17 +110,25 @@ class FieldMethods:
         summary = pd.concat(summaries, ignore_index=True)
         if EFFECTIVE in found:
             summary = with_effective_sizes(summary, found[EFFECTIVE], units)
-        maps = {key: maps for name in names for key, maps in found[name].named(name).items()}
+        maps = {key: maps for name in methods for key, maps in found[name].named(name).items()}
         nothing = pd.DataFrame(columns=["method", "sign", "unit", "rank", "stimulus", "response"])
         shown = pd.concat(responses, ignore_index=True) if responses else nothing
         return LayerMaps(maps, summary, shown)
 
     def _by_stimuli(
-        self, layer: Layer, name: str, units: list[int]
+        self, layer: Layer, builder: Builder, units: list[int]
     ) -> tuple[MappedFields, pd.DataFrame]:
-        noise = {"stimuli": self.frames, "seed": self.seed} if name in NOISE else {}
-        stimuli = DRAWN[name](field_of(self.traced.graph, layer), **noise)
-        presentation = Presentation(self.traced.graph, layer, stimuli, self.net.device)
+        graph = self.traced.graph
+        screen = Screen(*graph.input_size, self.visual_degrees)
+        noise = builder in [BUILDERS[name] for name in NOISE]
+        options = {"stimuli": self.frames, "seed": self.seed} if noise else {}
+        stimuli: Any = builder(field_of(graph, layer, screen=screen), **options)
+        if not isinstance(stimuli, StimulusSet):
+            raise ConfigError(
+                f"methods: a function returned a {type(stimuli).__name__}, and must return a"
+                " pipeline.stimuli.stimulus_set.StimulusSet, as compose there makes one"
+            )
+        presentation = Presentation(graph, layer, stimuli, self.net.device)
         return map_by_stimuli(presentation, units), stimuli.table
 
     def _by_patches(self, layer: Layer, name: str, units: list[int]) -> MappedFields:

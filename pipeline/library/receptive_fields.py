@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Any, SupportsFloat, cast
@@ -12,11 +12,12 @@ import pandas as pd
 from pipeline.analysis.map_agreement import agreement
 from pipeline.errors import ConfigError, nearest
 from pipeline.library.arguments import chosen_layers, chosen_units, of_network, whole_number
-from pipeline.library.field_methods import METHODS, FieldMethods
+from pipeline.library.field_methods import DRAWN, METHODS, FieldMethods
 from pipeline.library.patches import TopPatches, top_patches
 from pipeline.networks.loading.network import Network
 from pipeline.search.field_mapping import PHOTOGRAPHS, Maps, with_degrees
 from pipeline.search.patch_maps import PATCH_METHODS, PatchOptions
+from pipeline.stimuli.sets import Builder
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ class ReceptiveFieldMaps:
 def map_receptive_fields(
     net: Network,
     layers: str | Sequence[str],
-    methods: str | Sequence[str] = ("bars_on_stride",),
+    methods: str | Callable[..., Any] | Sequence[Any] = ("bars_on_stride",),
     *,
     images: Any = None,
     patches: int = 10,
@@ -94,9 +95,11 @@ def map_receptive_fields(
     Args:
         net: the network.
         layers: names of layers, or ``all`` for all convolutions.
-        methods: some of ``bars_on_stride``, ``bars_4a``, ``sin1``, ``shapes``, ``sparse_noise`` and
-            ``dense_noise``; ``gradient``, ``guided_backprop``, ``integrated_gradient`` and
-            ``occlusion``, which need images; and ``effective``.
+        methods: some of ``bars_on_stride``, ``bars_4a``, ``bars_4b``, ``bars_4c7o``, ``sin1``,
+            ``shapes``, ``blocks``, ``sparse_noise``, ``dense_noise`` and
+            ``marques_receptive_field``; ``gradient``, ``guided_backprop``, ``integrated_gradient``
+            and ``occlusion``, which need images; ``effective``; and functions of your own from a
+            ``pipeline.stimuli.field.Field`` to a set of figures with columns ``x`` and ``y``.
         images: anything that ``pipeline.top_patches`` takes. The network is traced at their size.
         patches: of each sign, each from a different image.
         patch_options: of the methods that need images.
@@ -117,14 +120,15 @@ def map_receptive_fields(
     >>> found.maps["conv1"]["bars_on_stride"].shape
     (2, 2, 9, 9)
     """
-    names, degrees = _methods(methods), _degrees(visual_degrees)
+    chosen, degrees = _methods(methods), _degrees(visual_degrees)
     mapping = FieldMethods(
         net,
-        _search(net, layers, names, images, whole_number("patches", patches)),
+        _search(net, layers, [*chosen], images, whole_number("patches", patches)),
         patches,
         patch_options or PatchOptions(),
         whole_number("frames", frames),
         whole_number("seed", seed, 0),
+        degrees,
     )
     traced = mapping.traced
     pixels_per_degree = traced.graph.input_size[1] / degrees
@@ -132,7 +136,7 @@ def map_receptive_fields(
     summaries: list[pd.DataFrame] = []
     responses: list[pd.DataFrame] = []
     for layer in chosen_layers(traced, layers):
-        own = mapping.layer(layer, names, chosen_units(units, layer))
+        own = mapping.layer(layer, chosen, chosen_units(units, layer))
         found[layer.name] = own.maps
         summaries.append(with_degrees(own.summary, pixels_per_degree).assign(layer=layer.name))
         responses.append(own.responses.assign(layer=layer.name))
@@ -180,13 +184,20 @@ def _joined(tables: list[pd.DataFrame]) -> pd.DataFrame:
     return cast("pd.DataFrame", whole[[*first, *whole.columns.difference(first, sort=False)]])
 
 
-def _methods(methods: str | Sequence[str]) -> list[str]:
-    names = [methods] if isinstance(methods, str) else list(methods)
-    for name in names:
-        if name not in METHODS:
+def _methods(methods: str | Callable[..., Any] | Sequence[Any]) -> dict[str, Builder | None]:
+    """Return what draws the set of each method, by its name; nothing for those without a set."""
+    given = [methods] if isinstance(methods, str) or callable(methods) else list(methods)
+    found: dict[str, Builder | None] = {}
+    for method in given:
+        own = callable(method)
+        name = str(getattr(method, "__name__", "own")) if own else str(method)
+        if not own and name not in METHODS:
             raise ConfigError(
-                f"methods: {name!r} is not one of {', '.join(METHODS)}{nearest(str(name), METHODS)}"
+                f"methods: {name!r} is not one of {', '.join(METHODS)}{nearest(name, METHODS)}"
             )
-    if not names or len(set(names)) < len(names):
-        raise ConfigError(f"methods: {names} is empty or names a method twice")
-    return names
+        if name in found:
+            raise ConfigError(f"methods: {name} is there twice")
+        found[name] = cast("Builder", method) if own else DRAWN.get(name)
+    if not found:
+        raise ConfigError("methods: there are none; use bars_on_stride, for example")
+    return found

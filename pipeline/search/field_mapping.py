@@ -7,11 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float, Int
+import torch
+from jaxtyping import Bool, Float, Int
 
 from pipeline.analysis.field_maps import summarize_maps
 from pipeline.analysis.indices import fnat
 from pipeline.analysis.map_agreement import SIGNS
+from pipeline.analysis.place_dependence import ALPHA, place_p_values
 from pipeline.analysis.stimulus_maps import (
     Rule,
     bars_entering,
@@ -67,6 +69,8 @@ class MappedFields:
         responses: the responses to them.
         places: mean positions (x, y) of the 1, 20 and 100 strongest figures of each sign, in pixels
             from the center; NaN where there are fewer, or where the unit responds to all alike.
+        chance: of figures, how probable responses that differ this much between places are if
+            place does not matter (``pipeline.analysis.place_dependence``); NaN if it is not known.
     """
 
     maps: Maps
@@ -74,6 +78,7 @@ class MappedFields:
     stimuli: Int[np.ndarray, "units 2 k"] | None = None
     responses: Float[np.ndarray, "units 2 k"] | None = None
     places: Float[np.ndarray, "units 2 3 2"] | None = None
+    chance: Float[np.ndarray, " units"] | None = None
 
     def named(self, method: str) -> dict[str, Maps]:
         """Return the maps by name."""
@@ -119,7 +124,8 @@ def map_responses(
     rule = RULES.get(stimuli.name, bars_entering)
     signs = [stimulus_maps(stimuli, responses, rule, sign, check) for sign in SIGNS]
     maps, apart = (np.stack(parts, axis=1) for parts in zip(*signs, strict=True))
-    return MappedFields(maps, apart, numbers, strongest, _places(stimuli, responses))
+    places, chance = _places(stimuli, responses), _chance(stimuli, responses)
+    return MappedFields(maps, apart, numbers, strongest, places, chance)
 
 
 def check_mappable(stimuli: StimulusSet) -> None:
@@ -144,22 +150,38 @@ def summarize(
     Returns:
         One row per map, sign and unit: ``method``, ``sign`` and ``unit``; the columns of
         ``pipeline.analysis.field_maps.summarize_maps``; of figures ``tb1_x``, ``tb1_y`` and so on,
-        the mean positions; and ``field_height`` and ``field_width``, the theoretical field.
+        the mean positions; and ``field_height`` and ``field_width``, the theoretical field. Units
+        whose responses differ between places no more than by chance have a reason and no numbers.
     """
+    chance = np.full(len(units), np.nan) if mapped.chance is None else mapped.chance
+    by_chance = (chance > ALPHA) & (np.ptp(mapped.maps, axis=(1, 2, 3)) > 0)
     parts = []
     for name, maps in mapped.named(method).items():
         for k, sign in enumerate(SIGNS):
             if sign not in signs:
                 continue
-            table = summarize_maps(maps[:, k]).assign(method=name, sign=sign, unit=list(units))
+            table = _summarized(maps[:, k], by_chance, chance)
+            table = table.assign(method=name, sign=sign, unit=list(units))
             if mapped.places is not None:
+                places = np.where(by_chance[:, None, None], np.nan, mapped.places[:, k])
                 for column, count in enumerate(COUNTS):
-                    x, y = mapped.places[:, k, column].T
+                    x, y = places[:, column].T
                     table = table.assign(**{f"tb{count}_x": x, f"tb{count}_y": y})
             parts.append(table.assign(field_height=maps.shape[2], field_width=maps.shape[3]))
     whole = pd.concat(parts, ignore_index=True)
     first = ["method", "sign", "unit"]
     return pd.DataFrame(whole[[*first, *whole.columns.difference(first, sort=False)]])
+
+
+def _summarized(
+    maps: Float[np.ndarray, "units h w"],
+    by_chance: Bool[np.ndarray, " units"],
+    chance: Float[np.ndarray, " units"],
+) -> pd.DataFrame:
+    """Return the summary of maps, without the numbers of those that are as they are by chance."""
+    table = summarize_maps(np.where(by_chance[:, None, None], 0.0, maps))
+    reasons = [f"responses do not depend on where figures are (p = {p:.2g})" for p in chance]
+    return table.assign(reason=np.where(by_chance, reasons, table["reason"]))
 
 
 def strongest_stimuli(
@@ -265,3 +287,14 @@ def _places(
         places[:, k, : len(counts)] = mean_positions(positions, exact, sign, counts)
     places[is_constant(responses)] = np.nan
     return places
+
+
+def _chance(
+    stimuli: StimulusSet, responses: Float[np.ndarray, "units stimuli"]
+) -> Float[np.ndarray, " units"]:
+    """Return how probable differences between places are by chance, look by look."""
+    shown = torch.cat([stimuli.background, stimuli.weights.flatten(1)], dim=1)
+    looks = torch.unique(shown, dim=0, return_inverse=True)[1].numpy()
+    positions = stimuli.table[["x", "y"]].to_numpy(np.float64)
+    places = np.unique(positions, axis=0, return_inverse=True)[1].ravel()
+    return place_p_values(responses, looks, places)

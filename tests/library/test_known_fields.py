@@ -15,6 +15,7 @@ import pytest
 import pipeline
 from pipeline.analysis.field_maps import summarize_maps
 from pipeline.analysis.stimulus_maps import bars_entering
+from pipeline.search.field_mapping import map_responses, summarize
 from pipeline.search.presentation import Presentation, field_of
 from pipeline.search.stimulus_responses import all_responses, stimulus_maps
 from pipeline.stimuli.bars import bars_4a, bars_4b
@@ -156,13 +157,15 @@ def test_a_unit_without_a_field_gives_a_reason(method: str):
 
 
 @pytest.mark.parametrize("build", [bars_4a, bars_on_stride])
-def test_of_responses_of_noise_alone_the_bars_that_do_not_overlap_show_no_field(
+def test_responses_of_noise_alone_give_a_reason_and_no_numbers(
     build: Callable[[Field], StimulusSet],
 ):
     """Weighted maps show where bars are dense, which looks like a field in ``bars_on_stride``."""
     stimuli = build(Field(SIDE, SIDE, STRIDE))
     responses = np.random.default_rng(0).normal(size=(4, len(stimuli))).astype(np.float32)
-    assert_no_field(summarize_maps(stimulus_maps(stimuli, responses, bars_entering, 1)[1]))
+    table = summarize(map_responses(stimuli, responses), "bars", range(4))
+    assert table["reason"].str.match(r"responses do not depend on where figures are \(p = ").all()
+    assert table[[*GAUSSIAN, "x", "radius_50", "hot_x", "tb20_x"]].isna().to_numpy().all()
 
 
 def assert_no_field(table: pd.DataFrame) -> None:

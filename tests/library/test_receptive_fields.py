@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from functools import partial
+
+import numpy as np
 import pytest
 
 import pipeline
 from pipeline.errors import ConfigError
+from pipeline.stimuli.bars import bars_4b
+from pipeline.stimuli.field import Field
+from pipeline.stimuli.stimulus_set import StimulusSet
 
 
 def test_methods_are_compared_with_each_other():
@@ -21,5 +27,23 @@ def test_methods_are_compared_with_each_other():
 def test_unknown_methods_are_refused():
     with pytest.raises(ConfigError, match=r"^methods: 'bars_4' is not one of bars_on_stride, bars"):
         pipeline.map_receptive_fields(pipeline.network("miniature"), "conv1", "bars_4")
-    with pytest.raises(ConfigError, match=r"is empty or names a method twice"):
+    with pytest.raises(ConfigError, match=r"^methods: there are none"):
         pipeline.map_receptive_fields(pipeline.network("miniature"), "conv1", [])
+    with pytest.raises(ConfigError, match=r"^methods: sin1 is there twice"):
+        pipeline.map_receptive_fields(pipeline.network("miniature"), "conv1", ["sin1", "sin1"])
+    with pytest.raises(ConfigError, match=r"^methods: a function returned a int, and must return"):
+        pipeline.map_receptive_fields(pipeline.network("miniature"), "conv1", lambda field: 3)
+
+
+def test_a_function_of_ones_own_maps_as_the_set_that_it_makes():
+    def fewer(field: Field) -> StimulusSet:
+        return bars_4b(field, divider=1.0)
+
+    net = pipeline.network("miniature")
+    found = pipeline.map_receptive_fields(net, "conv1", [fewer, "bars_4b"], units=[3])
+    maps = found.maps["conv1"]
+    assert {*found.summary["method"]} == {*maps}
+    assert set(maps) >= {"fewer", "fewer_non_overlapping", "bars_4b"}
+    assert not np.array_equal(maps["fewer"], maps["bars_4b"])
+    again = pipeline.map_receptive_fields(net, "conv1", partial(bars_4b, divider=1.0), units=[3])
+    np.testing.assert_array_equal(again.maps["conv1"]["own"], maps["fewer"])

@@ -72,7 +72,7 @@ def map_bytes(each: FieldMaps) -> int:
         return units * one
     kept = 2 * min(KEPT, each.shown.count) * (LONG + FLOAT)
     kept += each.shown.count * FLOAT * each.keeps_responses
-    places = 2 * len(COUNTS) * 2 * LONG * each.of_figures
+    places = (2 * len(COUNTS) * 2 + 1) * LONG * each.of_figures
     return units * ((1 + each.of_figures) * one + kept + places)
 
 

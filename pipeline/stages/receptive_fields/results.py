@@ -104,7 +104,7 @@ class SetMaps(FieldMaps):
     def arrays(self) -> tuple[str, ...]:
         """The names of the stored arrays that describe what was found."""
         shown = ("maps", "stimuli", "responses")
-        return shown if self.shown.noise else (*shown, "apart", "places")
+        return shown if self.shown.noise else (*shown, "apart", "places", "chance")
 
 
 def build_set(run: ActiveRun, name: str, field: Field) -> StimulusSet:
