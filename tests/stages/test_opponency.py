@@ -60,7 +60,11 @@ def test_its_tables_are_those_of_the_library(first: ActiveRun):
         where="field",
     )
     pd.testing.assert_frame_equal(
-        found[found["layer"] == "conv1"].drop(columns="model"), expected, check_dtype=False, rtol=1e-4, atol=1e-4
+        found[found["layer"] == "conv1"].drop(columns="model"),
+        expected,
+        check_dtype=False,
+        rtol=1e-4,
+        atol=1e-4,
     )
     fractions = opened.opponency_fractions
     assert tuple(fractions) == table_columns()["opponency_fractions"]
