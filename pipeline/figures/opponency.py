@@ -62,9 +62,9 @@ def opponency_by_layer(opponency: Tables) -> Figure:
 
     There is a panel for each kind: spectral, spatial and double. Of a single table, lines are its
     baselines, dashed without the demand that they be above 0, where it makes a difference; of
-    several, lines are the tables, by the first baseline and demand of the first. Responses are those of the stage that is
-    published for the kind if the table has it. Layers in which no unit has a class say
-    "undefined".
+    several, lines are the tables, by the first baseline and demand of the first. Responses are
+    those of the stage that is published for the kind if the table has it. Layers in which no unit
+    has a class say "undefined".
 
     Args:
         opponency: what ``pipeline.opponency`` returns or the table ``opponency`` of a run; or

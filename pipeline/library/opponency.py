@@ -18,7 +18,13 @@ from pipeline.analysis.opponency_table import (
 from pipeline.errors import ConfigError
 from pipeline.library.arguments import chosen_layers, chosen_units, of_network, whole_number
 from pipeline.networks.loading.network import Network
-from pipeline.search.opponency import SETS, OpponencyPresentation, OpponencyProtocol
+from pipeline.search.opponency import (
+    SETS,
+    OpponencyPresentation,
+    OpponencyProtocol,
+    after_nonlinearity,
+    groups,
+)
 
 
 @of_network
@@ -93,23 +99,21 @@ def opponency(
     found = chosen_layers(net, layers)
     chosen = {layer.name: chosen_units(units, layer) for layer in found}
     net.module.to(net.device)
-    tables: list[pd.DataFrame] = []
-    for layer in found:
+    tables: dict[str, pd.DataFrame] = {}
+    for group in groups(net.graph, found, protocol):
         presentation = OpponencyPresentation(
-            net.graph, layer, net.preprocessing, protocol, net.device
+            net.graph, group, net.preprocessing, protocol, net.device
         )
-        own = chosen[layer.name]
-        responses = _show(presentation, own)
+        shown = {name: presentation.respond(name) for name in SETS}
         gratings = presentation.stimuli["gratings"].table
-        table = opponency_table(responses, gratings, own, rules, start)
-        table.insert(0, "layer", layer.name)
-        tables.append(table)
-    return pd.concat(tables, ignore_index=True)
-
-
-def _show(presentation: OpponencyPresentation, units: list[int]) -> OpponencyResponses:
-    shown = {name: presentation.respond(name)[:, :, units] for name in SETS}
-    return OpponencyResponses(**shown, reason=presentation.reason)
+        for layer in group:
+            own = chosen[layer.name]
+            by_set = {name: responses[layer.name][:, :, own] for name, responses in shown.items()}
+            reason = after_nonlinearity(net.graph, layer)[1]
+            responses = OpponencyResponses(**by_set, reason=reason)
+            tables[layer.name] = opponency_table(responses, gratings, own, rules, start)
+            tables[layer.name].insert(0, "layer", layer.name)
+    return pd.concat([tables[layer.name] for layer in found], ignore_index=True)
 
 
 def _several(given: Any, known: Sequence[str]) -> tuple[str, ...]:

@@ -20,10 +20,31 @@ MODULES = (
     nn.Softplus, nn.Softshrink, nn.Softsign, nn.Tanh, nn.Tanhshrink, nn.Threshold,
 )  # fmt: skip
 NAMES = frozenset(
-    """
-    celu elu gelu hardshrink hardsigmoid hardswish hardtanh leaky_relu log_sigmoid logsigmoid mish
-    prelu relu relu6 selu sigmoid silu softplus softshrink softsign tanh tanhshrink threshold
-    """.split()
+    [
+        "celu",
+        "elu",
+        "gelu",
+        "hardshrink",
+        "hardsigmoid",
+        "hardswish",
+        "hardtanh",
+        "leaky_relu",
+        "log_sigmoid",
+        "logsigmoid",
+        "mish",
+        "prelu",
+        "relu",
+        "relu6",
+        "selu",
+        "sigmoid",
+        "silu",
+        "softplus",
+        "softshrink",
+        "softsign",
+        "tanh",
+        "tanhshrink",
+        "threshold",
+    ]
 )
 # What may lie between a layer and its nonlinearity: it treats every channel by itself.
 _BETWEEN_MODULES = (nn.Dropout, nn.Dropout2d, nn.Identity)

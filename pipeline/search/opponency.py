@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,11 +12,14 @@ from torch import Tensor
 
 from pipeline.errors import ConfigError, nearest
 from pipeline.images.preprocessing import Preprocessing
+from pipeline.networks.cropping import Crop
+from pipeline.networks.graph.counting import forward_operations
 from pipeline.networks.graph.graph import Graph
 from pipeline.networks.graph.nodes import operation_name
 from pipeline.networks.layers import Layer
 from pipeline.networks.nonlinearity import MODULES, NAMES, nonlinearity
 from pipeline.networks.receptive_fields import Box, Canvas, smallest_canvas
+from pipeline.networks.responses import LayerResponses, read_map
 from pipeline.networks.unit_networks import LayerNetwork
 from pipeline.stimuli.color_gratings import spatial_opponency
 from pipeline.stimuli.field import Colors, Field
@@ -29,6 +32,7 @@ LUMINANCE = (0.299, 0.587, 0.114)  # of red, green and blue pixels (ITU-R BT.601
 # Stimuli that are shown together. The last bits of responses depend on them: raise the version of
 # the stage if you change them.
 PIXELS, MOST = 1 << 20, 64
+WHOLE = 0.25  # share of the operations of a layer on which its center depends
 
 
 @dataclass(frozen=True)
@@ -95,58 +99,94 @@ def stimulus_colors(preprocessing: Preprocessing) -> Colors:
 
 
 class OpponencyPresentation:
-    """Shows the stimuli to a layer.
+    """Shows the stimuli to some layers that are seen together (``groups``).
 
     Args:
         graph: the traced network.
-        layer: the layer.
+        layers: a group of layers.
         preprocessing: of the network.
         protocol: what is shown, and where responses are read.
         device: where the network is; stimuli are drawn there.
 
     Attributes:
         stimuli: by the names of ``SETS``.
-        after: what the layer's nonlinearity makes of responses; ``None`` if it has none.
-        reason: why it has none, or an empty string.
         step: stimuli that are shown together.
     """
 
     def __init__(
         self,
         graph: Graph,
-        layer: Layer,
+        layers: Sequence[Layer],
         preprocessing: Preprocessing,
         protocol: OpponencyProtocol,
         device: torch.device | str = "cpu",
     ) -> None:
-        self.stimuli = opponency_stimuli(graph, layer, preprocessing, protocol)
-        self.device, canvas = torch.device(device), protocol.canvas(graph, layer)
-        self.network = LayerNetwork(graph, layer.node, canvas)
-        self.after, self.reason = after_nonlinearity(graph, layer)
+        first, canvas = layers[0], protocol.canvas(graph, layers[0])
+        self.stimuli = opponency_stimuli(graph, first, preprocessing, protocol)
+        self.device, self.first = torch.device(device), first
+        self.after = {layer.name: after_nonlinearity(graph, layer)[0] for layer in layers}
+        whole = is_whole(graph, first, protocol)
+        self.whole = LayerResponses(graph, layers) if whole else None
+        self.cropped = None if whole else LayerNetwork(graph, first.node, canvas)
         self.step = int(min(MOST, max(1, PIXELS // (canvas.box.height * canvas.box.width))))
+
+    def blocks(self, name: str) -> list[range]:
+        """Return the stimuli of a set that are shown together."""
+        count = len(self.stimuli[name])
+        return [range(at, min(at + self.step, count)) for at in range(0, count, self.step)]
 
     def respond(
         self, name: str, check: Callable[[], None] = lambda: None
-    ) -> Float[np.ndarray, "stages stimuli units"]:
+    ) -> dict[str, Float[np.ndarray, "stages stimuli units"]]:
         """Return the responses of all units to a set: before and, if any, after the nonlinearity.
 
         Args:
             name: of the set.
-            check: called before every batch of stimuli; raises an error to stop.
+            check: called before every block of stimuli; raises an error to stop.
         """
-        count = len(self.stimuli[name])
-        found: list[Tensor] = []
-        for start in range(0, count, self.step):
+        found: dict[str, list[np.ndarray]] = {layer: [] for layer in self.after}
+        for block in self.blocks(name):
             check()
-            found.append(self.show(name, range(start, min(start + self.step, count))))
-        return torch.cat(found, dim=1).numpy()
+            for layer, responses in self.show(name, block).items():
+                found[layer].append(responses)
+        return {layer: np.concatenate(parts, axis=1) for layer, parts in found.items()}
 
-    def show(self, name: str, rows: range) -> Float[Tensor, "stages rows units"]:
-        """Return the responses of all units to some stimuli of a set."""
+    def show(self, name: str, rows: range) -> dict[str, Float[np.ndarray, "stages rows units"]]:
+        """Return the responses of all units to some stimuli of a set, by layer."""
+        found: dict[str, np.ndarray] = {}
+
+        def take(layer: Layer, responses: Float[Tensor, "rows units"]) -> None:
+            after = self.after[layer.name]
+            both = [responses] if after is None else [responses, after(responses)]
+            found[layer.name] = torch.stack(both).float().cpu().numpy()
+
         with torch.inference_mode():
-            responses = self.network(self.stimuli[name].draw(rows, self.device))
-            both = [responses] if self.after is None else [responses, self.after(responses)]
-            return torch.stack(both).float().cpu()
+            images = self.stimuli[name].draw(rows, self.device)
+            if self.cropped is not None:
+                take(self.first, self.cropped(images))
+            elif self.whole is not None:
+                self.whole.visit(images, lambda layer, maps: take(layer, read_map(maps, "center")))
+        return found
+
+
+def groups(graph: Graph, layers: Sequence[Layer], protocol: OpponencyProtocol) -> list[list[Layer]]:
+    """Return layers in groups that are seen together: those that depend on most of an image."""
+    whole = [layer for layer in layers if is_whole(graph, layer, protocol)]
+    return [*([layer] for layer in layers if layer not in whole), *([whole] if whole else [])]
+
+
+def is_whole(graph: Graph, layer: Layer, protocol: OpponencyProtocol) -> bool:
+    """Return whether a layer is computed on the whole image, together with others.
+
+    One unit at the center of a shallow layer depends on little of it, so that less is computed if
+    that is cut out. What is chosen for a layer does not depend on the other layers, as the last
+    bits of responses depend on it.
+    """
+    if protocol.where == "field":
+        return False
+    canvas = protocol.canvas(graph, layer)
+    cropped = Crop(graph, layer.node, canvas.size, canvas.position).operations
+    return cropped > WHOLE * forward_operations(graph, [layer.node])
 
 
 def after_nonlinearity(graph: Graph, layer: Layer) -> tuple[Callable[[Tensor], Tensor] | None, str]:

@@ -129,8 +129,9 @@ def test_the_cost_counts_every_stimulus_and_byte(first: ActiveRun):
         for item in each.result.items
     )
     assert cost.missing == 0
-    # conv1: 24 units of 9 x 9 x 3 weights, a multiplication and an addition each.
-    assert cost.columns["opponency"]["conv1"] == pytest.approx(1323 * 2 * 24 * 243, rel=0.01)
+    # A multiplication and an addition for each of 24 x 9 x 9 x 3 weights and stimulus of conv1.
+    (conv1,) = (each for each in first.plan(STAGE) if each.layer.name == "conv1")
+    assert opponency_cost(first, [conv1]).operations["opponency"] == 1323 * 2 * 24 * 243
 
 
 def test_networks_of_one_channel_are_a_fault(first: ActiveRun, monkeypatch: pytest.MonkeyPatch):

@@ -23,6 +23,7 @@ from pipeline.search.opponency import (
     SETS,
     OpponencyProtocol,
     after_nonlinearity,
+    groups,
     opponency_stimuli,
     stimulus_colors,
 )
@@ -111,6 +112,14 @@ def _layer(run: ActiveRun, layer: Layer, protocol: OpponencyProtocol) -> LayerOp
 def stimuli_of(run: ActiveRun, layer: Layer, protocol: OpponencyProtocol) -> dict[str, StimulusSet]:
     """Return the stimuli that are shown to a layer."""
     return opponency_stimuli(run.parts.graph, layer, run.parts.network.preprocessing, protocol)
+
+
+def grouped(run: ActiveRun, planned: Sequence[LayerOpponency]) -> list[list[LayerOpponency]]:
+    """Return layers in groups that are seen together."""
+    by_name = {each.layer.name: each for each in planned}
+    layers = [each.layer for each in planned]
+    found = groups(run.parts.graph, layers, planned[0].protocol) if planned else []
+    return [[by_name[layer.name] for layer in group] for group in found]
 
 
 def _channels(run: ActiveRun) -> int:

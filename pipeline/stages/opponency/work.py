@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from pipeline.run.active_run import ActiveRun
-from pipeline.search.opponency import OpponencyPresentation
-from pipeline.stages.opponency.results import LayerOpponency
+from pipeline.search.opponency import SETS, OpponencyPresentation
+from pipeline.stages.opponency.results import LayerOpponency, grouped, stimuli_of
 from pipeline.stages.stage import WorkItems
 
 log = logging.getLogger(__name__)
@@ -19,15 +19,23 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Shown:
-    """A work item: a set that is shown to a layer.
+    """A work item: a set that is shown to the layers of a group.
 
     Attributes:
-        each: the layer.
+        group: the layers.
         item: name of the set.
     """
 
-    each: LayerOpponency
+    group: Sequence[LayerOpponency]
     item: str
+
+
+@dataclass(frozen=True)
+class Block:
+    """Some stimuli of a set."""
+
+    shown: Shown
+    rows: range
 
 
 def show_colors(run: ActiveRun, planned: Sequence[LayerOpponency]) -> Iterator[WorkItems[Shown]]:
@@ -36,55 +44,59 @@ def show_colors(run: ActiveRun, planned: Sequence[LayerOpponency]) -> Iterator[W
     if missing:
         names = ", ".join(each.layer.name for each in missing)
         log.info("opponency: showing hues and gratings to %s", names)
-        items = [Shown(each, item) for each in missing for item in each.result.items]
+        items = [Shown(group, item) for group in grouped(run, missing) for item in SETS]
         results = [each.result for each in missing]
-        yield WorkItems(results, items, OpponencyWork(run), "opponency: sets")
+        yield WorkItems(results, items, OpponencyWork(run, missing), "opponency: stimuli")
 
 
 class OpponencyWork:
     """Sets of stimuli as work for the runner (``runner.Work``)."""
 
-    def __init__(self, run: ActiveRun) -> None:
+    def __init__(self, run: ActiveRun, planned: Sequence[LayerOpponency]) -> None:
         self.active = run
         self.presentations: dict[str, OpponencyPresentation] = {}
         self.building = threading.Lock()
+        shown = stimuli_of(run, planned[0].layer, planned[0].protocol)
+        self.sizes = {name: len(stimuli) for name, stimuli in shown.items()}
         run.parts.runner.place(run.parts.network.module)
 
     def needed(self, shown: Shown) -> bool:
-        """Say whether a set is missing."""
-        return not shown.each.result.holds(shown.item)
+        """Say whether a set is missing of any layer."""
+        return not all(each.result.holds(shown.item) for each in shown.group)
 
-    def size(self, _shown: Shown) -> int:
-        """Return how much an item counts."""
-        return 1
+    def size(self, shown: Shown) -> int:
+        """Return how many stimuli a set has."""
+        return self.sizes[shown.item]
 
-    def parts(self, shown: Shown) -> list[Shown]:
-        """Return the item itself: it is done as a whole."""
-        return [shown]
+    def parts(self, shown: Shown) -> list[Block]:
+        """Return a set in blocks."""
+        return [Block(shown, rows) for rows in self._presentation(shown.group).blocks(shown.item)]
 
-    def load(self, shown: Shown) -> Shown:
+    def load(self, block: Block) -> Block:
         """Read nothing: stimuli are drawn where they are shown."""
-        return shown
+        return block
 
-    def run(self, shown: Shown) -> np.ndarray:
-        """Return responses, [stages, stimuli, units]."""
-        presentation = self._presentation(shown.each)
-        responses = presentation.respond(shown.item, self.active.parts.runner.check)
-        return responses[:, :, list(shown.each.units)]
+    def run(self, block: Block) -> dict[str, np.ndarray]:
+        """Return responses by layer, [stages, rows, units]."""
+        self.active.parts.runner.check()
+        group, item = block.shown.group, block.shown.item
+        found = self._presentation(group).show(item, block.rows)
+        return {each.layer.name: found[each.layer.name][:, :, list(each.units)] for each in group}
 
-    def _presentation(self, each: LayerOpponency) -> OpponencyPresentation:
-        """Return the presentation to a layer, built once."""
+    def _presentation(self, group: Sequence[LayerOpponency]) -> OpponencyPresentation:
+        """Return the presentation to a group, built once."""
+        first = group[0]
         with self.building:
-            if each.layer.name not in self.presentations:
+            if first.layer.name not in self.presentations:
                 parts = self.active.parts
-                self.presentations[each.layer.name] = OpponencyPresentation(
+                self.presentations[first.layer.name] = OpponencyPresentation(
                     parts.graph,
-                    each.layer,
+                    [each.layer for each in group],
                     parts.network.preprocessing,
-                    each.protocol,
+                    first.protocol,
                     parts.runner.device,
                 )
-            return self.presentations[each.layer.name]
+            return self.presentations[first.layer.name]
 
     def begin(self, shown: Shown) -> Written:
         """Return what writes an item."""
@@ -96,12 +108,15 @@ class Written:
     """The responses to one set."""
 
     shown: Shown
-    arrays: dict[str, np.ndarray] = field(default_factory=dict[str, np.ndarray])
+    blocks: list[dict[str, np.ndarray]] = field(default_factory=list[dict[str, np.ndarray]])
 
-    def add(self, responses: np.ndarray) -> None:
-        """Take in the responses."""
-        self.arrays["responses"] = responses
+    def add(self, responses: dict[str, np.ndarray]) -> None:
+        """Take in the responses to a block."""
+        self.blocks.append(responses)
 
     def write(self) -> None:
-        """Write them."""
-        self.shown.each.result.write(self.shown.item, self.arrays, {})
+        """Write them for every layer that lacks them."""
+        for each in self.shown.group:
+            if not each.result.holds(self.shown.item):
+                whole = np.concatenate([block[each.layer.name] for block in self.blocks], axis=1)
+                each.result.write(self.shown.item, {"responses": whole}, {})
