@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from jaxtyping import Float
 from torch import Tensor, fx, nn
+from torch.fx.node import map_arg
 from torch.nn.modules.batchnorm import _BatchNorm  # pyright: ignore[reportPrivateUsage]
 
 from pipeline.networks.graph.graph import Graph
@@ -89,7 +90,7 @@ class Nonlinearity:
         return value[:, :, 0, 0] if is_map else value
 
     def _run(self, node: fx.Node, source: fx.Node, value: Tensor) -> Tensor:
-        arguments, named = fx.node.map_arg(
+        arguments, named = map_arg(
             (node.args, node.kwargs),
             lambda read: value if read is source else _attribute(self.graph, read),
         )
