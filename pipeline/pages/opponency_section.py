@@ -59,12 +59,14 @@ def _classes(rows: pd.DataFrame, demand: bool) -> list[Number]:
     """Return the class by kind and baseline, at the stages that are published."""
     stages = {kind: at for kind, at, _, _ in OpponencyRules().combinations()}
     of_demand = rows[rows["require_positive_baseline"].astype(bool) == demand]
-    by_rule = of_demand.set_index(["kind", "at", "baseline"])["class"]
-    return [
-        Number(f"{kind}, {baseline} field", str(by_rule[kind, stages[kind], baseline]))
-        for kind in KINDS
-        for baseline in BASELINES
-    ]
+    by_rule = of_demand.set_index(["kind", "at", "baseline"])["class"].to_dict()
+    numbers: list[Number] = []
+    for kind in KINDS:
+        first, *others = (str(by_rule[kind, stages[kind], baseline]) for baseline in BASELINES)
+        named = zip(BASELINES[1:], others, strict=True)
+        note = ", ".join(f"{baseline}: {found}" for baseline, found in named)
+        numbers.append(Number(f"{kind}, {BASELINES[0]} field", first, note=note))
+    return numbers
 
 
 def _extremes(own: Mapping[str, Mapping[Any, Any]]) -> list[Number]:
