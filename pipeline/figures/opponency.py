@@ -93,7 +93,7 @@ def opponency_by_layer(opponency: Tables) -> Figure:
             if each.twin is None or not rows.equals(_rows(each.twin, kind, at, layers)):
                 _draw_line(axis, rows, each, aside)
             if number == 0:
-                _say_undefined(axis, layers, set(rows.index[rows["fraction"].notna()]))
+                _say_undefined(axis, layers, set(rows.dropna().index))
     axes[len(axes) // 2].set_ylabel(LABEL)
     figure.suptitle(_title(tables, figure.get_figwidth() - 0.4))
     handles, names = axes[0].get_legend_handles_labels()
