@@ -14,7 +14,6 @@ from torch import nn
 
 import pipeline
 from pipeline.analysis.gaussian_fit import fit_gaussians, gaussian
-from pipeline.library.receptive_fields import METHODS
 from pipeline.networks.loading.network import Network
 
 LONG, SHORT = 3.5, 2.0  # sigmas of the envelope along and across the stripes, in pixels
@@ -22,6 +21,7 @@ PERIOD = 7.0  # of the stripes, in pixels
 SIDE, STRIDE = 25, 2  # of the field, in pixels
 FARTHEST = 4.0  # pixels from the center of the field, on each axis
 FRAMES = 20_000  # of noise
+METHODS = ("bars_on_stride", "bars_4a", "sin1", "shapes", "sparse_noise", "dense_noise")
 MEASURES = {
     "Gaussian fit": ("gauss_x", "gauss_y"),
     "center of mass": ("x", "y"),
