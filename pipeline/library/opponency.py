@@ -86,9 +86,9 @@ def opponency(
 
     >>> import pipeline
     >>> net = pipeline.network("miniature")
-    >>> table = pipeline.opponency(net, "conv1", units=[3, 5], where="field", at="pre")
-    >>> table[["unit", "kind", "class"]].values.tolist()[:2]
-    [[3, 'spectral', 'non-opponent'], [5, 'spectral', 'opponent']]
+    >>> table = pipeline.opponency(net, "conv1", units=[3, 11])
+    >>> table.loc[table["kind"] == "spectral", ["unit", "class", "max_name"]].values.tolist()
+    [[3, 'non-opponent', 'blue'], [11, 'opponent', 'green']]
     """
     rules = OpponencyRules(
         _several(baseline, BASELINES), _demands(require_positive_baseline), _several(at, POINTS)
