@@ -6,6 +6,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from pipeline.analysis.opponency_fractions import opponency_fractions as opponency_fractions
+    from pipeline.analysis.opponency_fractions import opponency_over_seeds as opponency_over_seeds
     from pipeline.analysis.shape_summary import shape_summary as shape_summary
     from pipeline.library.ascent import ascend as ascend
     from pipeline.library.bar_tuning import bar_tuning as bar_tuning
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from pipeline.library.export import export as export
     from pipeline.library.networks import network as network
     from pipeline.library.networks import receptive_field as receptive_field
+    from pipeline.library.opponency import opponency as opponency
     from pipeline.library.options import Options as Options
     from pipeline.library.patches import top_patches as top_patches
     from pipeline.library.receptive_fields import map_receptive_fields as map_receptive_fields
@@ -38,6 +41,9 @@ _ROOMS = {
     "map_receptive_fields": "pipeline.library.receptive_fields",
     "network": "pipeline.library.networks",
     "open_run": "pipeline.library.runs",
+    "opponency": "pipeline.library.opponency",
+    "opponency_fractions": "pipeline.analysis.opponency_fractions",
+    "opponency_over_seeds": "pipeline.analysis.opponency_fractions",
     "receptive_field": "pipeline.library.networks",
     "responses": "pipeline.library.responses",
     "shape_summary": "pipeline.analysis.shape_summary",
@@ -48,8 +54,9 @@ _ROOMS = {
 }
 __all__ = [
     "Options", "ascend", "bar_tuning", "best_gabor", "collect", "color_rotation_index", "dream",
-    "export", "map_receptive_fields", "network", "open_run", "receptive_field", "responses",
-    "shape_summary", "shape_tuning", "stimulus_set", "top_patches", "tuning",
+    "export", "map_receptive_fields", "network", "open_run", "opponency", "opponency_fractions",
+    "opponency_over_seeds", "receptive_field", "responses", "shape_summary", "shape_tuning",
+    "stimulus_set", "top_patches", "tuning",
 ]  # fmt: skip
 
 

@@ -19,6 +19,7 @@ from pipeline.analysis.statistics import wilson_interval
 from pipeline.errors import ConfigError
 
 UNRESPONSIVE, NON_OPPONENT, OPPONENT = CLASSES = ("unresponsive", "non-opponent", "opponent")
+UNDEFINED = "undefined"  # where a response is not finite
 # Name of a hue and where it begins, degrees; red begins at 315 and goes through 0.
 HUE_NAMES = (
     ("yellow", 45.0),
@@ -62,7 +63,7 @@ def opponency_classes(
         below = (responses < (baseline - same)[:, None]).any(axis=1)
         opponent = above & below & ((baseline > 0) | (not require_positive_baseline))
     chosen = np.select(
-        [~finite, ~above & ~below, opponent], ["undefined", UNRESPONSIVE, OPPONENT], NON_OPPONENT
+        [~finite, ~above & ~below, opponent], [UNDEFINED, UNRESPONSIVE, OPPONENT], NON_OPPONENT
     )
     return chosen.astype(object)
 
@@ -111,7 +112,7 @@ def spectral_opponency(
         hue = np.where(responding, hues[at], np.nan)
         table[f"{name}_hue"], table[f"{name}_name"] = hue, hue_names(hue)
         found = responses[np.arange(len(responses)), at]
-        table[f"{name}_response"] = np.where(classes == "undefined", np.nan, found)
+        table[f"{name}_response"] = np.where(classes == UNDEFINED, np.nan, found)
     return table
 
 
@@ -161,13 +162,13 @@ def class_fractions(table: pd.DataFrame, by: Sequence[str] = ("layer",)) -> pd.D
     missing = {*by, "class"} - set(table.columns)
     if missing:
         raise ConfigError(f"fractions: the table has no column {', '.join(sorted(missing))}")
-    unknown = set(table["class"]) - {*CLASSES, "undefined"}
+    unknown = set(table["class"]) - {*CLASSES, UNDEFINED}
     if unknown:
         raise ConfigError(
             f"fractions: class must be {', '.join(CLASSES)} or undefined, not"
             f" {', '.join(sorted(map(repr, unknown)))}"
         )
-    defined = table[table["class"] != "undefined"]
+    defined = table[table["class"] != UNDEFINED]
     rows: list[dict[str, object]] = []
     for key, group in defined.groupby(list(by), sort=False):
         found = list(group["class"])

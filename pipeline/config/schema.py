@@ -13,6 +13,7 @@ from hydra.core.config_store import ConfigStore
 from omegaconf import OmegaConf
 
 from pipeline.config.screen import (
+    OpponencyConfig,
     ReceptiveFieldsConfig,
     ScreenConfig,
     ShapeTuningConfig,
@@ -92,6 +93,7 @@ class Config:
         receptive_fields: settings of the stage ``receptive_fields``.
         shape_tuning: settings of the stage ``shape_tuning``.
         tuning: settings of the stage ``tuning``.
+        opponency: settings of the stage ``opponency``.
         ascent: settings of the stage ``ascent``.
         dream: settings of the stage ``dream``.
         stimuli: settings of the stage ``stimuli``.
@@ -130,6 +132,7 @@ class Config:
     receptive_fields: ReceptiveFieldsConfig = field(default_factory=ReceptiveFieldsConfig)
     shape_tuning: ShapeTuningConfig = field(default_factory=ShapeTuningConfig)
     tuning: TuningConfig = field(default_factory=TuningConfig)
+    opponency: OpponencyConfig = field(default_factory=OpponencyConfig)
     ascent: AscentConfig = field(default_factory=AscentConfig)
     dream: DreamConfig = field(default_factory=DreamConfig)
     stimuli: StimuliConfig = field(default_factory=StimuliConfig)

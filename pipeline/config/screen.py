@@ -124,6 +124,26 @@ class ShapeTuningConfig:
 
 
 @dataclass
+class OpponencyConfig:
+    """How hues and gratings are shown.
+
+    Attributes:
+        where: ``image``: they fill the network's input, and the unit is at the center of its map,
+            with zero padding as the network has it, as published; or ``field``: they fill the
+            receptive field, without padding.
+        gray_hues: whether hues are shown in gray of the same luminance, as a null.
+    """
+
+    where: str = "image"
+    gray_hues: bool = False
+
+    def faults(self) -> Iterator[str]:
+        """Yield what is wrong with values."""
+        if self.where not in ("image", "field"):
+            yield f"opponency.where: '{self.where}' is not one of image, field"
+
+
+@dataclass
 class ReceptiveFieldsConfig:
     """By which methods receptive fields are mapped, besides the sets of ``stimulus``.
 

@@ -102,6 +102,7 @@ RUNS = {
         " shape_tuning.shuffles=2",
         units=(2, 5),
     ),
+    "opponency": Small("layers=[conv1] units=[2,5] opponency.where=field", units=(2, 5)),
     "receptive_fields": Small(
         "layers=[conv1] units=[2,5] images.limit=4 receptive_fields.patches=1"
         " stimulus=[bars_on_stride,sparse_noise] stimulus.sparse_noise.stimuli=100"
@@ -372,6 +373,9 @@ def test_an_experiment_runs_on_the_embedded_network(
         assert tuple(run.tuning["unit"].unique()) == small.units
         variance = run.tuning.query("property == 'circular_variance'")["value"]
         assert variance.between(0, 1).all()
+    if name == "opponency":
+        assert tuple(run.opponency["unit"].unique()) == small.units
+        assert run.opponency["class"].isin(["opponent", "non-opponent", "unresponsive"]).all()
         return
     if name == "receptive_fields":
         table = run.receptive_fields
