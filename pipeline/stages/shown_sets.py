@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property, partial
 from typing import Any
 
@@ -11,10 +11,16 @@ from pipeline.config.build import complete
 from pipeline.errors import ConfigError
 from pipeline.networks.layers import Layer
 from pipeline.run.active_run import ActiveRun
-from pipeline.search.presentation import field_of
 from pipeline.stimuli.field import Field
 from pipeline.stimuli.sets import BUILDERS
 from pipeline.stimuli.stimulus_set import StimulusSet
+
+# Sets of this package that are drawn in pixels: how large the screen is seen does not change them.
+IN_PIXELS = (
+    "bars_4a", "bars_4b", "bars_4c7o", "bars_on_stride", "sin1", "sine_1", "sine_2", "shapes",
+    "v4_shapes", "blocks", "sparse_noise", "dense_noise", "checkerboards", "drifting_edges",
+    "pictures",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -61,6 +67,15 @@ class Shown:
         return SetFacts(len(made), _passes(made), tuple(map(str, made.table)))
 
     @property
+    def settings(self) -> dict[str, Any]:
+        """What determines the stimuli beside the arguments of the set, as plain data."""
+        colors = self.field.colors
+        shown = {"colors": [list(color) for color in (colors.black, colors.white, colors.gray)]}
+        if self.kind in IN_PIXELS or self.field.screen is None:
+            return shown
+        return shown | {"screen": asdict(self.field.screen), "shift": list(self.field.shift)}
+
+    @property
     def count(self) -> int:
         """The number of stimuli."""
         return self.facts.count
@@ -80,7 +95,7 @@ def shown_set(run: ActiveRun, layer: Layer, name: str) -> Shown:
     Raises:
         ArtiphysError: such another set cannot be drawn.
     """
-    field = field_of(run.parts.graph, layer, run.parts.colors)
+    field = run.parts.field(layer)
     build = partial(build_set, run, name, field)
     kind = drawn_by(run.parts.config.stimulus[name])
     if kind and not reads_files(run.parts.config.stimulus[name]):

@@ -11,7 +11,9 @@ Source: brain-score/vision, ``marques_stim_common.py``, as described by Marques,
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from hashlib import sha256
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -222,13 +224,15 @@ def gratings(
     >>> gratings(field, best, contrasts=[0.1, 1.0]).table["contrast"].unique().tolist()
     [0.1, 1.0]
     """
+    contents = None
     if not isinstance(table, pd.DataFrame):
         path = Path(table).expanduser()
         if not path.is_file():
             raise ConfigError(f"stimulus.gratings.table: there is no file {path}")
-        table = pd.read_csv(path)
+        read = path.read_bytes()
+        table, contents = pd.read_csv(BytesIO(read)), sha256(read).hexdigest()
     looks = contrasts_and_phases(field.colors, contrasts, evenly(phases))
-    return grating_set("gratings", field, table, looks)
+    return replace(grating_set("gratings", field, table, looks), contents=contents)
 
 
 def contrast_series(

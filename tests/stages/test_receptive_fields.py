@@ -246,6 +246,24 @@ def test_a_setting_misses_where_it_matters_and_nowhere_else(keys, overrides, mis
     assert changed(keys(), keys(*overrides)) == misses
 
 
+def test_sets_in_degrees_depend_on_the_screen_and_on_their_table(keys, tmp_path: Path):
+    table = tmp_path / "best.csv"
+    table.write_text("orientation,frequency_per_degree,diameter_degrees\n30,2,1\n")
+    given = (
+        *(one for one in SMALL if "stimulus" not in one),
+        "stimulus=[marques_receptive_field,gratings]",
+        f"stimulus.gratings.table={table}",
+    )
+    before = keys(given=given)
+    shown = ("marques_receptive_field", "gratings")
+    for screen in ("screen.visual_degrees=4", "screen.center=[0.5,0.5]"):
+        assert all(keys(screen, given=given)[name] != before[name] for name in shown)
+    table.write_text("orientation,frequency_per_degree,diameter_degrees\n40,2,1\n")
+    after = keys(given=given)
+    assert after["marques_receptive_field"] == before["marques_receptive_field"]
+    assert after["gratings"] != before["gratings"]
+
+
 def test_the_gray_of_the_screen_misses(keys):
     before = keys("screen.colors=bounds")
     after = keys("screen.colors=bounds", "screen.background=0.3")

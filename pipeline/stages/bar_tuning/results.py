@@ -88,7 +88,6 @@ def _sets(run: ActiveRun) -> list[str]:
 
 def _layer(run: ActiveRun, layer: Layer, name: str) -> LayerBars:
     units, shown = run.parts.units[layer.name], shown_set(run, layer, name)
-    colors = shown.field.colors
     starts = range(0, len(units), UNITS)
     blocks = {f"block-{n:04d}": list(units[at : at + UNITS]) for n, at in enumerate(starts)}
     settings = {
@@ -98,7 +97,7 @@ def _layer(run: ActiveRun, layer: Layer, name: str) -> LayerBars:
         "block": len(blocks["block-0000"]),
         # Raise the version of the stage when bars or contrasts are drawn otherwise.
         "stimulus": described(run.parts.config.stimulus[name]),
-        "colors": [list(color) for color in (colors.black, colors.white, colors.gray)],
+        **shown.settings,
     }
     result = run.result(STAGE, layer.name, f"{layer.name}/{name}", settings, list(blocks))
     return LayerBars(layer, shown, blocks, partial(_tune, run, layer, shown), result)

@@ -97,7 +97,6 @@ def maps_by_stimuli(run: ActiveRun, layer: Layer, name: str) -> SetMaps:
     """
     parts, units = run.parts, run.parts.units[layer.name]
     shown, keep = shown_set(run, layer, name), parts.config.receptive_fields.keep_responses
-    colors = shown.field.colors
     blocks = _blocks(units, SHOWN_TO)
     settings = {
         **network_settings(run),
@@ -106,7 +105,7 @@ def maps_by_stimuli(run: ActiveRun, layer: Layer, name: str) -> SetMaps:
         "block": len(blocks["block-0000"]),
         # Raise the version of the stage when sets of this package are drawn otherwise.
         "stimulus": described(parts.config.stimulus[name], shown.contents),
-        "colors": [list(color) for color in (colors.black, colors.white, colors.gray)],
+        **shown.settings,
         "keep_responses": keep,
     }
     result = run.result(STAGE, layer.name, f"{layer.name}/{name}", settings, list(blocks))
