@@ -29,9 +29,11 @@ def opponency_fractions(table: pd.DataFrame | Mapping[Any, pd.DataFrame]) -> pd.
     Raises:
         ConfigError: a column is missing, or a class is unknown.
 
+    >>> import pandas as pd
+    >>> import pipeline
     >>> rule = {"kind": "double", "baseline": "black", "require_positive_baseline": True}
     >>> units = {"layer": "conv1", "at": "pre", "class": ["opponent"] * 3 + ["unresponsive"] * 7}
-    >>> fractions = opponency_fractions(pd.DataFrame(rule | units))
+    >>> fractions = pipeline.opponency_fractions(pd.DataFrame(rule | units))
     >>> fractions[["class", "count", "fraction", "low", "high"]].round(3)[2:].values.tolist()
     [['opponent', 3, 0.3, 0.108, 0.603]]
     """
@@ -56,12 +58,15 @@ def opponency_over_seeds(tables: Mapping[Any, pd.DataFrame]) -> pd.DataFrame:
         One row per layer, rule and class: the columns of ``opponency_fractions`` up to ``class``,
         ``networks``, ``mean`` and ``sd`` (of a sample, n - 1; NaN of one network).
 
+    >>> import pandas as pd
+    >>> import pipeline
     >>> rule = {"kind": "double", "baseline": "black", "require_positive_baseline": True}
     >>> one, two = (
     ...     pd.DataFrame(rule | {"layer": "conv1", "at": "pre", "class": classes})
     ...     for classes in (["opponent", "opponent"], ["opponent", "unresponsive"])
     ... )
-    >>> opponency_over_seeds({0: one, 1: two})[["class", "mean"]].values.tolist()[2]
+    >>> found = pipeline.opponency_over_seeds({0: one, 1: two})
+    >>> found[["class", "mean"]].values.tolist()[2]
     ['opponent', 0.75]
     """
     return over_seeds(opponency_fractions(tables), POPULATION, seed="condition")

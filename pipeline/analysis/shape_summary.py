@@ -28,9 +28,12 @@ def shape_summary(tuning: pd.DataFrame | Mapping[str, pd.DataFrame], seed: int =
         ``median_invariance``, ``invariance_low`` and ``invariance_high`` (bootstrap interval of
         the median). NaN where there is no such unit.
 
+    >>> import pandas as pd
+    >>> import pipeline
     >>> units = {"layer": "conv1", "apc_r": [0.6, 0.4], "null_r": 0.1}
     >>> table = pd.DataFrame(units | {"translation_invariance": [0.5, 0.7]})
-    >>> shape_summary({"trained": table})[["tuned", "tuned_low", "median_invariance"]].round(2)
+    >>> found = pipeline.shape_summary({"trained": table})
+    >>> found[["tuned", "tuned_low", "median_invariance"]].round(2)
        tuned  tuned_low  median_invariance
     0    0.5       0.09                0.6
     """

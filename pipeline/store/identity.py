@@ -16,7 +16,7 @@ from pipeline.store.code import argument_digests, code_digest, own_targets, qual
 COPIES = "copies"  # a setting of all inits
 # The settings of stages and the arguments of this package's own options that name files and
 # folders, and their other words.
-PATHS = ("path", "root", "folder", "vector", "video", "weights", "elements")
+PATHS = ("path", "root", "folder", "vector", "video", "weights", "elements", "table")
 WORDS = ("default", "random")
 
 

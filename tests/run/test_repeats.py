@@ -240,7 +240,7 @@ def test_every_argument_that_may_name_a_file_is_looked_at():
     words = {
         *("accelerator", "center", "crop", "devices", "entity", "group", "matrix", "mode"),
         *("name", "normalize", "project", "radius", "relu", "resize", "settings", "value"),
-        *("distribution", "table"),  # of stimuli; the table lies in a folder that is looked at
+        *("distribution", "cones", "encoding"),  # of stimuli
     }
     found = set()
     for path in conf_dir().glob("*/*.yaml"):
