@@ -141,6 +141,34 @@ def chosen_units(units: Any, layer: Layer) -> list[int]:
     return numbers
 
 
+def degrees(visual_degrees: Any) -> float:
+    """Return the width of the network's input in degrees of visual angle.
+
+    Raises:
+        ConfigError: it is none.
+    """
+    try:
+        width = float(visual_degrees)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(
+            f"visual_degrees: {visual_degrees!r} is not a number of degrees"
+        ) from error
+    if not 0 < width <= 180:
+        raise ConfigError(f"visual_degrees: {visual_degrees} is not above 0 and at most 180")
+    return width
+
+
+def true_or_false(key: str, value: Any) -> bool:
+    """Return a truth value.
+
+    Raises:
+        ConfigError: it is none.
+    """
+    if not isinstance(value, bool | np.bool_):
+        raise ConfigError(f"{key}: {value!r} is neither True nor False")
+    return bool(value)
+
+
 def whole_number(key: str, value: Any, least: int = 1) -> int:
     """Return a whole number of at least 1, or another least.
 

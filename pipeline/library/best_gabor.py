@@ -13,7 +13,14 @@ from torch import Tensor
 
 from pipeline.errors import ConfigError, nearest
 from pipeline.images.any_images import finite_floats, plain_tensor
-from pipeline.library.arguments import chosen_layers, chosen_units, of_network, whole_number
+from pipeline.library.arguments import (
+    chosen_layers,
+    chosen_units,
+    degrees,
+    of_network,
+    true_or_false,
+    whole_number,
+)
 from pipeline.library.gabor_comparison import RMS, GaborComparison
 from pipeline.library.patches import top_patches
 from pipeline.networks.layers import Layer
@@ -125,18 +132,17 @@ def best_gabor(
             f"color: {color!r} is not one of {', '.join(COLOR_CHOICES)}"
             f"{nearest(str(color), COLOR_CHOICES)}"
         )
-    contrast = None if rms is None else float(rms)
-    if contrast is not None and not 0 < contrast < np.inf:
-        raise ConfigError(f"rms: {rms} is not a positive number; photographs have about {RMS:g}")
+    contrast = _contrast(rms)
+    limited = true_or_false("displayable", displayable)
     climb = gabor_climb(whole_number("steps", steps))
     wanted = chosen_layers(net, layers)
     chosen = {layer.name: chosen_units(units, layer) for layer in wanted}
-    density = Screen(*net.graph.input_size, visual_degrees).pixels_per_degree
+    density = Screen(*net.graph.input_size, degrees(visual_degrees)).pixels_per_degree
     given = _given(net, ascents, wanted, chosen)
     net.module.to(net.device)
     found = None if images is None else top_patches(net, images, list(chosen), keep=RANKS)
     traced = found.network if found else net
-    compare = GaborComparison(traced, found, contrast, color == "free", displayable, climb)
+    compare = GaborComparison(traced, found, contrast, color == "free", limited, climb)
     done = {
         layer.name: compare.of_layer(layer, chosen[layer.name], given.get(layer.name))
         for layer in traced.find_layers(list(chosen))
@@ -178,3 +184,12 @@ def _given(
             )
         given[layer.name] = found
     return given
+
+
+def _contrast(rms: Any) -> float | None:
+    if rms is None:
+        return None
+    number = isinstance(rms, SupportsFloat) and not isinstance(rms, bool | str)
+    if not number or not 0 < float(rms) < np.inf:
+        raise ConfigError(f"rms: {rms!r} is not a positive number; photographs have about {RMS:g}")
+    return float(rms)

@@ -16,7 +16,13 @@ from pipeline.analysis.opponency_table import (
     opponency_table,
 )
 from pipeline.errors import ConfigError
-from pipeline.library.arguments import chosen_layers, chosen_units, of_network, whole_number
+from pipeline.library.arguments import (
+    chosen_layers,
+    chosen_units,
+    of_network,
+    true_or_false,
+    whole_number,
+)
 from pipeline.networks.loading.network import Network
 from pipeline.search.opponency import (
     SETS,
@@ -93,7 +99,7 @@ def opponency(
     rules = OpponencyRules(
         _several(baseline, BASELINES), _demands(require_positive_baseline), _several(at, POINTS)
     )
-    protocol = OpponencyProtocol(where, bool(gray_hues))
+    protocol = OpponencyProtocol(where, true_or_false("gray_hues", gray_hues))
     start = whole_number("seed", seed, 0)
     _refuse_other_channels(net)
     found = chosen_layers(net, layers)

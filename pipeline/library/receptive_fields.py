@@ -11,7 +11,13 @@ import pandas as pd
 
 from pipeline.analysis.map_agreement import agreement
 from pipeline.errors import ConfigError, nearest
-from pipeline.library.arguments import chosen_layers, chosen_units, of_network, whole_number
+from pipeline.library.arguments import (
+    chosen_layers,
+    chosen_units,
+    degrees,
+    of_network,
+    whole_number,
+)
 from pipeline.library.field_methods import DRAWN, METHODS, FieldMethods
 from pipeline.library.patches import TopPatches, top_patches
 from pipeline.networks.loading.network import Network
@@ -120,7 +126,7 @@ def map_receptive_fields(
     >>> found.maps["conv1"]["bars_on_stride"].shape
     (2, 2, 9, 9)
     """
-    chosen, degrees = _methods(methods), _degrees(visual_degrees)
+    chosen, width = _methods(methods), degrees(visual_degrees)
     mapping = FieldMethods(
         net,
         _search(net, layers, [*chosen], images, whole_number("patches", patches)),
@@ -128,10 +134,10 @@ def map_receptive_fields(
         patch_options or PatchOptions(),
         whole_number("frames", frames),
         whole_number("seed", seed, 0),
-        degrees,
+        width,
     )
     traced = mapping.traced
-    pixels_per_degree = traced.graph.input_size[1] / degrees
+    pixels_per_degree = traced.graph.input_size[1] / width
     found: dict[str, dict[str, Maps]] = {}
     summaries: list[pd.DataFrame] = []
     responses: list[pd.DataFrame] = []
@@ -163,18 +169,6 @@ def _search(
             f" {usable} can be read; ask for fewer patches, or give more images"
         )
     return found
-
-
-def _degrees(visual_degrees: SupportsFloat) -> float:
-    try:
-        degrees = float(visual_degrees)
-    except (TypeError, ValueError) as error:
-        raise ConfigError(
-            f"visual_degrees: {visual_degrees!r} is not a number of degrees"
-        ) from error
-    if not 0 < degrees <= 180:
-        raise ConfigError(f"visual_degrees: {visual_degrees} is not above 0 and at most 180")
-    return degrees
 
 
 def _joined(tables: list[pd.DataFrame]) -> pd.DataFrame:

@@ -12,7 +12,14 @@ import pandas as pd
 from pipeline.analysis.tuning.intervals import Noise
 from pipeline.analysis.tuning.populations import own_distributions
 from pipeline.errors import ConfigError, nearest
-from pipeline.library.arguments import chosen_layers, chosen_units, of_network, whole_number
+from pipeline.library.arguments import (
+    chosen_layers,
+    chosen_units,
+    degrees,
+    of_network,
+    true_or_false,
+    whole_number,
+)
 from pipeline.networks.loading.network import Network
 from pipeline.search.presentation import field_of
 from pipeline.search.tuning.measurement import MAPS, STAGES, TuningOptions
@@ -128,14 +135,14 @@ def tuning(
         tuple(chosen_properties(properties)),
         _some("at", at, STAGES),
         _some("rate_map", rate_map, MAPS),
-        keep_flagged,
+        true_or_false("keep_flagged", keep_flagged),
         _draws(draws),
         noise if isinstance(noise, Noise) else Noise(noise or "poisson"),
         whole_number("seed", seed, 0),
     )
     found = chosen_layers(net, layers)
     chosen = {layer.name: chosen_units(units, layer) for layer in found}
-    screen = Screen(*net.graph.input_size, _degrees(visual_degrees), _place(center))
+    screen = Screen(*net.graph.input_size, degrees(visual_degrees), _place(center))
     net.module.to(net.device)
     tables: list[pd.DataFrame] = []
     curves: list[pd.DataFrame] = []
@@ -169,15 +176,6 @@ def _draws(draws: Any) -> int:
     if count == 1:
         raise ConfigError("draws: 1 is too few for an interval; use 2 or more, or 0 for none")
     return count
-
-
-def _degrees(visual_degrees: SupportsFloat) -> float:
-    try:
-        return float(visual_degrees)
-    except (TypeError, ValueError) as error:
-        raise ConfigError(
-            f"visual_degrees: {visual_degrees!r} is not a number of degrees"
-        ) from error
 
 
 def _place(center: Any) -> tuple[float, float] | None:

@@ -166,6 +166,11 @@ class Screen:
             raise ConfigError(
                 f"screen.visual_degrees: {self.visual_degrees} is not above 0 and at most 180"
             )
+        if self.center is not None and not all(abs(place) <= 90 for place in self.center):
+            raise ConfigError(
+                f"screen.center: {self.center} is not a place on the screen; give degrees to the"
+                " right and down, as in (0.5, 0.5)"
+            )
         if self.height < 1 or self.width < 1:
             raise ConfigError(
                 f"screen: {self.height} x {self.width} is not a positive number of pixels"

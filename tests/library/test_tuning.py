@@ -352,7 +352,7 @@ def test_populations_beside_cells():
         ({"draws": -1}, "draws: -1 is not at least 0"),
         ({"noise": "poison"}, "noise: 'poison' is not a kind of noise"),
         ({"visual_degrees": "wide"}, "visual_degrees: 'wide' is not a number of degrees"),
-        ({"visual_degrees": 0}, "visual_degrees: 0.0 is not above 0 and at most 180"),
+        ({"visual_degrees": 0}, "visual_degrees: 0 is not above 0 and at most 180"),
         ({"center": 3}, "center: 3 is not a place; give degrees to the right and down"),
         ({"units": 99}, "units: 99"),
     ],
@@ -360,3 +360,28 @@ def test_populations_beside_cells():
 def test_what_is_refused(untyped: None, given: dict[str, Any], message: str):
     with pytest.raises(ConfigError, match=f"^{re.escape(message)}"):
         pipeline.tuning(pipeline.network("miniature"), "conv1", **given)
+
+
+def test_units_that_do_not_answer_have_no_preference_for_color():
+    layer = nn.Conv2d(3, 3, 7, padding=3)
+    nn.init.zeros_(layer.weight)
+    layer.bias = nn.Parameter(torch.tensor([0.0, 2.0, -1.0]))  # blank, constant, dead
+    net = pipeline.network(nn.Sequential(layer, nn.ReLU()), input_size=(3, 48, 48))
+    found = pipeline.tuning(net, "conv1", ["chromatic_preference", "preferred_hue"], at="post")
+    table = found.table.query("property == 'chromatic_preference'")
+    assert table["value"].isna().all()
+    assert (table["flag"] != "").all()
+    assert not table["studied"].any()
+    assert found.curves.query("curve == 'hue'")["rate"].isna().all()
+
+
+def test_places_off_the_screen_and_words_for_truth_are_refused(untyped: None):
+    net = pipeline.network("miniature")
+    for center in ((float("nan"), 0.0), (100.0, 100.0)):
+        with pytest.raises(ConfigError, match=r"^center: .* is not a place on the screen"):
+            pipeline.tuning(net, "conv1", "orientation", units=[2], center=center)
+    with pytest.raises(ConfigError, match=r"^keep_flagged: 'no' is neither True nor False$"):
+        pipeline.tuning(net, "conv1", "orientation", units=[2], keep_flagged="no")
+    for rms in (True, "a", -1.0):
+        with pytest.raises(ConfigError, match=r"^rms: .* is not a positive number"):
+            pipeline.best_gabor(net, "conv1", units=[2], rms=rms)

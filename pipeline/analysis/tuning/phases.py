@@ -21,11 +21,10 @@ from pipeline.analysis.tuning.measured import (
     flags,
     with_flag,
 )
-from pipeline.analysis.tuning.rates import silent_units
+from pipeline.analysis.tuning.rates import SAME, silent_units
 from pipeline.errors import ConfigError
 
 AXES = ("size", "frequency", "orientation")
-_SAME = 2e-6  # what rounding in single precision leaves of no response, of the largest
 _FEW = 4  # values of an axis below which an optimum at its edge says nothing
 
 
@@ -182,7 +181,7 @@ def tuning_slice(
     cut = _through(rates, AXES.index(axis), best)
     rows = np.arange(len(rates))
     height = np.where(modulated, ac[rows, *best.T], above[rows, *best.T])
-    least = threshold + _SAME * np.maximum(np.abs(rates).max(axis=(1, 2, 3, 4)), np.abs(blank))
+    least = threshold + SAME * np.maximum(np.abs(rates).max(axis=(1, 2, 3, 4)), np.abs(blank))
     flat = silent_units(rates, blank)
     missing = flags(
         len(rates), (~finite, NOT_FINITE), (flat, SILENT), (~(height > least), _weak(threshold))

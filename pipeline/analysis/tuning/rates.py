@@ -18,6 +18,7 @@ MEDIAN_MAX = 33.8  # spikes/s, to which the median unit's best grating is mapped
 SPONTANEOUS = 0.82  # spikes/s, to which the median unit's response to a blank is mapped
 SINGLE_MAX = 243.1  # spikes/s of the most active cell
 THRESHOLD = 5.0  # spikes/s that a cell must reach to be studied
+SAME = 2e-6  # what rounding in single precision leaves of no response, of the largest
 
 
 @dataclass(frozen=True, eq=False)

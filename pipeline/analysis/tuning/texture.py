@@ -16,10 +16,9 @@ from pipeline.analysis.tuning.measured import (
     flags,
     with_flag,
 )
-from pipeline.analysis.tuning.rates import silent_units
+from pipeline.analysis.tuning.rates import SAME, silent_units
 from pipeline.errors import ConfigError
 
-_SAME = 2e-6  # what rounding in single precision leaves of no response, of the largest
 _WINDOW = 0.1  # seconds in which spikes are counted
 
 
@@ -78,7 +77,7 @@ def texture_properties(
     means = driven.mean(axis=3)
     highest = means.max(axis=2)
     largest = np.abs(rates).max(axis=(1, 2, 3), initial=0.0)
-    weak = ~(highest.max(axis=1) > threshold + _SAME * np.maximum(largest, np.abs(blank)))
+    weak = ~(highest.max(axis=1) > threshold + SAME * np.maximum(largest, np.abs(blank)))
     flat = silent_units(rates, blank)
     words = "no family of textures exceeds the blank" + (f" by {threshold:g}" if threshold else "")
     flag = flags(len(rates), (~finite, NOT_FINITE), (flat, SILENT), (weak, words))

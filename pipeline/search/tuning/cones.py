@@ -11,6 +11,7 @@ from jaxtyping import Float
 from pipeline.analysis.tuning.color import chromatic_preference, cone_weights
 from pipeline.analysis.tuning.measured import Measured, with_flag
 from pipeline.analysis.tuning.phases import mean_and_modulation
+from pipeline.analysis.tuning.rates import SAME
 from pipeline.errors import ConfigError
 from pipeline.search.tuning.grids import NONE_LEFT, how_many, wrong_stimuli
 from pipeline.search.tuning.sets import EQUAL
@@ -53,6 +54,8 @@ def _strengths(
     rates = shown.rate(responses).reshape(len(responses), -1, phases)
     mean, modulation = mean_and_modulation(rates)
     strength = np.maximum(mean - shown.blank[:, None], modulation)
+    largest = np.maximum(np.abs(rates).max(axis=(1, 2)), np.abs(shown.blank))
+    strength = np.where(strength > SAME * largest[:, None], strength, 0.0)
     first = table.iloc[::phases]
     color = "hue" if "hue" in first else "cone"
     found: dict[float | str, dict[float, np.ndarray]] = {}

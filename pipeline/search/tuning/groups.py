@@ -12,7 +12,7 @@ from pipeline.analysis.tuning.intervals import with_intervals
 from pipeline.analysis.tuning.measured import Measured
 from pipeline.analysis.tuning.orientation import orientation_properties
 from pipeline.analysis.tuning.phases import TuningSlice
-from pipeline.analysis.tuning.rates import fraction_rectified
+from pipeline.analysis.tuning.rates import fraction_rectified, silent_units
 from pipeline.analysis.tuning.receptive_field import field_properties
 from pipeline.analysis.tuning.size import size_properties
 from pipeline.analysis.tuning.spatial_frequency import frequency_bandwidth, peak_frequency
@@ -153,7 +153,8 @@ def _hue(shown: Shown) -> Found:
     if wrong_stimuli(table, keep=shown.keep).any():
         raise ConfigError(NONE_LEFT)
     hues, rates, blank = table["hue"].to_numpy(dtype=float), shown.rates("hue"), shown.blank
-    curve = Curve("hue", hues, rates - blank[:, None])
+    silent = silent_units(rates, blank)[:, None]
+    curve = Curve("hue", hues, np.where(silent, np.nan, rates - blank[:, None]))
     if shown.noise is None:
         return hue_properties(rates, hues, blank), [curve]
     found = with_intervals(

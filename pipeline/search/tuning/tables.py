@@ -21,6 +21,7 @@ POPULATIONS = (
     "layer", "at", "rate_map", "property", "raw", "low", "high", "ceiling", "final", "units",
     "studied", "median", "macaque_median", "flag", "source",
 )  # fmt: skip
+CIRCULAR = ("preferred_orientation", "preferred_hue")  # a median on a circle means nothing
 X_UNITS = {
     "orientation": "°", "spatial_frequency": "c/deg", "size": "deg", "contrast": "", "hue": "°",
     "phase": "°",
@@ -100,10 +101,11 @@ def _population(
     ]
     found = compare(measured, distributions, seed)
     found["studied"] = [int(one.studied.sum()) for one in measured]
-    found["median"] = [_median(one.value) for one in measured]
+    found["median"] = [np.nan if one.name in CIRCULAR else _median(one.value) for one in measured]
     known = macaque_distributions() if distributions is None else distributions
     found["macaque_median"] = [
-        known[one.name].median if one.name in known else np.nan for one in measured
+        known[one.name].median if one.name in known and one.name not in CIRCULAR else np.nan
+        for one in measured
     ]
     return found
 
