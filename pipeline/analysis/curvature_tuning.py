@@ -140,14 +140,21 @@ def _targets(
     responses: Float[np.ndarray, "units *positions stimuli"],
 ) -> Float[np.ndarray, "units stimuli"]:
     """Return for each unit the vector whose dot product with a model is r."""
-    unit = responses.reshape(len(responses), -1, responses.shape[-1]).astype(np.float64)
+    unit = _by_position(responses).astype(np.float64)
     centered = unit - unit.mean(axis=2, keepdims=True)
     length = np.sqrt((centered**2).sum(axis=(1, 2)) * unit.shape[1])[:, None]
     return np.divide(centered.sum(axis=1), length, out=np.zeros_like(unit[:, 0]), where=length > 0)
 
 
+def _by_position(
+    responses: Float[np.ndarray, "units *positions stimuli"],
+) -> Float[np.ndarray, "units all_positions stimuli"]:
+    *positions, stimuli = responses.shape[1:]
+    return responses.reshape(len(responses), int(np.prod(positions)), stimuli)
+
+
 def _reasons(responses: Float[np.ndarray, "units *positions stimuli"]) -> np.ndarray:
-    unit = responses.reshape(len(responses), -1, responses.shape[-1])
+    unit = _by_position(responses)
     reason = np.full(len(unit), "", dtype=object)
     with np.errstate(invalid="ignore"):
         spread = np.ptp(unit, axis=2).max(axis=1, initial=0.0)

@@ -14,8 +14,8 @@ from pipeline.networks.layers import Layer
 from pipeline.networks.loading.network import Network
 from pipeline.search.bar_tuning import tune_to_bars
 from pipeline.search.presentation import Presentation, field_of
-from pipeline.search.stimulus_responses import all_responses
-from pipeline.stimuli.bars import bars_4a
+from pipeline.search.stimulus_responses import all_responses, check_finite
+from pipeline.stimuli.bars import bars_4a, bars_4b
 from pipeline.stimuli.bars_on_stride import bars_on_stride
 from pipeline.stimuli.field import Colors, Field
 from pipeline.stimuli.stimulus_set import StimulusSet
@@ -23,6 +23,7 @@ from pipeline.stimuli.stimulus_set import StimulusSet
 BARS: dict[str, Callable[[Field], StimulusSet]] = {
     "bars_on_stride": bars_on_stride,
     "bars_4a": bars_4a,
+    "bars_4b": bars_4b,
 }
 
 
@@ -73,8 +74,8 @@ def bar_tuning(
         net: the network.
         layers: names of layers, or ``all`` for all convolutions.
         units: ``all``, a number, a list of numbers, or a range such as ``0:64``.
-        stimulus: ``bars_on_stride``, or ``bars_4a``, whose positions are finer for short bars and
-            which takes far longer.
+        stimulus: ``bars_on_stride``; or ``bars_4a`` or ``bars_4b``, whose positions are finer for
+            short bars and which take far longer.
         colors: ``published`` (black -1, white 1 and gray 0 in network-input space), ``bounds`` (the
             darkest and brightest pixels after the network's preprocessing, on its mean color), or
             a ``pipeline.stimuli.field.Colors``.
@@ -90,7 +91,7 @@ def bar_tuning(
     >>> found.curves.query("unit == 3 and parameter == 'orientation' and peak")["value"].tolist()
     [0.0]
     """
-    if stimulus not in BARS:
+    if not isinstance(stimulus, str) or stimulus not in BARS:
         raise ConfigError(
             f"stimulus: {stimulus!r} is not one of {', '.join(BARS)}{nearest(str(stimulus), BARS)}"
         )
@@ -117,6 +118,8 @@ def _tune(
     field = field_of(net.graph, layer, colors)
 
     def show(stimuli: StimulusSet) -> Any:
-        return all_responses(Presentation(net.graph, layer, stimuli, net.device), units)
+        found = all_responses(Presentation(net.graph, layer, stimuli, net.device), units)
+        check_finite(found, units, layer.name)
+        return found
 
     return tune_to_bars(bars(field), field, units, show)

@@ -147,11 +147,15 @@ def _some(count: int, limit: int, seed: int) -> list[int]:
 
 def _table(layer: str, units: list[int], shown: Float[np.ndarray, "rows units"]) -> pd.DataFrame:
     by_order = shown.reshape(-1, len(COLOR_ORDERS), len(units)).transpose(2, 0, 1)
-    read = np.isfinite(by_order).all(axis=(0, 2))
+    finite = np.isfinite(by_order)
+    read = finite.any(axis=(0, 2))  # of images that cannot be read, nothing is
     if read.sum() < 2:
         raise ImageError(
             f"images: at least 2 are needed for an index, and {read.sum()} can be read"
         )
-    index = indices.color_rotation_index(by_order[:, read])
+    known = finite[:, read].all(axis=(1, 2))
+    index = np.full(len(units), np.nan)
+    index[known] = indices.color_rotation_index(by_order[known][:, read])
     rows = {"layer": layer, "unit": units, "color_rotation_index": index, "images": read.sum()}
-    return pd.DataFrame(rows).assign(reason=np.where(np.isnan(index), ALIKE, ""))
+    reason = np.where(known, np.where(np.isnan(index), ALIKE, ""), "responses are not finite")
+    return pd.DataFrame(rows).assign(reason=reason)

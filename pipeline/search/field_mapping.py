@@ -27,6 +27,7 @@ from pipeline.errors import ConfigError
 from pipeline.search.presentation import Presentation
 from pipeline.search.stimulus_responses import (
     all_responses,
+    check_finite,
     is_constant,
     reverse_correlation,
     stimulus_maps,
@@ -103,7 +104,9 @@ def map_by_stimuli(
         ConfigError: the set has no figures at places, or the responses take too much memory.
     """
     check_mappable(presentation.stimuli.name, presentation.stimuli.table)
-    return map_responses(presentation.stimuli, all_responses(presentation, units, check), check)
+    responses = all_responses(presentation, units, check)
+    check_finite(responses, units, presentation.layer)
+    return map_responses(presentation.stimuli, responses, check)
 
 
 def map_responses(

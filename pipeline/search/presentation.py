@@ -105,6 +105,7 @@ class Presentation:
         device: where the network is; stimuli are drawn there.
 
     Attributes:
+        layer: name of the layer.
         blocks: geometries, or figures of a set that steps by the stride, in blocks that fit into
             memory; the blocks do not depend on the device, nor on what is done with the responses.
 
@@ -119,6 +120,7 @@ class Presentation:
         stimuli: StimulusSet,
         device: torch.device | str = "cpu",
     ) -> None:
+        self.layer = layer.name
         self.stimuli, self.device, self.shifts = stimuli, torch.device(device), stimuli.shifts
         steps = self.shifts.steps if self.shifts else (0, 0)
         self.network = PlaneNetwork(graph, layer, steps).to(device)

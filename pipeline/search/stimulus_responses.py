@@ -16,7 +16,7 @@ from pipeline.analysis.stimulus_maps import (
     binarized,
     entering,
 )
-from pipeline.errors import ConfigError
+from pipeline.errors import ConfigError, NetworkError, listed
 from pipeline.search.presentation import Presentation
 from pipeline.stimuli.stimulus_set import StimulusSet
 
@@ -66,6 +66,23 @@ def check_memory(name: str, units: int, stimuli: int) -> None:
             f"units: the responses of {units} units to the {stimuli} stimuli of {name} take"
             f" {needed / 2**30:.1f} GiB, and at most {LARGEST / 2**30:.1f} are kept; map fewer"
             " units at a time"
+        )
+
+
+def check_finite(
+    responses: Float[np.ndarray, "units stimuli"], units: Sequence[int], layer: str
+) -> None:
+    """Raise an error if a response is not finite.
+
+    Raises:
+        NetworkError: one is not, with the units.
+    """
+    wrong = np.flatnonzero(~np.isfinite(responses).all(axis=1)).tolist()
+    if wrong:
+        names = listed([str(units[row]) for row in wrong], 5)
+        raise NetworkError(
+            f"{layer}: responses of unit {names} are not finite; mend its weights, or leave it out"
+            " of units"
         )
 
 

@@ -99,21 +99,21 @@ def gray_levels(field: Field, levels: Sequence[float] = (0.0, 0.5, 1.0)) -> Stim
     return _whole("gray_levels", field, pixel, pd.DataFrame({"level": grays}))
 
 
-def full_field_colors(field: Field, colors: Sequence[Sequence[float]] | None = None) -> StimulusSet:
+def full_field_colors(field: Field, rgb: Sequence[Sequence[float]] | None = None) -> StimulusSet:
     """Return fields of one color all over.
 
     Args:
         field: the canvas and its colors, of 3 channels.
-        colors: red, green and blue pixel values of each, from 0 to 1; black, gray, white, red,
+        rgb: red, green and blue pixel values of each, from 0 to 1; black, gray, white, red,
             green, blue, yellow, magenta and cyan if not given.
 
     >>> full_field_colors(Field(2, 2)).draw([3])[0, :, 0, 0].tolist()
     [1.0, -1.0, -1.0]
     """
     needs_three("full_field_colors", field)
-    pixel = np.asarray(NAMED if colors is None else colors, dtype=float).reshape(-1, 3)
+    pixel = np.asarray(NAMED if rgb is None else rgb, dtype=float).reshape(-1, 3)
     if not ((pixel >= 0) & (pixel <= 1)).all():
-        raise ConfigError("stimulus.full_field_colors.colors: are not numbers from 0 to 1")
+        raise ConfigError("stimulus.full_field_colors.rgb: are not numbers from 0 to 1")
     return _whole("full_field_colors", field, pixel, pd.DataFrame(pixel, columns=GUNS))
 
 

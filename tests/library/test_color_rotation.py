@@ -160,3 +160,14 @@ def test_what_an_index_of_color_does_not_take(own: Network):
     bare = ImageSet(unknown.names, unknown.size, {}, unknown.load)
     with pytest.raises(ImageError, match=r"^images: it is not known by which mean and standard"):
         pipeline.color_rotation_index(net, bare, "conv1")
+
+
+def test_a_unit_that_is_not_finite_costs_no_other_unit_its_index():
+    layer = nn.Conv2d(3, 2, 5)
+    net = pipeline.network(nn.Sequential(layer), input_size=(3, 32, 32))
+    pictures = torch.rand(4, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    before = pipeline.color_rotation_index(net, pictures, "conv1")
+    layer.weight.data[1] = np.nan
+    after = pipeline.color_rotation_index(net, pictures, "conv1")
+    assert after["color_rotation_index"][0] == before["color_rotation_index"][0]
+    assert after["reason"].tolist() == ["", "responses are not finite"]

@@ -6,9 +6,10 @@ from functools import partial
 
 import numpy as np
 import pytest
+from torch import nn
 
 import pipeline
-from pipeline.errors import ConfigError
+from pipeline.errors import ConfigError, NetworkError
 from pipeline.stimuli.bars import bars_4b
 from pipeline.stimuli.field import Field
 from pipeline.stimuli.stimulus_set import StimulusSet
@@ -47,3 +48,13 @@ def test_a_function_of_ones_own_maps_as_the_set_that_it_makes():
     assert not np.array_equal(maps["fewer"], maps["bars_4b"])
     again = pipeline.map_receptive_fields(net, "conv1", partial(bars_4b, divider=1.0), units=[3])
     np.testing.assert_array_equal(again.maps["conv1"]["own"], maps["fewer"])
+
+
+def test_a_unit_that_is_not_finite_is_named():
+    layer = nn.Conv2d(3, 3, 7, stride=2)
+    layer.weight.data[1] = np.nan
+    net = pipeline.network(nn.Sequential(layer), input_size=(3, 33, 33))
+    for measure in (pipeline.map_receptive_fields, pipeline.bar_tuning):
+        with pytest.raises(NetworkError, match=r"^conv1: responses of unit 1 are not finite; mend"):
+            measure(net, "conv1")
+    assert len(pipeline.bar_tuning(net, "conv1", units=[0, 2]).preferred) == 2

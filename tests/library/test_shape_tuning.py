@@ -227,3 +227,10 @@ def test_elements_of_ones_own(miniature: Network):
 def test_what_is_refused(miniature: Network, untyped: None, given: dict[str, Any], message: str):
     with pytest.raises(ConfigError, match=f"^{re.escape(message)}$"):
         pipeline.shape_tuning(miniature, "conv1", **given)
+
+
+@pytest.mark.parametrize("width", [1e4, 1e-2])
+def test_units_that_all_respond_alike_have_reasons(width: float):
+    table = pipeline.shape_tuning(pipeline.network("miniature"), "conv1", units=[0, 1], width=width)
+    assert table["apc_r"].isna().all()
+    assert (table["reason"] != "").all()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from pathlib import Path
 from typing import Any
 
@@ -65,3 +66,10 @@ def test_a_network_of_one_channel_gets_one():
 def test_what_is_wrong_is_told(given: Any, options: dict[str, Any], message: str):
     with pytest.raises(ConfigError, match=message):
         pipeline.stimulus_set(NET, given, "conv2", **options)
+
+
+@pytest.mark.parametrize("name", BUILDERS)
+def test_options_of_sets_can_be_given_in_a_notebook(name: str):
+    own = inspect.signature(pipeline.stimulus_set).parameters
+    options = list(inspect.signature(BUILDERS[name]).parameters)[1:]
+    assert not {*options} & {*own}

@@ -15,7 +15,7 @@ from pipeline.run.faults import Faults
 from pipeline.run.identity import network_settings
 from pipeline.search.bar_tuning import tune_to_bars
 from pipeline.search.presentation import Presentation
-from pipeline.search.stimulus_responses import all_responses, check_memory
+from pipeline.search.stimulus_responses import all_responses, check_finite, check_memory
 from pipeline.stages.bar_tuning import PIXELS, PREFERENCES, STAGE, TUNING
 from pipeline.stages.shown_sets import Shown, drawn_by, shown_set
 from pipeline.stages.stage import Plan
@@ -112,7 +112,9 @@ def _tune(run: ActiveRun, layer: Layer, shown: Shown, units: list[int]) -> Table
 
     def show(stimuli: StimulusSet) -> np.ndarray:
         presentation = Presentation(graph, layer, stimuli, runner.device)
-        return all_responses(presentation, units, runner.check)
+        found = all_responses(presentation, units, runner.check)
+        check_finite(found, units, layer.name)
+        return found
 
     curves, preferred = tune_to_bars(shown.build(), shown.field, units, show)
     number = preferred["stimulus"].fillna(-1).astype("int64")

@@ -16,6 +16,7 @@ from jaxtyping import Float, Int
 from pipeline.run.active_run import ActiveRun
 from pipeline.search.field_mapping import map_responses
 from pipeline.search.presentation import Presentation
+from pipeline.search.stimulus_responses import check_finite
 from pipeline.stages.receptive_fields.measures import Measures
 from pipeline.stages.receptive_fields.methods import MethodBlock, MethodWork
 from pipeline.stages.receptive_fields.plan import FieldPlan
@@ -173,7 +174,8 @@ class Gathered:
         self.responses[:, answers.rows] = answers.responses.T
         part = answers.part
         if part.number == part.of - 1:
-            check = self.active.parts.runner.ranks.check
+            check, of = self.active.parts.runner.ranks.check, self.block.of
+            check_finite(self.responses, of.blocks[self.block.item], of.layer.name)
             mapped = map_responses(part.showing.presentation.stimuli, self.responses, check)
             self.arrays = arrays_of(mapped)
             if self.block.of.keeps_responses:
