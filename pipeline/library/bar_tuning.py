@@ -91,7 +91,7 @@ def bar_tuning(
     >>> found.curves.query("unit == 3 and parameter == 'orientation' and peak")["value"].tolist()
     [0.0]
     """
-    if not isinstance(stimulus, str) or stimulus not in BARS:
+    if str(stimulus) not in BARS:
         raise ConfigError(
             f"stimulus: {stimulus!r} is not one of {', '.join(BARS)}{nearest(str(stimulus), BARS)}"
         )
