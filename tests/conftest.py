@@ -5,11 +5,13 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from hydra import compose, initialize_config_dir
+from hypothesis import settings
 
 from pipeline.cli import share_cores
 from pipeline.cli.run import run_anew
@@ -25,6 +27,9 @@ share_cores()  # before any test imports torch
 # A shell's background job ignores interrupts, and so would the commands that tests interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
+settings.register_profile("untimed", deadline=None)  # a busy machine is no failure
+settings.load_profile("untimed")
+
 Compose = Callable[..., Config]
 RunPipeline = Callable[..., ActiveRun]
 
@@ -35,6 +40,13 @@ def _logging_as_before_any_run() -> None:
     logger = logging.getLogger("pipeline")
     logger.setLevel(logging.NOTSET)
     logger.propagate, logger.handlers = True, []
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> None:
+    """Undo what runs inside earlier tests have set: last bits depend on the number of threads."""
+    if torch := sys.modules.get("torch"):
+        torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")
