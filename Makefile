@@ -40,7 +40,7 @@ test-slow: install ## the slow tests
 	$(RUN) pytest -m slow
 
 test-faults: install ## the tests that kill, damage and disturb runs
-	$(RUN) pytest -m 'faults and not slow'
+	$(RUN) pytest -m 'faults and not slow' -n 2 --dist loadfile
 
 test-processes: install ## the tests of faults, commands and pages, one after the other
 	$(MAKE) test-faults test-commands test-browser
