@@ -20,6 +20,12 @@ class OneSearch(ABC):
     deviation 1, so that their settings fit every generator: code = mean + std * standardized.
 
     Attributes:
+        prior: distribution of the codes.
+        random: its source of random numbers.
+        generations: number of generations that the budget allows.
+        starts: codes to start from [count, genes]; there may be none.
+        low: the smallest standardized value of each gene.
+        high: the largest standardized value of each gene.
         kept: names of the attributes that the search needs to go on after ``tell``: arrays of the
             same shape in every search of a batch, or numbers. Random numbers are kept as well.
     """
@@ -43,15 +49,21 @@ class OneSearch(ABC):
     def tell(self, scores: Float[np.ndarray, " candidates"]) -> None:
         """Learn from the scores of the candidates last asked for; NaN was not measured."""
 
-    def standardized(self, codes: Float[np.ndarray, "*some genes"]):
+    def standardized(
+        self, codes: Float[np.ndarray, "*some genes"]
+    ) -> Float[np.ndarray, "*some genes"]:
         """Return codes as standard deviations from the prior's mean."""
         return (codes - self.prior.mean) / self.prior.std
 
-    def cut(self, standardized: Float[np.ndarray, "*some genes"]):
+    def cut(
+        self, standardized: Float[np.ndarray, "*some genes"]
+    ) -> Float[np.ndarray, "*some genes"]:
         """Return standardized codes cut to the bounds."""
         return np.clip(standardized, self.low, self.high)
 
-    def codes(self, standardized: Float[np.ndarray, "*some genes"]):
+    def codes(
+        self, standardized: Float[np.ndarray, "*some genes"]
+    ) -> Float[np.ndarray, "*some genes"]:
         """Return standardized codes as codes within the bounds."""
         return self.prior.within(self.prior.mean + self.prior.std * standardized)
 

@@ -35,10 +35,10 @@ def cholesky_cma(population: int = 40, sigma: float = 3.0, update_every: int = 1
     alone there. With candidates that were not measured, the mean is that of the best of the
     others; without any score, nothing changes.
 
-    Source: Loshchilov 2015, "LM-CMA", section 2, equations of the Cholesky factor; Wang and Ponce
-    2022, "High-performance evolutionary algorithms for online neuron control";
-    Animadversio/ActMax-Optimizer-Dev, CholeskyCMAES. It says that A is updated every 10
-    generations, which in effect is every 11th.
+    Source: Suttorp, Hansen and Igel 2009, "Efficient covariance matrix update for variable metric
+    evolution strategies" (A and its inverse); Wang and Ponce 2022, "High-performance evolutionary
+    algorithms for online neuron control"; Animadversio/ActMax-Optimizer-Dev, CholeskyCMAES.
+    The last says that A is updated every 10 generations, which in effect is every 11th.
 
     Args:
         population: candidates in a generation, 2 or more.
@@ -168,16 +168,18 @@ class Factor:
         return (1 - self.rate) ** (len(self.directions) / 2)
 
     def stretched(self, path: Float[np.ndarray, " genes"]) -> Float[np.ndarray, "3 updated genes"]:
-        """Return the vectors after an update along a path, which must not be zero."""
+        """Return the vectors after an update along a path."""
         shrink = np.sqrt(1 - self.rate)
         direction = self.solved(path[None])[0]
         back = direction / self.scale + np.einsum(
             "u,ug->g", np.einsum("ug,g->u", self.directions, direction), self.contractions
         )
-        square = np.square(direction).sum()
-        longer = np.sqrt(1 + square * self.rate / (1 - self.rate))
-        stretch = shrink / square * (longer - 1) * path
-        contraction = -1 / shrink / square * (1 - 1 / longer) * back
+        # With the square s of the direction, longer = sqrt(1 + s * odds), and (longer - 1) / s is
+        # written so that s may be 0.
+        odds = self.rate / (1 - self.rate)
+        longer = np.sqrt(1 + np.square(direction).sum() * odds)
+        share = odds / (longer + 1)
+        stretch, contraction = shrink * share * path, -share / longer / shrink * back
         return np.stack(
             [
                 np.vstack([self.directions, direction]),

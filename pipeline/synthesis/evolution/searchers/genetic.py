@@ -35,7 +35,7 @@ def genetic(
 
     In each generation, the temperature is the standard deviation of the scores over
     ``selectivity``, scores are clipped at their 95th percentile, and fitness is
-    exp((score - best) / temperature). Both parents of a child are drawn by fitness, on their own,
+    exp((score - best) / temperature). Both parents of a child are drawn by fitness, independently,
     so that they may be the same. Each gene comes from the first parent with the probability
     ``heritability``, otherwise from the second, and then mutates with the probability
     ``mutation_rate``. The best codes, the ``elites``, and codes without a score go on unchanged.
@@ -225,11 +225,8 @@ class GeneticSearch(OneSearch):
         measured = ~np.isnan(scores)
         if not measured.any():
             return
-        carried, scored, scores = (
-            self.population[~measured],
-            self.population[measured],
-            scores[measured],
-        )
+        carried, scored = self.population[~measured], self.population[measured]
+        scores = scores[measured]
         order = np.argsort(-scores, kind="stable")
         parents, fitness = scored[order], self.operators.fitness(scores)[order]
         elites = parents[: self.operators.elites]

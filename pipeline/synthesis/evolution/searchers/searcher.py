@@ -78,7 +78,10 @@ class Searching(ABC):
     def tell(self, scores: Float[np.ndarray, "searches candidates"]) -> None:
         """Learn from the scores of the candidates last asked for; more is better.
 
-        A score that is NaN was not measured: nothing is learned from that candidate.
+        A score that is NaN or infinite was not measured: nothing is learned from that candidate.
+
+        Raises:
+            ValueError: there is not one score for every candidate last asked for.
         """
 
     @abstractmethod

@@ -107,6 +107,19 @@ def test_an_update_adds_the_path_to_the_covariance():
         np.testing.assert_allclose(whole.T @ whole, covariance, atol=1e-12)
 
 
+def test_an_update_without_a_path_shrinks_the_covariance_alone():
+    factor = Factor(0.1, *Factor(0.1, *np.zeros((3, 0, 4))).stretched(np.zeros(4)))
+    np.testing.assert_allclose(factor.times(np.eye(4)), np.sqrt(0.9) * np.eye(4))
+
+
+def test_the_step_size_shrinks_at_a_corner_of_the_bounds():
+    """Steps that are cut must not count in full, or the step size would grow for ever."""
+    search = begin(cholesky_cma(), genes=4, codes=prior(4, low=-1.0, high=1.0), generations=60)
+    evolved(search, 60, lambda codes: codes.sum(-1))
+    np.testing.assert_allclose(search.searches[0].mean, np.ones(4), atol=0.05)
+    assert search.searches[0].sigma < 1
+
+
 def test_with_thousands_of_genes_the_covariance_stays_the_identity():
     search = begin(cholesky_cma(), genes=2000, generations=24)
     evolved(search, 24, lambda codes: codes.sum(-1))
