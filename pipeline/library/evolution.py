@@ -15,7 +15,7 @@ from torch import Tensor
 from pipeline.images.preprocessing import Preprocessing
 from pipeline.library.arguments import chosen_layer, chosen_units, of_network, whole_number
 from pipeline.library.evolution_options import EvolutionOptions, chosen_generator
-from pipeline.library.option_names import as_option, check_names, named_options
+from pipeline.library.option_names import as_option, check_names, option_name
 from pipeline.networks.loading.network import Network
 from pipeline.synthesis.evolution.batch import Batch, field_size
 from pipeline.synthesis.evolution.generators import Generator
@@ -83,8 +83,9 @@ def evolve(
         net: the network, whose device is used.
         layer: name of the layer.
         units: ``all``, a number, a list of numbers, or a range such as ``0:64``.
-        searcher: of ``pipeline.synthesis.evolution.searchers``.
-        generator: of ``pipeline.synthesis.evolution.generators``.
+        searcher: of ``pipeline.synthesis.evolution.searchers``, or its name, on which random
+            numbers depend; one that is given with settings has the name ``searcher``.
+        generator: of ``pipeline.synthesis.evolution.generators``, or its name; likewise.
         weights: path of the weights of a generator that is given by name and reads some.
         queries: pictures shown to each unit, by each search.
         seed: of random numbers, 0 or more.
@@ -97,7 +98,7 @@ def evolve(
     >>> import pipeline
     >>> net = pipeline.network("miniature")
     >>> found = pipeline.evolve(net, "conv2", [3, 17], queries=200)
-    >>> tuple(found.images.shape), found.history["queries"].max()
+    >>> tuple(found.images.shape), int(found.history["queries"].max())
     ((2, 3, 29, 29), 200)
     >>> bool((found.table["response"] > found.table["start"]).all())
     True
@@ -119,26 +120,22 @@ def evolve(
         chosen.checked_score(),
     )
     net.module.to(net.device)
-    named_searcher = _named(as_option("searcher", searcher))
-    named_generator = _named(chosen_generator(generator, weights))
+    made, searching = chosen_generator(generator, weights), as_option("searcher", searcher)
+    drawn = (option_name("generator", generator), made)
+    first = (option_name("searcher", searcher), searching)
     start = chosen.started(net, size)
     # All are begun before the first is run, so that what does not go together is said at once.
-    evolutions = {named_searcher[0]: batch.evolution(named_searcher, named_generator, start)}
-    for name, rival in chosen.named_rivals().items():
-        if isinstance(rival, Rival):
-            begun = batch.contest(name, rival)
+    evolutions: dict[str, Evolution] = {}
+    for name, method in [first, *chosen.named_rivals()]:
+        alike = sum(known.partition(" (")[0] == name for known in evolutions)
+        own = f"{name} ({alike + 1})" if alike else name
+        if isinstance(method, Rival):
+            evolutions[own] = batch.contest(own, method)
         else:
-            begun = batch.evolution((name, rival), named_generator, start)
-        evolutions[name if name not in evolutions else f"{name} (rival)"] = begun
+            evolutions[own] = batch.evolution((own, method), drawn, start)
     for evolution in evolutions.values():
         evolution.run()
     return _evolved(batch, evolutions)
-
-
-def _named(option: Any) -> tuple[str, Any]:
-    """Return an option with the name of the function that has made it."""
-    ((name, _),) = named_options([option]).items()
-    return (name if not name.isdecimal() else type(option).__name__.lower(), option)
 
 
 def _evolved(batch: Batch, evolutions: Mapping[str, Evolution]) -> Evolved:

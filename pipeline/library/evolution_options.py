@@ -15,7 +15,7 @@ from pipeline.errors import ConfigError
 from pipeline.images.any_images import as_image_set, finite_floats, plain_tensor
 from pipeline.images.image_sets import ImageSet
 from pipeline.library.arguments import whole_number
-from pipeline.library.option_names import as_option, known_options, named_options
+from pipeline.library.option_names import as_option, known_options, option_name
 from pipeline.networks.loading.network import Network
 from pipeline.synthesis.evolution.adaptation import Adaptation
 from pipeline.synthesis.evolution.experiment import Experiment
@@ -30,14 +30,15 @@ class EvolutionOptions:
     """How pictures are shown to units in ``pipeline.evolve``, and what evolution is compared with.
 
     Noise, adaptation and rivals are what a function of their module returns, such as
-    ``poisson(scale=5)``, or the name of such a function for its defaults. ``names()`` lists them.
+    ``poisson(scale=5.0)``, or the name of such a function for its defaults. ``names()`` lists them.
 
     Attributes:
         restarts: searches of each unit, with random numbers of their own.
         start: images ``[some, channels, height, width]`` in network-input space, of the size of the
             receptive field, whose codes all searches start from; by default random codes.
         rivals: one or several of ``pipeline.synthesis.evolution.rivals`` (``natural``,
-            ``gradient``) or further searchers, on the same budget; they get their own rows.
+            ``gradient``) or further searchers, on the same budget, with rows of their own; or a
+            dictionary of these, by the names that the rows are to have.
         images: anything that ``pipeline.images.any_images.as_image_set`` takes, for ``natural`` and
             for generators that learn from images.
         score: scores pictures in place of the network: a function from pictures in pixels 0..1
@@ -133,14 +134,16 @@ class EvolutionOptions:
             )
         return self.score
 
-    def named_rivals(self) -> Mapping[str, Rival | Searcher]:
-        """Return the rivals by name.
+    def named_rivals(self) -> list[tuple[str, Rival | Searcher]]:
+        """Return the rivals with their names.
 
         Raises:
             ConfigError: one is none.
         """
+        if isinstance(self.rivals, Mapping):
+            return [(str(name), _rival(each)[1]) for name, each in self.rivals.items()]
         several = isinstance(self.rivals, Iterable) and not isinstance(self.rivals, str)
-        return named_options([_rival(each) for each in (self.rivals if several else [self.rivals])])
+        return [_rival(each) for each in (self.rivals if several else [self.rivals])]
 
 
 def chosen_generator(generator: Any, weights: Any) -> Generator:
@@ -152,7 +155,7 @@ def chosen_generator(generator: Any, weights: Any) -> Generator:
     if weights is None:
         return as_option("generator", generator)
     known = known_options("generator")
-    takes = [name for name in known if "weights" in inspect.signature(known[name]).parameters]
+    takes = [name for name, make in known.items() if _takes_weights(make)]
     if generator not in takes:
         shown = repr(generator) if isinstance(generator, str) else type(generator).__name__
         raise ConfigError(
@@ -162,14 +165,23 @@ def chosen_generator(generator: Any, weights: Any) -> Generator:
     return known[generator](weights=weights)
 
 
-def _rival(given: Any) -> Rival | Searcher:
-    if isinstance(given, Searcher) or given in known_options("searcher"):
-        return as_option("searcher", given)
+def _takes_weights(make: Callable[..., Any]) -> bool:
+    """Say whether weights are all that a generator needs to be told."""
+    asked = inspect.signature(make).parameters
+    needed = {name for name, each in asked.items() if each.default is each.empty}
+    return "weights" in asked and needed <= {"weights"}
+
+
+def _rival(given: Any) -> tuple[str, Rival | Searcher]:
+    known = known_options("searcher")
+    if isinstance(given, Searcher) or given in [*known, *known.values()]:
+        searcher = as_option("searcher", given)
+        return option_name("searcher", given), searcher
     try:
-        return as_option("rivals", given)
+        rival = as_option("rivals", given)
+        return option_name("rivals", given), rival
     except ConfigError as error:
-        searchers = ", ".join(known_options("searcher"))
-        raise ConfigError(f"{error}; or a searcher: {searchers}") from None
+        raise ConfigError(f"{error}; or a searcher: {', '.join(known)}") from None
 
 
 def _bits(bits: Any) -> int:

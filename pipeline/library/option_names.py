@@ -104,6 +104,14 @@ def check_names(kind: type, options: Mapping[str, Any]) -> None:
             )
 
 
+def option_name(argument: str, given: Any) -> str:
+    """Return the name of an option; that of the argument if the option's own is not known."""
+    name = given if isinstance(given, str) else getattr(given, "__name__", None)
+    if name is None:
+        (name,) = named_options([given])
+    return name if name in known_options(argument) else argument
+
+
 def named_options(options: Sequence[Any]) -> dict[str, Any]:
     """Return options by the functions that have made them, for messages; repeated ones numbered."""
     found: dict[str, Any] = {}

@@ -51,14 +51,19 @@ def test_rivals_have_the_same_budget_in_the_same_tables(own: Network):
     rivals = [natural(population=5), gradient(starts=2), climbing(4)]
     found = evolve(own, [3], rivals=rivals, images=IMAGES)
     methods = found.table["method"].tolist()
-    assert methods == ["climbing", "natural", "gradient", "climbing (rival)"]
+    assert methods == ["searcher", "natural", "gradient", "searcher (2)"]
     # A gradient at each of 2 images counts 3 queries.
     assert found.table["queries"].tolist() == [40, 40, 36, 40]
     ends = found.history.groupby("method")["queries"].agg(["count", "max"])
     assert ends.loc["natural"].tolist() == [8, 40]
     assert ends.loc["gradient"].tolist() == [6, 36]
     alone = evolve(own, [3])
-    assert alone.history.equals(found.history.query("method == 'climbing'"))
+    assert alone.history.equals(found.history.query("method == 'searcher'"))
+
+
+def test_rivals_may_be_named(own: Network):
+    found = evolve(own, [3], rivals={"small steps": climbing(4), "uphill": "gradient"})
+    assert found.table["method"].tolist() == ["searcher", "small steps", "uphill"]
 
 
 def test_natural_images_are_their_best_patch(own: Network):
@@ -143,8 +148,7 @@ def test_own_scores_may_be_missing(own: Network):
 
 def test_searches_start_from_images(own: Network):
     start = evolve(own, [3], queries=400).images
-    for generator in (raw(std=1e-6),):
-        found = evolve(own, [3], start=start, generator=generator, queries=8)
+    found = evolve(own, [3], start=start, generator=raw(std=1e-6), queries=8)
     torch.testing.assert_close(found.images, start, rtol=0, atol=1e-3)
 
 

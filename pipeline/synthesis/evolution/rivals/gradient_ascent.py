@@ -15,7 +15,7 @@ from pipeline.synthesis.evolution.rivals.rival import Contest, Rival
 from pipeline.synthesis.evolution.searchers import Searching
 
 
-def gradient(starts: int = 4, step: float = 0.1, gradient_queries: int = 3) -> Rival:
+def gradient(starts: int = 4, step: float = 0.2, gradient_queries: int = 3) -> Rival:
     """Climb the gradient of the response from random images, at the contrast.
 
     After each step, images are brought back to the contrast at which all pictures are shown. The
