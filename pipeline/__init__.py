@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from pipeline.library.best_gabor import best_gabor as best_gabor
     from pipeline.library.color_rotation import color_rotation_index as color_rotation_index
     from pipeline.library.dream import dream as dream
+    from pipeline.library.evolution import evolve as evolve
+    from pipeline.library.evolution_options import EvolutionOptions as EvolutionOptions
     from pipeline.library.export import export as export
     from pipeline.library.networks import network as network
     from pipeline.library.networks import receptive_field as receptive_field
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 
 # Loaded on first use: the command line must respond without importing torch and pandas.
 _ROOMS = {
+    "EvolutionOptions": "pipeline.library.evolution_options",
     "Options": "pipeline.library.options",
     "ascend": "pipeline.library.ascent",
     "bar_tuning": "pipeline.library.bar_tuning",
@@ -37,6 +40,7 @@ _ROOMS = {
     "collect": "pipeline.stages.collect.results",
     "color_rotation_index": "pipeline.library.color_rotation",
     "dream": "pipeline.library.dream",
+    "evolve": "pipeline.library.evolution",
     "export": "pipeline.library.export",
     "map_receptive_fields": "pipeline.library.receptive_fields",
     "network": "pipeline.library.networks",
@@ -53,10 +57,10 @@ _ROOMS = {
     "tuning": "pipeline.library.tuning",
 }
 __all__ = [
-    "Options", "ascend", "bar_tuning", "best_gabor", "collect", "color_rotation_index", "dream",
-    "export", "map_receptive_fields", "network", "open_run", "opponency", "opponency_fractions",
-    "opponency_over_seeds", "receptive_field", "responses", "shape_summary", "shape_tuning",
-    "stimulus_set", "top_patches", "tuning",
+    "EvolutionOptions", "Options", "ascend", "bar_tuning", "best_gabor", "collect",
+    "color_rotation_index", "dream", "evolve", "export", "map_receptive_fields", "network",
+    "open_run", "opponency", "opponency_fractions", "opponency_over_seeds", "receptive_field",
+    "responses", "shape_summary", "shape_tuning", "stimulus_set", "top_patches", "tuning",
 ]  # fmt: skip
 
 

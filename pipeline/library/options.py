@@ -2,37 +2,31 @@
 
 from __future__ import annotations
 
-import inspect
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field, fields
-from types import ModuleType
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
 
-from pipeline.errors import ConfigError, nearest
+from pipeline.errors import ConfigError
 from pipeline.library.arguments import as_arguments, whole_number
-from pipeline.networks import gradient_rules
+from pipeline.library.option_names import (
+    LISTS,
+    OPTIONS,
+    as_option,
+    check_names,
+    known_options,
+    named_options,
+)
 from pipeline.networks.gradient_rules import PLAIN, GradientRule
 from pipeline.networks.loading.network import Network
-from pipeline.synthesis import (
-    constraints,
-    inits,
-    objectives,
-    optimizers,
-    parameterizations,
-    regularizers,
-    smoothing,
-    transforms,
-)
 from pipeline.synthesis.combinations import combination_faults, combination_notes
 from pipeline.synthesis.constraints import Constraint
 from pipeline.synthesis.inits import Init
 from pipeline.synthesis.objectives import Objective, Seen
-from pipeline.synthesis.optimizers import Optimizer
 from pipeline.synthesis.parameterizations import Parameterization, pixel
 from pipeline.synthesis.recipe import Recipe
 from pipeline.synthesis.regularizers import Regularizer
@@ -41,20 +35,6 @@ from pipeline.synthesis.terms import Terms
 from pipeline.synthesis.transforms import Transform
 
 log = logging.getLogger(__name__)
-
-# The modules whose functions return what an argument takes, and what that is.
-_ROOMS: dict[str, tuple[ModuleType, type]] = {
-    "objective": (objectives, Objective),
-    "start": (inits, Init),
-    "optimizer": (optimizers, Optimizer),
-    "parameterization": (parameterizations, Parameterization),
-    "constraint": (constraints, Constraint),
-    "regularizers": (regularizers, Regularizer),
-    "smoothings": (smoothing, Smoothing),
-    "transforms": (transforms, Transform),
-    "gradient": (gradient_rules, GradientRule),
-}
-_LISTS = ("parameterization", "regularizers", "smoothings", "transforms")
 
 
 @dataclass(frozen=True)
@@ -77,7 +57,7 @@ class CommonOptions:
         >>> pipeline.Options.names()["optimizer"]
         ['sgd', 'momentum', 'adam', 'named']
         """
-        return {argument: list(known_options(argument)) for argument in _ROOMS}
+        return {argument: list(known_options(argument)) for argument in OPTIONS}
 
 
 @dataclass(frozen=True)
@@ -116,59 +96,19 @@ class Options(CommonOptions):
 Kind = TypeVar("Kind", bound=CommonOptions)
 
 
-def known_options(argument: str) -> dict[str, Callable[..., Any]]:
-    """Return the functions whose results an argument takes, by name."""
-    module, kind = _ROOMS[argument]
-    return {
-        name: found
-        for name, found in vars(module).items()
-        if inspect.isfunction(found)
-        and not name.startswith("_")
-        and found.__annotations__.get("return") in (kind, kind.__name__)
-    }
-
-
-def as_option(argument: str, given: Any) -> Any:
-    """Return an option that is given as such, by its name, or as the function that returns it.
-
-    Raises:
-        ConfigError: it is none, or asks for settings.
-    """
-    (module, kind), known = _ROOMS[argument], known_options(argument)
-    if isinstance(given, kind):
-        return given
-    name = given if isinstance(given, str) else getattr(given, "__name__", None)
-    if name not in known or not (name == given or known[name] is given):
-        shown = repr(given) if isinstance(given, str | int | float | None) else type(given).__name__
-        raise ConfigError(
-            f"{argument}: {shown} is no {kind.__name__}; give one of {', '.join(known)}, or what"
-            f" these functions of {module.__name__} return{nearest(shown, known)}"
-        )
-    asked = inspect.signature(known[name]).parameters.values()
-    if lacking := [each.name for each in asked if each.default is each.empty]:
-        raise ConfigError(
-            f"{argument}: {name} needs settings; give {module.__name__}.{name}({lacking[0]}=...)"
-        )
-    return known[name]()
-
-
 def read_options(kind: type[Kind], options: Mapping[str, Any]) -> Kind:
     """Return options by name.
 
     Raises:
         ConfigError: there is none of a name, or it is not what it should be.
     """
-    known = [each.name for each in fields(kind)]
+    check_names(kind, options)
     read: dict[str, Any] = {}
     for name, value in options.items():
-        if name not in known:
-            raise ConfigError(
-                f"{name}: is no option; the options are {', '.join(known)}{nearest(name, known)}"
-            )
-        if name in _LISTS:
+        if name in LISTS:
             several = isinstance(value, Iterable) and not isinstance(value, str)
             read[name] = [as_option(name, each) for each in (value if several else [value])]
-        elif name in _ROOMS:
+        elif name in OPTIONS:
             read[name] = None if name == "constraint" and value is None else as_option(name, value)
         else:
             read[name] = whole_number("seed", value, 0) if name == "seed" else value
@@ -231,11 +171,11 @@ def make_recipe(
         net,
         terms,
         starts,
-        _named(options.parameterization),
+        named_options(options.parameterization),
         options.constraint,
-        _named(options.regularizers),
-        _named(options.smoothings),
-        _named(options.transforms),
+        named_options(options.regularizers),
+        named_options(options.smoothings),
+        named_options(options.transforms),
         options.seed,
     )
     if recipe.constraint is not None and recipe.constraint.needs_patches:
@@ -280,14 +220,3 @@ class NoSources:
     def pictures(self, *_asked: Any) -> Tensor:
         """Raise an error: there are no images."""
         raise ConfigError("parameterization: it learns from images, and there are none here")
-
-
-def _named(options: Sequence[Any]) -> Mapping[str, Any]:
-    """Return options by the functions that have made them, for messages; repeated ones numbered."""
-    found: dict[str, Any] = {}
-    for number, option in enumerate(options):
-        parts = [getattr(part, "__qualname__", "") for part in vars(option).values()]
-        makers = [part.partition(".")[0] for part in parts if ".<locals>" in part]
-        name = makers[0] if makers and not makers[0].startswith("_") else str(number)
-        found[name if name not in found else f"{name} ({number})"] = option
-    return found

@@ -1,0 +1,212 @@
+"""Evolution in a notebook: images that drive units, found from responses alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from pipeline.images.preprocessing import Preprocessing
+from pipeline.library.arguments import chosen_layer, chosen_units, of_network, whole_number
+from pipeline.library.evolution_options import EvolutionOptions, chosen_generator
+from pipeline.library.option_names import as_option, check_names, option_name
+from pipeline.networks.loading.network import Network
+from pipeline.synthesis.evolution.batch import Batch, field_size
+from pipeline.synthesis.evolution.generators import Generator
+from pipeline.synthesis.evolution.loop import Best, Evolution
+from pipeline.synthesis.evolution.rivals import Rival
+from pipeline.synthesis.evolution.searchers import Searcher
+
+
+@dataclass(frozen=True)
+class Evolved:
+    """Finished searches, one image per row of the table.
+
+    Attributes:
+        images: the best image of each search, in network-input space, as it was shown; NaN if no
+            response was measured.
+        table: one row per method, unit and restart: ``response`` (the largest score observed),
+            ``noise_free`` (the response to that image without noise and adaptation, computed anew;
+            NaN if responses are measured), ``start`` (the largest score of the first generation),
+            ``contrast`` of the image, ``queries`` used, ``queries_to_90`` (when the best so far had
+            made 90 % of its way from the start to the end), and ``reason`` where something is
+            missing or unusual.
+        history: one row per method, unit, restart and generation, counted from 1: ``queries`` so
+            far, ``best`` score so far, ``mean`` score of the generation, ``noise_free`` (the
+            response without noise to the image that is best so far), ``noise_free_mean`` and
+            ``missing`` (pictures of the generation without a score).
+        references: one row per method, unit, restart, showing and reference image: ``generation``
+            (number of generations before), ``reference``, ``response`` and ``noise_free``.
+        preprocessing: of the network.
+    """
+
+    images: Float[Tensor, "searches c height width"]
+    table: pd.DataFrame
+    history: pd.DataFrame
+    references: pd.DataFrame
+    preprocessing: Preprocessing
+
+    @property
+    def pictures(self) -> Float[Tensor, "searches c height width"]:
+        """The images as pixels in 0..1."""
+        return self.preprocessing.pixels(self.images)
+
+
+@of_network
+def evolve(
+    net: Network,
+    layer: str,
+    units: Any = "all",
+    *,
+    searcher: Searcher | str = "genetic",
+    generator: Generator | str = "grid",
+    weights: Any = None,
+    queries: int = 2500,
+    seed: int = 0,
+    **options: Any,
+) -> Evolved:
+    """Search images that drive units, from responses alone, as with a neuron that has no gradient.
+
+    Pictures that a generator draws from codes are shown to each unit, at the same contrast, in its
+    receptive field; a searcher learns from the responses and proposes the next codes. A query is
+    one picture shown once. Results do not depend on which units run together.
+
+    Source: Ponce et al. (2019), Cell 177:999; Xiao & Kreiman (2020), PLoS Comput Biol 16:e1007973.
+
+    Args:
+        net: the network, whose device is used.
+        layer: name of the layer.
+        units: ``all``, a number, a list of numbers, or a range such as ``0:64``.
+        searcher: of ``pipeline.synthesis.evolution.searchers``, or its name, on which random
+            numbers depend; one that is given with settings has the name ``searcher``.
+        generator: of ``pipeline.synthesis.evolution.generators``, or its name; likewise.
+        weights: path of the weights of a generator that is given by name and reads some.
+        queries: pictures shown to each unit, by each search.
+        seed: of random numbers, 0 or more.
+        options: restarts, contrast, noise, repeats, rivals and so on (``EvolutionOptions``).
+            Options may be given by name, which stands for their defaults.
+
+    Raises:
+        ConfigError: there is no such layer, unit or option, or options do not go together.
+
+    >>> import pipeline
+    >>> net = pipeline.network("miniature")
+    >>> found = pipeline.evolve(net, "conv2", [3, 17], queries=200)
+    >>> tuple(found.images.shape), int(found.history["queries"].max())
+    ((2, 3, 29, 29), 200)
+    >>> bool((found.table["response"] > found.table["start"]).all())
+    True
+    """
+    check_names(EvolutionOptions, options)
+    chosen = EvolutionOptions(**options)
+    found = chosen_layer(net, layer)
+    numbers = chosen_units(units, found)
+    size = field_size(net, found)
+    batch = Batch(
+        net,
+        found,
+        numbers,
+        whole_number("restarts", chosen.restarts),
+        whole_number("seed", seed, 0),
+        chosen.experiment(queries, net, size),
+        net.device,
+        chosen.image_set(net),
+        chosen.checked_score(),
+    )
+    net.module.to(net.device)
+    made, searching = chosen_generator(generator, weights), as_option("searcher", searcher)
+    drawn = (option_name("generator", generator), made)
+    first = (option_name("searcher", searcher), searching)
+    start = chosen.started(net, size)
+    # All are begun before the first is run, so that what does not go together is said at once.
+    evolutions: dict[str, Evolution] = {}
+    for name, method in [first, *chosen.named_rivals()]:
+        alike = sum(known.partition(" (")[0] == name for known in evolutions)
+        own = f"{name} ({alike + 1})" if alike else name
+        if isinstance(method, Rival):
+            evolutions[own] = batch.contest(own, method)
+        else:
+            evolutions[own] = batch.evolution((own, method), drawn, start)
+    for evolution in evolutions.values():
+        evolution.run()
+    return _evolved(batch, evolutions)
+
+
+def _evolved(batch: Batch, evolutions: Mapping[str, Evolution]) -> Evolved:
+    bests = {name: evolution.best() for name, evolution in evolutions.items()}
+    tables = [_table(name, batch, evolutions[name], best) for name, best in bests.items()]
+    histories = [_history(name, batch, each) for name, each in evolutions.items()]
+    references = [_references(name, batch, each) for name, each in evolutions.items()]
+    return Evolved(
+        torch.cat([best.images for best in bests.values()]),
+        pd.concat(tables, ignore_index=True),
+        pd.concat(histories, ignore_index=True),
+        pd.concat(references, ignore_index=True),
+        batch.network.preprocessing,
+    )
+
+
+def _searches(name: str, batch: Batch) -> pd.DataFrame:
+    """Return one row per search."""
+    table = pd.DataFrame(batch.searches, columns=["unit", "restart"])
+    table.insert(0, "method", name)
+    return table
+
+
+def _table(name: str, batch: Batch, evolution: Evolution, best: Best) -> pd.DataFrame:
+    curves, queries = evolution.history()["best"], np.array(evolution.queries())
+    start, end = curves[0], curves[-1]
+    reached = np.nan_to_num(curves, nan=-np.inf) >= start + 0.9 * (end - start)
+    table = _searches(name, batch)
+    table["response"], table["noise_free"] = best.observed, best.noise_free
+    table["start"], table["contrast"] = start, best.contrasts
+    table["queries"] = queries[-1]
+    table["queries_to_90"] = np.where(reached.any(0), queries[reached.argmax(0)], np.nan)
+    wanted = batch.experiment.contrast
+    rows = zip(best.found.tolist(), best.contrasts.tolist(), (start == end).tolist(), strict=True)
+    table["reason"] = [_reason(*row, wanted) for row in rows]
+    return table
+
+
+def _reason(found: bool, contrast: float, unchanged: bool, wanted: float | None) -> str:
+    """Return what is missing or unusual about the best image of a search."""
+    if not found:
+        return "no response was measured"
+    if wanted is not None and contrast < 0.99 * wanted:
+        return f"too few pixels differ from the mean color for a contrast of {wanted:g}"
+    return "no picture was better than those of the first generation" if unchanged else ""
+
+
+def _history(name: str, batch: Batch, evolution: Evolution) -> pd.DataFrame:
+    """Return one row per search and generation."""
+    searches, queries = _searches(name, batch), evolution.queries()
+    table = searches.loc[np.repeat(searches.index, len(queries))].reset_index(drop=True)
+    table["generation"] = np.tile(np.arange(1, len(queries) + 1), len(searches))
+    table["queries"] = np.tile(queries, len(searches))
+    for measure, values in evolution.history().items():
+        table[measure] = values.T.ravel()
+    return table.astype({"missing": int})
+
+
+def _references(name: str, batch: Batch, evolution: Evolution) -> pd.DataFrame:
+    """Return one row per search, showing and reference image."""
+    tables: list[pd.DataFrame] = []
+    for generation, (observed, noise_free) in evolution.references().items():
+        searches, count = _searches(name, batch), observed.shape[1]
+        table = searches.loc[np.repeat(searches.index, count)].reset_index(drop=True)
+        table["generation"] = generation
+        table["reference"] = np.tile(np.arange(count), len(searches))
+        table["response"], table["noise_free"] = observed.ravel(), noise_free.ravel()
+        tables.append(table)
+    columns = ["generation", "reference", "response", "noise_free"]
+    if not tables:
+        return (
+            _searches(name, batch).iloc[:0].reindex(columns=["method", "unit", "restart", *columns])
+        )
+    return pd.concat(tables, ignore_index=True)

@@ -1,0 +1,200 @@
+"""A batch of searches: units of one layer, each as often as it is restarted, and what they need."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from pipeline.errors import ConfigError, ImageError
+from pipeline.images.batches import sample
+from pipeline.images.image_sets import ImageSet
+from pipeline.networks.layers import Layer
+from pipeline.networks.loading.network import Network
+from pipeline.networks.receptive_fields import smallest_canvas
+from pipeline.networks.unit_networks import unit_network
+from pipeline.synthesis.evolution import random_numbers
+from pipeline.synthesis.evolution.experiment import Experiment
+from pipeline.synthesis.evolution.generators import Generator
+from pipeline.synthesis.evolution.loop import Evolution, Proposals
+from pipeline.synthesis.evolution.responders import MeasuredScores, Responder, UnitResponses
+from pipeline.synthesis.evolution.rivals import Contest, Rival
+from pipeline.synthesis.evolution.searchers import Search, Searcher
+from pipeline.synthesis.evolution.showing import Preparation, Showing
+from pipeline.synthesis.objectives import unit_response
+from pipeline.synthesis.parameterizations import Setting
+from pipeline.synthesis.plan import BATCH_NUMBERS, score_costs
+from pipeline.synthesis.scoring import Score
+from pipeline.synthesis.terms import Terms
+
+log = logging.getLogger(__name__)
+
+IMAGES_PER_PASS = 64  # of a rig, which has no activations to count
+CACHED_IMAGES = 256
+
+
+def field_size(network: Network, layer: Layer) -> tuple[int, int]:
+    """Return height and width of the receptive field of a layer, in pixels."""
+    box = smallest_canvas(network.graph, layer.node).box
+    return (box.height, box.width)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Searches for units of a layer on the same budget, whatever searches.
+
+    Attributes:
+        network: the network.
+        layer: the layer, whose receptive field gives the size of the images.
+        units: the units.
+        restarts: searches of each unit, adjacent, with random numbers of their own.
+        seed: of all random numbers.
+        experiment: how pictures are shown.
+        device: where images are computed.
+        images: image set for whoever learns from images or shows them, or ``None``.
+        score: scores pictures in place of the network, as a rig does, or ``None``.
+    """
+
+    network: Network
+    layer: Layer
+    units: Sequence[int]
+    restarts: int
+    seed: int
+    experiment: Experiment
+    device: torch.device
+    images: ImageSet | None = None
+    score: Callable[[Tensor], object] | None = None
+
+    @property
+    def searches(self) -> list[tuple[int, int]]:
+        """Unit and restart of each search."""
+        return [(unit, restart) for unit in self.units for restart in range(self.restarts)]
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of the receptive field, and of all images."""
+        return field_size(self.network, self.layer)
+
+    @cached_property
+    def showing(self) -> Showing:
+        """How pictures are shown to the units.
+
+        Raises:
+            ConfigError: the contrast is not possible.
+        """
+        prepare = Preparation(self.experiment, self.network.preprocessing)
+        size, device = self.size, self.device
+        if self._response is None:
+            assert self.score is not None  # noqa: S101
+            rig = MeasuredScores(self.score, self.network.preprocessing)
+            return Showing(self.experiment, prepare, rig, size, device, IMAGES_PER_PASS)
+        responder: Responder = UnitResponses(self._response, self._units, device)
+        terms = Terms({"objective": unit_response()}, 1, size)
+        activations = score_costs(self.network, terms, self.layer).activations
+        most = max(1, BATCH_NUMBERS // activations)
+        return Showing(self.experiment, prepare, responder, size, device, most)
+
+    def evolution(
+        self,
+        searcher: tuple[str, Searcher],
+        generator: tuple[str, Generator],
+        start: Float[Tensor, "some c height width"] | None = None,
+    ) -> Evolution:
+        """Return searches of a searcher in the pictures of a generator.
+
+        Args:
+            searcher: its name, on which random numbers depend, and itself.
+            generator: likewise.
+            start: pictures in pixels 0..1 whose codes all searches start from, or ``None``.
+
+        Raises:
+            ConfigError: the generator cannot start from pictures, or learns from images and there
+                are none.
+        """
+        name, chosen = generator
+        images = chosen.images
+        setting = Setting(
+            self.size, self.network.preprocessing, lambda: self._pictures(name, images)
+        )
+        built = chosen.build(setting)
+        starts = None
+        if start is not None:
+            if built.encode is None:
+                raise ConfigError(
+                    f"start: the generator '{name}' cannot turn pictures into codes; leave it out,"
+                    " or give another generator"
+                )
+            codes = built.encode(start).detach().double().cpu().numpy()
+            starts = np.repeat(codes[None], len(self.searches), 0)
+        identities = self._identities(searcher[0], name)
+        population = searcher[1].population
+        search = Search(
+            built.prior,
+            [random_numbers.source(*each) for each in identities],
+            self.experiment.generations(population),
+            starts,
+        )
+        searching = searcher[1].begin(search)
+        return Evolution(Proposals(searching, built.draw, population), self.showing, identities)
+
+    def contest(self, name: str, rival: Rival) -> Evolution:
+        """Return searches of a rival.
+
+        Raises:
+            ConfigError: it needs images, or a gradient, and there are none.
+        """
+        if rival.needs_images and self.images is None:
+            raise ConfigError(f"rivals: '{name}' shows images, and there are none; give images")
+        if rival.needs_gradient and self._response is None:
+            raise ConfigError(
+                f"rivals: '{name}' climbs the gradient of the network, and scores of score= have"
+                " none; leave it out"
+            )
+        identities = self._identities(name, "")
+        contest = Contest(
+            [random_numbers.source(*each) for each in identities],
+            self.showing,
+            self._units,
+            self._response,
+            0 if self.images is None else len(self.images),
+            lru_cache(CACHED_IMAGES)(self._image),
+        )
+        return Evolution(rival.begin(contest), self.showing, identities)
+
+    @cached_property
+    def _response(self) -> Score | None:
+        if self.score is not None:
+            return None
+        return unit_network(self.network.graph, self.layer).to(self.device)
+
+    @property
+    def _units(self) -> list[int]:
+        return [unit for unit, _ in self.searches]
+
+    def _identities(self, searcher: str, generator: str) -> list[tuple[object, ...]]:
+        """Return what makes each search what it is."""
+        shared = (self.seed, self.network.digest, self.layer.call)
+        return [(*shared, *search, searcher, generator) for search in self.searches]
+
+    def _image(self, number: int) -> Float[Tensor, "c height width"]:
+        """Return an image of the image set; NaN if it cannot be read, which is logged."""
+        assert self.images is not None  # noqa: S101
+        try:
+            return self.images.read(number)
+        except ImageError as error:
+            log.warning("%s", error)
+            channels = len(self.network.preprocessing.mean)
+            return torch.full((channels, *self.images.size), torch.nan)
+
+    def _pictures(self, name: str, count: int) -> Float[Tensor, "pictures c height width"]:
+        if self.images is None:
+            raise ConfigError(
+                f"generator: '{name}' learns from {count} images, and there are none; give images"
+            )
+        return sample(self.images, self.size, count)
