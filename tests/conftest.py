@@ -30,6 +30,8 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 settings.register_profile("untimed", deadline=None)  # a busy machine is no failure
 settings.load_profile("untimed")
 
+register()  # once, for all that tests compose
+
 Compose = Callable[..., Config]
 RunPipeline = Callable[..., ActiveRun]
 
@@ -65,7 +67,6 @@ def here() -> Runner:
 
 def compose_config(*overrides: str) -> Config:
     """Compose the configuration from overrides, as the command line does."""
-    register()
     with initialize_config_dir(config_dir=str(conf_dir()), version_base="1.3"):
         return typed(compose(config_name="config", overrides=list(overrides)))
 
