@@ -96,6 +96,7 @@ def test_a_full_output_is_told_once_and_keeps_no_result_back(tmp_path: Path):
     assert (helped.returncode, helped.stderr) == (1, f"error: {told}\n")
 
 
+@pytest.mark.commands
 def test_bad_layer_is_one_sentence_and_leaves_nothing(tmp_path: Path):
     done = artiphys("layers=[conv9]", cwd=tmp_path)
     assert done.returncode == 1
