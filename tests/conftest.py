@@ -43,6 +43,7 @@ def pytest_collection_finish() -> None:
     """Spare the garbage collector what stays to the end: every look at it takes a second."""
     gc.collect()
     gc.freeze()
+    gc.set_threshold(20_000)
 
 
 @pytest.fixture(autouse=True)
