@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from pipeline.errors import nearest
-from pipeline.stimuli.field import COLORS
 
 
 @dataclass
@@ -33,6 +32,8 @@ class ScreenConfig:
 
     def faults(self) -> Iterator[str]:
         """Yield what is wrong with values."""
+        from pipeline.stimuli.field import COLORS  # with NumPy, which help does not need
+
         if not 0 < self.visual_degrees <= 180:
             yield f"screen.visual_degrees: {self.visual_degrees} is not above 0 and at most 180"
         if self.colors not in COLORS:

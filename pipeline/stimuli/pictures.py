@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -85,10 +86,10 @@ def pictures(field: Field, folder: str | Path, table: str = "stimuli.csv") -> St
     )
     looks = Looks({}, black.float()[None], (white - black).float().diag()[None])
     made = compose("pictures", field, rows, looks, PicturePlanes(tuple(files), gray))
-    return replace(made, contents=_digest([path, *files]))
+    return replace(made, contents=contents_digest([path, *files]))
 
 
-def _digest(files: list[Path]) -> str:
+def contents_digest(files: Sequence[Path]) -> str:
     """Return a digest of the contents of files, in order."""
     whole = hashlib.sha256()
     for file in files:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -17,12 +17,14 @@ from pipeline.errors import ConfigError, ImageError
 from pipeline.stimuli.field import Field
 from pipeline.stimuli.looks import Looks
 from pipeline.stimuli.parameters import in_degrees, leaves, leaves_screen, loops
+from pipeline.stimuli.pictures import contents_digest
 from pipeline.stimuli.stimulus_set import StimulusSet, compose
 from pipeline.stimuli.texture_families import (
     drawn_texture,
     family_names,
     phase_randomized,
 )
+from pipeline.store.files import file_stamp
 
 RMS = 0.25  # contrast before the window, less where a pixel would be beyond black or white
 ENDINGS = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp")
@@ -83,7 +85,6 @@ def window(side: int) -> Float[np.ndarray, "side side"]:
     return np.where(away < 1, 0.5 * (1 + np.cos(np.pi * away)), 0.0)
 
 
-@lru_cache(maxsize=256)
 def texture_pair(
     family: int, sample: int, side: int, seed: int, file: Path | None = None
 ) -> tuple[Float[np.ndarray, "2 side side"], float]:
@@ -95,6 +96,18 @@ def texture_pair(
     >>> bool(np.allclose(np.square(pair).mean((1, 2)), contrast**2))
     True
     """
+    return _texture_pair(family, sample, side, seed, file, file and file_stamp(file))
+
+
+@lru_cache(maxsize=256)
+def _texture_pair(
+    family: int,
+    sample: int,
+    side: int,
+    seed: int,
+    file: Path | None,
+    _stamp: tuple[int, ...] | None,
+) -> tuple[Float[np.ndarray, "2 side side"], float]:
     rng = np.random.default_rng([seed, family, sample, 1])
     texture = drawn_texture(family, sample, side, seed) if file is None else _crop(file, side, rng)
     texture = texture - texture.mean()
@@ -175,7 +188,8 @@ def textures(
     planes = TexturePlanes(side, samples, seed, files, shift)
     table = _table(field, planes, [file.stem for file in files] or family_names(), size)
     swing, gray = torch.tensor(field.colors.swing), torch.tensor([field.colors.gray])
-    return compose("textures", field, table, Looks({}, gray, swing[None, None]), planes)
+    made = compose("textures", field, table, Looks({}, gray, swing[None, None]), planes)
+    return replace(made, contents=contents_digest(files)) if files else made
 
 
 def _table(field: Field, planes: TexturePlanes, names: list[str], size: float) -> pd.DataFrame:

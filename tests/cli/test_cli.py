@@ -23,7 +23,7 @@ def test_help_lists_groups_and_keys_and_imports_nothing_heavy(tmp_path: Path):
         "import sys; sys.argv = ['artiphys', '--help']\n"
         "from pipeline.cli import main\n"
         "main()\n"
-        "heavy = {'torch', 'pandas', 'matplotlib', 'wandb', 'scipy'} & set(sys.modules)\n"
+        "heavy = {'torch', 'numpy', 'pandas', 'matplotlib', 'wandb', 'scipy'} & set(sys.modules)\n"
         "assert not heavy, heavy\n"
     )
     command = [sys.executable, "-c", code]

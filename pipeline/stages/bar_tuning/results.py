@@ -12,7 +12,7 @@ import pandas as pd
 from pipeline.networks.layers import Layer
 from pipeline.run.active_run import ActiveRun
 from pipeline.run.faults import Faults
-from pipeline.run.identity import network_settings
+from pipeline.run.identity import canvas_settings
 from pipeline.search.bar_tuning import tune_to_bars
 from pipeline.search.presentation import Presentation
 from pipeline.search.stimulus_responses import all_responses, check_finite, check_memory
@@ -91,8 +91,7 @@ def _layer(run: ActiveRun, layer: Layer, name: str) -> LayerBars:
     starts = range(0, len(units), UNITS)
     blocks = {f"block-{n:04d}": list(units[at : at + UNITS]) for n, at in enumerate(starts)}
     settings = {
-        **network_settings(run),
-        "layer": layer.call,
+        **canvas_settings(run, layer),
         "units": list(units),
         "block": len(blocks["block-0000"]),
         # Raise the version of the stage when bars or contrasts are drawn otherwise.
