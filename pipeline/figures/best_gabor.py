@@ -54,11 +54,11 @@ def gabor_indices_by_layer(table: pd.DataFrame) -> Figure:
 
 
 def _legend() -> list[Line2D]:
-    median = {"color": style.MEDIAN_COLOR, "linewidth": 1.4}
     return [
         Line2D([], [], linestyle="none", marker="o", markersize=3, label="units",
                markerfacecolor=style.CORRELATION_COLOR, markeredgewidth=0),
-        Line2D([], [], label="median, in the box of the quartiles", **median),
+        Line2D([], [], color=style.MEDIAN_COLOR, linewidth=1.4,
+               label="median, in the box of the quartiles"),
         Line2D([], [], color=style.INK, linewidth=1.0, label="95 % interval of the median"),
     ]  # fmt: skip
 
