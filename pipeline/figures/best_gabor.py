@@ -112,7 +112,14 @@ def _draw_layer(
 ) -> None:
     jitter = rng.uniform(-0.3, 0.3, len(values))
     axis.scatter(
-        place + jitter, values, 4, style.CORRELATION_COLOR, alpha=0.6, linewidths=0, gid="units"
+        place + jitter,
+        values,
+        4,
+        style.CORRELATION_COLOR,
+        alpha=0.6,
+        linewidths=0,
+        gid="units",
+        zorder=3,
     )
     low, middle, high = np.quantile(values, [0.25, 0.5, 0.75])
     side = place - 0.3, place + 0.3

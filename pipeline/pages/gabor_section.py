@@ -88,7 +88,7 @@ def _pixels(
 
 
 def _rounded(value: float) -> str:
-    return f"{value:.3g}".replace("-", "\u2212")
+    return f"{value:.4g}".replace("-", "\u2212")
 
 
 def _indices(row: Mapping[str, Any]) -> list[Number]:

@@ -236,16 +236,16 @@ def test_simple_cells_of_the_ground_truth_recover_their_gabor(
 ):
     run = run_pipeline(
         "model=gabor_bank",
-        "model.cells=8",
+        "model.cells=3",
         "layers=[conv3]",
-        "units=[0,2,4]",
+        "units=[0,2]",
         "images.limit=1",
         "stages=[best_gabor]",
-        "best_gabor.steps=60",
+        "best_gabor.steps=50",
         f"out={tmp_path}",
     )
     table: Any = table_of(run)
-    truth = run.parts.network.module.truth.iloc[[0, 2, 4]].reset_index(drop=True)
+    truth = run.parts.network.module.truth.iloc[[0, 2]].reset_index(drop=True)
     assert (truth["kind"] == "simple").all()
     turn = (table["orientation"] - truth["orientation"] + 90) % 180 - 90
     assert np.abs(turn).max() < 1
