@@ -17,7 +17,7 @@ from pipeline.run.active_run import ActiveRun
 from pipeline.stages.ascent.results import find_climb
 from pipeline.stages.best_gabor import STAGE
 from pipeline.stages.best_gabor.cost import gabor_cost
-from pipeline.stages.best_gabor.plan import plan_gabors
+from pipeline.stages.best_gabor.plan import gabor_faults, plan_gabors
 from tests.conftest import RunPipeline, table_columns
 
 UNITS = [2, 7, 11]
@@ -257,3 +257,33 @@ def test_simple_cells_of_the_ground_truth_recover_their_gabor(
     for found, known in pairs.items():
         np.testing.assert_allclose(table[found], truth[known], rtol=0.03)
     assert np.abs(table[["x_degrees", "y_degrees"]]).max(axis=None) < 0.02
+
+
+def test_fields_too_small_for_a_gabor_say_so(
+    run_pipeline: RunPipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("pipeline.stages.best_gabor.results.SMALLEST_FIELD", 10)
+    run = run_pipeline(*ALONE, "stages=[top_patches,best_gabor]", f"out={tmp_path}")
+    table = table_of(run)
+    assert table["reason"].tolist() == ["its field is smaller than 3 pixels"] * 3
+    numbers = ["orientation", "response", "gain", "peak", "color_0", "gabor_over_patch"]
+    assert table[numbers].isna().all(axis=None)
+    assert table["patch_response"].notna().all()
+    assert not list(run.paths.figures.glob("*"))
+    assert run.facts["findings"] == [
+        "best_gabor: conv1: 0 of 3 units have one, no gabor over ascent, no gabor over patch"
+    ]
+    assert gabor_cost(run, run.plan(STAGE)).operations == {"best_gabor": 0}
+
+
+def test_networks_whose_mean_is_black_cannot_display_gabors(
+    first: ActiveRun, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setitem(first.parts.network.preprocessing.__dict__, "mean", (0.0, 0.4, 0.4))
+    monkeypatch.setattr(first.parts.config.best_gabor, "displayable", True)
+    plan = plan_gabors(first)
+    assert not plan.gabors
+    (fault,) = gabor_faults(first, plan)
+    assert fault.startswith(
+        "best_gabor.displayable: the mean color of the preprocessing is as dark"
+    )
