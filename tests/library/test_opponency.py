@@ -94,8 +94,8 @@ def test_the_strongest_stimuli_are_those_of_the_kernel(table: pd.DataFrame):
     np.testing.assert_allclose(red_green[values].astype(float), [0.5, 1.5, -0.5], atol=1e-6)
     edge = rows.loc[("spatial", "pre", 4)]
     for side in ("max", "min"):  # a quarter of a cycle per pixel from left to right
-        across = np.sin(np.deg2rad(edge[f"{side}_orientation"])) * edge[f"{side}_cycles"]
-        assert across == pytest.approx(8, abs=0.4)
+        across = np.cos(np.deg2rad(edge[f"{side}_orientation"])) * edge[f"{side}_cycles"]
+        assert abs(across) == pytest.approx(8, abs=0.4)
     assert rows.loc[("spatial", "post", 4), "min_response"] == 0
     assert rows.loc[("spatial", "post", 5), ["max_cycles", "min_phase"]].isna().all()
     assert (rows.loc[("spectral", "pre", 5), ["max_name", "min_name"]] == "").all()
@@ -236,7 +236,9 @@ def test_strongest_hue_and_grating_by_the_same_loop(
                 best = hues[int(spectral[f"{side}_hue"]), unit]
                 assert best == pytest.approx(extreme(hues[:360, unit]), abs=1e-5)
                 names = [f"{side}_{name}" for name in ("orientation", "phase", "cycles")]
-                at = named.index(tuple(spatial[names]))
+                turn, phase, cycles = spatial[names]
+                bars = 90 - turn if turn <= 90 else 270 - turn  # the published convention
+                at = named.index((bars, round(phase if turn <= 90 else 1 - phase, 6), cycles))
                 assert gratings[at, unit] == pytest.approx(extreme(gratings[:, unit]), abs=1e-5)
 
 
