@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from jaxtyping import Float
@@ -117,7 +119,7 @@ def _fit(unit: Float[np.ndarray, "height width"]) -> Float[np.ndarray, "7"] | No
     row, column = np.unravel_index(unit.argmax(), unit.shape)
     start = [np.ptp(unit), column, row, height / 4, height / 5, 90.0, unit.mean()]
     surface = _Surface(unit)
-    found, _, _, _, status = leastsq(
+    result: Any = leastsq(
         surface.residuals,
         np.array(start, dtype=np.float64),
         Dfun=surface.derivatives,
@@ -128,6 +130,7 @@ def _fit(unit: Float[np.ndarray, "height width"]) -> Float[np.ndarray, "7"] | No
         gtol=_TOLERANCE,
         maxfev=_MOST_STEPS,
     )
+    found, status = result[0], result[-1]
     return found if status in _CONVERGED and np.isfinite(found).all() else None
 
 
