@@ -14,9 +14,9 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
 
 from pipeline.analysis.tuning.populations import Distribution, macaque_distributions
-from pipeline.analysis.tuning.properties import PROPERTIES
+from pipeline.analysis.tuning.properties import CIRCLES, PROPERTIES
 from pipeline.figures import style
-from pipeline.figures.property_names import CIRCLES, YES_NO, property_name, unit_name
+from pipeline.figures.property_names import YES_NO, property_name, unit_name
 from pipeline.figures.property_panel import PropertyPanel, property_panel
 
 COLUMNS = ("layer", "unit", "property", "value")

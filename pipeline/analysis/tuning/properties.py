@@ -82,6 +82,10 @@ PROPERTIES = {
         " y down", "°", DEVALOIS_A, _linear(-22.5, 157.5, 5)),
     "preferred_orientation_interpolated": PropertyFacts(
         "peak of the Fourier series through the curve, from -22.5 to 157.5", "°", OWN),
+    "preferred_orientation_vector": PropertyFacts(
+        "half the angle of the sum of r exp(2i orientation), from -22.5 to 157.5: also right where"
+        " the curve is narrower than the step between orientations", "°",
+        "Swindale 1998, Biol Cybern 78:45"),
     "orthogonal_preferred_ratio": PropertyFacts(
         "response at 90 degrees from the best orientation / best response",
         "", RINGACH, _linear(0, 1, 14)),
@@ -188,3 +192,10 @@ PROPERTIES = {
         "best chromatic / (best chromatic + best achromatic) response at equal RMS cone contrast",
         "", OWN),
 }  # fmt: skip
+# Those that go around a circle, with its period in degrees.
+CIRCLES = {
+    "preferred_orientation": 180.0,
+    "preferred_orientation_interpolated": 180.0,
+    "preferred_orientation_vector": 180.0,
+    "preferred_hue": 360.0,
+}
