@@ -145,7 +145,8 @@ def class_fractions(table: pd.DataFrame, by: Sequence[str] = ("layer",)) -> pd.D
 
     Args:
         table: one row per unit with ``class`` (several tables of opponency may be stacked) and the
-            columns to group by. Undefined units are left out of the fractions.
+            columns to group by. Undefined units are left out of the fractions. If there is a
+            column ``unit``, a unit may occur only once in a population.
         by: columns that name a population: ``layer``, ``seed``, ``baseline_field``...
 
     Returns:
@@ -153,7 +154,8 @@ def class_fractions(table: pd.DataFrame, by: Sequence[str] = ("layer",)) -> pd.D
         classes), ``count``, ``fraction``, ``low`` and ``high``.
 
     Raises:
-        ConfigError: a column is missing, or a class is unknown.
+        ConfigError: a column is missing, a class is unknown, or a unit occurs twice in a
+            population, as where the tables of several networks are stacked.
 
     >>> units = pd.DataFrame({"layer": "conv1", "class": ["opponent"] * 3 + ["non-opponent"] * 7})
     >>> class_fractions(units).round(3)[2:].values.tolist()
@@ -168,6 +170,7 @@ def class_fractions(table: pd.DataFrame, by: Sequence[str] = ("layer",)) -> pd.D
             f"fractions: class must be {', '.join(CLASSES)} or undefined, not"
             f" {', '.join(sorted(map(repr, unknown)))}"
         )
+    _refuse_repeated_units(table, by)
     defined = table[table["class"] != UNDEFINED]
     rows: list[dict[str, object]] = []
     for key, group in defined.groupby(list(by), sort=False):
@@ -180,6 +183,19 @@ def class_fractions(table: pd.DataFrame, by: Sequence[str] = ("layer",)) -> pd.D
                          "fraction": count / units, "low": low, "high": high})  # fmt: skip
     columns = [*by, "class", "units", "count", "fraction", "low", "high"]
     return pd.DataFrame(rows, columns=columns)
+
+
+def _refuse_repeated_units(table: pd.DataFrame, by: Sequence[str]) -> None:
+    if "unit" not in table:
+        return
+    repeated = table[table.duplicated([*by, "unit"]).to_numpy()]
+    if len(repeated):
+        first = repeated.iloc[0]
+        where = ", ".join(f"{name} {first[name]}" for name in by)
+        raise ConfigError(
+            f"fractions: unit {first['unit']} occurs more than once ({where}); tables of several"
+            " networks or conditions are given by name, as in {'trained': one, 'random': another}"
+        )
 
 
 def over_seeds(

@@ -27,7 +27,8 @@ def opponency_fractions(table: pd.DataFrame | Mapping[Any, pd.DataFrame]) -> pd.
         units, Wilson 1927). Layers without a defined unit have no rows.
 
     Raises:
-        ConfigError: a column is missing, or a class is unknown.
+        ConfigError: a column is missing, a class is unknown, or a unit occurs twice: tables of
+            several networks that are stacked rather than given by name.
 
     >>> import pandas as pd
     >>> import pipeline
