@@ -14,6 +14,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float, Int
+from scipy.special import stdtrit
 
 from pipeline.analysis.statistics import wilson_interval
 from pipeline.errors import ConfigError
@@ -210,14 +211,15 @@ def over_seeds(
 
     Returns:
         One row per population and class: the columns of ``by``, ``class``, ``networks``, ``mean``
-        and ``sd`` (of a sample, n - 1; NaN of one network).
+        ``sd`` (of a sample, n - 1), and the 95 % interval of the mean over networks, ``low`` and
+        ``high`` (Student's t, within 0 and 1). These three are NaN of one network.
 
     Raises:
         ConfigError: a network occurs twice in a population, or a column is missing.
 
     >>> two = pd.DataFrame({"layer": "a", "class": "opponent", "seed": [0, 1], "fraction": [0, 1]})
     >>> over_seeds(two).round(3).values.tolist()
-    [['a', 'opponent', 2, 0.5, 0.707]]
+    [['a', 'opponent', 2, 0.5, 0.707, 0.0, 1.0]]
     """
     keys = [*by, "class"]
     missing = {*keys, seed, "fraction"} - set(fractions.columns)
@@ -228,7 +230,12 @@ def over_seeds(
             f"fractions: a {seed} occurs more than once in a population; name what differs in by"
         )
     grouped = fractions.groupby(keys, sort=False)["fraction"]
-    return grouped.agg(networks="size", mean="mean", sd="std").reset_index()
+    found = grouped.agg(networks="size", mean="mean", sd="std").reset_index()
+    networks = found["networks"].to_numpy(dtype=float)
+    with np.errstate(invalid="ignore"):
+        half = stdtrit(networks - 1, 0.975) * found["sd"] / np.sqrt(networks)
+    ends = {"low": found["mean"] - half, "high": found["mean"] + half}
+    return found.assign(**{name: end.clip(0, 1) for name, end in ends.items()})
 
 
 def _extremes(

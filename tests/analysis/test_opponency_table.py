@@ -96,7 +96,9 @@ def test_stacked_tables_do_not_count_units_twice():
     one = rows("conv1", ["opponent", "unresponsive"]).assign(unit=[4, 7])
     other_rule = one.assign(baseline="gray")
     assert opponency_fractions(pd.concat([one, other_rule]))["units"].tolist() == [2] * 6
-    message = r"^fractions: unit 4 occurs more than once \(layer conv1, .*\); tables of several netw"
+    message = (
+        r"^fractions: unit 4 occurs more than once \(layer conv1, .*\); tables of several netw"
+    )
     with pytest.raises(ConfigError, match=message):
         opponency_fractions(pd.concat([one, one]))
     named = opponency_fractions({"trained": one, "random": one})
