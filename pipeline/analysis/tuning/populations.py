@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -257,7 +258,7 @@ def _similarities(
 def _read(source: str | Path | pd.DataFrame) -> tuple[str, pd.DataFrame]:
     if isinstance(source, pd.DataFrame):
         return "the table", source
-    given: object = source  # of any type, in a notebook
+    given = cast(Any, source)  # of any type, in a notebook
     if not isinstance(given, str | Path):
         raise ConfigError(f"cells: {given!r} is neither a table nor the path of a CSV file")
     try:
@@ -273,11 +274,9 @@ def _binned(name: str, rows: pd.DataFrame, source: str) -> Distribution:
     if bins is None:
         raise ConfigError("it has no bins; give low, high and count instead of values")
     edges, values = np.array(bins), rows["value"].to_numpy(dtype=np.float64)
-    for value in values[~np.isnan(values)].tolist():
-        if not is_possible(name, value):
-            turns = name.startswith("preferred_orientation")
-            said = "; orientations go from -22.5 to 157.5" if turns else ""
-            raise ConfigError(f"{value:g} is no value that this property can have{said}")
+    if wrong := [v for v in values[~np.isnan(values)].tolist() if not is_possible(name, v)]:
+        said = "; orientations go from -22.5 to 157.5" if name == "preferred_orientation" else ""
+        raise ConfigError(f"{wrong[0]:g} is no value that this property can have{said}")
     counts = counts_of(values, edges)
     if not counts.sum():
         raise ConfigError("there are no cells")
