@@ -234,7 +234,7 @@ def _number(axis: Axes, panel: PropertyPanel) -> None:
         axis.set_xticks(np.arange(0, high, CIRCLES[panel.name] / 4))
     elif axis.get_xscale() == "log":
         axis.set_xticks(style.log_ticks(low, high, _base(panel.edges), 5))
-        axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.3g}"))
+        axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.4g}"))
         axis.xaxis.set_minor_locator(NullLocator())
     else:
         axis.xaxis.set_major_locator(MaxNLocator(nbins=4, steps=[1, 2, 2.5, 5, 10]))

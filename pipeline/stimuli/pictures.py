@@ -17,6 +17,7 @@ from torch import Tensor
 from pipeline.errors import ImageError, listed
 from pipeline.stimuli.field import Field
 from pipeline.stimuli.looks import Looks
+from pipeline.stimuli.options import checks_options
 from pipeline.stimuli.stimulus_set import StimulusSet, compose
 
 EIGHT_BITS = ("1", "L", "P", "RGB")
@@ -47,6 +48,7 @@ class PicturePlanes:
         return planes.to(device)
 
 
+@checks_options
 def pictures(field: Field, folder: str | Path, table: str = "stimuli.csv") -> StimulusSet:
     r"""Return the pictures of a folder, in the order and with the parameters of a CSV file.
 

@@ -16,6 +16,7 @@ from torch import Tensor
 from pipeline.errors import ConfigError, ImageError
 from pipeline.stimuli.field import Field
 from pipeline.stimuli.looks import Looks
+from pipeline.stimuli.options import checks_options
 from pipeline.stimuli.parameters import in_degrees, leaves, leaves_screen, loops
 from pipeline.stimuli.pictures import contents_digest
 from pipeline.stimuli.stimulus_set import StimulusSet, compose
@@ -146,6 +147,7 @@ def _pictures(folder: str | Path, side: int) -> tuple[Path, ...]:
     return files
 
 
+@checks_options
 def textures(
     field: Field,
     samples: int = 15,
@@ -175,9 +177,7 @@ def textures(
     450
     """
     scale = field.seen.pixels_per_degree
-    if samples < 1 or samples % 1:
-        raise ConfigError(f"stimulus.textures.samples: {samples} is not a positive whole number")
-    side = 2 * round(size * scale / 2) if 0 < size < np.inf else 0
+    side = 2 * round(size * scale / 2)
     if side < 8:
         raise ConfigError(
             f"stimulus.textures.size: {size} degrees are {side} pixels; give at least 8 pixels, of "

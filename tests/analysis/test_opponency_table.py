@@ -112,6 +112,19 @@ def test_fractions_by_layer_and_rule():
     assert set(of_run["baseline"]) == {"black"}
 
 
+def test_stacked_tables_do_not_count_units_twice():
+    one = rows("conv1", ["opponent", "unresponsive"]).assign(unit=[4, 7])
+    other_rule = one.assign(baseline="gray")
+    assert opponency_fractions(pd.concat([one, other_rule]))["units"].tolist() == [2] * 6
+    message = (
+        r"^fractions: unit 4 occurs more than once \(layer conv1, .*\); tables of several netw"
+    )
+    with pytest.raises(ConfigError, match=message):
+        opponency_fractions(pd.concat([one, one]))
+    named = opponency_fractions({"trained": one, "random": one})
+    assert named["units"].tolist() == [2] * 6
+
+
 def test_mean_and_deviation_over_networks():
     tables = {
         seed: rows("conv1", ["opponent"] * n + ["non-opponent"] * (4 - n))

@@ -269,6 +269,57 @@ def test_after_a_relu_opponency_is_that_before_it_with_a_baseline_above_0(
             pd.testing.assert_series_equal(opponent.loc[kind, "post", baseline, demand], pre)
 
 
+def test_units_that_cannot_answer_are_unresponsive():
+    """A dead unit, a constant one, a saturated one, one that sees beyond the input, and none."""
+    conv = nn.Conv2d(3, 5, 33, padding=16)
+    with torch.no_grad():
+        conv.weight.zero_()
+        conv.bias.copy_(torch.tensor([0.0, 0.5, 9.0, 0.2, 0.5]))
+        conv.weight[[2, 4], 0, 16, 16] = 1.0
+        conv.weight[[2, 4], 1, 16, 16] = -1.0
+        conv.weight[3, 0, 32, 32] = 1.0  # 16 pixels from the center, where there is padding alone
+    net = pipeline.network(nn.Sequential(conv, nn.Hardtanh(0, 1)), input_size=(3, 32, 32))
+    found = pipeline.opponency(net, "conv1", at="all", baseline="all")
+    assert set(found[found["unit"].isin([0, 1, 3])]["class"]) == {SILENT}
+    hues = found[(found["kind"] == "spectral") & (found["baseline"] == "gray")]
+    by = hues.set_index(["at", "unit"])["class"]
+    assert (by["pre", 2], by["post", 2]) == (OPPONENT, SILENT)
+    assert (by["pre", 4], by["post", 4]) == (OPPONENT, OPPONENT)
+    silent = found[found["class"] == SILENT]
+    assert silent[["max_hue", "max_cycles", "min_hue", "min_cycles"]].isna().all(axis=None)
+    assert (silent["reason"] == "").all()
+
+
+def test_opponency_of_turned_enlarged_and_stronger_filters():
+    """A Gabor, the same turned by 90 degrees, five times as strong, and on twice the pixels."""
+    axis = torch.arange(-4.0, 5.0)
+    turn = torch.deg2rad(torch.tensor(20.0))
+    along = axis * turn.cos() + axis[:, None] * turn.sin()
+    gabor = torch.cos(2 * torch.pi * along / 8) * torch.exp(-(axis**2 + axis[:, None] ** 2) / 18)
+
+    def opponency(filters: torch.Tensor, bias: float, side: int) -> pd.DataFrame:
+        conv = nn.Conv2d(3, len(filters), filters.shape[-1], padding=filters.shape[-1] // 2)
+        with torch.no_grad():
+            conv.weight.copy_(filters[:, None])
+            conv.bias.fill_(bias)
+        net = pipeline.network(nn.Sequential(conv, nn.ReLU()), input_size=(3, side, side))
+        found = pipeline.opponency(net, "conv1", baseline="gray")
+        return found[found["kind"] == "spatial"].reset_index(drop=True)
+
+    both = opponency(torch.stack([gabor, gabor.rot90()]), 2.0, 32)
+    assert both["class"].tolist() == [OPPONENT] * 2
+    turned = (both["max_orientation"][1] - both["max_orientation"][0]) % 180
+    assert abs(turned - 90) <= 10  # orientations are 20 degrees apart
+    assert both["max_cycles"][0] == both["max_cycles"][1]
+    stronger = opponency(5 * gabor[None], 10.0, 32)
+    words = ["class", "max_orientation", "max_cycles", "max_phase", "min_orientation", "min_cycles"]
+    assert stronger[words].iloc[0].tolist() == both[words].iloc[0].tolist()
+    assert stronger["max_response"][0] == pytest.approx(5 * both["max_response"][0], rel=1e-5)
+    large = opponency(gabor[None].repeat_interleave(2, 1).repeat_interleave(2, 2) / 4, 2.0, 64)
+    assert large["class"][0] == OPPONENT
+    assert large["max_cycles"][0] == both["max_cycles"][0]  # in the input, which shows the same
+
+
 @pytest.mark.slow
 def test_cells_of_the_ground_truth_network():
     """Cells of balanced colors see no gray grating, so that they are not spatially opponent."""

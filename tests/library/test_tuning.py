@@ -21,6 +21,7 @@ from pipeline.library.tuning import Tuning
 from pipeline.miniature.gabor_bank import gabor_bank
 from pipeline.networks.loading.network import Network
 from pipeline.search.tuning.grids import NONE_LEFT
+from pipeline.search.tuning.measurement import MAPS
 from pipeline.search.tuning.sets import GROUPS, MEASURED, SETS
 from pipeline.search.tuning.tables import population_table
 from pipeline.stimuli.degree_gratings import gratings
@@ -178,9 +179,9 @@ def test_rotated_weights_prefer_rotated_stimuli():
 
 
 def test_twice_the_pixels_per_degree_are_twice_the_cycles_per_degree():
-    net, names = linear(gabors([30.0])), ["peak_frequency_interpolated", "summation_field"]
+    net, name = linear(gabors([30.0])), "peak_frequency_interpolated"
     wide, narrow = (
-        pipeline.tuning(net, "conv1", names[0], rate_map="identity", at="pre", visual_degrees=each)
+        pipeline.tuning(net, "conv1", name, rate_map="identity", at="pre", visual_degrees=each)
         for each in (8, 4)
     )
     ratio = values(narrow).iloc[0, 0] / values(wide).iloc[0, 0]
@@ -263,9 +264,15 @@ def test_stimuli_that_are_not_on_the_screen():
     net = linear(gabors([0.0]), nn.ReLU())
     far: dict[str, Any] = {"at": "pre", "rate_map": "identity", "center": (20, 0)}
     names = ["receptive_field", "orientation", "contrast", "hue"]
-    dropped = pipeline.tuning(net, "conv1", names, **far)
+    gratings = [*names, "spatial_frequency", "size", "cones"]
+    dropped = pipeline.tuning(net, "conv1", gratings, **far | {"rate_map": MAPS})
     assert dropped.table["value"].isna().all()
-    assert set(dropped.table["flag"]) == {NONE_LEFT}
+    by_map = dropped.table.groupby("rate_map")["flag"].unique().map(set)
+    assert by_map["identity"] == {NONE_LEFT}
+    assert by_map["marques2020"] == {f"no rate map: {NONE_LEFT}"}
+    assert not dropped.table["studied"].any()
+    assert dropped.curves["rate"].notna().sum() == 0
+    assert (dropped.population()["units"] == 0).all()
     kept = pipeline.tuning(net, "conv1", names, keep_flagged=True, **far)
     rest = kept.table[kept.table["property"] != "fraction_rectified"]
     assert rest["value"].isna().all()

@@ -119,8 +119,6 @@ def test_a_picture_that_is_exchanged_is_drawn_as_it_is_now(tmp_path: Path):
 
 
 def test_what_cannot_be_drawn_is_said(tmp_path: Path):
-    with pytest.raises(ConfigError, match=r"textures.samples: 0 is not a positive whole number"):
-        textures(FIELD, samples=0)
     with pytest.raises(ConfigError, match=r"textures.size: 0.1 degrees are 2 pixels; give at"):
         textures(FIELD, size=0.1)
     with pytest.raises(ImageError, match="holds no pictures; give a folder with one picture"):

@@ -68,7 +68,6 @@ POPULATIONS = Table(
 )
 STAGE = Stage(
     name="tuning",
-    version=2,
     about="measure the tuning of units as of V1 cells, and compare populations with the macaque's",
     plan=later("pipeline.stages.tuning.plan.plan_tuning"),
     tables=(TUNING, CURVES, POPULATIONS),

@@ -23,7 +23,7 @@ from pipeline.search.tuning.sets import (
     sets_of,
 )
 from pipeline.stages.stage import Plan
-from pipeline.stages.tuning import STAGE
+from pipeline.stages.tuning import STAGE, stored_measures
 from pipeline.stages.tuning.results import (
     RESPONSES,
     UNITS,
@@ -119,6 +119,7 @@ def _of_layer(run: ActiveRun, layer: Layer, options: TuningOptions) -> list[Any]
         "rate_maps": list(options.rate_maps),
         "keep_flagged": options.keep_flagged,
         "block": UNITS,
+        "version": stored_measures.VERSION,
     }
     if options.draws:
         settings |= {"draws": options.draws, "noise": vars(options.noise), "seed": options.seed}
