@@ -351,7 +351,12 @@ def tables_page() -> str:
 Every table is written to `tables/` of the run folder as Parquet, and short ones as CSV too. In a
 notebook, the table `NAME` is `pipeline.open_run(path).NAME`, a pandas DataFrame.
 [outputs.md](outputs.md) explains how to read the numbers."""
-    parts = [head]
+    index = [
+        (f"[`{each.name}`](#{each.name})", f"`{stage.name}`", each.about.partition(":")[0])
+        for stage in all_stages().values()
+        for each in stage.tables
+    ]
+    parts = [head, table(("table", "stage", "holds"), index)]
     for stage in all_stages().values():
         for each in stage.tables:
             kind = "Parquet and CSV" if each.csv else "Parquet"

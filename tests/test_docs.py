@@ -1,4 +1,4 @@
-"""The generated pages of docs/ are current, and the stage that docs/own.md shows works."""
+"""The generated pages of docs/ are current, and the stages that docs/own.md shows work."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
+import pandas as pd
 import pytest
 
 from pipeline.config.schema import CHECK
@@ -71,18 +72,43 @@ def test_pages_speak_of_the_project_alone():
         assert not re.findall(r"seed document|/tmp/|/work/|/home/|/root/", text), page.name
 
 
-def test_the_stage_that_is_shown_works(
-    run_pipeline: RunPipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
+@pytest.fixture
+def shown_stages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
+    """Write the stages that docs/own.md shows as modules, and return their commands."""
     section = (DOCS / "own.md").read_text(encoding="utf-8").split("\n## A stage")[1]
-    (code,) = re.findall(r"```python\n(.*?)```", section, re.DOTALL)
-    (command,) = re.findall(r"^    PYTHONPATH=\. artiphys (.*)$", section, re.MULTILINE)
+    codes = re.findall(r"```python\n(.*?)```", section, re.DOTALL)
+    commands = re.findall(r"^    PYTHONPATH=\. artiphys (.*)$", section, re.MULTILINE)
     (tmp_path / "my_lab").mkdir()
-    (tmp_path / "my_lab" / "contrast.py").write_text(code)
+    for code, command in zip(codes, commands, strict=True):
+        (module,) = re.findall(r"my_lab\.(\w+)", command)
+        (tmp_path / "my_lab" / f"{module}.py").write_text(code)
     monkeypatch.syspath_prepend(tmp_path)
     few = ("layers=[conv1]", "units=0:2", "images.limit=6", f"out={tmp_path / 'out'}")
-    run = run_pipeline(*command.split(), *few)
+    return [(*command.split(), *few) for command in commands]
+
+
+def test_the_stage_that_is_shown_works(
+    run_pipeline: RunPipeline, shown_stages: list[tuple[str, ...]]
+):
+    run = run_pipeline(*shown_stages[0])
     lines = (run.paths.tables / "contrasts.csv").read_text().splitlines()
     assert lines[0] == "layer,unit,rank,contrast"
     assert len(lines) == 1 + 2 * 5
     assert all(float(line.rpartition(",")[2]) > 0 for line in lines[1:])
+
+
+def test_the_stage_whose_results_are_kept_computes_them_once(
+    run_pipeline: RunPipeline, shown_stages: list[tuple[str, ...]]
+):
+    given = (*shown_stages[1], "layers=[conv1,conv2]")
+    first = run_pipeline(*given)
+    assert first.done == 2
+    table = pd.read_csv(first.paths.tables / "noise_responses.csv")
+    assert table["unit"].tolist() == [0, 1, 0, 1]
+    # The response of a convolution to noise of variance 1 varies as its weights do.
+    kernel = first.parts.network.module.get_submodule("features.0").weight[:2]
+    expected = kernel.detach().square().sum((1, 2, 3)).sqrt().tolist()
+    assert table["deviation"][:2].tolist() == pytest.approx(expected, rel=0.4)
+    assert run_pipeline(*given).done == 0
+    for other in ("seed=1", "units=[1]"):
+        assert run_pipeline(*given, other).done == 2

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
@@ -40,6 +40,8 @@ class GaborResponses:
         ascent_response: to the ascent image.
         at_bound: names of the parameters that are at a bound.
         reasons: why a unit has no Gabor, or an empty string.
+        missing: why a unit has no response to its ``patch`` or ``ascent``, or an empty string; by
+            default, because that has no contrast.
     """
 
     units: Sequence[int]
@@ -52,6 +54,7 @@ class GaborResponses:
     ascent_response: Float[np.ndarray, " units"]
     at_bound: Sequence[str]
     reasons: Sequence[str]
+    missing: Mapping[str, Sequence[str]] = field(default_factory=dict[str, Sequence[str]])
 
 
 def gabor_table(found: GaborResponses) -> pd.DataFrame:
@@ -103,8 +106,9 @@ def _compared(
         for row in np.flatnonzero(~(other > found.blank)).tolist():
             flat = np.isnan(other[row])
             what = "has no contrast" if flat else "evokes no more than the mean color"
+            known = found.missing[name][row] if name in found.missing else ""
             if not found.reasons[row]:
-                reasons[row].append(f"its {OTHERS[name]} {what}")
+                reasons[row].append(known or f"its {OTHERS[name]} {what}")
     ratio = evoked_ratio(found.response, other, found.blank)
     return {f"{name}_response": other, f"gabor_over_{name}": ratio}
 

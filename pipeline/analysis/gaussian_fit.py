@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from jaxtyping import Float
@@ -22,6 +24,8 @@ GAUSSIAN_COLUMNS = (
 _Row = dict[str, float | bool | str]
 # As the published fit: 1,600 evaluations, of which each numerical derivative took seven.
 _MOST_STEPS = 200
+_TOLERANCE = 1e-8  # of changes of the sum of squares and of the parameters, and of the gradient
+_CONVERGED = (1, 2, 3, 4)  # what MINPACK says of a fit that is done
 _FLAT = 1e-12  # of the largest value: what rounding leaves of a map that is constant
 
 
@@ -43,7 +47,8 @@ def gaussian(
     array([[2.2131, 3.    , 2.2131]])
     """
     grid = np.indices(size, dtype=np.float64)
-    return _model(parameters, grid[1].ravel(), grid[0].ravel())[0].reshape(size)
+    bump = _bump(parameters, grid[1].ravel(), grid[0].ravel())[0]
+    return (parameters[6] + parameters[0] * bump).reshape(size)
 
 
 def fit_gaussians(
@@ -106,59 +111,78 @@ def undescribable(unit: Float[np.ndarray, "height width"]) -> str:
 
 
 def _fit(unit: Float[np.ndarray, "height width"]) -> Float[np.ndarray, "7"] | None:
-    from scipy.optimize import least_squares  # takes long, and plans do without
+    from scipy.optimize import leastsq  # takes long, and plans do without
 
     if unit.size < 7:
         return None
     height = unit.shape[0]
     row, column = np.unravel_index(unit.argmax(), unit.shape)
     start = [np.ptp(unit), column, row, height / 4, height / 5, 90.0, unit.mean()]
-    grid = np.indices(unit.shape, dtype=np.float64)
-    x, y = grid[1].ravel(), grid[0].ravel()
-    target = unit.ravel()
-    try:
-        result = least_squares(
-            lambda p: _model(p, x, y)[0] - target,
-            np.array(start, dtype=np.float64),
-            jac=lambda p: _derivatives(p, x, y),  # pyright: ignore[reportArgumentType]
-            method="lm",
-            x_scale="jac",
-            max_nfev=_MOST_STEPS,
+    surface = _Surface(unit)
+    result: Any = leastsq(
+        surface.residuals,
+        np.array(start, dtype=np.float64),
+        Dfun=surface.derivatives,
+        full_output=True,
+        col_deriv=True,
+        ftol=_TOLERANCE,
+        xtol=_TOLERANCE,
+        gtol=_TOLERANCE,
+        maxfev=_MOST_STEPS,
+    )
+    found, status = result[0], result[-1]
+    return found if status in _CONVERGED and np.isfinite(found).all() else None
+
+
+class _Surface:
+    """A map to which a Gaussian is fitted: residuals and their derivatives by the parameters.
+
+    Derivatives are asked for where residuals were, mostly, and have the same exponential.
+    """
+
+    def __init__(self, unit: Float[np.ndarray, "height width"]) -> None:
+        grid = np.indices(unit.shape, dtype=np.float64)
+        self.x, self.y, self.target = grid[1].ravel(), grid[0].ravel(), unit.ravel()
+        self.known: tuple[bytes, Float[np.ndarray, "3 n"]] = (b"", np.zeros((3, 0)))
+
+    def residuals(self, p: Float[np.ndarray, "7"]) -> Float[np.ndarray, " n"]:
+        """Return the Gaussian less the map."""
+        return p[6] + p[0] * self._bump(p)[0] - self.target
+
+    def derivatives(self, p: Float[np.ndarray, "7"]) -> Float[np.ndarray, "7 n"]:
+        """Return the slopes of the residuals by each parameter."""
+        bump, u, v = self._bump(p)
+        along_theta = u * v * (p[3] ** -2 - p[4] ** -2)
+        cosine, sine = np.cos(np.deg2rad(p[5])), np.sin(np.deg2rad(p[5]))
+        slope = p[0] * bump
+        rows = (
+            bump,
+            slope * (u * cosine / p[3] ** 2 + v * sine / p[4] ** 2),
+            slope * (-u * sine / p[3] ** 2 + v * cosine / p[4] ** 2),
+            slope * u**2 / p[3] ** 3,
+            slope * v**2 / p[4] ** 3,
+            slope * along_theta * np.pi / 180,
+            np.ones_like(bump),
         )
-    except (ValueError, np.linalg.LinAlgError):  # the fit ran away to what is not finite
-        return None
-    return result.x if result.success and np.isfinite(result.x).all() else None
+        return np.stack(rows)
+
+    def _bump(self, p: Float[np.ndarray, "7"]) -> Float[np.ndarray, "3 n"]:
+        """Return the bump of height 1, and the distances u along and v across its axis."""
+        key = p.tobytes()
+        if key != self.known[0]:
+            self.known = key, _bump(p, self.x, self.y)
+        return self.known[1]
 
 
-def _model(
+def _bump(
     p: Float[np.ndarray, "7"], x: Float[np.ndarray, " n"], y: Float[np.ndarray, " n"]
-) -> tuple[Float[np.ndarray, " n"], Float[np.ndarray, "4 n"]]:
-    """Return the Gaussian, and what its derivatives need: the bump, u, v and theta's own."""
+) -> Float[np.ndarray, "3 n"]:
+    """Return the bump of height 1, and the distances u along and v across its axis."""
     theta = np.deg2rad(p[5])
     right, down = x - p[1], y - p[2]
     u = np.cos(theta) * right - np.sin(theta) * down  # y points down, theta counterclockwise
     v = np.sin(theta) * right + np.cos(theta) * down
-    bump = np.exp(-((u / p[3]) ** 2 + (v / p[4]) ** 2) / 2)
-    along_theta = u * v * (p[3] ** -2 - p[4] ** -2)
-    return p[6] + p[0] * bump, np.stack([bump, u, v, along_theta])
-
-
-def _derivatives(
-    p: Float[np.ndarray, "7"], x: Float[np.ndarray, " n"], y: Float[np.ndarray, " n"]
-) -> Float[np.ndarray, "n 7"]:
-    bump, u, v, along_theta = _model(p, x, y)[1]
-    cosine, sine = np.cos(np.deg2rad(p[5])), np.sin(np.deg2rad(p[5]))
-    slope = p[0] * bump
-    rows = (
-        bump,
-        slope * (u * cosine / p[3] ** 2 + v * sine / p[4] ** 2),
-        slope * (-u * sine / p[3] ** 2 + v * cosine / p[4] ** 2),
-        slope * u**2 / p[3] ** 3,
-        slope * v**2 / p[4] ** 3,
-        slope * along_theta * np.pi / 180,
-        np.ones_like(bump),
-    )
-    return np.stack(rows, axis=1)
+    return np.stack([np.exp(-((u / p[3]) ** 2 + (v / p[4]) ** 2) / 2), u, v])
 
 
 def _no_field(

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float, Int
+from scipy.special import stdtrit
 
 from pipeline.analysis.statistics import wilson_interval
 from pipeline.errors import ConfigError
@@ -145,7 +146,8 @@ def class_fractions(table: pd.DataFrame, by: Sequence[str] = ("layer",)) -> pd.D
 
     Args:
         table: one row per unit with ``class`` (several tables of opponency may be stacked) and the
-            columns to group by. Undefined units are left out of the fractions.
+            columns to group by. Undefined units are left out of the fractions. If there is a
+            column ``unit``, a unit may occur only once in a population.
         by: columns that name a population: ``layer``, ``seed``, ``baseline_field``...
 
     Returns:
@@ -153,7 +155,8 @@ def class_fractions(table: pd.DataFrame, by: Sequence[str] = ("layer",)) -> pd.D
         classes), ``count``, ``fraction``, ``low`` and ``high``.
 
     Raises:
-        ConfigError: a column is missing, or a class is unknown.
+        ConfigError: a column is missing, a class is unknown, or a unit occurs twice in a
+            population, as where the tables of several networks are stacked.
 
     >>> units = pd.DataFrame({"layer": "conv1", "class": ["opponent"] * 3 + ["non-opponent"] * 7})
     >>> class_fractions(units).round(3)[2:].values.tolist()
@@ -168,6 +171,7 @@ def class_fractions(table: pd.DataFrame, by: Sequence[str] = ("layer",)) -> pd.D
             f"fractions: class must be {', '.join(CLASSES)} or undefined, not"
             f" {', '.join(sorted(map(repr, unknown)))}"
         )
+    _refuse_repeated_units(table, by)
     defined = table[table["class"] != UNDEFINED]
     rows: list[dict[str, object]] = []
     for key, group in defined.groupby(list(by), sort=False):
@@ -182,6 +186,19 @@ def class_fractions(table: pd.DataFrame, by: Sequence[str] = ("layer",)) -> pd.D
     return pd.DataFrame(rows, columns=columns)
 
 
+def _refuse_repeated_units(table: pd.DataFrame, by: Sequence[str]) -> None:
+    if "unit" not in table:
+        return
+    repeated = table[table.duplicated([*by, "unit"]).to_numpy()]
+    if len(repeated):
+        first = repeated.iloc[0]
+        where = ", ".join(f"{name} {first[name]}" for name in by)
+        raise ConfigError(
+            f"fractions: unit {first['unit']} occurs more than once ({where}); tables of several"
+            " networks or conditions are given by name, as in {'trained': one, 'random': another}"
+        )
+
+
 def over_seeds(
     fractions: pd.DataFrame, by: Sequence[str] = ("layer",), seed: str = "seed"
 ) -> pd.DataFrame:
@@ -194,14 +211,15 @@ def over_seeds(
 
     Returns:
         One row per population and class: the columns of ``by``, ``class``, ``networks``, ``mean``
-        and ``sd`` (of a sample, n - 1; NaN of one network).
+        ``sd`` (of a sample, n - 1), and the 95 % interval of the mean over networks, ``low`` and
+        ``high`` (Student's t, within 0 and 1). These three are NaN of one network.
 
     Raises:
         ConfigError: a network occurs twice in a population, or a column is missing.
 
     >>> two = pd.DataFrame({"layer": "a", "class": "opponent", "seed": [0, 1], "fraction": [0, 1]})
     >>> over_seeds(two).round(3).values.tolist()
-    [['a', 'opponent', 2, 0.5, 0.707]]
+    [['a', 'opponent', 2, 0.5, 0.707, 0.0, 1.0]]
     """
     keys = [*by, "class"]
     missing = {*keys, seed, "fraction"} - set(fractions.columns)
@@ -212,7 +230,12 @@ def over_seeds(
             f"fractions: a {seed} occurs more than once in a population; name what differs in by"
         )
     grouped = fractions.groupby(keys, sort=False)["fraction"]
-    return grouped.agg(networks="size", mean="mean", sd="std").reset_index()
+    found = grouped.agg(networks="size", mean="mean", sd="std").reset_index()
+    networks = found["networks"].to_numpy(dtype=float)
+    with np.errstate(invalid="ignore"):
+        half = stdtrit(networks - 1, 0.975) * found["sd"] / np.sqrt(networks)
+    ends = {"low": found["mean"] - half, "high": found["mean"] + half}
+    return found.assign(**{name: end.clip(0, 1) for name, end in ends.items()})
 
 
 def _extremes(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -27,7 +27,8 @@ def opponency_fractions(table: pd.DataFrame | Mapping[Any, pd.DataFrame]) -> pd.
         units, Wilson 1927). Layers without a defined unit have no rows.
 
     Raises:
-        ConfigError: a column is missing, or a class is unknown.
+        ConfigError: a column is missing, a class is unknown, or a unit occurs twice: tables of
+            several networks that are stacked rather than given by name.
 
     >>> import pandas as pd
     >>> import pipeline
@@ -56,7 +57,8 @@ def opponency_over_seeds(tables: Mapping[Any, pd.DataFrame]) -> pd.DataFrame:
 
     Returns:
         One row per layer, rule and class: the columns of ``opponency_fractions`` up to ``class``,
-        ``networks``, ``mean`` and ``sd`` (of a sample, n - 1; NaN of one network).
+        ``networks``, ``mean``, ``sd`` (of a sample, n - 1), and the 95 % interval of the mean,
+        ``low`` and ``high`` (Student's t); the last three are NaN of one network.
 
     >>> import pandas as pd
     >>> import pipeline
@@ -70,6 +72,40 @@ def opponency_over_seeds(tables: Mapping[Any, pd.DataFrame]) -> pd.DataFrame:
     ['opponent', 0.75]
     """
     return over_seeds(opponency_fractions(tables), POPULATION, seed="condition")
+
+
+def fractions_by_condition(
+    fractions: Mapping[str, Mapping[Any, pd.DataFrame]], also: Sequence[str] = ()
+) -> pd.DataFrame:
+    """Return the fraction of units of each class by condition, over all of its networks.
+
+    Args:
+        fractions: what ``opponency_fractions`` returns for each network, by its condition and, of
+            several networks that differ in their seed, the seed.
+        also: columns that name a population beside layer and rule, such as the model.
+
+    Returns:
+        One row per condition, layer, rule and class: ``condition``, ``networks``, ``fraction``
+        (mean over networks), ``sd``, ``low`` and ``high``: the 95 % interval over networks, or, of
+        a single network, over its units.
+
+    >>> rule = {"kind": "double", "baseline": "black", "require_positive_baseline": True}
+    >>> row = rule | {"layer": "conv1", "at": "pre", "class": "opponent", "low": 0.1, "high": 0.7}
+    >>> one, two = (pd.DataFrame([row | {"fraction": share}]) for share in (0.4, 0.5))
+    >>> found = fractions_by_condition({"trained": {0: one}, "random": {0: one, 1: two}})
+    >>> found[["condition", "networks", "fraction", "low", "high"]].round(2).values.tolist()
+    [['trained', 1, 0.4, 0.1, 0.7], ['random', 2, 0.45, 0.0, 1.0]]
+    """
+    parts: list[pd.DataFrame] = []
+    for condition, networks in fractions.items():
+        tables = [own.assign(network=number) for number, own in enumerate(networks.values())]
+        whole, by = pd.concat(tables, ignore_index=True), [*also, *POPULATION]
+        found = over_seeds(whole, by, seed="network").rename(columns={"mean": "fraction"})
+        if len(tables) == 1:
+            found = found.assign(low=whole["low"], high=whole["high"])
+        found.insert(0, "condition", condition)
+        parts.append(found)
+    return pd.concat(parts, ignore_index=True)
 
 
 def published(table: pd.DataFrame) -> pd.DataFrame:

@@ -43,7 +43,7 @@ COLUMNS = (
 ROUNDING = 1e-6
 NOT_FINITE = "a response is not finite"
 _Columns = dict[str, np.ndarray]
-_GRATING = {"orientation": "orientation", "cycles": "cycles", "phase_cycles": "phase"}
+HALF_TURN, QUARTER_TURN = 180.0, 90.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,15 +144,18 @@ def opponency_table(
 
     Args:
         responses: of some units.
-        gratings: ``orientation``, ``cycles`` and ``phase_cycles`` of each grating.
+        gratings: of each grating ``orientation`` (of its bars, degrees counterclockwise from
+            rightward, 0 to 180), ``cycles`` and ``phase_cycles``.
         units: numbers of the units.
         rules: which are applied.
         seed: of the choice among hues with equal responses.
 
     Returns:
         One row per kind, stage, baseline, demand and unit, with the columns ``COLUMNS``; hues and
-        gratings are missing unless the unit responds to such. ``max_phase`` and ``min_phase`` are
-        in cycles, ``reason`` says why a class is ``undefined``.
+        gratings are missing unless the unit responds to such. ``max_orientation`` and
+        ``min_orientation`` are the direction in which the grating changes, as of tuning: degrees
+        clockwise from rightward, 0 to below 180. ``max_phase`` and ``min_phase`` are the cycles
+        from the center to a crest in that direction, ``reason`` says why a class is ``undefined``.
     """
     parts: list[_Columns] = []
     made: dict[tuple[str, str, str, bool], _Columns] = {}
@@ -202,14 +205,31 @@ def _spatial(
     shown, baseline = _settled(own, own.gratings[0].T, level)
     classes = opponency_classes(shown, baseline, demand)
     responding = np.isin(classes, [NON_OPPONENT, OPPONENT])
+    parameters = _changing(gratings)
     part = _blank(units) | {"class": classes, "baseline_response": baseline}
     for name, at in (("max", shown.argmax(axis=1)), ("min", shown.argmin(axis=1))):
         found = shown[np.arange(len(shown)), at]
         part[f"{name}_response"] = np.where(classes == UNDEFINED, np.nan, found)
-        for column, short in _GRATING.items():
-            values = gratings[column].to_numpy(dtype=np.float64)[at]
-            part[f"{name}_{short}"] = np.where(responding, values, np.nan)
+        for column, values in parameters.items():
+            part[f"{name}_{column}"] = np.where(responding, values[at], np.nan)
     return _with_reasons(part)
+
+
+def _changing(gratings: pd.DataFrame) -> _Columns:
+    """Return gratings by the direction in which they change, clockwise, rather than by their bars.
+
+    The grating whose bars are at t degrees counterclockwise changes along 90 - t degrees clockwise;
+    where that is negative, it counts by the opposite direction, in which the phase is the opposite.
+    """
+    bars, phase = (
+        gratings[name].to_numpy(dtype=np.float64) for name in ("orientation", "phase_cycles")
+    )
+    along = QUARTER_TURN - bars
+    return {
+        "orientation": np.mod(along, HALF_TURN),
+        "cycles": gratings["cycles"].to_numpy(dtype=np.float64),
+        "phase": np.where(along < 0, 1.0 - phase, phase),
+    }
 
 
 def _settled(

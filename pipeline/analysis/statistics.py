@@ -52,7 +52,10 @@ def wilson_interval(count: int, total: int) -> tuple[float, float]:
     middle = share + z**2 / (2 * total)
     half = z * np.sqrt(share * (1 - share) / total + z**2 / (4 * total**2))
     scale = 1 + z**2 / total
-    return max(0.0, float(middle - half) / scale), min(1.0, float(middle + half) / scale)
+    # Exact at both ends, where rounding would leave the share itself outside.
+    low = float(middle - half) / scale if count else 0.0
+    high = float(middle + half) / scale if count < total else 1.0
+    return low, high
 
 
 def shuffled_partners(units: int, rng: np.random.Generator) -> Int[np.ndarray, " units"]:

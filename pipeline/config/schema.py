@@ -13,6 +13,7 @@ from hydra.core.config_store import ConfigStore
 from omegaconf import OmegaConf
 
 from pipeline.config.screen import (
+    BestGaborConfig,
     OpponencyConfig,
     ReceptiveFieldsConfig,
     ScreenConfig,
@@ -94,6 +95,7 @@ class Config:
         shape_tuning: settings of the stage ``shape_tuning``.
         tuning: settings of the stage ``tuning``.
         opponency: settings of the stage ``opponency``.
+        best_gabor: settings of the stage ``best_gabor``.
         ascent: settings of the stage ``ascent``.
         dream: settings of the stage ``dream``.
         stimuli: settings of the stage ``stimuli``.
@@ -133,6 +135,7 @@ class Config:
     shape_tuning: ShapeTuningConfig = field(default_factory=ShapeTuningConfig)
     tuning: TuningConfig = field(default_factory=TuningConfig)
     opponency: OpponencyConfig = field(default_factory=OpponencyConfig)
+    best_gabor: BestGaborConfig = field(default_factory=BestGaborConfig)
     ascent: AscentConfig = field(default_factory=AscentConfig)
     dream: DreamConfig = field(default_factory=DreamConfig)
     stimuli: StimuliConfig = field(default_factory=StimuliConfig)

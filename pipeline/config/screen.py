@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from pipeline.errors import nearest
-from pipeline.stimuli.field import COLORS
 
 
 @dataclass
@@ -33,6 +32,8 @@ class ScreenConfig:
 
     def faults(self) -> Iterator[str]:
         """Yield what is wrong with values."""
+        from pipeline.stimuli.field import COLORS  # with NumPy, which help does not need
+
         if not 0 < self.visual_degrees <= 180:
             yield f"screen.visual_degrees: {self.visual_degrees} is not above 0 and at most 180"
         if self.colors not in COLORS:
@@ -141,6 +142,42 @@ class OpponencyConfig:
         """Yield what is wrong with values."""
         if self.where not in ("image", "field"):
             yield f"opponency.where: '{self.where}' is not one of image, field"
+
+
+@dataclass
+class BestGaborConfig:
+    """How the best Gabor of each unit is searched, and at which contrast it is compared.
+
+    Attributes:
+        rms: contrast of all images, the root mean square of network input over pixels and channels
+            of the receptive field; null: that of each unit's top patch, which is then shown as it
+            is and needs the stage ``top_patches``.
+        color: ``gray`` (the same change of all pixels' channels), or ``free`` to climb the color,
+            too.
+        displayable: whether Gabors keep to values that pixels can have. A small Gabor then has less
+            contrast, and all images are compared at that.
+        steps: of Adam.
+    """
+
+    rms: float | None = 1.0
+    color: str = "gray"
+    displayable: bool = False
+    steps: int = 100
+
+    def faults(self) -> Iterator[str]:
+        """Yield what is wrong with values."""
+        if self.rms is not None and not 0 < self.rms < float("inf"):
+            yield (
+                f"best_gabor.rms: {self.rms} is not a positive number; photographs have about 1,"
+                " and null stands for that of each unit's top patch"
+            )
+        if self.color not in ("gray", "free"):
+            yield (
+                f"best_gabor.color: '{self.color}' is not one of gray, free"
+                f"{nearest(self.color, ('gray', 'free'))}"
+            )
+        if self.steps < 1:
+            yield f"best_gabor.steps: {self.steps} is not positive; use 1 or more"
 
 
 @dataclass

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import colorsys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import cycle, product
 from typing import Any
@@ -14,7 +14,7 @@ from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from pipeline.analysis.opponency_fractions import opponency_fractions
+from pipeline.analysis.opponency_fractions import opponency_fractions, published
 from pipeline.analysis.opponency_table import BASELINES, KINDS, OpponencyRules
 from pipeline.figures import style
 
@@ -83,6 +83,45 @@ def opponency_by_layer(opponency: Tables) -> Figure:
     first = next(iter(tables.values()))
     stages = _stages(first)
     series = _baselines(first) if len(tables) == 1 else _conditions(tables)
+    return _by_layer(layers, stages, series, lambda width: _title(tables, width))
+
+
+@style.paper_style()
+def opponency_of_controls(fractions: pd.DataFrame) -> Figure:
+    """Return the percentage of opponent units of each layer in several conditions.
+
+    Lines are the conditions, by the published rule: a black baseline, which must be above 0. Bars
+    are 95 % intervals: over networks where a condition has several, otherwise over units.
+
+    Args:
+        fractions: the table ``opponency_controls``.
+
+    Raises:
+        ValueError: the table has no rows or lacks a column.
+    """
+    columns = ("condition", "networks", "layer", "kind", "class", "fraction", "low", "high")
+    style.check_table(fractions, columns, single=())
+    rows = published(fractions)
+    opponent = rows[rows["class"] == "opponent"]
+    layers = list(dict.fromkeys(fractions["layer"]))
+    series: list[_Series] = []
+    looks = zip(cycle(style.SERIES_COLORS), cycle(style.SERIES_MARKERS), strict=False)
+    for name, (color, marker) in zip(dict.fromkeys(opponent["condition"]), looks, strict=False):
+        own = pd.DataFrame(opponent[opponent["condition"] == name])
+        count = int(own["networks"].to_numpy().max())
+        networks = f" ({count} networks)" if count > 1 else ""
+        series.append(_Series(f"{name}{networks}", own, {"color": color, "marker": marker}))
+    said = "opponent units, black baseline above 0 (95 % intervals over networks, or units of one)"
+    return _by_layer(layers, _stages(fractions), series, lambda width: style.wrapped(said, width))
+
+
+def _by_layer(
+    layers: Sequence[str],
+    stages: Mapping[str, str],
+    series: Sequence[_Series],
+    title: Callable[[float], str],
+) -> Figure:
+    """Return a panel for each kind, with a line for each series."""
     figure, axes = _panels(layers, list(stages))
     for axis, (kind, at) in zip(axes, stages.items(), strict=True):
         axis.set_title(f"{kind}, {STAGE_NAMES[at]}", pad=3)
@@ -95,7 +134,7 @@ def opponency_by_layer(opponency: Tables) -> Figure:
             if number == 0:
                 _say_undefined(axis, layers, set(rows.dropna().index))
     axes[len(axes) // 2].set_ylabel(LABEL)
-    figure.suptitle(_title(tables, figure.get_figwidth() - 0.4))
+    figure.suptitle(title(figure.get_figwidth() - 0.4))
     handles, names = axes[0].get_legend_handles_labels()
     if any(names):
         across = 2 if len(layers) <= _MANY else 3

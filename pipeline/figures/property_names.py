@@ -30,13 +30,8 @@ _UNITS = {
     "1/°": "1 / degree",
     "rate": "response",
 }
-# Properties that a unit has or has not, and those that go around a circle, with its period.
+# Properties that a unit has or has not.
 YES_NO = ("simple", "frequency_selective", "strongly_suppressed", "cone_opponent")
-CIRCLES = {
-    "preferred_orientation": 180.0,
-    "preferred_orientation_interpolated": 180.0,
-    "preferred_hue": 360.0,
-}
 
 
 def property_name(name: str) -> str:

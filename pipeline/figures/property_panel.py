@@ -11,9 +11,9 @@ import pandas as pd
 from jaxtyping import Float
 
 from pipeline.analysis.tuning.populations import Distribution, counts_of
-from pipeline.analysis.tuning.properties import PROPERTIES
+from pipeline.analysis.tuning.properties import CIRCLES, PROPERTIES
 from pipeline.figures import style
-from pipeline.figures.property_names import CIRCLES, YES_NO
+from pipeline.figures.property_names import YES_NO
 
 _BINS = 12  # of a property that was not measured in animals
 

@@ -13,9 +13,9 @@ from matplotlib.ticker import FuncFormatter, NullFormatter, NullLocator
 
 from pipeline.analysis.statistics import bootstrap_median, wilson_interval
 from pipeline.analysis.tuning.populations import Distribution, macaque_distributions
-from pipeline.analysis.tuning.properties import PROPERTIES
+from pipeline.analysis.tuning.properties import CIRCLES, PROPERTIES
 from pipeline.figures import style
-from pipeline.figures.property_names import CIRCLES, YES_NO, property_name, unit_name
+from pipeline.figures.property_names import YES_NO, property_name, unit_name
 
 SHOWN = (
     "circular_variance", "orientation_bandwidth", "simple", "peak_frequency",

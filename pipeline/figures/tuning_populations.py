@@ -14,9 +14,9 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
 
 from pipeline.analysis.tuning.populations import Distribution, macaque_distributions
-from pipeline.analysis.tuning.properties import PROPERTIES
+from pipeline.analysis.tuning.properties import CIRCLES, PROPERTIES
 from pipeline.figures import style
-from pipeline.figures.property_names import CIRCLES, YES_NO, property_name, unit_name
+from pipeline.figures.property_names import YES_NO, property_name, unit_name
 from pipeline.figures.property_panel import PropertyPanel, property_panel
 
 COLUMNS = ("layer", "unit", "property", "value")
@@ -234,7 +234,7 @@ def _number(axis: Axes, panel: PropertyPanel) -> None:
         axis.set_xticks(np.arange(0, high, CIRCLES[panel.name] / 4))
     elif axis.get_xscale() == "log":
         axis.set_xticks(style.log_ticks(low, high, _base(panel.edges), 5))
-        axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.3g}"))
+        axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.4g}"))
         axis.xaxis.set_minor_locator(NullLocator())
     else:
         axis.xaxis.set_major_locator(MaxNLocator(nbins=4, steps=[1, 2, 2.5, 5, 10]))

@@ -21,13 +21,14 @@ from pipeline.library.arguments import (
     true_or_false,
     whole_number,
 )
-from pipeline.library.gabor_comparison import RMS, GaborComparison
+from pipeline.library.gabor_comparison import GaborComparison
 from pipeline.library.patches import top_patches
 from pipeline.networks.layers import Layer
 from pipeline.networks.loading.network import Network
 from pipeline.networks.receptive_fields import smallest_canvas
 from pipeline.stimuli.field import Screen
 from pipeline.stimuli.parameters import PIXELS, in_degrees
+from pipeline.synthesis.gabor_search import RMS
 from pipeline.synthesis.gabors import gabor_climb
 
 RANKS = 10  # patches per unit, of which the first inside its image is compared

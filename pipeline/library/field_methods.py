@@ -23,15 +23,13 @@ from pipeline.search.effective_fields import (
 )
 from pipeline.search.field_mapping import (
     NOISE,
-    PHOTOGRAPHS,
     SIGNS,
     MappedFields,
     Maps,
     map_by_stimuli,
-    strongest_stimuli,
     summarize,
-    with_fnat,
 )
+from pipeline.search.field_tables import PHOTOGRAPHS, strongest_stimuli, with_fnat
 from pipeline.search.patch_maps import PATCH_METHODS, PatchMapper, PatchOptions, map_by_patches
 from pipeline.search.presentation import Presentation, field_of
 from pipeline.stimuli.field import Screen

@@ -13,15 +13,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from pipeline.analysis.contrast import at_rms, root_mean_squares
-from pipeline.analysis.gabor_index import (
-    DEAD,
-    NO_CONTRAST,
-    NOT_FINITE,
-    TOO_SMALL,
-    GaborResponses,
-    gabor_table,
-)
-from pipeline.errors import ConfigError
+from pipeline.analysis.gabor_index import NO_CONTRAST, TOO_SMALL, GaborResponses, gabor_table
 from pipeline.library.ascent import ascend
 from pipeline.library.patches import TopPatches
 from pipeline.networks.cropping import Crop
@@ -29,25 +21,27 @@ from pipeline.networks.layers import Layer
 from pipeline.networks.loading.network import Network
 from pipeline.networks.receptive_fields import smallest_canvas
 from pipeline.networks.unit_networks import UnitNetwork, unit_network
+from pipeline.search.patches import first_inside
 from pipeline.search.presentation import Presentation, field_of
 from pipeline.search.stimulus_responses import all_responses, is_constant
-from pipeline.stimuli.field import Colors, Field
-from pipeline.stimuli.gabors import SMALLEST_FIELD, gabor_grid
+from pipeline.stimuli.field import Colors
+from pipeline.stimuli.gabors import SMALLEST_FIELD
+from pipeline.synthesis.gabor_search import (
+    RMS,
+    GaborSearch,
+    gabor_reasons,
+    no_gabors,
+    own_responses,
+)
 from pipeline.synthesis.gabors import (
     STARTS,
     BestGabors,
-    GaborStarts,
     at_bounds,
     best_of_grid,
-    climb_gabors,
     climbed_together,
-    gabor_images,
-    highest,
 )
 from pipeline.synthesis.optimizers import Optimizer
 from pipeline.synthesis.plan import block_units
-
-RMS = 1.0  # where there are no patches: the standard deviation of normalized photographs
 
 
 @dataclass(frozen=True)
@@ -86,14 +80,13 @@ class GaborComparison:
         """Return the best Gabors of some units, which are compared with their ascent images."""
         chosen = list(units)
         field = field_of(self.net.graph, layer, _colors(self.net))
-        seen = _Seen(self.net, layer, field)
-        ranked = _ranked(self.found, layer) if self.found else None
+        search = GaborSearch(field, self.colored, self.displayable)
+        seen = _Seen(self.net, layer, search)
+        ranked = first_inside(self.found.table, layer.name) if self.found else None
         patches = _patches(self.found, layer, ranked) if self.found and ranked is not None else None
         contrasts = self._contrasts(layer, patches)
         best, reasons = self._best(seen, chosen, contrasts)
-        rms = torch.from_numpy(contrasts[chosen])
-        images = gabor_images(best.gabors, best.colors, rms, field.size, self._limits(field))
-        images[torch.tensor([bool(reason) for reason in reasons])] = torch.nan
+        images = search.images(best, contrasts[chosen], reasons)
         # A patch that sets the contrast is shown as it is, without rounding.
         equal = root_mean_squares(images.numpy()) if self.displayable else contrasts[chosen]
         given = ascend(self.net, layer.name, chosen).images if ascents is None else ascents
@@ -105,7 +98,7 @@ class GaborComparison:
         table = gabor_table(GaborResponses(**responses, at_bound=bound, reasons=reasons))
         shown = {name: torch.from_numpy(array) for name, array in others.items()}
         peaks = {"peak": images} | {f"{name}_peak": array for name, array in shown.items()}
-        table = table.assign(**{name: _peaks(array, field) for name, array in peaks.items()})
+        table = table.assign(**{name: search.peaks(array) for name, array in peaks.items()})
         if ranked is not None:
             table = table.assign(**ranked.loc[chosen].reset_index(drop=True))
         if self.colored:
@@ -129,60 +122,32 @@ class GaborComparison:
         contrasts: Float[np.ndarray, " units"],
     ) -> tuple[BestGabors, list[str]]:
         """Return the best Gabors of units, and reasons why there is none."""
-        field, rms = seen.field, torch.from_numpy(contrasts[units])
+        field, rms = seen.search.field, contrasts[units]
         if field.side < SMALLEST_FIELD or not np.isfinite(contrasts).any():
             reason = TOO_SMALL if field.side < SMALLEST_FIELD else NO_CONTRAST
-            return _nothing(len(units), field.colors.channels), [reason] * len(units)
+            return no_gabors(len(units), field.colors.channels), [reason] * len(units)
         # All units choose starts at one contrast, whichever are asked for.
-        limits, shown_in = self._limits(field), self._shown_colors(field)
-        equal = shown_in / np.sqrt(np.square(shown_in).mean(1, keepdims=True))
-        peak = np.inf if limits is None else highest(torch.from_numpy(equal), limits).min().item()
-        grid = gabor_grid(field, shown_in, float(np.nanmedian(contrasts)), peak)
+        grid = seen.search.grid(contrasts)
         presentation = Presentation(seen.net.graph, seen.layer, grid, seen.net.device)
         shown = all_responses(presentation, units)
         gabors, colors = best_of_grid(grid, shown)
         done: list[BestGabors] = []
         for some in climbed_together(range(len(units)), seen.net.device.type, seen.together):
             rows = [STARTS * row + start for row in some for start in range(STARTS)]
-            each = torch.tensor(some).repeat_interleave(STARTS)
-            starts = GaborStarts(gabors[rows], colors[rows], rms[each], self.colored, limits)
-            numbers = torch.tensor([units[row] for row in each.tolist()], device=seen.net.device)
-            climbed = climb_gabors(seen.network, numbers, starts, field.size, self.climb)
-            done.append(climbed.of_units())
-        best = BestGabors(
-            torch.cat([each.gabors for each in done]),
-            torch.cat([each.colors for each in done]),
-            torch.cat([each.responses for each in done]),
-            torch.cat([each.first for each in done]),
-        )
-        return best, _reasons(best, shown, contrasts[units])
-
-    def _limits(self, field: Field) -> Float[Tensor, " channels"] | None:
-        """Return by how much every channel can go both above and below the mean color."""
-        if not self.displayable:
-            return None
-        limits = np.minimum(field.colors.white, np.negative(field.colors.black))
-        if limits.min() <= 0:
-            raise ConfigError(
-                "displayable: the mean color of the preprocessing is as dark or as bright as pixels"
-                " can be, so that no Gabor about it can be shown; give pipeline.network the mean"
-                " that your network expects, or leave displayable out"
+            numbers, starts = [units[row] for row in some], (gabors[rows], colors[rows])
+            of_some = seen.search.climbed(
+                seen.network, numbers, starts, rms[list(some)], self.climb, seen.net.device
             )
-        return torch.from_numpy(limits)
-
-    def _shown_colors(self, field: Field) -> Float[np.ndarray, "colors channels"]:
-        """Return gray, and where colors are free those at right angles to it."""
-        gray = np.subtract([field.colors.white], [field.colors.black])
-        if not self.colored:
-            return gray
-        return np.linalg.qr(np.concatenate([gray, np.eye(gray.shape[1])]).T)[0].T
+            done.append(of_some)
+        best = BestGabors.joined(done)
+        return best, gabor_reasons(best, is_constant(shown), rms)
 
 
 class _Seen:
     """The unit network of a layer, on the device of the network."""
 
-    def __init__(self, net: Network, layer: Layer, field: Field) -> None:
-        self.net, self.layer, self.field = net, layer, field
+    def __init__(self, net: Network, layer: Layer, search: GaborSearch) -> None:
+        self.net, self.layer, self.search = net, layer, search
         self.network: UnitNetwork = unit_network(net.graph, layer).eval().to(net.device)
         canvas = smallest_canvas(net.graph, layer.node)
         crop = Crop(net.graph, layer.node, canvas.size, canvas.position)
@@ -212,30 +177,7 @@ class _Seen:
         self, units: Sequence[int], images: Float[np.ndarray, "units c height width"]
     ) -> Float[np.ndarray, " units"]:
         """Return the response of each unit to its image; NaN where it has none."""
-        device, found = self.net.device, np.full(len(units), np.nan)
-        with torch.no_grad():
-            for rows in climbed_together(range(len(units)), device.type, self.together):
-                some = torch.from_numpy(images[list(rows)]).to(device)
-                numbers = torch.tensor([units[row] for row in rows], device=device)
-                found[list(rows)] = self.network(some, numbers).cpu().numpy()
-        found[np.isnan(images).any((1, 2, 3))] = np.nan
-        return found
-
-
-def _ranked(found: TopPatches, layer: Layer) -> pd.DataFrame:
-    """Return which top patch of each unit is compared: the first inside its image, if any is.
-
-    What lies beyond an image is the mean color in the patch, but padding to the network.
-    """
-    table, (height, width) = found.table, found.images.size
-    own = table[(table["layer"] == layer.name) & (table["sign"] == 1)]
-    inside = (
-        (own["top"] >= 0) & (own["left"] >= 0) & (own["bottom"] <= height) & (own["right"] <= width)
-    )
-    own = own.assign(patch_inside=inside).rename(columns={"rank": "patch_rank"})
-    order = own.sort_values(["unit", "patch_inside", "patch_rank"], ascending=[True, False, True])
-    best = order.drop_duplicates("unit").set_index("unit")
-    return pd.DataFrame(best, columns=["patch_rank", "patch_inside"])
+        return own_responses(self.network, units, images, self.net.device, self.together)
 
 
 def _patches(
@@ -253,31 +195,3 @@ def _patches(
 
 def _colors(net: Network) -> Colors:
     return Colors.bounds(net.preprocessing.mean, net.preprocessing.std)
-
-
-def _nothing(units: int, channels: int) -> BestGabors:
-    gabors, none = torch.full((units, 7), torch.nan).double(), torch.full((units,), torch.nan)
-    return BestGabors(gabors, torch.full((units, channels), torch.nan).double(), none, none)
-
-
-def _reasons(
-    best: BestGabors,
-    responses: Float[np.ndarray, "units stimuli"],
-    rms: Float[np.ndarray, " units"],
-) -> list[str]:
-    """Return why units have no best Gabor, or an empty string."""
-    dead, finite = is_constant(responses), best.responses.isfinite().tolist()
-    reasons = ["" if fine else NOT_FINITE for fine in finite]
-    reasons = [DEAD if still else reason for still, reason in zip(dead, reasons, strict=True)]
-    return [NO_CONTRAST if np.isnan(a) else reason for a, reason in zip(rms, reasons, strict=True)]
-
-
-def _peaks(
-    images: Float[Tensor, "units c height width"], field: Field
-) -> Float[np.ndarray, " units"]:
-    """Return the largest values as multiples of the largest that pixels can have."""
-    white, black = (
-        torch.tensor(color)[:, None, None] for color in (field.colors.white, field.colors.black)
-    )
-    above = torch.where(images > 0, images / white, torch.where(images < 0, images / black, images))
-    return above.amax((1, 2, 3)).double().numpy()

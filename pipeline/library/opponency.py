@@ -82,9 +82,10 @@ def opponency(
         ``baseline``, ``require_positive_baseline``, ``at`` (pre, post; pre+post of double opponency
         as published), ``baseline_response``, ``max_response`` and ``min_response``; of hues
         ``max_hue``, ``max_name``, ``min_hue`` and ``min_name``; of gratings ``max_orientation``
-        (degrees of the bars, counterclockwise from rightward), ``max_cycles`` (in the input),
-        ``max_phase`` (cycles), and the same of ``min``; and ``reason``: why the class is undefined,
-        such as that no nonlinearity follows the layer.
+        (the direction in which it changes, degrees clockwise from rightward, as of tuning),
+        ``max_cycles`` (in the input), ``max_phase`` (cycles from the center to a crest in that
+        direction), and the same of ``min``; and ``reason``: why the class is undefined, such as
+        that no nonlinearity follows the layer.
 
     Raises:
         ConfigError: the network does not have 3 channels, there is no such layer or unit, or an

@@ -21,7 +21,8 @@ from pipeline.library.arguments import (
 from pipeline.library.field_methods import DRAWN, METHODS, FieldMethods
 from pipeline.library.patches import TopPatches, top_patches
 from pipeline.networks.loading.network import Network
-from pipeline.search.field_mapping import PHOTOGRAPHS, Maps, with_degrees
+from pipeline.search.field_mapping import Maps
+from pipeline.search.field_tables import PHOTOGRAPHS, with_degrees
 from pipeline.search.patch_maps import PATCH_METHODS, PatchOptions
 from pipeline.stimuli.sets import Builder
 

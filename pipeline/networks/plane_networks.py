@@ -119,8 +119,10 @@ def _widened(graph: Graph, layer: Layer, canvas: Canvas, steps: tuple[int, int])
     down, across = strides(graph, layer.node)
     if down is None or across is None:
         raise ConfigError(
-            f"stimulus: units of {layer.name} do not all see the same field, only shifted; present"
-            " a set that does not step by the stride, such as bars_4a"
+            f"layers: a set that steps by the stride, as bars_on_stride does, cannot be shown to"
+            f" {layer.name}, whose units do not see fields at a regular distance (behind global"
+            " pooling or attention, all of them see the whole image); use another set, such as"
+            " bars_4a"
         )
     more, box = (2 * steps[0] * down, 2 * steps[1] * across), canvas.box
     return Canvas(

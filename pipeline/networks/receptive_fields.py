@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from typing import NamedTuple
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from jaxtyping import Int
@@ -194,6 +195,8 @@ class Canvas(NamedTuple):
     box: Box
 
 
+# Stages ask for the canvas of a layer many times, and finding it walks over all that it depends on.
+_CANVASES: WeakKeyDictionary[Graph, dict[fx.Node, Canvas]] = WeakKeyDictionary()
 Side = tuple[int, int, Interval]  # length, the unit's position, its field
 
 
@@ -201,8 +204,16 @@ def smallest_canvas(graph: Graph, node: fx.Node) -> Canvas:
     """Return the smallest input on which some unit of a layer sees its whole field and no padding.
 
     Along an axis on which fields differ (global operations, adaptive pooling), the canvas is the
-    network's own input and the unit is the one returned by ``center``.
+    network's own input and the unit is the one returned by ``center``. It is found once for each
+    layer of a graph.
     """
+    known = _CANVASES.setdefault(graph, {})
+    if node not in known:
+        known[node] = _find_canvas(graph, node)
+    return known[node]
+
+
+def _find_canvas(graph: Graph, node: fx.Node) -> Canvas:
     sides: list[Side] = []
     for axis in (0, 1):
         if is_shift_invariant(graph, node, axis):

@@ -16,7 +16,7 @@ ABOUT = (
 AXES = {
     "length": ("Length", "length in pixels"),
     "width": ("Width", "width in pixels"),
-    "orientation": ("Orientation", "degrees counterclockwise of vertical"),
+    "orientation": ("Orientation", "degrees counterclockwise from vertical"),
     "polarity": ("Polarity", ""),
     "contrast": ("Contrast", "contrast of the bar on gray"),
 }

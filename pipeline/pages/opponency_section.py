@@ -77,7 +77,8 @@ def _extremes(own: Mapping[str, Mapping[Any, Any]]) -> list[Number]:
         numbers.append(Number(f"hue of the {name} response", hue[f"{side}_hue"], "°", named))
     for side, name in (("max", "highest"), ("min", "lowest")):
         turn, phase = grating[f"{side}_orientation"], grating[f"{side}_phase"]
-        note = f"bars at {turn:.0f}°, phase {phase:.1f}" if np.isfinite(turn) else ""
+        changing = f"changing along {turn:.0f}° (clockwise from rightward), phase {phase:.1f}"
+        note = changing if np.isfinite(turn) else ""
         cycles = grating[f"{side}_cycles"]
         numbers.append(Number(f"grating of the {name} response", cycles, "cycles", note))
     return numbers

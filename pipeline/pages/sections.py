@@ -16,6 +16,7 @@ from jaxtyping import Float
 
 from pipeline.pages.colored_maps import colored_png
 from pipeline.pages.data_scripts import data_url, plain
+from pipeline.pages.encoded_images import png, to_bytes
 
 VERTICES = 96  # of an outline on a page, at most: a tenth of a pixel on the screen
 
@@ -214,11 +215,34 @@ class Map:
 
 
 @dataclass(frozen=True)
+class ColorImage:
+    """A small image in its own colors.
+
+    Attributes:
+        name: what stands above it.
+        pixels: from 0 to 1, of one channel (gray) or three; what lies beyond is cut off.
+        captions: lines below it.
+    """
+
+    name: str
+    pixels: Float[np.ndarray, "height width channels"]
+    captions: Sequence[str] = ()
+
+    def data(self) -> dict[str, Any]:
+        """Return it as plain data, like a map."""
+        height, width = self.pixels.shape[:2]
+        shown = to_bytes(np.broadcast_to(self.pixels, (height, width, 3)), 0.0, 1.0)
+        url = data_url(png(shown), "image/png")
+        image = {"width": width, "height": height, "outline": None, "png": url}
+        return {"name": self.name, "captions": list(self.captions), "image": image}
+
+
+@dataclass(frozen=True)
 class Maps:
-    """Maps side by side; one pixel of a map is as large in all parts of a section."""
+    """Maps or images side by side; a pixel is as large in all parts of a section."""
 
     title: str
-    maps: Sequence[Map]
+    maps: Sequence[Map | ColorImage]
 
     def data(self) -> dict[str, Any]:
         """Return it as plain data."""

@@ -84,7 +84,9 @@ def _numbers(row: Mapping[str, Any]) -> list[Number]:
     return [
         Number("r of the best APC model", row["apc_r"], note=null),
         Number("translation invariance", row["translation_invariance"], note=inside),
-        Number("preferred angular position", row["mu_angle"], "°", "counterclockwise from right"),
+        Number(
+            "preferred angular position", row["mu_angle"], "°", "counterclockwise from the right"
+        ),
         Number("spread of position", row["spread_angle"], "°", "1 / kappa of the von Mises"),
         Number(
             "preferred curvature",
@@ -119,7 +121,7 @@ def _model(row: Mapping[str, Any]) -> list[Part]:
     return [
         Plot(
             "Model: angular position",
-            "degrees counterclockwise of right",
+            "degrees counterclockwise from the right",
             curves=[Curve("von Mises", angle, von_mises)],
             x_ticks=(0.0, 90.0, 180.0, 270.0, 360.0),
             **shared,

@@ -32,13 +32,11 @@ if TYPE_CHECKING:
     from pipeline.synthesis.parameterizations import Parameterization
     from pipeline.synthesis.plan import Costs
     from pipeline.synthesis.recipe import Recipe
-    from pipeline.synthesis.regularizers import Regularizer
     from pipeline.synthesis.scoring import Scorer
     from pipeline.synthesis.smoothing import Smoothing
     from pipeline.synthesis.terms import Terms
     from pipeline.synthesis.transforms import Transform
     from pipeline.tracking import Start
-
 
 log = logging.getLogger(__name__)
 
@@ -56,7 +54,6 @@ class Parts:
         self.config = config
         self.runner = runner
         self.built: dict[str, Any] = {}
-        self._canvases: dict[fx.Node, Canvas] = {}
         self._costs: dict[fx.Node, Costs] = {}
 
     @cached_property
@@ -186,11 +183,6 @@ class Parts:
         return self._one("constraint", self.config.constraint)
 
     @cached_property
-    def regularizers(self) -> dict[str, Regularizer]:
-        """The regularizers by name."""
-        return self._several("regularizer")
-
-    @cached_property
     def smoothings(self) -> dict[str, Smoothing]:
         """The smoothings by name."""
         return self._several("smoothing")
@@ -221,19 +213,17 @@ class Parts:
             self.inits,
             self.parameterization,
             None if self.option("constraint") == "none" else self.constraint,
-            self.regularizers,
+            self._several("regularizer"),
             self.smoothings,
             self.transforms,
             self.config.seed,
         )
 
     def canvas(self, layer: Layer) -> Canvas:
-        """Return the smallest canvas of one layer, computed once."""
+        """Return the smallest canvas of one layer."""
         from pipeline.networks.receptive_fields import smallest_canvas
 
-        if layer.node not in self._canvases:
-            self._canvases[layer.node] = smallest_canvas(self.graph, layer.node)
-        return self._canvases[layer.node]
+        return smallest_canvas(self.graph, layer.node)
 
     def stimulus(self, name: str) -> Callable[[Field], Any]:
         """Return what draws a chosen stimulus set on a field."""
@@ -251,8 +241,8 @@ class Parts:
         screen, seen = self.config.screen, self.network.preprocessing
         return Colors.named(screen.colors, seen.mean, seen.std, screen.background)
 
-    def field(self, layer: Layer) -> Field:
-        """Return the canvas on which stimuli for a layer are drawn, in the colors of the screen.
+    def field(self, layer: Layer, colors: Colors | None = None) -> Field:
+        """Return the canvas on which stimuli for a layer are drawn; by default in ``colors``.
 
         Raises:
             ConfigError: the network cannot show them.
@@ -263,7 +253,7 @@ class Parts:
         settings = self.config.screen
         center = None if settings.center is None else (settings.center[0], settings.center[1])
         screen = Screen(*self.images.size, settings.visual_degrees, center)
-        return field_of(self.graph, layer, self.colors, screen)
+        return field_of(self.graph, layer, colors or self.colors, screen)
 
     def costs(self, layer: Layer) -> Costs:
         """Return the cost of one score of a layer, from which batches are planned, counted once."""

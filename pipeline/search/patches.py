@@ -71,6 +71,30 @@ def patch_table(
     return whole.sort_values(order, ascending=[True, False, True], ignore_index=True)
 
 
+def first_inside(table: pd.DataFrame, layer: str) -> pd.DataFrame:
+    """Return which top patch of each unit is compared: the first inside its image, if any is.
+
+    What lies beyond an image is the mean color in the patch, but padding to the network.
+
+    Args:
+        table: of ``patch_table``, with the ranks that may be chosen.
+        layer: name of the layer.
+
+    Returns:
+        By unit, ``patch_rank``, and ``patch_inside``: whether it lies inside its image.
+
+    >>> rows = {"unit": [4, 4, 5], "rank": [0, 1, 0], "inside": [False, True, False]}
+    >>> first_inside(pd.DataFrame({"layer": "conv1", "sign": 1, **rows}), "conv1").to_numpy()
+    array([[1, True],
+           [0, False]], dtype=object)
+    """
+    own = pd.DataFrame(table[(table["layer"] == layer) & (table["sign"] == 1)])
+    own = own.rename(columns={"rank": "patch_rank", "inside": "patch_inside"})
+    order = own.sort_values(["unit", "patch_inside", "patch_rank"], ascending=[True, False, True])
+    best = order.drop_duplicates("unit").set_index("unit")
+    return pd.DataFrame(best, columns=["patch_rank", "patch_inside"])
+
+
 def cut_patches(
     read: Callable[[int], Tensor],
     graph: Graph,

@@ -47,6 +47,7 @@ class Shown:
         field: the canvas.
         kind: what the set calls itself: the name of the function that draws it.
         contents: digest of the files that are shown, of a set that reads files.
+        in_pixels: whether it is known to be the same however large the screen is seen.
         build: returns the set.
     """
 
@@ -54,6 +55,7 @@ class Shown:
     field: Field
     kind: str
     contents: str | None
+    in_pixels: bool
     build: Callable[[], StimulusSet]
 
     @cached_property
@@ -71,7 +73,7 @@ class Shown:
         """What determines the stimuli beside the arguments of the set, as plain data."""
         colors = self.field.colors
         shown = {"colors": [list(color) for color in (colors.black, colors.white, colors.gray)]}
-        if self.kind in IN_PIXELS or self.field.screen is None:
+        if self.in_pixels or self.field.screen is None:
             return shown
         return shown | {"screen": asdict(self.field.screen), "shift": list(self.field.shift)}
 
@@ -95,13 +97,14 @@ def shown_set(run: ActiveRun, layer: Layer, name: str) -> Shown:
     Raises:
         ArtiphysError: such another set cannot be drawn.
     """
-    field = run.parts.field(layer)
+    field, option = run.parts.field(layer), run.parts.config.stimulus[name]
     build = partial(build_set, run, name, field)
-    kind = drawn_by(run.parts.config.stimulus[name])
-    if kind and not reads_files(run.parts.config.stimulus[name]):
-        return Shown(name, field, kind, None, build)
+    kind = drawn_by(option)
+    in_pixels = kind in IN_PIXELS  # others may give what they draw any name
+    if kind and not reads_files(option):
+        return Shown(name, field, kind, None, in_pixels, build)
     made = build()
-    return Shown(name, field, made.name, made.contents, build)
+    return Shown(name, field, made.name, made.contents, in_pixels, build)
 
 
 def drawn_by(option: Mapping[str, Any]) -> str:

@@ -15,10 +15,10 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from pipeline.errors import ConfigError
 from pipeline.stimuli.canvas import pixels, precision
 from pipeline.stimuli.field import Field
 from pipeline.stimuli.looks import eight_colors, polarities
+from pipeline.stimuli.options import checks_options
 from pipeline.stimuli.parameters import ORIENTATIONS, cosine_and_sine, leaves, loops, placed
 from pipeline.stimuli.stimulus_set import StimulusSet, compose
 
@@ -144,6 +144,7 @@ def bars_4a(field: Field) -> StimulusSet:
     return compose("bars_4a", field, table, polarities(field.colors), bar_planes(table))
 
 
+@checks_options
 def bars_4b(field: Field, divider: float = 2.0) -> StimulusSet:
     """Return the bars of protocol 4b: those of 4a on a grid of any density.
 
@@ -154,8 +155,6 @@ def bars_4b(field: Field, divider: float = 2.0) -> StimulusSet:
     >>> len(bars_4b(Field(51, 51), divider=1.0))
     9024
     """
-    if not 0 < divider < math.inf:
-        raise ConfigError(f"stimulus.bars_4b.divider: {divider} is not a positive number")
     table = bar_table(field, lambda length: placed(field, length, divider))
     return compose("bars_4b", field, table, polarities(field.colors), bar_planes(table))
 

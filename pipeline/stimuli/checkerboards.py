@@ -10,10 +10,10 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from pipeline.errors import ConfigError
 from pipeline.stimuli.canvas import pixels
 from pipeline.stimuli.field import Field
 from pipeline.stimuli.looks import polarities
+from pipeline.stimuli.options import checks_options
 from pipeline.stimuli.parameters import loops
 from pipeline.stimuli.stimulus_set import StimulusSet, compose
 
@@ -35,7 +35,8 @@ class CheckPlanes:
         return (1 - odd).float()[:, None]
 
 
-def checkerboards(field: Field, checks: Sequence[int | float] | None = None) -> StimulusSet:
+@checks_options
+def checkerboards(field: Field, checks: Sequence[int] | None = None) -> StimulusSet:
     """Return checkerboards of several sizes of checks and four places, in both polarities.
 
     Loops, slowest first: check, x, y (0 and half a check: where the corner of four checks lies),
@@ -53,14 +54,8 @@ def checkerboards(field: Field, checks: Sequence[int | float] | None = None) -> 
         checks = sorted({max(field.side // part, 1) for part in (2, 4, 8, 16)}, reverse=True)
     tables = []
     for check in checks:
-        if check < 1 or check % 1:
-            raise ConfigError(
-                f"stimulus.checkerboards.checks: {check} is not a positive number of whole pixels"
-            )
         places = sorted({0, check // 2})
         tables.append(loops(check=[check], x=places, y=places))
-    if not tables:
-        raise ConfigError("stimulus.checkerboards.checks: give at least one side in pixels")
     table = pd.concat(tables, ignore_index=True)
     planes = CheckPlanes(torch.from_numpy(table.to_numpy().copy()))
     table = table.assign(aliased=False, clipped=False)

@@ -24,9 +24,10 @@ from pipeline.errors import ConfigError
 from pipeline.stimuli.degree_gratings import RingPlanes, evenly, grating_set, ring, too_fine
 from pipeline.stimuli.field import Field
 from pipeline.stimuli.looks import Looks, sine_weights
+from pipeline.stimuli.options import checks_options
 from pipeline.stimuli.parameters import loops
 from pipeline.stimuli.stimulus_set import StimulusSet
-from pipeline.stimuli.uniform_colors import around, by_cone, checked, needs_three, on_gray
+from pipeline.stimuli.uniform_colors import around, by_cone, needs_three, on_gray
 
 CONE_NAMES = ("L", "M", "S", "luminance")
 TURNS = 6  # orientations, 30 degrees apart
@@ -53,6 +54,7 @@ def _table(frequencies: Sequence[float], diameter: float) -> pd.DataFrame:
     )
 
 
+@checks_options
 def isoluminant_gratings(
     field: Field,
     hues: int = 24,
@@ -84,14 +86,14 @@ def isoluminant_gratings(
     needs_three(name, field)
     if hues % 2:
         raise ConfigError(f"stimulus.{name}.hues: {hues} is not an even number")
-    angles, shown = around(name, hues // 2, 180.0), checked(name, contrasts)
-    table = loops(hue=angles, contrast=shown, phase=evenly(phases))
+    table = loops(hue=around(hues // 2, 180.0), contrast=contrasts, phase=evenly(phases))
     columns = {str(column): table[column].to_numpy() for column in table}
     directions = isoluminant(columns["hue"]) * columns["contrast"][:, None]
     looks = _looks(field, columns, directions, "smith_pokorny")
     return grating_set(name, field, _table(frequencies, diameter), looks)
 
 
+@checks_options
 def cone_gratings(
     field: Field,
     contrasts: Sequence[float] = (0.25, 0.5, 1.0),
@@ -126,7 +128,7 @@ def cone_gratings(
     name = "cone_gratings"
     needs_three(name, field)
     along = np.concatenate([cone_directions(cones), cardinal_directions(cones)[:1]])
-    table = loops(cone=range(4), contrast=checked(name, contrasts), phase=evenly(phases))
+    table = loops(cone=range(4), contrast=contrasts, phase=evenly(phases))
     directions = along[table["cone"]] * table[["contrast"]].to_numpy()
     columns = {str(column): table[column].to_numpy() for column in table}
     columns["cone"] = np.asarray(CONE_NAMES)[columns["cone"]]
@@ -134,6 +136,7 @@ def cone_gratings(
     return grating_set(name, field, _table(frequencies, diameter), looks)
 
 
+@checks_options
 def spatial_opponency(field: Field, image: float = 32.0) -> StimulusSet:
     """Return the gratings of the whole field, black to white, by which spatial opponency is found.
 
@@ -153,8 +156,6 @@ def spatial_opponency(field: Field, image: float = 32.0) -> StimulusSet:
         orientation  phase_cycles  cycles
     17          0.0           0.2       2
     """
-    if not 0 < image < np.inf:
-        raise ConfigError(f"stimulus.spatial_opponency.image: {image} is not a positive number")
     turns = np.arange(0.0, 181.0, 20.0)
     # y down, u grows along (sin t, cos t): 90 - t clockwise from rightward.
     gratings = loops(orientation=90.0 - turns, cycles=np.arange(1, 17))

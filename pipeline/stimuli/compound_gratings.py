@@ -12,6 +12,7 @@ from pipeline.errors import ConfigError
 from pipeline.stimuli.degree_gratings import RingPlanes, evenly, in_pixels, ring
 from pipeline.stimuli.field import Colors, Field
 from pipeline.stimuli.looks import Looks, sine_weights
+from pipeline.stimuli.options import checks_options
 from pipeline.stimuli.parameters import loops
 from pipeline.stimuli.stimulus_set import StimulusSet, compose
 
@@ -25,15 +26,7 @@ def _two(colors: Colors, table: pd.DataFrame, second: str) -> Looks:
     return Looks(columns, torch.tensor([colors.gray] * len(table)), weights)
 
 
-def _check(name: str, contrasts: Sequence[float], most: float) -> None:
-    for contrast in contrasts:
-        if not 0 <= contrast <= most:
-            raise ConfigError(
-                f"stimulus.{name}: {contrast} is not a contrast from 0 to {most}, with which the "
-                "sum of both gratings stays between black and white"
-            )
-
-
+@checks_options
 def plaids(
     field: Field,
     orientations: int = 6,
@@ -60,10 +53,9 @@ def plaids(
     >>> len(plaids(Field(51, 51, screen=Screen(224, 224))))
     1920
     """
-    _check("plaids.mask_contrasts", mask_contrasts, 0.5)
     table = loops(
         frequency_per_degree=frequencies,
-        orientation=np.arange(orientations) * (180 / max(orientations, 1)),
+        orientation=np.arange(orientations) * (180 / orientations),
         diameter_degrees=[diameter],
     )
     drawn = in_pixels(field, table)
@@ -74,6 +66,7 @@ def plaids(
     return compose("plaids", field, drawn, _two(field.colors, shown, "mask_contrast"), planes)
 
 
+@checks_options
 def center_surround(
     field: Field,
     orientations: int = 6,
@@ -99,15 +92,14 @@ def center_surround(
     >>> len(center_surround(Field(51, 51, screen=Screen(224, 224))))
     3072
     """
-    _check("center_surround.surround_contrasts", surround_contrasts, 1.0)
-    if len(diameters) != 2 or not 0 < diameters[0] < diameters[1]:
+    if len(diameters) != 2 or not diameters[0] < diameters[1]:
         raise ConfigError(
             f"stimulus.center_surround.diameters: {list(diameters)} are not the diameters of a "
             "center and of a larger ring, in degrees"
         )
     table = loops(
         frequency_per_degree=frequencies,
-        orientation=np.arange(orientations) * (180 / max(orientations, 1)),
+        orientation=np.arange(orientations) * (180 / orientations),
         angle=[0.0, 90.0],
     )
     drawn = in_pixels(field, table.assign(diameter_degrees=diameters[1]))  # flags of the ring

@@ -27,6 +27,7 @@ from pipeline.stimuli.canvas import pixels, precision
 from pipeline.stimuli.field import Field
 from pipeline.stimuli.gratings import NYQUIST, GratingPlanes
 from pipeline.stimuli.looks import Looks, contrasts_and_phases
+from pipeline.stimuli.options import checks_options
 from pipeline.stimuli.parameters import (
     cosine_and_sine,
     in_degrees,
@@ -195,11 +196,10 @@ def evenly(phases: int) -> tuple[float, ...]:
     >>> evenly(4)
     (0.0, 90.0, 180.0, 270.0)
     """
-    if phases < 1 or phases % 1:
-        raise ConfigError(f"stimulus.phases: {phases} is not a positive whole number")
     return tuple(360.0 * k / phases for k in range(phases))
 
 
+@checks_options
 def gratings(
     field: Field,
     table: pd.DataFrame | str | Path,
@@ -235,6 +235,7 @@ def gratings(
     return replace(grating_set("gratings", field, table, looks), contents=contents)
 
 
+@checks_options
 def contrast_series(
     field: Field,
     contrasts: Sequence[float] | None = None,
@@ -262,7 +263,7 @@ def contrast_series(
     table = loops(
         diameter_degrees=diameters,
         frequency_per_degree=frequencies,
-        orientation=np.arange(orientations) * (180 / max(orientations, 1)),
+        orientation=np.arange(orientations) * (180 / orientations),
     )
     shown = CONTRASTS.tolist() if contrasts is None else contrasts
     looks = contrasts_and_phases(field.colors, shown, evenly(phases))

@@ -9,10 +9,10 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from pipeline.errors import ConfigError
 from pipeline.stimuli.canvas import pixels, precision
 from pipeline.stimuli.field import Field
 from pipeline.stimuli.looks import polarities
+from pipeline.stimuli.options import checks_options
 from pipeline.stimuli.parameters import cosine_and_sine, loops
 from pipeline.stimuli.stimulus_set import StimulusSet, compose
 
@@ -34,6 +34,7 @@ class EdgePlanes:
         return (0.5 - ahead).clamp_(0, 1).float()[:, None]
 
 
+@checks_options
 def drifting_edges(field: Field, directions: int = 8, frames: int = 16) -> StimulusSet:
     """Return an edge that drifts over the field, frame by frame.
 
@@ -49,11 +50,6 @@ def drifting_edges(field: Field, directions: int = 8, frames: int = 16) -> Stimu
     >>> drifting_edges(Field(1, 4), directions=1, frames=2).draw([0, 2])[:, 0, 0].tolist()
     [[1.0, -1.0, -1.0, -1.0], [1.0, 1.0, 1.0, -1.0]]
     """
-    for name, count in (("directions", directions), ("frames", frames)):
-        if count < 1 or count % 1:
-            raise ConfigError(
-                f"stimulus.drifting_edges.{name}: {count} is not a positive whole number"
-            )
     table = loops(direction=np.arange(directions) * (360 / directions), frame=np.arange(frames))
     cosine, sine = cosine_and_sine(table["direction"].to_numpy())
     reach = (field.width * np.abs(cosine) + field.height * np.abs(sine)) / 2

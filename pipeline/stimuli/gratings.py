@@ -15,10 +15,10 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from pipeline.errors import ConfigError
 from pipeline.stimuli.canvas import pixels, precision
 from pipeline.stimuli.field import Field
 from pipeline.stimuli.looks import phases
+from pipeline.stimuli.options import checks_options
 from pipeline.stimuli.parameters import ORIENTATIONS, cosine_and_sine, leaves, loops, placed
 from pipeline.stimuli.stimulus_set import StimulusSet, compose
 
@@ -63,6 +63,7 @@ def _compose(name: str, field: Field, table: pd.DataFrame, degrees: Sequence[int
     return compose(name, field, table, phases(field.colors, degrees), renderer)
 
 
+@checks_options
 def sin1(field: Field, frequencies: Sequence[float] = FREQUENCIES) -> StimulusSet:
     """Return the gratings of the published set sin1, for mapping receptive fields.
 
@@ -81,12 +82,6 @@ def sin1(field: Field, frequencies: Sequence[float] = FREQUENCIES) -> StimulusSe
             x       y  published_y  frequency  phase
     0 -19.125  19.125      -19.125       0.02      0
     """
-    for frequency in frequencies:
-        if not 0 < frequency < math.inf:
-            raise ConfigError(
-                f"stimulus.sin1.frequencies: {frequency} is not a positive number of cycles per "
-                "pixel"
-            )
     tables = []
     for diameter in (fraction * field.side for fraction in DIAMETERS):
         grid = placed(field, diameter)

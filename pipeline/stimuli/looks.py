@@ -111,9 +111,6 @@ def contrasts_and_phases(
     tensor([[0.0000, 0.5000],
             [0.5000, 0.0000]])
     """
-    for contrast in contrasts:
-        if not 0 <= contrast <= 1:
-            raise ConfigError(f"stimulus.contrasts: {contrast} is not a contrast from 0 to 1")
     amount, phase = (
         grid.ravel() for grid in np.meshgrid(list(contrasts), list(degrees), indexing="ij")
     )

@@ -22,6 +22,7 @@ from torch import Tensor
 from pipeline.stimuli.degree_gratings import FREQUENCIES, evenly, grating_set
 from pipeline.stimuli.field import Field
 from pipeline.stimuli.looks import contrasts_and_phases, figures
+from pipeline.stimuli.options import checks_options
 from pipeline.stimuli.parameters import loops
 from pipeline.stimuli.stimulus_set import StimulusSet, compose
 
@@ -77,6 +78,7 @@ def marques_receptive_field(field: Field) -> StimulusSet:
     return _set("marques_receptive_field", field, table, (0.0, 180.0))
 
 
+@checks_options
 def marques_orientation(field: Field, phases: int = 8) -> StimulusSet:
     """Return gratings of 12 orientations, 1152 in all.
 
@@ -100,6 +102,7 @@ def marques_orientation(field: Field, phases: int = 8) -> StimulusSet:
     return _set("marques_orientation", field, table, evenly(phases))
 
 
+@checks_options
 def marques_spatial_frequency(field: Field, phases: int = 8) -> StimulusSet:
     """Return gratings of 22 frequencies, 2112 in all.
 
@@ -122,6 +125,7 @@ def marques_spatial_frequency(field: Field, phases: int = 8) -> StimulusSet:
     return _set("marques_spatial_frequency", field, table, evenly(phases))
 
 
+@checks_options
 def marques_size(field: Field, phases: int = 8) -> StimulusSet:
     """Return gratings of 12 sizes, 2304 in all.
 

@@ -13,6 +13,7 @@ from torch import Tensor
 from pipeline.errors import ConfigError, nearest
 from pipeline.stimuli.field import Field
 from pipeline.stimuli.looks import Looks
+from pipeline.stimuli.options import checks_options
 from pipeline.stimuli.random_numbers import random_bits, uniform
 from pipeline.stimuli.squares import squares
 from pipeline.stimuli.stimulus_set import StimulusSet, compose
@@ -46,12 +47,10 @@ class SparsePlanes:
         return planes
 
 
-def _checked(name: str, field: Field, stimuli: int, side: int | None) -> int:
+def _checked(name: str, field: Field, side: int | None) -> int:
     """Return the side of squares in pixels, a tenth of the field if not given."""
-    if stimuli < 1:
-        raise ConfigError(f"stimulus.{name}.stimuli: {stimuli} is not a positive number")
     side = max(field.side // 10, 1) if side is None else side
-    if not 1 <= side <= field.side:
+    if side > field.side:
         raise ConfigError(
             f"stimulus.{name}.side: {side} is not a number of pixels from 1 to {field.side}, the "
             "shorter side of the field"
@@ -59,6 +58,7 @@ def _checked(name: str, field: Field, stimuli: int, side: int | None) -> int:
     return side
 
 
+@checks_options
 def sparse_noise(
     field: Field, stimuli: int = 10_000, per_frame: int = 1, side: int | None = None, seed: int = 0
 ) -> StimulusSet:
@@ -79,9 +79,9 @@ def sparse_noise(
     >>> len(sparse_noise(Field(51, 51), stimuli=20, per_frame=3))
     20
     """
-    side = _checked("sparse_noise", field, stimuli, side)
+    side = _checked("sparse_noise", field, side)
     down, across = -(-field.height // side), -(-field.width // side)
-    if not 1 <= per_frame <= down * across:
+    if per_frame > down * across:
         raise ConfigError(
             f"stimulus.sparse_noise.per_frame: {per_frame} is not a number from 1 to "
             f"{down * across}, the cells of {side} pixels that cover the field"
@@ -141,6 +141,7 @@ class DensePlanes:
         return checks[:, :, rows][..., columns]
 
 
+@checks_options
 def dense_noise(
     field: Field,
     stimuli: int = 10_000,
@@ -164,7 +165,7 @@ def dense_noise(
     >>> dense_noise(Field(4, 4), stimuli=9).draw([8]).unique().tolist()
     [-1.0, 1.0]
     """
-    side = _checked("dense_noise", field, stimuli, side)
+    side = _checked("dense_noise", field, side)
     if distribution not in DISTRIBUTIONS:
         raise ConfigError(
             f"stimulus.dense_noise.distribution: '{distribution}' is not one of "

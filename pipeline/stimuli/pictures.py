@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from torch import Tensor
 from pipeline.errors import ImageError, listed
 from pipeline.stimuli.field import Field
 from pipeline.stimuli.looks import Looks
+from pipeline.stimuli.options import checks_options
 from pipeline.stimuli.stimulus_set import StimulusSet, compose
 
 EIGHT_BITS = ("1", "L", "P", "RGB")
@@ -46,6 +48,7 @@ class PicturePlanes:
         return planes.to(device)
 
 
+@checks_options
 def pictures(field: Field, folder: str | Path, table: str = "stimuli.csv") -> StimulusSet:
     r"""Return the pictures of a folder, in the order and with the parameters of a CSV file.
 
@@ -85,10 +88,10 @@ def pictures(field: Field, folder: str | Path, table: str = "stimuli.csv") -> St
     )
     looks = Looks({}, black.float()[None], (white - black).float().diag()[None])
     made = compose("pictures", field, rows, looks, PicturePlanes(tuple(files), gray))
-    return replace(made, contents=_digest([path, *files]))
+    return replace(made, contents=contents_digest([path, *files]))
 
 
-def _digest(files: list[Path]) -> str:
+def contents_digest(files: Sequence[Path]) -> str:
     """Return a digest of the contents of files, in order."""
     whole = hashlib.sha256()
     for file in files:

@@ -7,7 +7,6 @@ mirrored top to bottom.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -24,6 +23,7 @@ from pipeline.errors import ConfigError
 from pipeline.stimuli.canvas import precision
 from pipeline.stimuli.field import Color, Field
 from pipeline.stimuli.looks import figures, polarities
+from pipeline.stimuli.options import checks_options
 from pipeline.stimuli.parameters import cosine_and_sine, leaves, loops, placed
 from pipeline.stimuli.polygons import coverage
 from pipeline.stimuli.stimulus_set import StimulusSet, compose
@@ -168,6 +168,7 @@ def shapes(field: Field) -> StimulusSet:
     return compose("shapes", field, table, polarities(field.colors), planes)
 
 
+@checks_options
 def v4_shapes(
     field: Field,
     width: float = 32.0,
@@ -192,18 +193,14 @@ def v4_shapes(
     >>> len(v4_shapes(Field(51, 51)))
     362
     """
-    if not 0 < width < math.inf:
-        raise ConfigError(f"stimulus.v4_shapes.width: {width} is not a positive number of pixels")
     shown = field.colors.white if figure is None else figure
     ground = field.colors.gray if background is None else background
     for name, color in (("figure", shown), ("background", ground)):
-        if len(color) != field.colors.channels or not np.isfinite(color).all():
+        if len(color) != field.colors.channels:
             raise ConfigError(
                 f"stimulus.v4_shapes.{name}: {tuple(color)} is not a color of the network; give "
                 f"one finite number for each of its {field.colors.channels} channels"
             )
-    if not np.isfinite(x).all():
-        raise ConfigError(f"stimulus.v4_shapes.x: {list(x)} are not finite numbers of pixels")
     table = _with_names(loops(x=np.asarray(x, dtype=float), figure=np.arange(len(rotations()))))
     table.insert(1, "y", 0.0)
     table.insert(0, "size", float(width))

@@ -5,7 +5,7 @@ Each has structure that its amplitude spectrum does not hold: edges, junctions, 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import product
 from typing import Any
 
@@ -17,19 +17,34 @@ Texture = Float[np.ndarray, "side side"]
 SIZES = (0.05, 0.1, 0.2)  # of the features, as a share of the texture's side
 
 
-Box = tuple[tuple[np.ndarray, ...], np.ndarray, np.ndarray]
+# Where to draw, and how far down and right of a place each of its pixels is.
+Box = tuple[tuple[slice, slice] | tuple[np.ndarray, ...], np.ndarray, np.ndarray]
 
 
-def _around(side: int, place: Float[np.ndarray, " 2"], reach: float) -> Box:
-    """Return the pixels near a place in 0..1 to draw on, and how far down and right of it they are.
+def _around(
+    side: int, places: Float[np.ndarray, "n 2"], reaches: Float[np.ndarray, " n"]
+) -> Iterator[Box]:
+    """Yield the pixels within reach of each place in 0..1, both as shares of the side.
 
     Pixels go around the borders, each at most once.
     """
-    half = min(int(reach * side) + 1, (side - 1) // 2)
-    near = np.arange(-half, half + 1)
-    rows, columns = (int(at * side) + near for at in place)
-    y, x = ((axis + 0.5) / side - at for axis, at in zip((rows, columns), place, strict=True))
-    return np.ix_(rows % side, columns % side), y[:, None], x[None, :]
+    halves = np.minimum((reaches * side).astype(np.int64) + 1, (side - 1) // 2)
+    widest = int(halves.max())
+    near = np.arange(-widest, widest + 1)
+    pixels = (places * side).astype(np.int64)[..., None] + near
+    away = (pixels + 0.5) / side - places[..., None]
+    for half, numbers, distances in zip(halves.tolist(), pixels, away, strict=True):
+        own = slice(widest - half, widest + half + 1)
+        rows, columns = numbers[:, own]
+        y, x = distances[:, own]
+        inside = rows[0] >= 0 and rows[-1] < side and columns[0] >= 0 and columns[-1] < side
+        # Slices are faster than indices.
+        drawn = (
+            (slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1))
+            if inside
+            else np.ix_(rows % side, columns % side)
+        )
+        yield drawn, y[:, None], x[None, :]
 
 
 def _nearest(
@@ -52,8 +67,9 @@ def dead_leaves(side: int, size: float, rng: np.random.Generator) -> Texture:
     count = round(5 * size**-2)
     texture = np.zeros((side, side))
     radii = size * (0.4 + 0.6 * rng.random(count) ** 2)
-    for place, radius, gray in zip(rng.random((count, 2)), radii, rng.random(count), strict=True):
-        pixels, y, x = _around(side, place, radius)
+    places, grays = rng.random((count, 2)), rng.random(count)
+    boxes = _around(side, places, radii)
+    for (pixels, y, x), radius, gray in zip(boxes, radii, grays, strict=True):
         texture[pixels] = np.where(y**2 + x**2 <= radius**2, gray, texture[pixels])
     return texture
 
@@ -86,13 +102,16 @@ def contours(side: int, size: float, rng: np.random.Generator) -> Texture:
     """
     texture = np.zeros((side, side))
     turn = rng.random() * np.pi
-    for place in rng.random((round(2.5 * size**-2), 2)):
-        bend = np.sin(2 * np.pi * place).sum()
-        pixels, y, x = _around(side, place, 2.5 * size)
-        along = x * np.cos(turn + bend) + y * np.sin(turn + bend)
-        across = y * np.cos(turn + bend) - x * np.sin(turn + bend)
+    places = rng.random((round(2.5 * size**-2), 2))
+    turns = turn + np.sin(2 * np.pi * places).sum(axis=1)
+    signs = rng.choice([-1, 1], len(places))
+    boxes = _around(side, places, np.full(len(places), 2.5 * size))
+    for (pixels, y, x), sign, cosine, sine in zip(
+        boxes, signs, np.cos(turns), np.sin(turns), strict=True
+    ):
+        along, across = x * cosine + y * sine, y * cosine - x * sine
         envelope = np.exp(-0.5 * (np.square(along / size) + np.square(across / (0.2 * size))))
-        texture[pixels] += rng.choice([-1, 1]) * envelope * np.cos(np.pi * across / (0.4 * size))
+        texture[pixels] += sign * envelope * np.cos(np.pi * across / (0.4 * size))
     return np.tanh(texture)
 
 
@@ -103,11 +122,11 @@ def sticks(side: int, size: float, rng: np.random.Generator) -> Texture:
     (16, 16)
     """
     texture = np.zeros((side, side))
-    for place in rng.random((round(1.5 * size**-2), 2)):
-        turn = rng.random() * np.pi
-        pixels, y, x = _around(side, place, 1.2 * size)
-        along = x * np.cos(turn) + y * np.sin(turn)
-        across = y * np.cos(turn) - x * np.sin(turn)
+    places = rng.random((round(1.5 * size**-2), 2))
+    turns = rng.random(len(places)) * np.pi
+    boxes = _around(side, places, np.full(len(places), 1.2 * size))
+    for (pixels, y, x), cosine, sine in zip(boxes, np.cos(turns), np.sin(turns), strict=True):
+        along, across = x * cosine + y * sine, y * cosine - x * sine
         stick = (np.abs(along) < size) & (np.abs(across) < max(0.08 * size, 0.5 / side))
         texture[pixels] = np.where(stick, 1.0, texture[pixels])
     return texture

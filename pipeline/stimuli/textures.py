@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -16,13 +16,16 @@ from torch import Tensor
 from pipeline.errors import ConfigError, ImageError
 from pipeline.stimuli.field import Field
 from pipeline.stimuli.looks import Looks
+from pipeline.stimuli.options import checks_options
 from pipeline.stimuli.parameters import in_degrees, leaves, leaves_screen, loops
+from pipeline.stimuli.pictures import contents_digest
 from pipeline.stimuli.stimulus_set import StimulusSet, compose
 from pipeline.stimuli.texture_families import (
     drawn_texture,
     family_names,
     phase_randomized,
 )
+from pipeline.store.files import file_stamp
 
 RMS = 0.25  # contrast before the window, less where a pixel would be beyond black or white
 ENDINGS = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp")
@@ -83,7 +86,6 @@ def window(side: int) -> Float[np.ndarray, "side side"]:
     return np.where(away < 1, 0.5 * (1 + np.cos(np.pi * away)), 0.0)
 
 
-@lru_cache(maxsize=256)
 def texture_pair(
     family: int, sample: int, side: int, seed: int, file: Path | None = None
 ) -> tuple[Float[np.ndarray, "2 side side"], float]:
@@ -95,6 +97,18 @@ def texture_pair(
     >>> bool(np.allclose(np.square(pair).mean((1, 2)), contrast**2))
     True
     """
+    return _texture_pair(family, sample, side, seed, file, file and file_stamp(file))
+
+
+@lru_cache(maxsize=256)
+def _texture_pair(
+    family: int,
+    sample: int,
+    side: int,
+    seed: int,
+    file: Path | None,
+    _stamp: tuple[int, ...] | None,
+) -> tuple[Float[np.ndarray, "2 side side"], float]:
     rng = np.random.default_rng([seed, family, sample, 1])
     texture = drawn_texture(family, sample, side, seed) if file is None else _crop(file, side, rng)
     texture = texture - texture.mean()
@@ -133,6 +147,7 @@ def _pictures(folder: str | Path, side: int) -> tuple[Path, ...]:
     return files
 
 
+@checks_options
 def textures(
     field: Field,
     samples: int = 15,
@@ -162,9 +177,7 @@ def textures(
     450
     """
     scale = field.seen.pixels_per_degree
-    if samples < 1 or samples % 1:
-        raise ConfigError(f"stimulus.textures.samples: {samples} is not a positive whole number")
-    side = 2 * round(size * scale / 2) if 0 < size < np.inf else 0
+    side = 2 * round(size * scale / 2)
     if side < 8:
         raise ConfigError(
             f"stimulus.textures.size: {size} degrees are {side} pixels; give at least 8 pixels, of "
@@ -175,7 +188,8 @@ def textures(
     planes = TexturePlanes(side, samples, seed, files, shift)
     table = _table(field, planes, [file.stem for file in files] or family_names(), size)
     swing, gray = torch.tensor(field.colors.swing), torch.tensor([field.colors.gray])
-    return compose("textures", field, table, Looks({}, gray, swing[None, None]), planes)
+    made = compose("textures", field, table, Looks({}, gray, swing[None, None]), planes)
+    return replace(made, contents=contents_digest(files)) if files else made
 
 
 def _table(field: Field, planes: TexturePlanes, names: list[str], size: float) -> pd.DataFrame:

@@ -23,6 +23,7 @@ from pipeline.stimuli.canvas import pixels
 from pipeline.stimuli.degree_gratings import BORDER
 from pipeline.stimuli.field import Colors, Field
 from pipeline.stimuli.looks import Looks
+from pipeline.stimuli.options import checks_options
 from pipeline.stimuli.parameters import leaves, leaves_screen, loops
 from pipeline.stimuli.stimulus_set import StimulusSet, compose
 
@@ -81,6 +82,7 @@ def _whole(name: str, field: Field, pixel: np.ndarray, columns: pd.DataFrame) ->
     return compose(name, field, table, looks, DiscPlane())
 
 
+@checks_options
 def gray_levels(field: Field, levels: Sequence[float] = (0.0, 0.5, 1.0)) -> StimulusSet:
     """Return fields that are gray all over, such as the blank fields that hues are compared with.
 
@@ -91,14 +93,12 @@ def gray_levels(field: Field, levels: Sequence[float] = (0.0, 0.5, 1.0)) -> Stim
     >>> gray_levels(Field(2, 2)).draw([0, 1, 2])[:, 0, 0, 0].tolist()
     [-1.0, 0.0, 1.0]
     """
-    for level in levels:
-        if not 0 <= level <= 1:
-            raise ConfigError(f"stimulus.gray_levels.levels: {level} is not from 0 to 1")
     grays = np.asarray(levels, dtype=float)
     pixel = np.repeat(grays[:, None], field.colors.channels, 1)
     return _whole("gray_levels", field, pixel, pd.DataFrame({"level": grays}))
 
 
+@checks_options
 def full_field_colors(field: Field, rgb: Sequence[Sequence[float]] | None = None) -> StimulusSet:
     """Return fields of one color all over.
 
@@ -111,12 +111,17 @@ def full_field_colors(field: Field, rgb: Sequence[Sequence[float]] | None = None
     [1.0, -1.0, -1.0]
     """
     needs_three("full_field_colors", field)
-    pixel = np.asarray(NAMED if rgb is None else rgb, dtype=float).reshape(-1, 3)
-    if not ((pixel >= 0) & (pixel <= 1)).all():
-        raise ConfigError("stimulus.full_field_colors.rgb: are not numbers from 0 to 1")
+    colors = NAMED if rgb is None else rgb
+    for color in colors:
+        if len(color) != 3:
+            raise ConfigError(
+                f"stimulus.full_field_colors.rgb: {tuple(color)} is not a color; give three numbers"
+            )
+    pixel = np.asarray(colors, dtype=float)
     return _whole("full_field_colors", field, pixel, pd.DataFrame(pixel, columns=GUNS))
 
 
+@checks_options
 def hues(field: Field, step: int = 1) -> StimulusSet:
     """Return fields of one hue all over: HSL(hue, 1, .5), for color opponency.
 
@@ -131,8 +136,6 @@ def hues(field: Field, step: int = 1) -> StimulusSet:
     [1.0, 1.0, -1.0]
     """
     needs_three("hues", field)
-    if not 1 <= step <= 360 or step % 1:
-        raise ConfigError(f"stimulus.hues.step: {step} is not a whole number of degrees to 360")
     degrees = np.arange(0, 360, step)
     pixel = np.array([colorsys.hls_to_rgb(hue / 360, 0.5, 1.0) for hue in degrees])
     table = pd.DataFrame(pixel, columns=GUNS)
@@ -140,6 +143,7 @@ def hues(field: Field, step: int = 1) -> StimulusSet:
     return _whole("hues", field, pixel, table)
 
 
+@checks_options
 def isoluminant_discs(
     field: Field,
     hues: int = 24,
@@ -176,9 +180,7 @@ def isoluminant_discs(
             f"stimulus.{name}.encoding: '{encoding}' is not one of {', '.join(ENCODINGS)}"
             f"{nearest(encoding, ENCODINGS)}"
         )
-    if diameter is not None and not 0 < diameter < math.inf:
-        raise ConfigError(f"stimulus.{name}.diameter: {diameter} is not a positive number")
-    table = loops(hue=around(name, hues, 360.0), contrast=checked(name, contrasts))
+    table = loops(hue=around(hues, 360.0), contrast=contrasts)
     linear = GRAY + isoluminant(table["hue"].to_numpy(), cones) * table[["contrast"]].to_numpy()
     encode = to_srgb if encoding == "srgb" else np.asarray
     pixel, gray = encode(linear), encode(np.full((1, 3), GRAY))
@@ -188,27 +190,13 @@ def isoluminant_discs(
     return _disc(name, field, diameter, looks)
 
 
-def around(name: str, count: int, degrees: float) -> np.ndarray:
+def around(count: int, degrees: float) -> np.ndarray:
     """Return angles evenly spaced from 0 to, but without, some degrees.
 
-    >>> around("hues", 4, 360.0).tolist()
+    >>> around(4, 360.0).tolist()
     [0.0, 90.0, 180.0, 270.0]
     """
-    if count < 1 or count % 1:
-        raise ConfigError(f"stimulus.{name}.hues: {count} is not a positive whole number")
     return np.arange(count) * (degrees / count)
-
-
-def checked(name: str, contrasts: Sequence[float]) -> Sequence[float]:
-    """Return contrasts if all are from 0 to 1.
-
-    >>> checked("hues", [0.5])
-    [0.5]
-    """
-    for contrast in contrasts:
-        if not 0 <= contrast <= 1:
-            raise ConfigError(f"stimulus.{name}.contrasts: {contrast} is not from 0 to 1")
-    return contrasts
 
 
 def by_cone(contrasts: Float[np.ndarray, "n 3"]) -> dict[str, np.ndarray]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import torch
@@ -103,6 +103,12 @@ class BestGabors:
     colors: Float[Tensor, "n c"]
     responses: Float[Tensor, " n"]
     first: Float[Tensor, " n"]
+
+    @classmethod
+    def joined(cls, several: Sequence[BestGabors]) -> BestGabors:
+        """Return the Gabors of several batches, one batch after the other."""
+        names = [field.name for field in fields(cls)]
+        return cls(*(torch.cat([getattr(each, name) for each in several]) for name in names))
 
     def of_units(self) -> BestGabors:
         """Return the best of each unit, whose starts lie next to each other, on the CPU."""

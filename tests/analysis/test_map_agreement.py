@@ -10,6 +10,7 @@ from scipy.stats import wasserstein_distance
 
 from pipeline.analysis.gaussian_fit import gaussian
 from pipeline.analysis.map_agreement import (
+    agreement,
     earth_movers_distances,
     half_height_ious,
     map_correlations,
@@ -147,3 +148,12 @@ def test_maps_of_different_numbers_of_units(measure):
 def test_a_grid_of_one_point_would_hide_every_distance():
     with pytest.raises(ConfigError, match=r"^grid: at least 2 points a side are needed, not 1$"):
         earth_movers_distances(np.zeros((1, 5, 5)), np.zeros((1, 5, 5)), grid=1)
+
+
+def test_maps_of_each_sign_are_compared_with_those_of_the_same_sign():
+    one = np.stack([bump(21, -4), bump(21, 4)])[None]
+    other = np.stack([bump(21, -2), bump(21, 5)])[None]
+    table = agreement({"one": one, "other": other}, [("one", "other")], [3])
+    distances = table.set_index("sign")["distance"]
+    assert distances[1] == pytest.approx(2, abs=0.05)
+    assert distances[-1] == pytest.approx(1, abs=0.05)

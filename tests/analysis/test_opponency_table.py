@@ -13,6 +13,8 @@ from pipeline.analysis.opponency_fractions import (
 )
 from pipeline.analysis.opponency_table import OpponencyResponses, OpponencyRules, opponency_table
 from pipeline.errors import ConfigError
+from pipeline.stimuli.color_gratings import spatial_opponency
+from pipeline.stimuli.field import Field
 
 GRATINGS = pd.DataFrame(
     {"orientation": [0.0, 20.0], "phase_cycles": [0.2, 0.4], "cycles": [1.0, 3.0]}
@@ -61,7 +63,25 @@ def test_the_best_grating_has_its_parameters():
         of_unit(1.0, [1.0], [0.0, 4.0]), GRATINGS, [0], OpponencyRules(points=("pre",))
     ).iloc[1]
     named = ["max_orientation", "max_cycles", "max_phase", "min_orientation", "min_cycles"]
-    assert row[named].tolist() == [20.0, 3.0, 0.4, 0.0, 1.0]
+    # Bars at 20 degrees counterclockwise change along 70 degrees clockwise.
+    assert row[named].tolist() == [70.0, 3.0, 0.4, 90.0, 1.0]
+
+
+def test_orientations_are_those_of_tuning_with_the_phase_of_their_direction():
+    """The numbers of the table draw the same grating by the formula of gratings in degrees."""
+    shown = spatial_opponency(Field(32, 32))
+    y, x = np.mgrid[:32, :32] - 15.5
+    for number in (3, 500, 725, 944):
+        best = np.zeros(960)
+        best[number] = 1.0
+        row = opponency_table(
+            of_unit(0.5, [0.5], best.tolist()), shown.table, [0], OpponencyRules(points=("pre",))
+        ).iloc[1]
+        assert 0 <= row["max_orientation"] < 180
+        turn = np.deg2rad(row["max_orientation"])
+        along = (x * np.cos(turn) + y * np.sin(turn)) * row["max_cycles"] / 32
+        wave = np.cos(2 * np.pi * (along - row["max_phase"]))
+        np.testing.assert_allclose(shown.draw([number])[0, 0].numpy(), wave, atol=1e-5)
 
 
 def test_without_a_nonlinearity_the_reason_is_handed_on():
@@ -90,6 +110,19 @@ def test_fractions_by_layer_and_rule():
     assert "conv2" not in found.index.get_level_values("layer")
     of_run = published(opponency_fractions(table))
     assert set(of_run["baseline"]) == {"black"}
+
+
+def test_stacked_tables_do_not_count_units_twice():
+    one = rows("conv1", ["opponent", "unresponsive"]).assign(unit=[4, 7])
+    other_rule = one.assign(baseline="gray")
+    assert opponency_fractions(pd.concat([one, other_rule]))["units"].tolist() == [2] * 6
+    message = (
+        r"^fractions: unit 4 occurs more than once \(layer conv1, .*\); tables of several netw"
+    )
+    with pytest.raises(ConfigError, match=message):
+        opponency_fractions(pd.concat([one, one]))
+    named = opponency_fractions({"trained": one, "random": one})
+    assert named["units"].tolist() == [2] * 6
 
 
 def test_mean_and_deviation_over_networks():

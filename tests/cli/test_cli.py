@@ -23,7 +23,7 @@ def test_help_lists_groups_and_keys_and_imports_nothing_heavy(tmp_path: Path):
         "import sys; sys.argv = ['artiphys', '--help']\n"
         "from pipeline.cli import main\n"
         "main()\n"
-        "heavy = {'torch', 'pandas', 'matplotlib', 'wandb', 'scipy'} & set(sys.modules)\n"
+        "heavy = {'torch', 'numpy', 'pandas', 'matplotlib', 'wandb', 'scipy'} & set(sys.modules)\n"
         "assert not heavy, heavy\n"
     )
     command = [sys.executable, "-c", code]
@@ -96,6 +96,7 @@ def test_a_full_output_is_told_once_and_keeps_no_result_back(tmp_path: Path):
     assert (helped.returncode, helped.stderr) == (1, f"error: {told}\n")
 
 
+@pytest.mark.commands
 def test_bad_layer_is_one_sentence_and_leaves_nothing(tmp_path: Path):
     done = artiphys("layers=[conv9]", cwd=tmp_path)
     assert done.returncode == 1

@@ -34,7 +34,7 @@ def made(run: Path) -> Path:
 def served(tmp_path: Path):
     """Return where the pages of a run are served."""
     with start(made(tmp_path / "run") / "site", 0) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         yield ("127.0.0.1", server.server_port)
         server.shutdown()
 
@@ -68,7 +68,7 @@ def test_files_are_served_on_the_loopback_alone(tmp_path: Path):
     site = made(tmp_path / "run") / "site"
     (site / "a.js").write_text("1")
     with start(site, 0) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         assert server.server_address[0] == "127.0.0.1"
         with urlopen(f"http://127.0.0.1:{server.server_port}/a.js") as answer:
             assert answer.read() == b"1"
@@ -85,7 +85,7 @@ def test_what_is_no_file_is_not_there(tmp_path: Path, path: str):
     site = made(tmp_path / "run") / "site"
     (site / "assets").mkdir()
     with start(site, 0) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         with pytest.raises(HTTPError) as refused:
             urlopen(f"http://127.0.0.1:{server.server_port}{path}", timeout=10)
         assert refused.value.code == 404

@@ -102,6 +102,10 @@ RUNS = {
         " shape_tuning.shuffles=2",
         units=(2, 5),
     ),
+    "best_gabor": Small(
+        "layers=[conv1] units=[2,5] search.keep=2 optimizer.steps=2 best_gabor.steps=2",
+        units=(2, 5),
+    ),
     "opponency": Small("layers=[conv1] units=[2,5] opponency.where=field", units=(2, 5)),
     "receptive_fields": Small(
         "layers=[conv1] units=[2,5] images.limit=4 receptive_fields.patches=1"
@@ -373,6 +377,11 @@ def test_an_experiment_runs_on_the_embedded_network(
         assert tuple(run.tuning["unit"].unique()) == small.units
         variance = run.tuning.query("property == 'circular_variance'")["value"]
         assert variance.between(0, 1).all()
+        return
+    if name == "best_gabor":
+        assert tuple(run.best_gabor["unit"]) == small.units
+        assert (run.best_gabor["gabor_over_patch"] > 0).all()
+        assert run.best_gabor["rms"].nunique() == len(small.units)  # those of their patches
         return
     if name == "opponency":
         assert tuple(run.opponency["unit"].unique()) == small.units

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import re
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -41,6 +42,11 @@ def delete(path: Path, rng: random.Random) -> None:
     path.unlink()
 
 
+def copied(undisturbed: Path, bench: Bench) -> Path:
+    """Return a copy of the out folder of an undisturbed run, which a test may damage."""
+    return shutil.copytree(undisturbed, bench.folder / "out")
+
+
 DAMAGES: list[Damage] = [flip, flip, truncate, empty, delete]
 
 
@@ -51,8 +57,7 @@ DAMAGES: list[Damage] = [flip, flip, truncate, empty, delete]
 def test_every_damaged_item_is_found_computed_again_and_never_used(
     bench: Bench, undisturbed: Path, capsys, rounds: int, each: int
 ):
-    out, rng = bench.folder / "out", random.Random(rounds)
-    bench.run(out)
+    out, rng = copied(undisturbed, bench), random.Random(rounds)
     found, gone, again = 0, 0, 0
     for _ in range(rounds):
         chosen = rng.sample(sorted(shards(out)), each)
@@ -75,9 +80,11 @@ def test_every_damaged_item_is_found_computed_again_and_never_used(
     )
 
 
-def test_a_damaged_item_is_named_where_it_is_read_and_nothing_is_made_of_it(bench: Bench):
-    out = bench.folder / "out"
-    bench.run(out, "stages=[top_patches,ascent]")
+def test_a_damaged_item_is_named_where_it_is_read_and_nothing_is_made_of_it(
+    bench: Bench, undisturbed: Path
+):
+    out = copied(undisturbed, bench)
+    shutil.rmtree(out / "store" / "correlations")
     (path,) = list(out.glob("store/ascent/*/conv2/*/block-0001.safetensors"))[:1]
     flip(path, random.Random(0))
     said = bench.run(out, "stages=[correlations]", code=1)
@@ -86,9 +93,8 @@ def test_a_damaged_item_is_named_where_it_is_read_and_nothing_is_made_of_it(benc
     assert not list(out.glob("store/correlations/*/conv2/*/*.safetensors"))
 
 
-def test_verify_lists_what_is_damaged_missing_and_orphaned(bench: Bench, capsys):
-    out = bench.folder / "out"
-    bench.run(out)
+def test_verify_lists_what_is_damaged_missing_and_orphaned(bench: Bench, undisturbed: Path, capsys):
+    out = copied(undisturbed, bench)
     assert store(["verify", str(out)]) == 0
     whole = int(re.findall(r"(\d+) files intact, 0 damaged, 0 missing", capsys.readouterr().out)[0])
     first, second, third, *_ = sorted(shards(out))
@@ -108,9 +114,8 @@ def test_verify_lists_what_is_damaged_missing_and_orphaned(bench: Bench, capsys)
     assert said.endswith(counts + "\n")
 
 
-def test_status_shows_what_is_done_and_what_is_left(bench: Bench, capsys):
-    out = bench.folder / "out"
-    bench.run(out)
+def test_status_shows_what_is_done_and_what_is_left(bench: Bench, undisturbed: Path, capsys):
+    out = copied(undisturbed, bench)
     lost = [name for name in shards(out) if "/ascent/" in name][:3]
     for name in lost:
         (out / name).unlink()
@@ -126,9 +131,8 @@ def test_status_shows_what_is_done_and_what_is_left(bench: Bench, capsys):
     assert f"  {folder}: " in said
 
 
-def test_results_of_another_version_are_left_alone(bench: Bench, capsys):
-    out = bench.folder / "out"
-    bench.run(out)
+def test_results_of_another_version_are_left_alone(bench: Bench, undisturbed: Path, capsys):
+    out = copied(undisturbed, bench)
     old = Layout(out).result("ascent", "net-01234567", "conv1", "0badc0de")
     old.mkdir(parents=True)
     (old / "settings.json").write_text(json.dumps({"weights": "x"}))

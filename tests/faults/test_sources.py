@@ -158,19 +158,18 @@ def test_unreadable_images_are_set_aside_by_name_and_too_many_stop_the_run(own: 
     assert "of 60 images cannot be used" in own.run(out, code=1)
 
 
-def test_the_same_images_elsewhere_and_touched_are_known_again(own: Bench):
+def test_the_same_images_elsewhere_and_touched_are_known_again(bench: Bench, undisturbed: Path):
     """Copied without their times, as to a node's own disk: nothing is computed again."""
-    out = own.folder / "out"
-    own.run(out)
+    out = shutil.copytree(undisturbed, bench.folder / "out")
     before = {name: (out / name).stat().st_ino for name in shards(out)}
-    copy = own.folder / "copy"
-    shutil.copytree(own.photographs, copy, copy_function=shutil.copy)
-    said = own.run(out, f"images.root={copy}")
+    copy = bench.folder / "copy"
+    shutil.copytree(bench.photographs, copy, copy_function=shutil.copy)
+    said = bench.run(out, f"images.root={copy}")
     assert "images: comparing 60 files with those searched before" in said
     assert "everything was in the store already" in said
     assert {name: (out / name).stat().st_ino for name in shards(out)} == before
     # The next time the copy is known by its times.
-    said = own.run(out, f"images.root={copy}", "name=other", "optimizer.lr=0.2")
+    said = bench.run(out, f"images.root={copy}", "name=other", "optimizer.lr=0.2")
     assert "comparing" not in said
     assert "top_patches: searching" not in said
 

@@ -50,6 +50,13 @@ def test_shares_are_in_percent_with_wilsons_intervals():
     assert line(figure.axes[1]) == pytest.approx([100 * 148 / 190])
 
 
+def test_intervals_of_all_and_of_no_units_hold_the_share():
+    given = table(simple=[[1.0] * 4, [0.0] * 69])
+    middle, ends = drawn(properties_by_layer(given).axes[0])
+    assert middle == [100, 0]
+    assert (ends[0][1], ends[1][0]) == (100, 0)
+
+
 def test_a_layer_without_values_says_none_and_interrupts_the_line():
     figure = properties_by_layer(table(circular_variance=[[0.5], [np.nan], [0.7]]))
     assert [text.get_text() for text in figure.findobj(Text)].count("none") == 1

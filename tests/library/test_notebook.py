@@ -11,6 +11,7 @@ import pytest
 NOTEBOOK = Path(__file__).parents[2] / "docs" / "notebook.md"
 
 
+@pytest.mark.commands
 def test_every_block_of_the_notebook_runs_after_those_before(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):

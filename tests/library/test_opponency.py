@@ -94,8 +94,8 @@ def test_the_strongest_stimuli_are_those_of_the_kernel(table: pd.DataFrame):
     np.testing.assert_allclose(red_green[values].astype(float), [0.5, 1.5, -0.5], atol=1e-6)
     edge = rows.loc[("spatial", "pre", 4)]
     for side in ("max", "min"):  # a quarter of a cycle per pixel from left to right
-        across = np.sin(np.deg2rad(edge[f"{side}_orientation"])) * edge[f"{side}_cycles"]
-        assert across == pytest.approx(8, abs=0.4)
+        across = np.cos(np.deg2rad(edge[f"{side}_orientation"])) * edge[f"{side}_cycles"]
+        assert abs(across) == pytest.approx(8, abs=0.4)
     assert rows.loc[("spatial", "post", 4), "min_response"] == 0
     assert rows.loc[("spatial", "post", 5), ["max_cycles", "min_phase"]].isna().all()
     assert (rows.loc[("spectral", "pre", 5), ["max_name", "min_name"]] == "").all()
@@ -236,7 +236,9 @@ def test_strongest_hue_and_grating_by_the_same_loop(
                 best = hues[int(spectral[f"{side}_hue"]), unit]
                 assert best == pytest.approx(extreme(hues[:360, unit]), abs=1e-5)
                 names = [f"{side}_{name}" for name in ("orientation", "phase", "cycles")]
-                at = named.index(tuple(spatial[names]))
+                turn, phase, cycles = spatial[names]
+                bars = 90 - turn if turn <= 90 else 270 - turn  # the published convention
+                at = named.index((bars, round(phase if turn <= 90 else 1 - phase, 6), cycles))
                 assert gratings[at, unit] == pytest.approx(extreme(gratings[:, unit]), abs=1e-5)
 
 
@@ -265,6 +267,57 @@ def test_after_a_relu_opponency_is_that_before_it_with_a_baseline_above_0(
         pre = opponent.loc[kind, "pre", baseline, True]
         for demand in (True, False):
             pd.testing.assert_series_equal(opponent.loc[kind, "post", baseline, demand], pre)
+
+
+def test_units_that_cannot_answer_are_unresponsive():
+    """A dead unit, a constant one, a saturated one, one that sees beyond the input, and none."""
+    conv = nn.Conv2d(3, 5, 33, padding=16)
+    with torch.no_grad():
+        conv.weight.zero_()
+        conv.bias.copy_(torch.tensor([0.0, 0.5, 9.0, 0.2, 0.5]))
+        conv.weight[[2, 4], 0, 16, 16] = 1.0
+        conv.weight[[2, 4], 1, 16, 16] = -1.0
+        conv.weight[3, 0, 32, 32] = 1.0  # 16 pixels from the center, where there is padding alone
+    net = pipeline.network(nn.Sequential(conv, nn.Hardtanh(0, 1)), input_size=(3, 32, 32))
+    found = pipeline.opponency(net, "conv1", at="all", baseline="all")
+    assert set(found[found["unit"].isin([0, 1, 3])]["class"]) == {SILENT}
+    hues = found[(found["kind"] == "spectral") & (found["baseline"] == "gray")]
+    by = hues.set_index(["at", "unit"])["class"]
+    assert (by["pre", 2], by["post", 2]) == (OPPONENT, SILENT)
+    assert (by["pre", 4], by["post", 4]) == (OPPONENT, OPPONENT)
+    silent = found[found["class"] == SILENT]
+    assert silent[["max_hue", "max_cycles", "min_hue", "min_cycles"]].isna().all(axis=None)
+    assert (silent["reason"] == "").all()
+
+
+def test_opponency_of_turned_enlarged_and_stronger_filters():
+    """A Gabor, the same turned by 90 degrees, five times as strong, and on twice the pixels."""
+    axis = torch.arange(-4.0, 5.0)
+    turn = torch.deg2rad(torch.tensor(20.0))
+    along = axis * turn.cos() + axis[:, None] * turn.sin()
+    gabor = torch.cos(2 * torch.pi * along / 8) * torch.exp(-(axis**2 + axis[:, None] ** 2) / 18)
+
+    def opponency(filters: torch.Tensor, bias: float, side: int) -> pd.DataFrame:
+        conv = nn.Conv2d(3, len(filters), filters.shape[-1], padding=filters.shape[-1] // 2)
+        with torch.no_grad():
+            conv.weight.copy_(filters[:, None])
+            conv.bias.fill_(bias)
+        net = pipeline.network(nn.Sequential(conv, nn.ReLU()), input_size=(3, side, side))
+        found = pipeline.opponency(net, "conv1", baseline="gray")
+        return found[found["kind"] == "spatial"].reset_index(drop=True)
+
+    both = opponency(torch.stack([gabor, gabor.rot90()]), 2.0, 32)
+    assert both["class"].tolist() == [OPPONENT] * 2
+    turned = (both["max_orientation"][1] - both["max_orientation"][0]) % 180
+    assert abs(turned - 90) <= 10  # orientations are 20 degrees apart
+    assert both["max_cycles"][0] == both["max_cycles"][1]
+    stronger = opponency(5 * gabor[None], 10.0, 32)
+    words = ["class", "max_orientation", "max_cycles", "max_phase", "min_orientation", "min_cycles"]
+    assert stronger[words].iloc[0].tolist() == both[words].iloc[0].tolist()
+    assert stronger["max_response"][0] == pytest.approx(5 * both["max_response"][0], rel=1e-5)
+    large = opponency(gabor[None].repeat_interleave(2, 1).repeat_interleave(2, 2) / 4, 2.0, 64)
+    assert large["class"][0] == OPPONENT
+    assert large["max_cycles"][0] == both["max_cycles"][0]  # in the input, which shows the same
 
 
 @pytest.mark.slow

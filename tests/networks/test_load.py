@@ -65,7 +65,13 @@ def test_preprocessing_is_what_the_weights_were_published_with(name, resize, cro
     assert found.std == pytest.approx((0.229, 0.224, 0.225))
 
 
-@pytest.mark.parametrize("name", WITH_TRANSFORM_INPUT)
+@pytest.mark.parametrize(
+    "name",
+    [  # a large one takes seconds to draw
+        pytest.param(name, marks=pytest.mark.slow) if name == "inception_v3" else name
+        for name in WITH_TRANSFORM_INPUT
+    ],
+)
 def test_input_is_transformed_for_torchvisions_own_weights(name, tmp_path, monkeypatch, caplog):
     def transforms(weights, **given):
         return torchvision_network(name, weights, **given).module.transform_input

@@ -28,6 +28,14 @@ def last(graph):
     return list(graph.operations)[-1]
 
 
+@pytest.fixture
+def _any_weights(monkeypatch):
+    """Draw no weights: where fields lie, they do not matter, and drawing millions takes seconds."""
+    for name in ("normal_", "trunc_normal_", "uniform_", "kaiming_normal_", "kaiming_uniform_"):
+        monkeypatch.setattr(nn.init, name, lambda tensor, *_given, **_more: tensor)
+
+
+@pytest.mark.usefixtures("_any_weights")
 @pytest.mark.parametrize("model", ["alexnet", "vgg16", "resnet18"])
 def test_fields_and_units_are_the_published_ones(model, reference_data):
     network = torchvision_network(model, "random")
@@ -157,6 +165,7 @@ def test_global_operations_make_the_field_the_image(filled):
     assert plan.box.width == 3
 
 
+@pytest.mark.usefixtures("_any_weights")
 @pytest.mark.parametrize("name", ["alexnet", "resnet18", "inception_v3"])
 def test_boxes_of_many_units_are_those_of_each(name):
     graph = torchvision_network(name, "random").graph

@@ -97,7 +97,32 @@ NETWORKS = {
 }
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+# Sides of images that the networks run on and that are smaller than deep units' receptive fields.
+KNOWN = {
+    "alexnet": 79,
+    "vgg16": 48,
+    "resnet18": 64,
+    "resnet50": 64,
+    "googlenet": 64,
+    "inception_v3": 107,
+    "squeezenet1_1": 64,
+    "densenet121": 64,
+    "mobilenet_v2": 64,
+    "efficientnet_b0": 64,
+    "convnext_tiny": 64,
+}
+# They have siblings among the others, here or in the tests of single parts.
+SLOW = {
+    *("densenet121", "vgg16", "resnet50", "inception_v3", "efficientnet_b0", "convnext_tiny"),
+}
+
+
+def slowly(names, slow):
+    return [pytest.param(name, marks=pytest.mark.slow) if name in slow else name for name in names]
+
+
+# Of those whose gradients are looked at below, the responses are, too.
+@pytest.mark.parametrize("name", slowly(NETWORKS, KNOWN.keys() - SLOW))
 def test_known_networks_respond_alone_as_in_the_whole(name, filled):
     side, layers = NETWORKS[name]
     network = replace(torchvision_network(name, "random"), input_size=(side, side - 1))
@@ -227,22 +252,6 @@ def test_a_map_of_one_position_that_is_broadcast_does_not_shift(filled):
     assert torch.allclose(found, whole, atol=1e-6)
 
 
-# Sides of images that the networks run on and that are smaller than deep units' receptive fields.
-KNOWN = {
-    "alexnet": 79,
-    "vgg16": 48,
-    "resnet18": 64,
-    "resnet50": 64,
-    "googlenet": 64,
-    "inception_v3": 107,
-    "squeezenet1_1": 64,
-    "densenet121": 64,
-    "mobilenet_v2": 64,
-    "efficientnet_b0": 64,
-    "convnext_tiny": 64,
-}
-
-
 def small(name):
     side = KNOWN[name]
     network = replace(torchvision_network(name, "random"), input_size=(side, side + 5))
@@ -289,14 +298,7 @@ def check_known(network, layers, asking, side):
     return len(exact)
 
 
-# The slow ones have siblings among the others.
-SLOW = ("densenet121", "vgg16", "resnet50", "inception_v3")
-
-
-@pytest.mark.parametrize(
-    "name",
-    [pytest.param(name, marks=pytest.mark.slow) if name in SLOW else name for name in KNOWN],
-)
+@pytest.mark.parametrize("name", slowly(KNOWN, SLOW))
 def test_units_of_known_networks_have_the_gradients_of_the_whole(name, asking):
     network = small(name)
     layers = network.find_layers("all")
@@ -347,7 +349,10 @@ def climbed_together(asked, starts, units, rate, steps=20):
     return images
 
 
-@pytest.mark.parametrize(("name", "side", "units"), [("conv2", 51, 192), ("conv3", 99, 384)])
+@pytest.mark.parametrize(
+    ("name", "side", "units"),
+    [("conv2", 51, 192), pytest.param("conv3", 99, 384, marks=pytest.mark.slow)],
+)
 def test_ascents_are_those_of_the_seed(name, side, units):
     network = torchvision_network("alexnet", "random")
     (layer,) = network.find_layers(name)
@@ -404,7 +409,11 @@ def test_a_swin_transformer_is_asked_behind_its_shifted_windows(asking):
 
 
 @pytest.mark.parametrize(
-    ("name", "layer"), [("efficientnet_b0", "features.4.1.block.0.0"), ("maxvit_t", "conv9")]
+    ("name", "layer"),
+    [
+        ("efficientnet_b0", "features.4.1.block.0.0"),
+        pytest.param("maxvit_t", "conv9", marks=pytest.mark.slow),
+    ],
 )
 def test_a_map_behind_something_global_is_asked_in_its_middle(name, layer, asking):
     size = (224, 224) if name == "maxvit_t" else (64, 48)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -22,32 +23,31 @@ from pipeline.stages.top_patches import STAGE as TOP_PATCHES
 from pipeline.stages.top_patches.results import find_search
 from pipeline.store import metadata
 from pipeline.store.layout import Layout
-from tests.conftest import Compose, here
+from tests.conftest import Compose, compose_config, here
 
 Keys = dict[str, str]
 WEIGHTS = Path(__file__).parents[2] / "pipeline" / "miniature" / "weights" / "miniature.safetensors"
 
 
-@pytest.fixture
-def keys(composed: Compose, tmp_path: Path) -> Callable[..., Keys]:
-    """Return the keys of the results of a configuration, by stage or init."""
-    weights = tmp_path / "weights.safetensors"
+def keys_in(folder: Path) -> Callable[..., Keys]:
+    """Return a function of overrides: keys of the results of a configuration, by stage or init."""
+    weights = folder / "weights.safetensors"
     weights.write_bytes(WEIGHTS.read_bytes())
-    photographs(tmp_path / "photographs")
+    photographs(folder / "photographs")
 
     def found(*overrides: str) -> Keys:
         given = [
             "layers=[conv1]",
             "units=0:4",
             "images=folder",
-            f"images.root={tmp_path / 'photographs'}",
+            f"images.root={folder / 'photographs'}",
             "images.resize=null",
             "images.crop=64",
             f"model.weights={weights}",
-            f"out={tmp_path / 'out'}",
+            f"out={folder / 'out'}",
         ]
-        parts = Parts(composed(*given, *overrides), here())
-        session = ActiveRun.planned(parts, Layout(tmp_path / "out"))
+        parts = Parts(compose_config(*given, *overrides), here())
+        session = ActiveRun.planned(parts, Layout(folder / "out"))
         return {
             "search": find_search(session, parts.layers[0]).result.folder.name,
             **{climb.init: climb.result.folder.name for climb in main_climbs(session.plan(ASCENT))},
@@ -55,6 +55,18 @@ def keys(composed: Compose, tmp_path: Path) -> Callable[..., Keys]:
         }
 
     return found
+
+
+@pytest.fixture
+def keys(tmp_path: Path) -> Callable[..., Keys]:
+    """The keys of configurations on files that the test may change."""
+    return keys_in(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def keys_of_the_same(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Keys]:
+    """The keys of configurations on files that stay as they are, each found once."""
+    return cache(keys_in(tmp_path_factory.mktemp("same")))
 
 
 def photographs(folder: Path, count: int = 3) -> None:
@@ -69,6 +81,13 @@ def changed(before: Keys, after: Keys) -> list[str]:
     """Return which results are not found again."""
     assert before.keys() == after.keys()
     return [name for name in before if before[name] != after[name]]
+
+
+@cache
+def dream_key(*overrides: str) -> str:
+    config = compose_config("layers=[conv1]", "objective=[layer_mean]", "init=[zeros]", *overrides)
+    plan = ActiveRun.planned(Parts(config, here()), Layout("nowhere")).plan(DREAM)
+    return plan[0].result.folder.name
 
 
 # Ascents from zeros ask no image set.
@@ -100,11 +119,12 @@ ALL = ["search", *CLIMBS]
         ("stages=[ascent]", []),
     ],
 )
-def test_a_setting_misses_where_it_matters_and_nowhere_else(keys, override, misses):
-    assert changed(keys(), keys(override)) == misses
+def test_a_setting_misses_where_it_matters_and_nowhere_else(keys_of_the_same, override, misses):
+    assert changed(keys_of_the_same(), keys_of_the_same(override)) == misses
 
 
-def test_the_strength_of_an_init_misses_that_init_alone(keys):
+def test_the_strength_of_an_init_misses_that_init_alone(keys_of_the_same):
+    keys = keys_of_the_same
     before, after = keys("init=[zeros,noise]"), keys("init=[zeros,noise]", "init.noise.std=0.5")
     assert changed(before, after) == ["noise", "correlations"]
 
@@ -203,15 +223,8 @@ def test_the_name_of_an_init_which_its_random_numbers_belong_to_misses(keys):
         (["dream.tile=64"], False),
     ],
 )
-def test_settings_of_a_dream_that_are_idle_are_not_in_its_key(composed: Compose, overrides, hits):
-    given = ("layers=[conv1]", "objective=[layer_mean]", "init=[zeros]")
-    before, after = (
-        ActiveRun.planned(Parts(composed(*given, *more), here()), Layout("nowhere"))
-        .plan(DREAM)[0]
-        .result.folder.name
-        for more in ([], overrides)
-    )
-    assert (before == after) == hits
+def test_settings_of_a_dream_that_are_idle_are_not_in_its_key(overrides, hits):
+    assert (dream_key() == dream_key(*overrides)) == hits
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ import inspect
 import json
 import logging
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -19,11 +20,11 @@ from PIL import Image
 from pipeline.cli.run import run, run_fingerprint
 from pipeline.config.search_path import conf_dir
 from pipeline.errors import ConfigError, StoreError
-from pipeline.run.repeats import find_finished, fingerprint
+from pipeline.run.repeats import find_finished, fingerprint, remember
 from pipeline.store.checksummed import read_document, write_document
 from pipeline.store.files import file_stamp
 from pipeline.store.identity import PATHS
-from pipeline.store.layout import Layout
+from pipeline.store.layout import Layout, RunPaths
 
 LITTLE = (
     "layers=[conv1]",
@@ -36,23 +37,42 @@ LITTLE = (
 )
 
 
-@pytest.fixture
-def little(tmp_path: Path, composed):
-    """A configuration on a folder of three small pictures."""
-    photos = tmp_path / "photos"
+@pytest.fixture(scope="module")
+def composed_once(composed):
+    return composed(*LITTLE, "images=folder", "images.root=unknown", "images.resize=null")
+
+
+def on_pictures(config, folder: Path):
+    """A configuration on a folder of three small pictures, with its results beside them."""
+    photos = folder / "photos"
     photos.mkdir()
     rng = np.random.default_rng(3)
     for number in range(3):
         pixels = rng.integers(0, 255, (100, 110, 3), dtype=np.uint8)
         Image.fromarray(pixels).save(photos / f"{number}.png")
-    images = ("images=folder", f"images.root={photos}", "images.resize=null")
-    return composed(*LITTLE, *images, f"out={tmp_path / 'out'}")
+    images = config.images | {"root": str(photos)}
+    return replace(config, images=images, out=str(folder / "out"))
 
 
 @pytest.fixture
-def finished(little):
-    run(little)
-    return little
+def little(tmp_path: Path, composed_once):
+    return on_pictures(composed_once, tmp_path)
+
+
+@pytest.fixture(scope="module")
+def finished_once(composed_once, tmp_path_factory):
+    config = on_pictures(composed_once, tmp_path_factory.mktemp("finished"))
+    run(config)
+    return config
+
+
+@pytest.fixture
+def finished(finished_once, tmp_path: Path):
+    """A finished run in a folder of its own: a copy, noted anew, as a copy has other stamps."""
+    config = replace(finished_once, out=str(tmp_path / "out"))
+    shutil.copytree(finished_once.out, config.out)
+    remember(Layout(config.out), run_fingerprint(config), RunPaths(runs(config)[0]))
+    return config
 
 
 @pytest.fixture
@@ -74,9 +94,11 @@ def known(config):
     return find_finished(Layout(config.out), run_fingerprint(config)) is not None
 
 
-def test_a_run_is_repeated_with_all_its_files_and_says_so(finished, said):
-    run(finished)
-    first, second = runs(finished)
+def test_a_run_is_repeated_with_all_its_files_and_says_so(little, said):
+    run(little)
+    assert not any("everything was in the store" in line for line in said)
+    run(little)
+    first, second = runs(little)
     said = "\n".join(said)
     assert "everything was in the store already: repeats " in said
     assert "median r between ascents from zeros and top_patch:" in said
@@ -292,23 +314,27 @@ def test_own_code_that_was_edited_is_noticed(little, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("lost", "loss"),
+    ("stage", "lost", "loss"),
     [
-        ("ascents.csv", Path.unlink),
-        ("top_patches_conv1.png", lambda path: path.write_bytes(b"other")),
-        ("index.html", Path.unlink),
+        ("ascent", "ascents.csv", Path.unlink),
+        ("figures", "top_patches_conv1.png", lambda path: path.write_bytes(b"other")),
+        ("pages", "index.html", Path.unlink),
     ],
 )
-def test_files_that_go_while_the_run_is_at_work_are_missed(little, monkeypatch, lost, loss):
+def test_files_that_go_while_the_run_is_at_work_are_missed(
+    finished, monkeypatch, stage, lost, loss
+):
+    config = replace(finished, stages=[stage])
+
     def findings(active, _stages):
         loss(next(active.paths.folder.rglob(lost)))
         return []
 
     monkeypatch.setattr("pipeline.cli.run._findings", findings)
     with pytest.raises(StoreError, match=rf"{lost}' disappeared or changed during the run; repea"):
-        run(little)
-    assert json.loads((runs(little)[0] / "record.json").read_text())["state"] == "failed"
-    assert not known(little)
+        run(config)
+    assert json.loads((runs(config)[1] / "record.json").read_text())["state"] == "failed"
+    assert not known(config)
 
 
 def test_a_table_that_rots_on_the_disk_is_not_handed_on(finished, said):

@@ -4,8 +4,17 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
+
+from pipeline.runner import ranks
 from pipeline.runner.ranks import Ranks
 from pipeline.runner.rendezvous import FarBoard, Host, OwnBoard
+
+
+@pytest.fixture(autouse=True)
+def _brisk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have ranks look after each other several times a second."""
+    monkeypatch.setattr(ranks, "BEAT", 0.3)
 
 
 def together(size: int, work):
@@ -18,12 +27,12 @@ def together(size: int, work):
 
     def one(number: int):
         try:
-            ranks = Ranks(number, size, board if number == 0 else FarBoard(host.invitation))
+            own = Ranks(number, size, board if number == 0 else FarBoard(host.invitation))
             try:
-                done = work(ranks)
-                ranks.leave()
+                done = work(own)
+                own.leave()
             except BaseException as error:
-                ranks.fail(error)
+                own.fail(error)
                 raise
             return done
         except BaseException as error:  # noqa: BLE001 - looked at by the tests

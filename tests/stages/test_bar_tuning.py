@@ -180,10 +180,19 @@ def test_the_arguments_of_a_set_are_in_the_key(active):
     [
         (
             "stimulus=[sin1,bars_4c7o]",
-            "stimulus: sin1, bars_4c7o: no set of bars in two polarities, which bar_tuning needs;"
-            " add bars_on_stride or bars_4a or bars_4b",
+            "stimulus: the stage bar_tuning needs bars in two polarities, and [sin1,bars_4c7o] has"
+            " none; add one of bars_on_stride, bars_4a, bars_4b, as in"
+            " stimulus=[sin1,bars_4c7o,bars_on_stride]",
         ),
-        ("stimulus=[]", "stimulus: the list is empty: no set of bars in two polarities"),
+        (
+            "stimulus=[sin1] stages=[top_patches,receptive_fields,bar_tuning]",
+            "as in stimulus=[sin1,bars_on_stride], or leave the stage out, as in"
+            " stages=[top_patches,receptive_fields]",
+        ),
+        (
+            "stimulus=[]",
+            "stimulus: the stage bar_tuning needs bars in two polarities, and the list",
+        ),
         (
             "stimulus=[bars_4b] stimulus.bars_4b.divider=-1.0",
             "stimulus.bars_4b.divider: -1.0 is not a positive number",

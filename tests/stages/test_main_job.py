@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ import pipeline
 from pipeline.analysis.similarity import pearson
 from pipeline.config.schema import DEFAULT_STAGES
 from pipeline.errors import ConfigError, ImageError, NetworkError, StoreError
+from pipeline.miniature.training import TrainingSettings
 from pipeline.run.active_run import ActiveRun
 from pipeline.stages.catalog import all_stages
 from pipeline.stages.top_patches import work
@@ -325,7 +327,11 @@ def test_empty_folder_is_refused_before_anything_is_written(
     assert not (tmp_path / "out").exists()
 
 
-def test_training_stage_writes_weights_that_can_be_used(run_pipeline: RunPipeline, tmp_path: Path):
+def test_training_stage_writes_weights_that_can_be_used(
+    run_pipeline: RunPipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    few = partial(TrainingSettings, test_images=20)  # drawing thousands takes seconds
+    monkeypatch.setattr("pipeline.stages.train.work.TrainingSettings", few)
     trained = run_pipeline(
         "stages=[train]", "training.steps=2", "training.batch=4", f"out={tmp_path}"
     )

@@ -319,6 +319,34 @@ def test_own_sets_are_known_by_their_code_and_their_arguments(
     ]
 
 
+def test_textures_of_pictures_are_known_by_what_they_show(keys, tmp_path: Path):
+    given = (*BARE, "stimulus=[textures]", f"stimulus.textures.folder={tmp_path}")
+    noise = np.random.default_rng(0).integers(0, 256, (2, 60, 60), np.uint8)
+    Image.fromarray(noise[0]).save(tmp_path / "a.png")
+    before = keys(given=given)
+    (tmp_path / "another").write_text("that is not shown")
+    assert keys(given=given) == before
+    Image.fromarray(noise[1]).save(tmp_path / "a.png")
+    assert changed(before, keys(given=given)) == {"textures"}
+
+
+def test_own_sets_depend_on_the_screen_even_under_the_name_of_one_that_does_not(
+    active, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "set_in_degrees.py").write_text(
+        "from pipeline.stimuli.bars import bars_4b\n"
+        "def own(field): return bars_4b(field, divider=field.seen.pixels_per_degree / 12)\n"
+    )
+    option = "+stimulus.mine={_target_: set_in_degrees.own, _partial_: true}"
+    found = [
+        active("stimulus=[]", option, f"screen.visual_degrees={degrees}", given=BARE)[1].maps[0]
+        for degrees in (4, 8)
+    ]
+    assert found[0].shown.count != found[1].shown.count
+    assert found[0].result.key != found[1].result.key
+
+
 @pytest.mark.parametrize(
     ("overrides", "messages"),
     [

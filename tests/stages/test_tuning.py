@@ -12,7 +12,7 @@ import pipeline
 from pipeline.errors import ConfigError
 from pipeline.pages.sections import Numbers
 from pipeline.run.active_run import ActiveRun
-from pipeline.stages.tuning import STAGE
+from pipeline.stages.tuning import STAGE, stored_measures
 from pipeline.stages.tuning.sections import unit_sections
 from tests.conftest import RunPipeline, table_columns
 
@@ -91,6 +91,17 @@ def test_other_properties_use_the_responses_again(first: ActiveRun, run_pipeline
     seen = "screen.visual_degrees=4"
     other = run_pipeline(*SMALL[:-2], f"out={out}", "tuning.properties=[hue]", seen)
     assert other.done == 4
+
+
+def test_measures_of_another_version_are_made_again_from_the_same_responses(
+    first: ActiveRun, run_pipeline: RunPipeline, monkeypatch: pytest.MonkeyPatch
+):
+    before = {each.result.name: each.result.key for each in first.plan(STAGE)}
+    monkeypatch.setattr(stored_measures, "VERSION", stored_measures.VERSION + 1)
+    again = run_pipeline(*SMALL, f"out={first.parts.config.out}")
+    assert again.done == 1
+    changed = [e.result.name for e in again.plan(STAGE) if e.result.key != before[e.result.name]]
+    assert changed == ["conv1/measures"]
 
 
 @pytest.mark.parametrize(

@@ -171,12 +171,6 @@ def test_flags_say_which_bars_leave_the_canvas_and_which_are_finer_than_pixels()
     assert (bars.table["aliased"] == (bars.table["width"] < 1)).all()
 
 
-@pytest.mark.parametrize("divider", [0.0, -1.0, math.nan, math.inf])
-def test_a_grid_needs_a_positive_divider(divider: float):
-    with pytest.raises(ConfigError, match=r"stimulus.bars_4b.divider: .* not a positive number"):
-        bars_4b(Field(51, 51), divider)
-
-
 def test_eight_colors_need_three_channels():
     with pytest.raises(ConfigError, match="needs a network of 3 channels, and this one has 1"):
         bars_4c7o(Field(51, 51, colors=Colors.published(1)))

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline.errors import ConfigError
 from pipeline.stimuli.field import Colors, Field
 from pipeline.stimuli.gratings import sin1, sine_1, sine_2
 
@@ -126,15 +125,3 @@ def test_contrast_stays_within_the_bounds_and_gray_stays_gray():
     # As far above gray as 0.406, the least of all channels, lies above black.
     assert float((drawn * std).max()) == pytest.approx(0.406, abs=0.01)
     torch.testing.assert_close((drawn * std)[0], (drawn * std)[2], rtol=0, atol=1e-6)
-
-
-@pytest.mark.parametrize("frequency", [0.0, math.nan, math.inf])
-def test_frequencies_are_positive(frequency: float):
-    message = rf"sin1.frequencies: {frequency} is not a positive number"
-    with pytest.raises(ConfigError, match=message):
-        sin1(Field(21, 21), frequencies=[0.1, frequency])
-
-
-def test_a_set_without_frequencies_is_refused():
-    with pytest.raises(ConfigError, match=r"stimulus.sin1: has no stimuli"):
-        sin1(Field(21, 21), frequencies=[])

@@ -130,15 +130,12 @@ def test_squares_reach_black_and_white_of_the_network():
 @pytest.mark.parametrize(
     ("build", "options", "message"),
     [
-        (sparse_noise, {"stimuli": 0}, r"sparse_noise.stimuli: 0 is not a positive number"),
-        (sparse_noise, {"side": 0}, r"sparse_noise.side: 0 is not a number of pixels from 1 to 8"),
         (sparse_noise, {"side": 9}, r"sparse_noise.side: 9 is not a number of pixels from 1 to 8"),
         (
             sparse_noise,
             {"side": 4, "per_frame": 7},
             r"per_frame: 7 is not a number from 1 to 6, the cells of 4 pixels that cover the field",
         ),
-        (dense_noise, {"stimuli": -1}, r"dense_noise.stimuli: -1 is not a positive number"),
         (
             dense_noise,
             {"distribution": "unifrm"},

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 import torch
 
-from pipeline.errors import ConfigError
 from pipeline.stimuli.blocks import blocks
 from pipeline.stimuli.checkerboards import checkerboards
 from pipeline.stimuli.edges import drifting_edges
@@ -81,22 +79,3 @@ def test_the_area_behind_an_edge_is_exact_along_the_axes():
     areas = edges.planes(range(edges.geometries)).sum((1, 2, 3))
     shares = (edges.table["frame"][::2].to_numpy() + 0.5) / 7
     np.testing.assert_allclose(areas, shares * 9 * 14, atol=1e-3)
-
-
-@pytest.mark.parametrize(
-    ("build", "options", "message"),
-    [
-        (checkerboards, {"checks": [4, 0]}, r"checks: 0 is not a positive number of whole pixels"),
-        (checkerboards, {"checks": [2.5]}, r"checks: 2.5 is not a positive number of whole pixels"),
-        (checkerboards, {"checks": []}, r"checks: give at least one side in pixels"),
-        (drifting_edges, {"directions": 0}, r"drifting_edges.directions: 0 is not a positive"),
-        (
-            drifting_edges,
-            {"frames": -2},
-            r"edges.frames: -2 is not a positive whole number",
-        ),
-    ],
-)
-def test_bad_options_are_named(build, options, message: str):
-    with pytest.raises(ConfigError, match=message):
-        build(Field(8, 9), **options)

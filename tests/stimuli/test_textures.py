@@ -109,9 +109,16 @@ def test_pictures_give_crops_in_the_order_of_names(tmp_path: Path):
     assert len(found_at) == 1
 
 
+def test_a_picture_that_is_exchanged_is_drawn_as_it_is_now(tmp_path: Path):
+    middle = np.s_[SIDE // 4 : -SIDE // 4, SIDE // 4 : -SIDE // 4]
+    for seed in (0, 1):
+        noise = np.random.default_rng(seed).integers(0, 256, (SIDE, SIDE), dtype=np.uint8)
+        Image.fromarray(noise).save(tmp_path / "a.png")
+        drawn = textures(FIELD, samples=1, folder=tmp_path).draw([1])[0, 0].numpy()
+        assert np.corrcoef(drawn[middle].ravel(), noise[middle].ravel())[0, 1] > 0.9
+
+
 def test_what_cannot_be_drawn_is_said(tmp_path: Path):
-    with pytest.raises(ConfigError, match=r"textures.samples: 0 is not a positive whole number"):
-        textures(FIELD, samples=0)
     with pytest.raises(ConfigError, match=r"textures.size: 0.1 degrees are 2 pixels; give at"):
         textures(FIELD, size=0.1)
     with pytest.raises(ImageError, match="holds no pictures; give a folder with one picture"):

@@ -3,6 +3,11 @@
 Networks without noise respond to a stimulus in one way alone, so an interval says how sure an
 experimenter would be of a property if rates were as noisy as a cell's, or if other stimuli of the
 same kind had been shown. The optimum of a unit is kept; only responses along its curve are drawn.
+
+Ends are percentiles of what is measured in the draws. Some properties are biased by noise: a first
+harmonic, a vector sum or a baseline of first harmonics is never below 0, so that noise raises it
+(Rice 1944), and a share of variance explained is lowered. Then the interval may not hold the value,
+which is that without noise, and the flag says so.
 """
 
 from __future__ import annotations
@@ -13,13 +18,16 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Float, Int
 
-from pipeline.analysis.tuning.measured import Measured
+from pipeline.analysis.tuning.measured import Measured, with_flag
+from pipeline.analysis.tuning.properties import CIRCLES
 from pipeline.errors import ConfigError, nearest
 
 Draw = Callable[[np.ndarray, int, np.random.Generator], np.ndarray]
 Measure = Callable[[np.ndarray, np.ndarray], Sequence[Measured]]
 KINDS = ("gaussian", "poisson", "fano")
 _AT_ONCE = 2**18  # drawn responses that are held at once
+_ROUNDING = 1e-9  # of a value, by which it may be outside of its interval
+_OUTSIDE = "the draws are biased: the value lies {} its interval"
 _LEAST = 0.5  # share of the draws in which a property must be defined to have an interval
 
 
@@ -117,7 +125,8 @@ class Bootstrap:
         draw: a ``Noise``, or ``resampling`` along an axis.
         draws: how many.
         level: of the interval, between 0 and 1.
-        seed: of the draws; a unit's depend on it and on the unit's number alone.
+        seed: of the draws; a unit's depend on it, on the layer and on the unit's number alone.
+        layer: whose units they are.
 
     Raises:
         ConfigError: fewer than two draws, or a level that is not between 0 and 1.
@@ -127,6 +136,11 @@ class Bootstrap:
     draws: int = 200
     level: float = 0.95
     seed: int = 0
+    layer: str = ""
+
+    def generator(self, unit: int) -> np.random.Generator:
+        """Return the random numbers of a unit."""
+        return np.random.default_rng([self.seed, unit, *self.layer.encode()])
 
     def __post_init__(self) -> None:
         if self.draws < 2 or not 0 < self.level < 1:
@@ -153,8 +167,9 @@ def with_intervals(
 
     Returns:
         What ``measure`` returns of ``rates`` themselves, with ``low`` and ``high``. These are NaN
-        where the value is NaN, or undefined in half of the draws or more. Properties that go
-        around a circle have their interval around the value, whose ends may leave the circle.
+        where the value is NaN, or undefined in half of the draws or more; of other draws those in
+        which it is undefined do not count. Properties that go around a circle have their interval
+        around the value, whose ends may leave the circle. A flag says where the value is outside.
 
     >>> from pipeline.analysis.tuning.orientation import circular_variance
     >>> turns = np.arange(8) * 22.5
@@ -175,7 +190,17 @@ def with_intervals(
         values = _drawn(measure, rates, units, rows, bootstrap)
         for k, one in enumerate(found):
             ends[k][:, rows] = _percentiles(values[k], one.value[rows], one.name, bootstrap.level)
-    return [replace(one, low=low, high=high) for one, (low, high) in zip(found, ends, strict=True)]
+    return [_with_ends(one, low, high) for one, (low, high) in zip(found, ends, strict=True)]
+
+
+def _with_ends(
+    one: Measured, low: Float[np.ndarray, " units"], high: Float[np.ndarray, " units"]
+) -> Measured:
+    """Return a property with its intervals, and a flag where they do not hold the value."""
+    rounding = _ROUNDING * np.abs(one.value)
+    flag = with_flag(one.flag, one.value < low - rounding, _OUTSIDE.format("below"))
+    flag = with_flag(flag, one.value > high + rounding, _OUTSIDE.format("above"))
+    return replace(one, flag=flag, low=low, high=high)
 
 
 def _drawn(
@@ -187,21 +212,11 @@ def _drawn(
 ) -> list[Float[np.ndarray, "rows draws"]]:
     """Return the values of every property in every draw of some units."""
     drawn = [
-        bootstrap.draw(
-            rates[row], bootstrap.draws, np.random.default_rng([bootstrap.seed, units[row]])
-        )
+        bootstrap.draw(rates[row], bootstrap.draws, bootstrap.generator(units[row]))
         for row in rows.tolist()
     ]
     found = measure(np.concatenate(drawn), np.repeat(rows, bootstrap.draws))
     return [one.value.reshape(len(rows), bootstrap.draws) for one in found]
-
-
-# Properties on a circle, and its period in degrees.
-_CIRCLES = {
-    "preferred_orientation": 180.0,
-    "preferred_orientation_interpolated": 180.0,
-    "preferred_hue": 360.0,
-}
 
 
 def _percentiles(
@@ -210,7 +225,7 @@ def _percentiles(
     name: str,
     level: float,
 ) -> Float[np.ndarray, "2 rows"]:
-    period = _CIRCLES.get(name)
+    period = CIRCLES.get(name)
     if period is not None:
         centered = value[:, None]
         drawn = centered + (drawn - centered + period / 2) % period - period / 2

@@ -111,29 +111,26 @@ def long_table(
     >>> table[["unit", "property", "value", "unit_of_measure", "value_px"]].values.tolist()
     [[7, 'summation_field', 1.5, 'deg', 42.0]]
     """
-    parts = [_rows(one, layer, units, px_per_deg) for one in measured]
-    columns = [*COLUMNS] + (["value_px"] if px_per_deg is not None else [])
-    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
-
-
-def _rows(
-    one: Measured, layer: str, units: Sequence[int], px_per_deg: float | None
-) -> pd.DataFrame:
+    found = list(measured)
+    if not found:
+        return pd.DataFrame(columns=[*COLUMNS] + (["value_px"] if px_per_deg is not None else []))
     missing = np.full(len(units), np.nan)
-    measure = PROPERTIES[one.name].unit_of_measure
-    rows = pd.DataFrame(
+    measures = [PROPERTIES[one.name].unit_of_measure for one in found]
+    value = np.concatenate([one.value for one in found])
+    table = pd.DataFrame(
         {
             "layer": layer,
-            "unit": list(units),
-            "property": one.name,
-            "value": one.value,
-            "low": missing if one.low is None else one.low,
-            "high": missing if one.high is None else one.high,
-            "flag": one.flag,
-            "unit_of_measure": measure,
+            "unit": np.tile(np.asarray(units, dtype=np.int64), len(found)),
+            "property": np.repeat([one.name for one in found], len(units)),
+            "value": value,
+            "low": np.concatenate([missing if one.low is None else one.low for one in found]),
+            "high": np.concatenate([missing if one.high is None else one.high for one in found]),
+            "flag": np.concatenate([one.flag for one in found]),
+            "unit_of_measure": np.repeat(measures, len(units)),
         }
     )
     if px_per_deg is None:
-        return rows
-    scale = {"deg": px_per_deg, "deg²": px_per_deg**2, "c/deg": 1 / px_per_deg}.get(measure, np.nan)
-    return rows.assign(value_px=one.value * scale)
+        return table
+    scale = {"deg": px_per_deg, "deg²": px_per_deg**2, "c/deg": 1 / px_per_deg}
+    per_property = [scale.get(measure, np.nan) for measure in measures]
+    return table.assign(value_px=value * np.repeat(per_property, len(units)))

@@ -11,13 +11,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
 from jaxtyping import Float, Int
 
 from pipeline.analysis.tuning.measured import Measured
-from pipeline.analysis.tuning.properties import PROPERTIES
+from pipeline.analysis.tuning.properties import PROPERTIES, is_possible
 from pipeline.errors import ConfigError, nearest
 
 NOT_AVAILABLE = "not available: no distribution of animals"
@@ -64,7 +65,7 @@ class Distribution:
         bin_ = int(np.searchsorted(share, 0.5)) - 1
         part = (0.5 - share[bin_]) / (share[bin_ + 1] - share[bin_])
         low, high = self.edges[bin_], self.edges[bin_ + 1]
-        if PROPERTIES[self.name].log:
+        if PROPERTIES[self.name].log and low > 0:
             return float(low * (high / low) ** part)
         return float(low + part * (high - low))
 
@@ -98,8 +99,9 @@ def own_distributions(source: str | Path | pd.DataFrame) -> dict[str, Distributi
             begin with # are comments.
 
     Raises:
-        ConfigError: columns or properties are unknown, a value is no number, bins do not adjoin,
-            there are no cells, or values are given of a property that has no bins.
+        ConfigError: it is neither a table nor a file, columns or properties are unknown, a value is
+            no number or cannot be (a circular variance of 2), bins do not adjoin, there are no
+            cells, or values are given of a property that has no bins.
 
     >>> cells = pd.DataFrame({"property": "circular_variance", "value": [0.1, 0.5, 0.52]})
     >>> own_distributions(cells)["circular_variance"].counts.tolist()
@@ -256,6 +258,9 @@ def _similarities(
 def _read(source: str | Path | pd.DataFrame) -> tuple[str, pd.DataFrame]:
     if isinstance(source, pd.DataFrame):
         return "the table", source
+    given = cast(Any, source)  # of any type, in a notebook
+    if not isinstance(given, str | Path):
+        raise ConfigError(f"cells: {given!r} is neither a table nor the path of a CSV file")
     try:
         return str(source), pd.read_csv(source, comment="#", skipinitialspace=True)
     except (OSError, ValueError) as error:
@@ -269,6 +274,9 @@ def _binned(name: str, rows: pd.DataFrame, source: str) -> Distribution:
     if bins is None:
         raise ConfigError("it has no bins; give low, high and count instead of values")
     edges, values = np.array(bins), rows["value"].to_numpy(dtype=np.float64)
+    if wrong := [v for v in values[~np.isnan(values)].tolist() if not is_possible(name, v)]:
+        said = "; orientations go from -22.5 to 157.5" if name == "preferred_orientation" else ""
+        raise ConfigError(f"{wrong[0]:g} is no value that this property can have{said}")
     counts = counts_of(values, edges)
     if not counts.sum():
         raise ConfigError("there are no cells")
@@ -284,6 +292,8 @@ def _counted(name: str, rows: pd.DataFrame, source: str) -> Distribution:
         raise ConfigError("counts must be whole numbers of at least 0")
     if not count.sum():
         raise ConfigError("there are no cells")
+    if not np.isfinite([low, high]).all():
+        raise ConfigError("the ends of bins must be finite")
     if not ((high > low).all() and (low[1:] == high[:-1]).all()):
         raise ConfigError("bins must adjoin and ascend")
     missing = int(rows.loc[undefined, "count"].sum())

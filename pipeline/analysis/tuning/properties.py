@@ -82,6 +82,10 @@ PROPERTIES = {
         " y down", "°", DEVALOIS_A, _linear(-22.5, 157.5, 5)),
     "preferred_orientation_interpolated": PropertyFacts(
         "peak of the Fourier series through the curve, from -22.5 to 157.5", "°", OWN),
+    "preferred_orientation_vector": PropertyFacts(
+        "half the angle of the sum of r exp(2i orientation), from -22.5 to 157.5: also right where"
+        " the curve is narrower than the step between orientations", "°",
+        "Swindale 1998, Biol Cybern 78:45"),
     "orthogonal_preferred_ratio": PropertyFacts(
         "response at 90 degrees from the best orientation / best response",
         "", RINGACH, _linear(0, 1, 14)),
@@ -188,3 +192,42 @@ PROPERTIES = {
         "best chromatic / (best chromatic + best achromatic) response at equal RMS cone contrast",
         "", OWN),
 }  # fmt: skip
+# Those that go around a circle, with its period in degrees.
+CIRCLES = {
+    "preferred_orientation": 180.0,
+    "preferred_orientation_interpolated": 180.0,
+    "preferred_orientation_vector": 180.0,
+    "preferred_hue": 360.0,
+}
+
+_SHARES = (
+    "fraction_rectified", "circular_variance", "orientation_selectivity", "direction_selectivity",
+    "orthogonal_preferred_ratio", "simple", "frequency_selective", "strongly_suppressed",
+    "texture_selectivity", "texture_sparseness", "hue_selectivity", "cone_opponent",
+    "chromatic_preference",
+)  # fmt: skip
+_LIMITS = {
+    **dict.fromkeys(_SHARES, (0.0, 1.0)),
+    "frequency_bandwidth": (0.0, 100.0),
+    "orientation_bandwidth": (0.0, 90.0),
+    "preferred_orientation": (-22.5, 157.5),
+    "preferred_orientation_interpolated": (-22.5, 157.5),
+    "preferred_orientation_vector": (-22.5, 157.5),
+    "preferred_hue": (0.0, 360.0),
+    "modulation_ratio": (0.0, np.inf),
+    "suppression_index": (0.0, np.inf),
+    "texture_modulation_size": (0.0, np.inf),
+}
+_LENGTHS = ("deg", "deg²", "c/deg")
+
+
+def is_possible(name: str, value: float) -> bool:
+    """Return whether a property can have a value at all: a share above 1, for one, is none.
+
+    >>> is_possible("circular_variance", 1.2), is_possible("peak_frequency", 0.0)
+    (False, False)
+    """
+    facts = PROPERTIES[name]
+    low, high = _LIMITS.get(name, (0.0 if facts.log else -np.inf, np.inf))
+    positive = value > 0 or not (facts.log and facts.unit_of_measure in _LENGTHS)
+    return bool(np.isfinite(value) and low <= value <= high and positive)

@@ -9,6 +9,7 @@ import pandas as pd
 
 from pipeline.analysis.tuning.measured import Measured, long_table
 from pipeline.analysis.tuning.populations import Distribution, compare, macaque_distributions
+from pipeline.analysis.tuning.properties import CIRCLES
 from pipeline.search.tuning.measurement import Measures
 from pipeline.search.tuning.shown import Curve
 
@@ -21,7 +22,6 @@ POPULATIONS = (
     "layer", "at", "rate_map", "property", "raw", "low", "high", "ceiling", "final", "units",
     "studied", "median", "macaque_median", "flag", "source",
 )  # fmt: skip
-CIRCULAR = ("preferred_orientation", "preferred_hue")  # a median on a circle means nothing
 X_UNITS = {
     "orientation": "°", "spatial_frequency": "c/deg", "size": "deg", "contrast": "", "hue": "°",
     "phase": "°",
@@ -101,10 +101,11 @@ def _population(
     ]
     found = compare(measured, distributions, seed)
     found["studied"] = [int(one.studied.sum()) for one in measured]
-    found["median"] = [np.nan if one.name in CIRCULAR else _median(one.value) for one in measured]
+    # A median on a circle means nothing.
+    found["median"] = [np.nan if one.name in CIRCLES else _median(one.value) for one in measured]
     known = macaque_distributions() if distributions is None else distributions
     found["macaque_median"] = [
-        known[one.name].median if one.name in known and one.name not in CIRCULAR else np.nan
+        known[one.name].median if one.name in known and one.name not in CIRCLES else np.nan
         for one in measured
     ]
     return found

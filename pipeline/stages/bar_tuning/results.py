@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -12,7 +12,7 @@ import pandas as pd
 from pipeline.networks.layers import Layer
 from pipeline.run.active_run import ActiveRun
 from pipeline.run.faults import Faults
-from pipeline.run.identity import network_settings
+from pipeline.run.identity import canvas_settings
 from pipeline.search.bar_tuning import tune_to_bars
 from pipeline.search.presentation import Presentation
 from pipeline.search.stimulus_responses import all_responses, check_finite, check_memory
@@ -91,8 +91,7 @@ def _layer(run: ActiveRun, layer: Layer, name: str) -> LayerBars:
     starts = range(0, len(units), UNITS)
     blocks = {f"block-{n:04d}": list(units[at : at + UNITS]) for n, at in enumerate(starts)}
     settings = {
-        **network_settings(run),
-        "layer": layer.call,
+        **canvas_settings(run, layer),
         "units": list(units),
         "block": len(blocks["block-0000"]),
         # Raise the version of the stage when bars or contrasts are drawn otherwise.
@@ -124,16 +123,23 @@ def _tune(run: ActiveRun, layer: Layer, shown: Shown, units: list[int]) -> Table
 def bar_faults(run: ActiveRun, plan: Plan[LayerBars]) -> Iterator[str]:
     """Yield what cannot be shown."""
     if not _sets(run):
-        given = ", ".join(chosen(run.parts.config.stimulus)) or "the list is empty"
-        yield (
-            f"stimulus: {given}: no set of bars in two polarities, which bar_tuning needs; add"
-            f" {' or '.join(BARS)}"
-        )
+        yield _no_bars(list(chosen(run.parts.config.stimulus)), run.parts.config.stages)
     faults = Faults()
     for each in plan:
         if each.result.missing():
             faults.attempt(partial(_check_set, each))
     yield from faults.found
+
+
+def _no_bars(sets: Sequence[str], stages: Sequence[str]) -> str:
+    """Return that there are no bars, and what to do."""
+    given = f"[{','.join(sets)}] has none" if sets else "the list is empty"
+    others = [stage for stage in stages if stage != STAGE.name]
+    less = f", or leave the stage out, as in stages=[{','.join(others)}]" if others else ""
+    return (
+        f"stimulus: the stage {STAGE.name} needs bars in two polarities, and {given}; add one of"
+        f" {', '.join(BARS)}, as in stimulus=[{','.join([*sets, BARS[0]])}]{less}"
+    )
 
 
 def _check_set(each: LayerBars) -> None:

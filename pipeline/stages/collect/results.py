@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from glob import glob
 from pathlib import Path, PurePath
+from typing import Any
 
 import pandas as pd
 from pyarrow import ArrowException
@@ -25,7 +26,7 @@ from pipeline.run.active_run import ActiveRun
 from pipeline.stages.collect import SWEEP_CORRELATIONS, SWEEP_SUMMARY
 from pipeline.stages.correlations import CORRELATIONS, SUMMARY
 from pipeline.stages.correlations import STAGE as CORRELATIONS_STAGE
-from pipeline.stages.stage import Table
+from pipeline.stages.stage import Stage, Table
 from pipeline.store.jobs import Settings, identity, job_names, job_settings
 from pipeline.store.layout import Layout
 from pipeline.store.natural_order import natural_order
@@ -36,6 +37,24 @@ from pipeline.store.tables import read_table
 Place = str | Path
 
 SOURCES = ((SWEEP_CORRELATIONS, CORRELATIONS), (SWEEP_SUMMARY, SUMMARY))
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Which runs can be collected: those with certain tables of a stage, of its version.
+
+    Attributes:
+        stage: the stage.
+        tables: its tables.
+        own: those that collecting writes; a run with these alone is no run to collect.
+    """
+
+    stage: Stage[Any]
+    tables: tuple[Table, ...]
+    own: tuple[Table, ...]
+
+
+CORRELATED = Wanted(CORRELATIONS_STAGE, (CORRELATIONS, SUMMARY), tuple(own for own, _ in SOURCES))
 
 
 @dataclass(frozen=True)
@@ -60,7 +79,7 @@ class Sweep:
 
 @dataclass(frozen=True)
 class Finished:
-    """The finished runs with correlations in some folders, and why others are left out."""
+    """The finished runs in some folders that have what is wanted, and why others are left out."""
 
     runs: list[tuple[Run, Settings]]
     left_out: dict[Path, str]
@@ -94,15 +113,9 @@ def collect(*places: Place) -> Sweep:
 
 def joined(found: Finished) -> Sweep:
     """Return finished runs as two tables, as ``collect`` does."""
-    left_out = dict(found.left_out)
-    newest: dict[str, tuple[Run, Settings]] = {}
-    for run, settings in sorted(found.runs, key=lambda pair: _age(pair[0])):
-        older = newest.get(identity(settings))
-        if older is not None:
-            left_out[older[0].paths.folder] = "a newer run has the same configuration"
-        newest[identity(settings)] = (run, settings)
-    names = job_names([settings for _, settings in newest.values()])
-    jobs = dict(zip(names, newest.values(), strict=True))
+    newest, left_out = newest_by_identity(found)
+    names = job_names([settings for _, settings in newest])
+    jobs = dict(zip(names, newest, strict=True))
     jobs = {name: jobs[name] for name in sorted(jobs, key=natural_order)}
     correlations, summary = (
         pd.concat([_labelled(table, source, job, *jobs[job]) for job in jobs], ignore_index=True)
@@ -112,19 +125,31 @@ def joined(found: Finished) -> Sweep:
     return Sweep(correlations, summary, runs, left_out)
 
 
-def find_finished_runs(places: Sequence[Place]) -> Finished:
-    """Return the runs that ``collect`` can use; runs of the stage collect alone do not count.
+def newest_by_identity(found: Finished) -> tuple[list[tuple[Run, Settings]], dict[Path, str]]:
+    """Return the newest run of each configuration, and why others are left out."""
+    left_out = dict(found.left_out)
+    newest: dict[str, tuple[Run, Settings]] = {}
+    for run, settings in sorted(found.runs, key=lambda pair: _age(pair[0])):
+        older = newest.get(identity(settings))
+        if older is not None:
+            left_out[older[0].paths.folder] = "a newer run has the same configuration"
+        newest[identity(settings)] = (run, settings)
+    return list(newest.values()), left_out
+
+
+def find_finished_runs(places: Sequence[Place], wanted: Wanted = CORRELATED) -> Finished:
+    """Return the runs that have what is wanted; runs that only collect do not count.
 
     Raises:
-        StoreError: as for ``collect``.
+        StoreError: a folder contains no run, or no run has finished with what is wanted.
     """
     runs: list[tuple[Run, Settings]] = []
     left_out: dict[Path, str] = {}
     for folder in dict.fromkeys(folder for place in places for folder in _run_folders(place)):
         try:
             run = Run(folder)
-            if set(run.tables) != {table.name for table, _ in SOURCES}:
-                runs.append((run, _check(run)))
+            if set(run.tables) != {table.name for table in wanted.own}:
+                runs.append((run, _check(run, wanted)))
         except _Unfit as reason:
             left_out[folder] = str(reason)
         except FileNotFoundError as error:
@@ -133,7 +158,7 @@ def find_finished_runs(places: Sequence[Place]) -> Finished:
             own = type(error) is ValueError  # not its subclasses
             left_out[folder] = f"damaged ({error if own else type(error).__name__})"
     if not runs:
-        raise StoreError(_none_finished(places, left_out))
+        raise StoreError(_none_finished(places, left_out, wanted))
     return Finished(runs, left_out)
 
 
@@ -159,23 +184,23 @@ def _run_folders(place: Place) -> Iterator[Path]:
         )
 
 
-def _check(run: Run) -> Settings:
+def _check(run: Run, wanted: Wanted) -> Settings:
     """Return the settings of a run; raise ``_Unfit`` if it cannot be collected."""
     state = run.record.get("state")
     if state != "finished":
         raise _Unfit(str(state or "not finished"))
     # Columns of the same name may have another meaning.
-    stage = CORRELATIONS_STAGE
+    stage = wanted.stage
     if run.record.get("stage_versions", {}).get(stage.name) != stage.version:
         raise _Unfit("made by another version")
-    tables = [run.paths.tables / f"{source.name}.parquet" for _, source in SOURCES]
+    tables = [run.paths.tables / f"{source.name}.parquet" for source in wanted.tables]
     if not all(path.is_file() for path in tables):
-        raise _Unfit("no correlations")
+        raise _Unfit(f"no {stage.name}")
     _check_files(run, [run.paths.config, *tables])
-    for (_, source), path in zip(SOURCES, tables, strict=True):
+    for source, path in zip(wanted.tables, tables, strict=True):
         table = read_metadata(path)
         if not table.num_rows:
-            raise _Unfit("no correlations")
+            raise _Unfit(f"no {stage.name}")
         if list(table.schema.names) != list(source.columns):
             raise _Unfit("made by another version")
     settings = job_settings(read_config(run.paths))
@@ -196,13 +221,13 @@ def _check_files(run: Run, files: Sequence[Path]) -> None:
             raise _Unfit(f"{path.name} was changed after the run")
 
 
-def _none_finished(places: Sequence[Place], left_out: dict[Path, str]) -> str:
+def _none_finished(places: Sequence[Place], left_out: dict[Path, str], wanted: Wanted) -> str:
     some = [f"{folder.parent.name}/{folder.name}: {why}" for folder, why in left_out.items()]
     reasons = f" ({listed(some, 3, last=', ')})" if some else ""
     where = ", ".join(f"'{place}'" for place in places)
     return (
-        f"collect: no run in {where} has finished with correlations{reasons}; finish one first, or"
-        " give other folders in collect.runs"
+        f"collect: no run in {where} has finished with {wanted.stage.name}{reasons}; finish one"
+        " first, or give other folders in collect.runs"
     )
 
 

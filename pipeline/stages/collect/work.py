@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from pathlib import Path
 
 from pipeline.errors import listed
 from pipeline.figures.sweep import sweep_figure
 from pipeline.run.active_run import ActiveRun
-from pipeline.stages.collect.results import Collection, Sweep
+from pipeline.stages.collect.results import Collection
 
 log = logging.getLogger(__name__)
 FIGURE = "sweep"
@@ -18,7 +19,7 @@ def collect_runs(run: ActiveRun, collection: Collection) -> None:
     """Draw the figure of all runs that had finished before this one began."""
     sweep = collection.sweep
     log.info("collect: %d runs", len(sweep.runs))
-    _tell_left_out(sweep)
+    tell_left_out("collect", sweep.left_out)
     run.figure(FIGURE, sweep_figure(sweep.summary))
     run.done += len(sweep.runs)
     run.facts["collected"] = {
@@ -29,11 +30,12 @@ def collect_runs(run: ActiveRun, collection: Collection) -> None:
     }
 
 
-def _tell_left_out(sweep: Sweep) -> None:
-    for reason in dict.fromkeys(sweep.left_out.values()):
-        folders = [folder for folder, why in sweep.left_out.items() if why == reason]
+def tell_left_out(stage: str, left_out: Mapping[Path, str]) -> None:
+    """Log which runs are left out, and why."""
+    for reason in dict.fromkeys(left_out.values()):
+        folders = [folder for folder, why in left_out.items() if why == reason]
         names = listed([f"{each.parent.name}/{each.name}" for each in folders], 3, last=", ")
-        log.info("collect: left out, %s: %s", reason, names)
+        log.info("%s: left out, %s: %s", stage, reason, names)
 
 
 def _place(run: ActiveRun, folder: Path) -> str:

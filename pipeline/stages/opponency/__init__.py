@@ -30,10 +30,11 @@ UNITS = Table(
         "max_name": "its name: red, yellow, green, cyan, blue or magenta",
         "min_hue": "hue of the lowest response, in degrees",
         "min_name": "its name",
-        "max_orientation": "orientation of the bars of the grating of the highest response, degrees"
-        " counterclockwise from rightward; missing unless the unit responds to gratings",
+        "max_orientation": "direction in which the grating of the highest response changes, degrees"
+        " clockwise from rightward, 0 to below 180, as of tuning; missing unless the unit responds"
+        " to gratings",
         "max_cycles": "its cycles in the width of the input",
-        "max_phase": "its phase, in cycles",
+        "max_phase": "its phase: cycles from the center to a crest in that direction",
         "min_orientation": "orientation of the grating of the lowest response",
         "min_cycles": "its cycles in the width of the input",
         "min_phase": "its phase, in cycles",
@@ -61,6 +62,7 @@ FRACTIONS = Table(
 STAGE = Stage(
     name="opponency",
     about="find which units are excited by some hues or gratings and inhibited by others",
+    version=2,
     plan=later("pipeline.stages.opponency.results.plan_opponency"),
     tables=(UNITS, FRACTIONS),
     check=later("pipeline.stages.opponency.results.channel_faults"),

@@ -10,7 +10,7 @@ import numpy as np
 
 from pipeline.networks.layers import Layer
 from pipeline.run.active_run import ActiveRun
-from pipeline.run.identity import network_settings
+from pipeline.run.identity import canvas_settings
 from pipeline.search.field_mapping import NOISE, MappedFields
 from pipeline.stages.receptive_fields import STAGE
 from pipeline.stages.shown_sets import Shown, shown_set
@@ -99,8 +99,7 @@ def maps_by_stimuli(run: ActiveRun, layer: Layer, name: str) -> SetMaps:
     shown, keep = shown_set(run, layer, name), parts.config.receptive_fields.keep_responses
     blocks = _blocks(units, SHOWN_TO)
     settings = {
-        **network_settings(run),
-        "layer": layer.call,
+        **canvas_settings(run, layer),
         "units": list(units),
         "block": len(blocks["block-0000"]),
         # Raise the version of the stage when sets of this package are drawn otherwise.
@@ -127,8 +126,7 @@ def maps_by_method(
     units = run.parts.units[layer.name]
     blocks = _blocks(units, UNITS)
     settings: dict[str, Any] = {
-        **network_settings(run),
-        "layer": layer.call,
+        **canvas_settings(run, layer),
         "units": list(units),
         "block": UNITS,
         "method": name,

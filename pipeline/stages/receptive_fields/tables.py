@@ -10,7 +10,8 @@ from jaxtyping import Float
 
 from pipeline.run.active_run import ActiveRun
 from pipeline.search.effective_fields import EFFECTIVE, with_effective_sizes
-from pipeline.search.field_mapping import SIGNS, strongest_stimuli, with_degrees, with_fnat
+from pipeline.search.field_mapping import SIGNS
+from pipeline.search.field_tables import strongest_stimuli, with_degrees, with_fnat
 from pipeline.stages.receptive_fields import AGREEMENT, FIELDS, FNAT, LENGTHS, PARAMETERS, STIMULI
 from pipeline.stages.receptive_fields.plan import FieldPlan
 from pipeline.stages.receptive_fields.results import FieldMaps, SetMaps

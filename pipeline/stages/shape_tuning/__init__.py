@@ -1,13 +1,13 @@
 """Stage: tuning of units to shapes, as in area V4, and its invariance to position."""
 
+from pipeline.stages.columns import shared
 from pipeline.stages.stage import Stage, Table, later
 
 TUNING = Table(
     "shape_tuning",
     "one row per layer and unit: its tuning to shapes (Pospisil, Pasupathy & Bair 2018)",
     {
-        "model": "name of the network",
-        "layer": "name of the layer",
+        **shared("model", "layer"),
         "unit": "number of the unit, its channel",
         "apc_r": "correlation of responses to the centered shapes with the best of 65,536 models of"
         " tuning to curvature at an angular position (APC)",
@@ -38,8 +38,7 @@ SUMMARY = Table(
     "shape_tuning_summary",
     "one row per layer: its tuning to shapes, with 95 % intervals over units",
     {
-        "model": "name of the network",
-        "layer": "name of the layer",
+        **shared("model", "layer"),
         "units": "how many units",
         "fitted": "how many of them a model is fitted to",
         "median_r": "median of apc_r over fitted units",

@@ -16,7 +16,7 @@ from pipeline.analysis.shape_tuning import ShapeResponses, tuning
 from pipeline.errors import ConfigError
 from pipeline.networks.layers import Layer
 from pipeline.run.active_run import ActiveRun
-from pipeline.run.identity import network_settings
+from pipeline.run.identity import canvas_settings
 from pipeline.search.shape_responses import (
     ShapeProtocol,
     as_color,
@@ -172,8 +172,7 @@ def _layer(run: ActiveRun, layer: Layer, protocol: ShapeProtocol) -> LayerShapes
     field = shape_field(run.parts.graph, layer, run.parts.network.preprocessing)
     positions = item_positions(protocol, field)
     settings = {
-        **network_settings(run),
-        "layer": layer.call,
+        **canvas_settings(run, layer),
         "units": list(units),
         "stimuli": "v4_shapes",  # raise the stage's version when they are drawn otherwise
         "width": protocol.width,

@@ -16,7 +16,9 @@ TUNING = Table(
         "property": "name of the property; pipeline.analysis.tuning.properties says what each is",
         "value": "its value; missing where it is undefined",
         "value_px": "the value in pixels of the network: of lengths, areas and spatial frequencies",
-        "low": "lower end of the 95 % interval (bootstrap); missing if tuning.draws is 0",
+        "low": "lower end of the 95 % interval: the 2.5th percentile of the value in draws with"
+        " noise (bootstrap); missing if tuning.draws is 0. Noise biases some properties, whose"
+        " interval may lie above or below the value; the flag then says so",
         "high": "upper end likewise",
         "flag": "why the value is missing, or what to know about it; empty if nothing",
         "unit_of_measure": "deg and deg² of the visual field, ° of an angle, c/deg, octaves, %,"

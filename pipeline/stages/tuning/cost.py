@@ -32,7 +32,7 @@ def tuning_cost(run: ActiveRun, plan: TuningPlan, machine: Machine | None = None
         return Cost()
     single = {each.layer.name: _operations(run, each.layer) for each in sets}
     shown = dict.fromkeys(single, 0)
-    stimuli = {each.result.name: each.count() for each in sets}
+    stimuli = {each.result.name: each.count for each in sets}
     for each in sets:
         shown[each.layer.name] += single[each.layer.name] * stimuli[each.result.name]
     measuring = sum(map(_measure_seconds, plan.measures))

@@ -12,7 +12,6 @@ from pipeline.networks.layers import Layer
 from pipeline.run.active_run import ActiveRun
 from pipeline.run.faults import Faults
 from pipeline.run.identity import network_settings
-from pipeline.search.presentation import field_of
 from pipeline.search.tuning.measurement import STAGES, LayerTuning, TuningOptions
 from pipeline.search.tuning.sets import (
     CONTRAST,
@@ -24,7 +23,7 @@ from pipeline.search.tuning.sets import (
     sets_of,
 )
 from pipeline.stages.stage import Plan
-from pipeline.stages.tuning import STAGE
+from pipeline.stages.tuning import STAGE, stored_measures
 from pipeline.stages.tuning.results import (
     RESPONSES,
     UNITS,
@@ -33,7 +32,7 @@ from pipeline.stages.tuning.results import (
     SetResponses,
     tuned_by,
 )
-from pipeline.stimuli.field import Field, Screen
+from pipeline.stimuli.field import Field
 
 PLACE = "tuning_measures"  # folder of the store
 
@@ -78,8 +77,13 @@ def plan_tuning(run: ActiveRun) -> TuningPlan:
 
 
 def tuning_faults(_run: ActiveRun, plan: TuningPlan) -> Iterator[str]:
-    """Yield what cannot be measured."""
-    yield from plan.faults
+    """Yield what cannot be measured, or drawn."""
+    faults = Faults()
+    faults.add(plan.faults)
+    for each in plan.shown:
+        if each.result.missing():
+            faults.attempt(partial(getattr, each, "count"))
+    yield from faults.found
 
 
 def _options(run: ActiveRun) -> TuningOptions:
@@ -99,15 +103,9 @@ def _options(run: ActiveRun) -> TuningOptions:
     )
 
 
-def _field(run: ActiveRun, layer: Layer) -> Field:
-    parts, config = run.parts, run.parts.config.screen
-    center = None if config.center is None else (config.center[0], config.center[1])
-    screen = Screen(*parts.images.size, config.visual_degrees, center)
-    return field_of(parts.graph, layer, screen_colors(parts.network), screen)
-
-
 def _of_layer(run: ActiveRun, layer: Layer, options: TuningOptions) -> list[Any]:
-    field, units = _field(run, layer), run.parts.units[layer.name]
+    field = run.parts.field(layer, screen_colors(run.parts.network))
+    units = run.parts.units[layer.name]
     names = sets_of(groups_of(options.properties), field.colors.channels)
     graph = run.parts.graph
     plain = [_responses(run, layer, field, name) for name in names if name != CONTRAST]
@@ -121,6 +119,7 @@ def _of_layer(run: ActiveRun, layer: Layer, options: TuningOptions) -> list[Any]
         "rate_maps": list(options.rate_maps),
         "keep_flagged": options.keep_flagged,
         "block": UNITS,
+        "version": stored_measures.VERSION,
     }
     if options.draws:
         settings |= {"draws": options.draws, "noise": vars(options.noise), "seed": options.seed}
@@ -131,7 +130,6 @@ def _of_layer(run: ActiveRun, layer: Layer, options: TuningOptions) -> list[Any]
 
 def _responses(run: ActiveRun, layer: Layer, field: Field, name: str) -> SetResponses:
     shown = SETS[name]
-    shown.build(field)  # is refused now rather than later
     units = range(layer.units) if shown.every else run.parts.units[layer.name]
     settings = {**_settings(run, layer, field, units), "stimulus": shown.settings()}
     result = run.result(STAGE, layer.name, f"{layer.name}/{name}", settings, [RESPONSES])

@@ -47,8 +47,13 @@ class SetResponses:
         """Return the set."""
         return SETS[self.name].build(self.field)
 
+    @cached_property
     def count(self) -> int:
-        """Return the number of stimuli, at most."""
+        """The number of stimuli, at most, for which the set is built once.
+
+        Raises:
+            ArtiphysError: it cannot be drawn.
+        """
         return len(SETS[self.name].build(self.field))
 
     def arrays(self, responses: np.ndarray) -> dict[str, np.ndarray]:
@@ -78,8 +83,9 @@ class ContrastResponses(SetResponses):
         """Return the gratings that are best of any unit; nothing if there is none."""
         return contrast_gratings(self.field, self._optima)
 
+    @cached_property
     def count(self) -> int:
-        """Return how many there are at most: a grating for each unit and stage, each once."""
+        """How many there are at most: a grating for each unit and stage, each once."""
         each = len(CONTRAST_SETTINGS["contrasts"]) * CONTRAST_SETTINGS["phases"]
         shown = SETS["orientation"].build(self.field).geometries
         return each * min(shown, len(STAGES) * len(self.units))

@@ -11,6 +11,9 @@ from pipeline.analysis.tuning.measured import Measured
 from pipeline.search.tuning.measurement import Measures
 from pipeline.search.tuning.shown import Curve
 
+# Raised when properties are measured otherwise, or stored in other arrays: then those in the store
+# are made again, from the same responses.
+VERSION = 1
 ENDS = ("low", "high")
 
 

@@ -6,15 +6,13 @@ import logging
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Int
 
 from pipeline.run.active_run import ActiveRun
-from pipeline.search.presentation import Presentation
 from pipeline.search.tuning.measurement import Measures
+from pipeline.stages.showing import Answers, Part, Showing
 from pipeline.stages.stage import WorkItems
 from pipeline.stages.tuning.plan import TuningPlan
 from pipeline.stages.tuning.results import RESPONSES, LayerMeasures, SetResponses
@@ -42,60 +40,6 @@ def measure_tuning(run: ActiveRun, plan: TuningPlan) -> Iterator[WorkItems[Any]]
         )
 
 
-class Showing:
-    """A set shown to a layer; parts of one item share it.
-
-    Args:
-        run: the run.
-        each: the responses that are wanted.
-    """
-
-    def __init__(self, run: ActiveRun, each: SetResponses) -> None:
-        self.active, self.each = run, each
-        self.building = threading.Lock()
-
-    @cached_property
-    def stimuli(self) -> Any:
-        """The set; nothing if it is empty."""
-        return self.each.build()
-
-    @property
-    def presentation(self) -> Presentation:
-        """The presentation, built once, in the thread of a worker, as the last bits need it."""
-        with self.building:
-            return self._presentation
-
-    @cached_property
-    def _presentation(self) -> Presentation:
-        parts = self.active.parts
-        return Presentation(parts.graph, self.each.layer, self.stimuli, parts.runner.device)
-
-
-@dataclass(frozen=True)
-class Part:
-    """Some stimuli of an item: one of several equal shares of them."""
-
-    showing: Showing
-    number: int
-    of: int
-
-    def blocks(self) -> list[range]:
-        """Return the blocks of stimuli of the presentation."""
-        if self.showing.stimuli is None:
-            return []
-        whole = self.showing.presentation.blocks
-        first, last = (len(whole) * n // self.of for n in (self.number, self.number + 1))
-        return whole[first:last]
-
-
-@dataclass(frozen=True)
-class Answers:
-    """Responses to the stimuli of one part, by their numbers."""
-
-    rows: Int[np.ndarray, " n"]
-    responses: Float[np.ndarray, "n units"]
-
-
 class SetWork:
     """Sets as work for the runner (``runner.Work``)."""
 
@@ -113,10 +57,9 @@ class SetWork:
 
     def parts(self, each: SetResponses) -> list[Part]:
         """Return shares of the stimuli, which do not depend on the machine."""
-        showing = Showing(self.active, each)
-        stimuli = 0 if showing.stimuli is None else len(showing.stimuli)
-        count = max(1, -(-stimuli // TOGETHER))
-        return [Part(showing, number, count) for number in range(count)]
+        stimuli = each.build()
+        showing = Showing(self.active, each.layer, each.units, lambda: stimuli)
+        return showing.parts(0 if stimuli is None else len(stimuli), TOGETHER)
 
     def load(self, part: Part) -> Part:
         """Read nothing: stimuli are drawn where they are shown."""
@@ -124,15 +67,7 @@ class SetWork:
 
     def run(self, part: Part) -> Answers:
         """Show the stimuli of a part."""
-        units, runner = list(part.showing.each.units), self.active.parts.runner
-        rows: list[np.ndarray] = [np.zeros(0, np.int64)]
-        responses = [np.zeros((0, len(units)), np.float32)]
-        for some in part.blocks():
-            runner.check()
-            numbers, answers = part.showing.presentation.respond(some)
-            rows.append(numbers.numpy())
-            responses.append(answers[:, units].float().numpy())
-        return Answers(np.concatenate(rows), np.concatenate(responses))
+        return part.respond()
 
     def begin(self, each: SetResponses) -> Gathered:
         """Return what collects the responses."""

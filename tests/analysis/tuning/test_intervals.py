@@ -8,7 +8,7 @@ import pytest
 from pipeline.analysis.tuning.intervals import Bootstrap, Noise, resampling, with_intervals
 from pipeline.analysis.tuning.measured import Measured
 from pipeline.analysis.tuning.orientation import orientation_properties
-from pipeline.analysis.tuning.phases import TuningSlice, tuning_slice
+from pipeline.analysis.tuning.phases import TuningSlice, mean_and_modulation, tuning_slice
 from pipeline.analysis.tuning.texture import Textures, texture_properties
 from pipeline.errors import ConfigError
 
@@ -92,6 +92,26 @@ def test_a_unit_has_the_same_interval_in_any_company(gabor_gratings, monkeypatch
         np.testing.assert_array_equal(whole[name].low[2:3], alone[name].low)
         np.testing.assert_array_equal(whole[name].high, parts[name].high)
     assert (other["circular_variance"].low != whole["circular_variance"].low).any()
+    layer = intervals_of(sliced, [7, 8, 9, 10], draw=Noise(), draws=20, layer="features.3")
+    assert (layer["circular_variance"].low != whole["circular_variance"].low).all()
+
+
+def test_a_flag_says_where_noise_biases_a_property():
+    """Of noise alone the first harmonic is a Rayleigh variable, which is never 0."""
+    sd, phases = 2.0, np.arange(8) * np.pi / 4
+    modulated = np.stack([np.zeros(8), 20 * np.cos(phases)]) + 30
+
+    def modulation(rates: np.ndarray, rows: np.ndarray) -> list[Measured]:
+        said = np.full(len(rows), "", dtype=object)
+        ac = mean_and_modulation(rates)[1]
+        return [Measured("max_ac", ac, said, np.full(len(rows), True))]
+
+    how = Bootstrap(Noise("gaussian", sd=sd, repeats=1), draws=4000)
+    (found,) = with_intervals(modulation, modulated, [0, 1], how)
+    assert found.flag.tolist() == ["the draws are biased: the value lies below its interval", ""]
+    spread = sd * np.sqrt(2 / 8)  # of the cosine's and of the sine's amplitude
+    known = spread * np.sqrt(-2 * np.log(1 - np.array([0.025, 0.975])))
+    np.testing.assert_allclose([found.low[0], found.high[0]], known, rtol=0.1)
 
 
 def test_values_that_are_undefined_have_no_interval(gabor_gratings):

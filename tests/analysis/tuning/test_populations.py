@@ -192,6 +192,15 @@ def frame(**columns) -> pd.DataFrame:
         (frame(cv=[1.0]), r"^the table: the columns must be property,value or property,low,high,c"),
         (frame(value=["a"]), "^the table: value must be numbers$"),
         (frame(value=[np.nan]), "^the table: circular_variance: there are no cells$"),
+        (frame(value=[0.5, 1.2]), "circular_variance: 1.2 is no value that this property"),
+        (frame(value=[-0.1]), "circular_variance: -0.1 is no value"),
+        (frame(value=[np.inf]), "circular_variance: inf is no value"),
+        (frame(property="peak_frequency", value=[0.0]), "peak_frequency: 0 is no value"),
+        (frame(property="max_dc", value=[-1.0]), "max_dc: -1 is no value"),
+        (frame(property="preferred_orientation", value=[170.0]),
+         "; orientations go from -22.5 to 157.5$"),
+        (frame(low=[0], high=[np.inf], count=[1]), "the ends of bins must be finite"),
+        (frame(low=[0], high=[1], count=[np.nan]), "counts must be whole numbers of at least 0"),
         (frame(low=[0, 2], high=[1, 3], count=[1, 1]), "bins must adjoin and ascend"),
         (frame(low=[0], high=[1], count=[0]), "there are no cells"),
         (frame(low=[0], high=[1], count=[1.5]), "counts must be whole numbers of at least 0"),
@@ -205,6 +214,11 @@ def frame(**columns) -> pd.DataFrame:
 def test_what_is_wrong_with_a_table(table: pd.DataFrame, words: str):
     with pytest.raises(ConfigError, match=words):
         own_distributions(table)
+
+
+def test_the_median_within_a_bin_that_begins_at_0():
+    cells = Distribution("half_contrast", np.array([0.0, 0.1, 1.0]), np.array([6, 4]))
+    assert cells.median == pytest.approx(0.1 * 5 / 6)
 
 
 def test_files_that_cannot_be_read(tmp_path: Path):
