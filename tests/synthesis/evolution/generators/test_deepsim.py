@@ -219,13 +219,13 @@ def test_a_file_that_is_not_there_is_refused(tmp_path):
 
 def test_an_unknown_variant_is_refused():
     with pytest.raises(ConfigError, match=r"variant: 'fc5' is not one of norm1, .*; nearest: fc"):
-        deepsim("fc5")
+        deepsim("fc5", "random")
 
 
 def test_the_distribution_of_codes_can_be_that_of_features(tmp_path):
     genes = 96 * 27 * 27
     np.save(tmp_path / "mean.npy", np.arange(genes).reshape(96, 27, 27))
-    built = deepsim("norm1", mean=str(tmp_path / "mean.npy"), std=2.0, low=0).build
+    built = deepsim("norm1", "random", mean=str(tmp_path / "mean.npy"), std=2.0, low=0).build
     prior = built.__self__.prior  # type: ignore[attr-defined]
     assert prior.mean[-1] == genes - 1
     assert prior.std[5] == 2
