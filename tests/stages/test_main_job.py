@@ -18,9 +18,9 @@ import pipeline
 from pipeline.analysis.similarity import pearson
 from pipeline.config.schema import DEFAULT_STAGES
 from pipeline.errors import ConfigError, ImageError, NetworkError, StoreError
-from pipeline.miniature.training import TrainingSettings
 from pipeline.miniature import decoder_training
 from pipeline.miniature.decoder import trained_decoder
+from pipeline.miniature.training import TrainingSettings
 from pipeline.networks.loading.weights import digest_weights
 from pipeline.run.active_run import ActiveRun
 from pipeline.stages.catalog import all_stages
