@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from pipeline.synthesis.evolution.generators.generator import BuiltGenerator, Generator
-from pipeline.synthesis.evolution.generators.grid import GRAY, STEP
+from pipeline.synthesis.evolution.generators.grid import GRAY, STEP, about_gray
 from pipeline.synthesis.evolution.generators.priors import normal_prior
 from pipeline.synthesis.parameterizations import Setting
 from pipeline.synthesis.parameterizations.spectra import CONTRAST, Coefficients, check_decay
@@ -19,8 +19,9 @@ def fourier(decay: float = 1.0) -> Generator:
 
     Genes are real and imaginary parts of the coefficients, weighted by 1 / frequency ** decay
     (``parameterizations.fourier``), and standardized: random pictures deviate from mid-gray by a
-    quarter of the range, as a root mean square before they are cut to 0..1. The imaginary parts of
-    coefficients that are their own conjugates have no effect.
+    quarter of the range, as a root mean square. A picture that would go beyond black or white keeps
+    its pattern at less contrast. The imaginary parts of coefficients that are their own conjugates
+    have no effect.
 
     Args:
         decay: 1 gives random pictures the spectrum of photographs, 0 that of white noise.
@@ -37,8 +38,7 @@ def fourier(decay: float = 1.0) -> Generator:
         unit = STEP / _deviation(space)
 
         def draw(codes: Float[Tensor, "batch genes"]) -> Float[Tensor, "batch c height width"]:
-            images = space.decode([codes.float().unflatten(1, shape)])
-            return (GRAY + unit * images).clamp(0, 1)
+            return about_gray(unit * space.decode([codes.float().unflatten(1, shape)]))
 
         def encode(images: Float[Tensor, "batch c height width"]) -> Float[Tensor, "batch genes"]:
             return space.encode((images.float() - GRAY) / unit)[0].flatten(1)

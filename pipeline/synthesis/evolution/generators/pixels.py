@@ -14,8 +14,9 @@ from pipeline.synthesis.parameterizations import Setting
 def pixels(mean: float = 0.0, std: float = 1.0) -> Generator:
     """Generate pictures from their pixels, of any number of channels.
 
-    A gene is the value of one pixel and channel, 0..1. The defaults are those of XDREAM (Xiao &
-    Kreiman 2020), whose first pictures are normal noise cut to 0..1: half of their values are 0.
+    A gene is the value of one pixel and channel, cut to 0..1 in the picture alone; codes have no
+    bounds. The defaults are those of XDREAM (Xiao & Kreiman 2020), whose first pictures are
+    standard normal noise: half of their values are 0.
 
     Args:
         mean: mean of random values, before they are cut.
@@ -36,7 +37,7 @@ def pixels(mean: float = 0.0, std: float = 1.0) -> Generator:
             return images.float().flatten(1)
 
         genes = shape[0] * shape[1] * shape[2]
-        return BuiltGenerator(normal_prior(genes, mean, std, 0.0, 1.0), shape, draw, encode)
+        return BuiltGenerator(normal_prior(genes, mean, std), shape, draw, encode)
 
     return Generator(build)
 
