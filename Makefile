@@ -7,7 +7,7 @@ export UV_SYSTEM_CERTS = 1
 export UV_NATIVE_TLS = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install figures docs vocabulary test test-slow test-faults test-gpu test-processes test-slurm test-browser test-commands bench bench-gpu check lock miniature clean
+.PHONY: help install figures docs vocabulary test test-slow test-faults test-gpu test-processes test-slurm test-browser test-commands bench bench-gpu check lock miniature decoder clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -78,6 +78,9 @@ lock: ## renew requirements.lock from pyproject.toml
 
 miniature: install ## train the embedded network anew (ten minutes on two cores)
 	$(RUN) pipeline 'stages=[train]' training.out=pipeline/miniature/weights tracking=none
+
+decoder: install ## train the embedded generator anew (five minutes of one core)
+	$(RUN) pipeline 'stages=[train]' training.network=decoder training.out=pipeline/miniature/weights tracking=none
 
 clean: ## remove the virtual environment and caches; outputs stay
 	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis .import_linter_cache build dist

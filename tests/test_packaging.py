@@ -45,6 +45,7 @@ def test_wheel_carries_configuration_weights_and_types_but_no_tests(wheel: Path)
         if "local" not in path.parts:
             assert f"pipeline/{path.relative_to(ROOT)}" in names
     assert "pipeline/miniature/weights/miniature.safetensors" in names
+    assert "pipeline/miniature/weights/decoder.safetensors" in names
     assert "pipeline/py.typed" in names
     tops = {name.split("/")[0] for name in names}
     assert tops == {"pipeline", "artiphys-0.1.0.dist-info"}

@@ -1,1 +1,1 @@
-"""The embedded network: its architecture, its training drawings, and its training."""
+"""The embedded networks, classifier and decoder: architecture, training drawings and training."""

@@ -28,13 +28,15 @@ def trainer(steps: int, accelerator: str) -> lightning.Trainer:
 
 @contextmanager
 def quiet_lightning() -> Generator[None]:
-    """Suppress Lightning's advertisements, and a warning that it causes itself."""
+    """Suppress Lightning's advertisements, and warnings of what is meant to be."""
     log = logging.getLogger("pytorch_lightning")
     level = log.level
     log.setLevel(logging.WARNING)
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=".*LeafSpec.*", category=FutureWarning)
+            # The network whose features are compared is in eval mode.
+            warnings.filterwarnings("ignore", message=".*module.s. in eval mode.*")
             warnings.filterwarnings("ignore", message=".*`srun` command is available.*")
             yield
     finally:

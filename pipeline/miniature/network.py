@@ -88,3 +88,9 @@ def miniature(weights: str = "default", seed: int = 0, shuffled: bool = False) -
     shipped = files("pipeline.miniature") / "weights" / "miniature.safetensors"
     with as_file(shipped) as path:
         return build_network("miniature", Miniature, preprocessing, str(path), seed, shuffled)
+
+
+def normalized(images: Float[Tensor, "batch 3 size size"]) -> Float[Tensor, "batch 3 size size"]:
+    """Return pixels 0..1 as the network's input."""
+    mean, std = (images.new_tensor(values)[:, None, None] for values in (MEAN, STD))
+    return (images - mean) / std

@@ -33,6 +33,7 @@ from pipeline.miniature.network import (
     ORIENTATIONS,
     STD,
     Miniature,
+    normalized,
 )
 
 # One colored photograph and one texture.
@@ -43,7 +44,7 @@ WARM_UP = 0.1  # share of steps in which the learning rate rises to its peak
 FIRST_LAYER_SCALE = 0.05
 FIRST_LAYER_DECAY = 5.0
 # The streams of random numbers derived from one seed.
-_WEIGHTS, _TRAINING, _TEST = range(3)
+WEIGHTS, TRAINING, TEST = range(3)
 
 
 class Drawings:
@@ -146,13 +147,13 @@ def train_miniature(settings: TrainingSettings) -> tuple[Miniature, dict[str, An
     seed = settings.seed
     # On CPUs, channels-last convolutions take two thirds of the time.
     network = Miniature().to(memory_format=torch.channels_last)
-    initialize(network, torch.Generator().manual_seed(_stream(seed, _WEIGHTS)))
+    initialize(network, torch.Generator().manual_seed(stream(seed, WEIGHTS)))
     module = MiniatureTraining(
         network, settings.steps, settings.learning_rate, settings.weight_decay
     )
     photographs, _ = split_photographs()
     drawings = Drawings(
-        list(photographs.values()), settings.batch, settings.steps, _stream(seed, _TRAINING)
+        list(photographs.values()), settings.batch, settings.steps, stream(seed, TRAINING)
     )
     begin = time.perf_counter()
     with quiet_lightning():
@@ -161,7 +162,8 @@ def train_miniature(settings: TrainingSettings) -> tuple[Miniature, dict[str, An
 
     images, labels = held_out_drawings(settings.test_images, seed)
     return network, {
-        **_facts(network),
+        **facts(network),
+        **_task(),
         "settings": asdict(settings),
         "training_images": settings.steps * settings.batch,
         "training_seconds": round(seconds, 1),
@@ -203,14 +205,8 @@ def held_out_drawings(
 ) -> tuple[Float[Tensor, "count 3 size size"], Int64[Tensor, " count"]]:
     """Return test images (pixels 0..1) on the held-out photographs, and their class indices."""
     _, photographs = split_photographs()
-    generator = torch.Generator().manual_seed(_stream(seed, _TEST))
+    generator = torch.Generator().manual_seed(stream(seed, TEST))
     return labeled_drawings(list(photographs.values()), count, INPUT_SIZE, generator)
-
-
-def normalized(images: Float[Tensor, "batch 3 size size"]) -> Float[Tensor, "batch 3 size size"]:
-    """Return pixels 0..1 as the network's input."""
-    mean, std = (images.new_tensor(values)[:, None, None] for values in (MEAN, STD))
-    return (images - mean) / std
 
 
 @torch.no_grad()
@@ -243,22 +239,15 @@ def _factors(
     )
 
 
-def _facts(network: nn.Module) -> dict[str, Any]:
-    """Return facts about every training run."""
+def facts(network: nn.Module) -> dict[str, Any]:
+    """Return facts about every training run of a network."""
     return {
         "architecture": str(network).splitlines(),
         "parameters": sum(parameter.numel() for parameter in network.parameters()),
         "input_size": INPUT_SIZE,
         "mean": MEAN,
         "std": STD,
-        "classes": CLASSES,
         "held_out_photographs": HELD_OUT,
-        "chance": {
-            "class": 1 / len(CLASSES),
-            "kind": 1 / len(KINDS),
-            "orientation": 1 / len(ORIENTATIONS),
-            "color": 1 / len(COLORS),
-        },
         "threads": torch.get_num_threads(),
         "versions": {
             "python": platform.python_version(),
@@ -267,6 +256,18 @@ def _facts(network: nn.Module) -> dict[str, Any]:
     }
 
 
-def _stream(seed: int, purpose: int) -> int:
+def _task() -> dict[str, Any]:
+    return {
+        "classes": CLASSES,
+        "chance": {
+            "class": 1 / len(CLASSES),
+            "kind": 1 / len(KINDS),
+            "orientation": 1 / len(ORIENTATIONS),
+            "color": 1 / len(COLORS),
+        },
+    }
+
+
+def stream(seed: int, purpose: int) -> int:
     """Return the seed for one purpose, unique for each seed and purpose."""
     return 3 * seed + purpose

@@ -251,10 +251,11 @@ def test_device_that_is_not_here_is_no_fault_of_a_job_that_runs_elsewhere(compos
 
 def test_job_that_asks_no_network_is_checked_too(composed: Compose, tmp_path: Path):
     (tmp_path / "file").write_text("")
-    training = ("training.steps=0", f"training.out={tmp_path}/file")
+    training = ("training.steps=0", "training.network=decoders", f"training.out={tmp_path}/file")
     checked = check_job(composed(*OFFLINE, "stages=[check,train]", *training, "layers=[conv9]"))
     assert checked.faults == [
-        "training: steps (0) and batch (64) must be 1 or more",
+        "training.network: 'decoders' is neither 'classifier' nor 'decoder'; nearest: decoder",
+        "training.steps: 0 is not positive; use 1 or more",
         f"training.out: '{tmp_path}/file' is not a folder; choose another training.out",
     ]
     assert checked.rows == []

@@ -10,13 +10,12 @@ from torch import nn
 
 from pipeline.images.bundled import bundled_photographs
 from pipeline.miniature import training as miniature
-from pipeline.miniature.network import CLASSES, INPUT_SIZE, Miniature
+from pipeline.miniature.network import CLASSES, INPUT_SIZE, Miniature, normalized
 from pipeline.miniature.training import (
     Drawings,
     TrainingSettings,
     accuracies,
     initialize,
-    normalized,
     split_photographs,
     train_miniature,
 )
@@ -60,7 +59,7 @@ def test_held_out_photographs_are_never_trained_on(monkeypatch):
 def test_a_run_writes_weights_that_load_and_a_record_of_itself(tiny_run, tmp_path):
     network, record = tiny_run
     out = tmp_path / "deep" / "folder"
-    write_weights(out, network, record)
+    write_weights(out, "miniature", network.state_dict(), record)
     assert {file.name for file in out.iterdir()} == {"miniature.safetensors", "miniature.json"}
     loaded = Miniature()
     loaded.load_state_dict(load_file(out / "miniature.safetensors"), strict=True)

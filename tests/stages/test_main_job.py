@@ -17,6 +17,9 @@ import pipeline
 from pipeline.analysis.similarity import pearson
 from pipeline.config.schema import DEFAULT_STAGES
 from pipeline.errors import ConfigError, ImageError, NetworkError, StoreError
+from pipeline.miniature import decoder_training
+from pipeline.miniature.decoder import trained_decoder
+from pipeline.networks.loading.weights import digest_weights
 from pipeline.run.active_run import ActiveRun
 from pipeline.stages.catalog import all_stages
 from pipeline.stages.top_patches import work
@@ -338,6 +341,23 @@ def test_training_stage_writes_weights_that_can_be_used(run_pipeline: RunPipelin
         f"out={tmp_path}",
     )
     assert session.done == 1
+
+
+def test_training_stage_writes_a_decoder_that_can_be_used(
+    run_pipeline: RunPipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(decoder_training, "STATISTICS_IMAGES", 100)
+    trained = run_pipeline(
+        "stages=[train]",
+        "training.network=decoder",
+        "training.steps=2",
+        "training.batch=4",
+        f"out={tmp_path}",
+    )
+    decoder = trained_decoder(str(trained.paths.weights / "decoder.safetensors"))
+    record = json.loads((trained.paths.weights / "decoder.json").read_text())
+    assert record["weights"] == digest_weights(decoder)
+    assert record["settings"]["steps"] == 2
 
 
 @pytest.mark.parametrize(

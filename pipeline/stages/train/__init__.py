@@ -1,10 +1,10 @@
-"""Stage: train the embedded network on drawn stimuli."""
+"""Stage: train the embedded network, or its decoder, on drawn stimuli."""
 
 from pipeline.stages.stage import Stage, later
 
 STAGE = Stage(
     name="train",
-    about="train the embedded network on drawn stimuli",
+    about="train the embedded network, or its decoder, on drawn stimuli",
     network=False,
     repeats=False,
     check=later("pipeline.stages.train.work.training_faults"),

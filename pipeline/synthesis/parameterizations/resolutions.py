@@ -34,15 +34,24 @@ def low_resolution(factor: float = 4.0) -> Parameterization:
 
     def build(setting: Setting) -> Map:
         height, width = setting.size
-        size = (ceil(height / factor), ceil(width / factor))
-        rows, columns = upsampling(size[0], height), upsampling(size[1], width)
-        return Map(
-            _separable(rows, columns),
-            _separable(torch.linalg.pinv(rows), torch.linalg.pinv(columns)),
-            size,
-        )
+        return enlargement((ceil(height / factor), ceil(width / factor)), setting.size)
 
     return Parameterization("resolution", build)
+
+
+def enlargement(few: tuple[int, int], many: tuple[int, int]) -> Map:
+    """Return the map that enlarges images bilinearly, with the least-squares solution as inverse.
+
+    Args:
+        few: height and width on the parameters' side.
+        many: height and width on the network's side.
+    """
+    rows, columns = upsampling(few[0], many[0]), upsampling(few[1], many[1])
+    return Map(
+        _separable(rows, columns),
+        _separable(torch.linalg.pinv(rows), torch.linalg.pinv(columns)),
+        few,
+    )
 
 
 def upsampling(few: int, many: int) -> Float[Tensor, "many few"]:

@@ -154,14 +154,22 @@ def fourier(decay: float = 1.0) -> Parameterization:
     Raises:
         ConfigError: ``decay`` is negative or not finite.
     """
-    if not 0 <= decay < float("inf"):
-        raise ConfigError(
-            f"parameterization.fourier.decay: {decay} is not 0 or a positive number; use 1 for the"
-            " spectrum of photographs"
-        )
+    check_decay("parameterization.fourier.decay", decay)
     return Parameterization(
         "space", lambda setting: Coefficients(setting.size, decay, setting.channels)
     )
+
+
+def check_decay(key: str, decay: float) -> None:
+    """Check the exponent of Fourier coefficients.
+
+    Raises:
+        ConfigError: it is negative or not finite.
+    """
+    if not 0 <= decay < float("inf"):
+        raise ConfigError(
+            f"{key}: {decay} is not 0 or a positive number; use 1 for the spectrum of photographs"
+        )
 
 
 def maco(images: int = 200, standardize: bool = False) -> Parameterization:

@@ -1,0 +1,130 @@
+"""The embedded deep generator: draws pictures from features of the embedded network.
+
+In the manner of DeePSiM (Dosovitskiy & Brox 2016, "Generating images with perceptual similarity
+metrics based on deep networks"), it was trained to invert them. ``weights/decoder.json`` records
+how the shipped weights were made.
+"""
+
+from __future__ import annotations
+
+from importlib.resources import as_file, files
+from typing import cast
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from pipeline.errors import NetworkError, listed
+from pipeline.miniature.network import MEAN, STD, Miniature, miniature, normalized
+from pipeline.networks.loading.weights import load_weights, read_weights
+
+CODE_SHAPE = (48, 3, 3)
+SLOPE = 0.3  # of LeakyReLU, for negative values
+CONTRAST = 1.3  # factor by which training images deviate more from their mean
+# Network input of black and white.
+BLACK, WHITE = (0 - MEAN[0]) / STD[0], (1 - MEAN[0]) / STD[0]
+
+
+class Decoder(nn.Module):
+    """Five convolutions, from standardized features to pictures of 96 x 96 pixels.
+
+    A code is the output of the embedded network's last convolution after its ReLU, averaged to
+    3 x 3 places and standardized. Pictures are pixels 0..1 about mid-gray, since features tell
+    little of brightness.
+
+    Attributes:
+        code_mean: mean of every feature over training images.
+        code_std: standard deviation of every feature; 0 for those that are silent.
+    """
+
+    code_mean: Tensor
+    code_std: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("code_mean", torch.zeros(CODE_SHAPE))
+        self.register_buffer("code_std", torch.ones(CODE_SHAPE))
+        layers: list[nn.Module] = []
+        for inputs, outputs in ((48, 128), (128, 96), (96, 48), (48, 24)):
+            # Transposed convolutions would leave checkerboards.
+            layers += [
+                nn.Conv2d(inputs, outputs, kernel_size=3, padding=1),
+                nn.LeakyReLU(SLOPE),
+                nn.Upsample(scale_factor=2),
+            ]
+        self.layers = nn.Sequential(
+            *layers,
+            nn.Conv2d(24, 3, kernel_size=3, padding=1),
+            nn.Upsample(scale_factor=2, mode="bilinear"),
+            nn.Sigmoid(),
+        )
+
+    @property
+    def code_low(self) -> Float[Tensor, "48 3 3"]:
+        """The codes of features that are 0, the smallest value after a ReLU."""
+        return self.standardized(torch.zeros_like(self.code_mean)[None])[0]
+
+    @property
+    def code_high(self) -> Float[Tensor, "48 3 3"]:
+        """The largest codes: 0 for silent features, whose code is always 0; else infinity."""
+        return torch.where(self.code_std > 0, torch.inf, 0.0)
+
+    def forward(self, codes: Float[Tensor, "batch 48 3 3"]) -> Float[Tensor, "batch 3 96 96"]:
+        """Return the pictures of codes, in pixels 0..1."""
+        return self.layers(codes)
+
+    def standardized(self, found: Float[Tensor, "batch 48 3 3"]) -> Float[Tensor, "batch 48 3 3"]:
+        """Return the codes of features."""
+        deviations = found - self.code_mean
+        return torch.where(self.code_std > 0, deviations / self.code_std, 0.0)
+
+    @torch.no_grad()
+    def encode(self, pictures: Float[Tensor, "batch 3 96 96"]) -> Float[Tensor, "batch 48 3 3"]:
+        """Return the codes of pictures in pixels 0..1, which are prepared as in training."""
+        network = shipped_network().to(pictures.device)
+        return self.standardized(features(network, centered(normalized(pictures))))
+
+
+def trained_decoder(weights: str = "default") -> Decoder:
+    """Return the embedded generator, which the project trained on its own drawings.
+
+    Args:
+        weights: ``default`` (shipped with the package), or the path of a file.
+
+    Raises:
+        NetworkError: the weights cannot be read or do not fit.
+
+    >>> decoder = trained_decoder()
+    >>> decoder(torch.zeros(1, 48, 3, 3)).shape
+    torch.Size([1, 3, 96, 96])
+    """
+    decoder = Decoder()
+    shipped = files("pipeline.miniature") / "weights" / "decoder.safetensors"
+    with as_file(shipped) as path:
+        source = str(path) if weights == "default" else weights
+        missing = load_weights(decoder, read_weights(source), source)
+    if missing:
+        names = listed([f"'{name}'" for name in sorted(missing)], 3)
+        raise NetworkError(f"model.weights: '{weights}' lacks {names}, which the decoder needs")
+    return decoder.eval().requires_grad_(False)
+
+
+def shipped_network() -> Miniature:
+    """Return the embedded network with the shipped weights, whose features codes are."""
+    return cast("Miniature", miniature().module)
+
+
+def features(
+    network: Miniature, images: Float[Tensor, "batch 3 96 96"]
+) -> Float[Tensor, "batch 48 3 3"]:
+    """Return the last rectified features of the embedded network, averaged to 3 x 3 places."""
+    return network.avgpool(network.features(images))
+
+
+def centered(images: Float[Tensor, "batch 3 size size"]) -> Float[Tensor, "batch 3 size size"]:
+    """Return network input with mid-gray as its mean per channel, and more contrast.
+
+    Features say little about brightness, which a decoder would otherwise spend itself on.
+    """
+    deviations = images - images.mean((2, 3), keepdim=True)
+    return (CONTRAST * deviations).clamp(BLACK, WHITE)

@@ -1,0 +1,182 @@
+"""Any module of PyTorch as a generator."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping, Sequence
+from importlib import import_module
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+
+from pipeline.errors import ConfigError, NetworkError, first_line, nearest
+from pipeline.networks.loading.weights import digest_weights, seeded
+from pipeline.store.code import code_digest, is_own
+from pipeline.synthesis.evolution.generators.fitting import check_fit
+from pipeline.synthesis.evolution.generators.generator import Generator
+from pipeline.synthesis.evolution.generators.networks import GeneratorNetwork, load
+from pipeline.synthesis.evolution.generators.priors import Genes, given_prior
+
+KEY = "generator.module"
+
+
+def module(
+    target: str | nn.Module,
+    code_shape: Sequence[int],
+    arguments: Mapping[str, Any] | None = None,
+    weights: str | None = None,
+    mean: Genes = 0.0,
+    std: Genes = 1.0,
+    low: Genes | None = None,
+    high: Genes | None = None,
+    black: float = 0.0,
+    white: float = 1.0,
+    encode: str | None = None,
+    fit: str = "crop",
+) -> Generator:
+    """Generate pictures by any module that maps codes to pictures.
+
+    It is called with codes [batch, *code_shape] in float32 and must return pictures
+    [batch, 3, rows, columns], each of which depends on its own code alone. It is used in eval mode.
+
+    Args:
+        target: a module (of which a copy is used), or the dotted name of a class or function that
+            returns one, such as ``mylab.generators.Generator``.
+        code_shape: shape of one code.
+        arguments: of the class or function.
+        weights: path or URL of weights that are loaded into the module; by default, it has them.
+        mean: mean of random genes: a number, the name of one of the module's tensors (attributes)
+            that holds one for each gene, or the path of a .npy file that does.
+        std: their standard deviation, likewise.
+        low: smallest value of genes, likewise; ``None`` if there is none.
+        high: largest value of genes, likewise.
+        black: value of black in the module's pictures.
+        white: value of white, such as 1 where ``black`` is -1.
+        encode: name of a method of the module that maps pictures in pixels 0..1 to codes, for
+            starting from images; ``None`` if there is none.
+        fit: ``crop`` shows the middle of pictures, ``resize`` the whole (``fitting``).
+
+    Raises:
+        ConfigError: the module cannot be made, its pictures have another shape or depend on other
+            codes, or the distribution cannot be used.
+        NetworkError: the weights cannot be read or do not fit.
+
+    >>> gray = nn.Sequential(nn.Linear(5, 3), nn.Unflatten(1, (3, 1, 1)), nn.Upsample((8, 8)))
+    >>> module(gray, code_shape=[5]).digest == module(gray, code_shape=[5]).digest
+    True
+    """
+    check_fit(KEY, fit)
+    shape = tuple(code_shape)
+    if not shape or min(shape) < 1:
+        raise ConfigError(f"{KEY}.code_shape: {list(shape)} is not one or more positive numbers")
+    if black == white:
+        raise ConfigError(f"{KEY}: black and white are both {black}; they must differ")
+    network = _made(target, dict(arguments or {}))
+    network.eval().requires_grad_(False).float()
+    if weights is not None:
+        load(KEY, network, weights)
+    prior = given_prior(KEY, shape, {"mean": mean, "std": std, "low": low, "high": high}, network)
+    encoder = None if encode is None else _encoder(network, encode)
+    size = _checked(network, shape)
+    made = GeneratorNetwork(KEY, Ranged(network, black, white), prior, shape, fit, encoder, size)
+    own = isinstance(target, str) and is_own(target)
+    code = code_digest([target]) if isinstance(target, str) and own else ""
+    return Generator(made.build, digest=digest_weights(network) + code)
+
+
+class Ranged(nn.Module):
+    """A module whose pictures have 0 as black and 1 as white.
+
+    Args:
+        network: the module.
+        black: value of black in its pictures.
+        white: value of white.
+    """
+
+    def __init__(self, network: nn.Module, black: float, white: float) -> None:
+        super().__init__()
+        self.network, self.black, self.white = network, black, white
+
+    def forward(self, codes: Tensor) -> Tensor:
+        """Return the pictures of codes."""
+        return (self.network(codes) - self.black) / (self.white - self.black)
+
+
+def _made(target: str | nn.Module, arguments: dict[str, Any]) -> nn.Module:
+    if isinstance(target, nn.Module):
+        return copy.deepcopy(target)
+    make = _found(target)
+    try:
+        with seeded(0):
+            network = make(**arguments)
+    except NetworkError:
+        raise
+    except Exception as error:  # a user's own code may raise anything
+        raise ConfigError(
+            f"{KEY}.target: '{target}' cannot be called with the given arguments"
+            f" ({first_line(error)})"
+        ) from error
+    if not isinstance(network, nn.Module):
+        raise ConfigError(
+            f"{KEY}.target: '{target}' returns {type(network).__name__}, no torch.nn.Module"
+        )
+    return network
+
+
+def _found(target: str) -> Callable[..., Any]:
+    path, _, name = target.rpartition(".")
+    if not path:
+        raise ConfigError(
+            f"{KEY}.target: '{target}' is not a dotted name, such as mylab.generators.Generator"
+        )
+    try:
+        place = import_module(path)
+    except ImportError as error:
+        raise ConfigError(
+            f"{KEY}.target: '{path}' cannot be imported ({first_line(error)}); is its folder on"
+            " PYTHONPATH?"
+        ) from error
+    make = getattr(place, name, None)
+    if not callable(make):
+        raise ConfigError(
+            f"{KEY}.target: '{path}' has no class or function '{name}'{nearest(name, dir(place))}"
+        )
+    return make
+
+
+def _encoder(network: nn.Module, name: str) -> Callable[[Tensor], Tensor]:
+    method = getattr(network, name, None)
+    if not callable(method):
+        raise ConfigError(f"{KEY}.encode: {type(network).__name__} has no method '{name}'")
+    return cast("Callable[[Tensor], Tensor]", method)
+
+
+def _checked(network: nn.Module, shape: tuple[int, ...]) -> tuple[int, int]:
+    """Return height and width of the pictures of a module.
+
+    Raises:
+        ConfigError: what it returns is not one picture per code.
+    """
+    codes = torch.randn(2, *shape, generator=torch.Generator().manual_seed(0))
+    name = type(network).__name__
+    try:
+        with torch.no_grad():
+            pictures, alone = network(codes), network(codes[:1])
+    except Exception as error:  # a user's own code may raise anything
+        raise ConfigError(
+            f"{KEY}: {name} cannot draw codes of shape [2, {', '.join(map(str, shape))}]"
+            f" ({first_line(error)}); is code_shape right?"
+        ) from error
+    found = tuple(pictures.shape) if isinstance(pictures, Tensor) else type(pictures).__name__
+    if not isinstance(found, tuple) or len(found) != 4 or found[:2] != (2, 3):
+        raise ConfigError(
+            f"{KEY}: {name} returns {found} for two codes, and pictures of shape"
+            " (2, 3, rows, columns) are needed"
+        )
+    if not torch.allclose(pictures[:1], alone, 1e-3, 1e-3 * float(alone.abs().max()), True):
+        raise ConfigError(
+            f"{KEY}: a picture of {name} depends on the other codes in the batch or on chance; each"
+            " must depend on its own code alone"
+        )
+    return found[2], found[3]
