@@ -12,6 +12,7 @@ from typing import Any
 from hydra.core.config_store import ConfigStore
 from omegaconf import OmegaConf
 
+from pipeline.config.evolution import EvolutionConfig
 from pipeline.config.screen import (
     BestGaborConfig,
     OpponencyConfig,
@@ -72,6 +73,12 @@ class Config:
         gradient: how the gradient passes ReLU and max pooling.
         stimulus: sets of stimuli by formula, and of pictures, a list; each is drawn on the
             receptive field of every layer.
+        searcher: how evolution chooses the next pictures from the responses to those before, a
+            list; each is run with each generator and each scorer.
+        generator: the spaces of pictures in which evolution searches, a list. If it is empty, it is
+            ``decoder`` for the embedded network and ``grid`` for every other.
+        scorer: who responds to the pictures of evolution, a list: the ``network`` without noise, or
+            with one of several kinds of noise.
         runner: the devices, processes and threads that do the work. The number of processes and
             threads does not change the results, to the last bit.
         tracking: the service that tracks runs.
@@ -96,6 +103,7 @@ class Config:
         tuning: settings of the stage ``tuning``.
         opponency: settings of the stage ``opponency``.
         best_gabor: settings of the stage ``best_gabor``.
+        evolution: settings of the stage ``evolution``.
         ascent: settings of the stage ``ascent``.
         dream: settings of the stage ``dream``.
         stimuli: settings of the stage ``stimuli``.
@@ -119,6 +127,9 @@ class Config:
     transform: dict[str, Any] = field(default_factory=dict[str, Any])
     gradient: dict[str, Any] = field(default_factory=dict[str, Any])
     stimulus: dict[str, Any] = field(default_factory=dict[str, Any])
+    searcher: dict[str, Any] = field(default_factory=dict[str, Any])
+    generator: dict[str, Any] = field(default_factory=dict[str, Any])
+    scorer: dict[str, Any] = field(default_factory=dict[str, Any])
     runner: dict[str, Any] = field(default_factory=dict[str, Any])
     tracking: dict[str, Any] = field(default_factory=dict[str, Any])
     layers: Any = "all"
@@ -136,6 +147,7 @@ class Config:
     tuning: TuningConfig = field(default_factory=TuningConfig)
     opponency: OpponencyConfig = field(default_factory=OpponencyConfig)
     best_gabor: BestGaborConfig = field(default_factory=BestGaborConfig)
+    evolution: EvolutionConfig = field(default_factory=EvolutionConfig)
     ascent: AscentConfig = field(default_factory=AscentConfig)
     dream: DreamConfig = field(default_factory=DreamConfig)
     stimuli: StimuliConfig = field(default_factory=StimuliConfig)

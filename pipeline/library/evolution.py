@@ -18,8 +18,14 @@ from pipeline.library.evolution_options import EvolutionOptions, chosen_generato
 from pipeline.library.option_names import as_option, check_names, option_name
 from pipeline.networks.loading.network import Network
 from pipeline.synthesis.evolution.batch import Batch, field_size
+from pipeline.synthesis.evolution.finished import (
+    Finished,
+    history_table,
+    reference_table,
+    search_table,
+)
 from pipeline.synthesis.evolution.generators import Generator
-from pipeline.synthesis.evolution.loop import Best, Evolution
+from pipeline.synthesis.evolution.loop import Evolution
 from pipeline.synthesis.evolution.rivals import Rival
 from pipeline.synthesis.evolution.searchers import Searcher
 
@@ -139,74 +145,19 @@ def evolve(
 
 
 def _evolved(batch: Batch, evolutions: Mapping[str, Evolution]) -> Evolved:
-    bests = {name: evolution.best() for name, evolution in evolutions.items()}
-    tables = [_table(name, batch, evolutions[name], best) for name, best in bests.items()]
-    histories = [_history(name, batch, each) for name, each in evolutions.items()]
-    references = [_references(name, batch, each) for name, each in evolutions.items()]
+    found = {name: Finished.of(batch.searches, each) for name, each in evolutions.items()}
+    contrast = batch.experiment.contrast
     return Evolved(
-        torch.cat([best.images for best in bests.values()]),
-        pd.concat(tables, ignore_index=True),
-        pd.concat(histories, ignore_index=True),
-        pd.concat(references, ignore_index=True),
+        torch.from_numpy(np.concatenate([each.images for each in found.values()])),
+        _joined({name: search_table(each, contrast) for name, each in found.items()}),
+        _joined({name: history_table(each) for name, each in found.items()}),
+        _joined({name: reference_table(each) for name, each in found.items()}),
         batch.network.preprocessing,
     )
 
 
-def _searches(name: str, batch: Batch) -> pd.DataFrame:
-    """Return one row per search."""
-    table = pd.DataFrame(batch.searches, columns=["unit", "restart"])
-    table.insert(0, "method", name)
-    return table
-
-
-def _table(name: str, batch: Batch, evolution: Evolution, best: Best) -> pd.DataFrame:
-    curves, queries = evolution.history()["best"], np.array(evolution.queries())
-    start, end = curves[0], curves[-1]
-    reached = np.nan_to_num(curves, nan=-np.inf) >= start + 0.9 * (end - start)
-    table = _searches(name, batch)
-    table["response"], table["noise_free"] = best.observed, best.noise_free
-    table["start"], table["contrast"] = start, best.contrasts
-    table["queries"] = queries[-1]
-    table["queries_to_90"] = np.where(reached.any(0), queries[reached.argmax(0)], np.nan)
-    wanted = batch.experiment.contrast
-    rows = zip(best.found.tolist(), best.contrasts.tolist(), (start == end).tolist(), strict=True)
-    table["reason"] = [_reason(*row, wanted) for row in rows]
-    return table
-
-
-def _reason(found: bool, contrast: float, unchanged: bool, wanted: float | None) -> str:
-    """Return what is missing or unusual about the best image of a search."""
-    if not found:
-        return "no response was measured"
-    if wanted is not None and contrast < 0.99 * wanted:
-        return f"too few pixels differ from the mean color for a contrast of {wanted:g}"
-    return "no picture was better than those of the first generation" if unchanged else ""
-
-
-def _history(name: str, batch: Batch, evolution: Evolution) -> pd.DataFrame:
-    """Return one row per search and generation."""
-    searches, queries = _searches(name, batch), evolution.queries()
-    table = searches.loc[np.repeat(searches.index, len(queries))].reset_index(drop=True)
-    table["generation"] = np.tile(np.arange(1, len(queries) + 1), len(searches))
-    table["queries"] = np.tile(queries, len(searches))
-    for measure, values in evolution.history().items():
-        table[measure] = values.T.ravel()
-    return table.astype({"missing": int})
-
-
-def _references(name: str, batch: Batch, evolution: Evolution) -> pd.DataFrame:
-    """Return one row per search, showing and reference image."""
-    tables: list[pd.DataFrame] = []
-    for generation, (observed, noise_free) in evolution.references().items():
-        searches, count = _searches(name, batch), observed.shape[1]
-        table = searches.loc[np.repeat(searches.index, count)].reset_index(drop=True)
-        table["generation"] = generation
-        table["reference"] = np.tile(np.arange(count), len(searches))
-        table["response"], table["noise_free"] = observed.ravel(), noise_free.ravel()
-        tables.append(table)
-    columns = ["generation", "reference", "response", "noise_free"]
-    if not tables:
-        return (
-            _searches(name, batch).iloc[:0].reindex(columns=["method", "unit", "restart", *columns])
-        )
-    return pd.concat(tables, ignore_index=True)
+def _joined(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """Return tables of methods as one, with the method in the first column."""
+    for name, table in tables.items():
+        table.insert(0, "method", name)
+    return pd.concat([*tables.values()], ignore_index=True)

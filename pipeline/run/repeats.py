@@ -139,7 +139,9 @@ def _files(settings: Any, key: str = "", own: bool = False) -> Iterator[Path]:
     elif isinstance(settings, list | tuple):
         for value in settings:
             yield from _files(value, key, own)
-    elif isinstance(settings, str) and (own or (key in PATHS and settings not in WORDS)):
+    elif isinstance(settings, str) and (
+        own or (key in PATHS and settings not in WORDS) or settings.endswith(".npy")
+    ):
         with suppress(OSError, RuntimeError, ValueError):  # not a path, or not accessible
             path = Path(settings).expanduser()
             if settings and path.exists():

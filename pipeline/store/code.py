@@ -35,12 +35,16 @@ def is_own(target: str) -> bool:
 
 
 def own_targets(settings: Any) -> list[str]:
-    """Return all targets in a configuration that do not belong to this package."""
+    """Return all targets in a configuration that do not belong to this package.
+
+    An option of this package may use a user's class or function, which it calls ``target``.
+    """
     found: list[str] = []
     if isinstance(settings, Mapping):
-        target = settings.get("_target_")
-        if isinstance(target, str) and is_own(target):
-            found.append(target)
+        used = settings.get("target") if "_target_" in settings else None
+        for target in (settings.get("_target_"), used):
+            if isinstance(target, str) and is_own(target):
+                found.append(target)
         for value in settings.values():
             found += own_targets(value)
     elif isinstance(settings, list | tuple):

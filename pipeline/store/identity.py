@@ -16,7 +16,10 @@ from pipeline.store.code import argument_digests, code_digest, own_targets, qual
 COPIES = "copies"  # a setting of all inits
 # The settings of stages and the arguments of this package's own options that name files and
 # folders, and their other words.
-PATHS = ("path", "root", "folder", "vector", "video", "weights", "elements", "table")
+PATHS = (
+    "path", "root", "folder", "vector", "video", "weights", "elements", "table", "references",
+    "encoder",
+)  # fmt: skip
 WORDS = ("default", "random")
 
 
@@ -55,6 +58,9 @@ KEYS = {
     "transform": Key(Effect.NUMBERS, "several"),
     "gradient": Key(Effect.NUMBERS, "one"),
     "stimulus": Key(Effect.NUMBERS, "several"),
+    "searcher": Key(Effect.NUMBERS, "several"),
+    "generator": Key(Effect.NUMBERS, "several"),
+    "scorer": Key(Effect.NUMBERS, "several"),
     "runner": Key(Effect.PLACE, "one"),
     "tracking": Key(Effect.TRACKING, "one"),
     "layers": Key(Effect.NUMBERS),

@@ -16,6 +16,7 @@ from pathlib import Path
 from pipeline.errors import StoreError
 
 ITEM = ".safetensors"
+CHECKPOINT = ".checkpoint"
 NOT_RESULTS = ("images", "finished")
 STAMP = "%Y-%m-%d_%H-%M-%S"
 UNFIT = '/\\:*?"<>|%'  # some file system cannot hold them; in the names of logs Slurm replaces %
@@ -112,6 +113,10 @@ class ResultPaths:
     def item(self, name: str) -> Path:
         """Return the file of one work item."""
         return self.folder / f"{name}{ITEM}"
+
+    def checkpoint(self, name: str) -> Path:
+        """Return the file that holds how far the work on an item is."""
+        return self.folder / f"{name}{CHECKPOINT}"
 
     def provenance(self, run: str) -> Path:
         """Return the document of one run that worked on the result."""

@@ -96,10 +96,10 @@ class Result:
         except FileNotFoundError:
             return False
         except DamagedError as error:
-            log.warning("store: '%s' %s, and is computed again", path, _set_aside(path, error))
+            log.warning("store: '%s' %s, and is computed again", path, set_aside(path, error))
             return False
         except OSError as error:
-            raise StoreError(_unreadable(path, error)) from error
+            raise StoreError(unreadable(path, error)) from error
         if stamp is not None:
             _checked.add(stamp)
         return True
@@ -136,7 +136,7 @@ class Result:
             }
             write_document(paths.metadata, content, paths.place(paths.metadata))
         except OSError as error:
-            raise StoreError(_unreadable(paths.metadata, error)) from error
+            raise StoreError(unreadable(paths.metadata, error)) from error
         if there is not None and there.settings != json.loads(json.dumps(self.settings)):
             raise StoreError(
                 f"out: '{self.folder}' holds a result of other settings under the same key;"
@@ -164,10 +164,10 @@ class Result:
         except FileNotFoundError as error:
             raise StoreError(f"out: '{path}' is missing; run its stage again") from error
         except DamagedError as error:
-            reason = _set_aside(path, error)
+            reason = set_aside(path, error)
             raise StoreError(f"out: '{path}' {reason}; run its stage again") from error
         except OSError as error:
-            raise StoreError(_unreadable(path, error)) from error
+            raise StoreError(unreadable(path, error)) from error
         if stamp is not None:
             _checked.add(stamp)
         return {name: arrays[name] for name in names or arrays}, notes
@@ -227,14 +227,15 @@ def _stamp(path: Path) -> _Stamp | None:
         return None
 
 
-def _unreadable(path: Path, error: OSError) -> str:
+def unreadable(path: Path, error: OSError) -> str:
+    """Return a sentence about a file that the system cannot read."""
     return (
         f"out: '{path}' cannot be read ({error.strerror or error}); see that it can, or choose"
         " another out"
     )
 
 
-def _set_aside(path: Path, reason: Exception) -> str:
+def set_aside(path: Path, reason: Exception) -> str:
     """Rename a damaged item and return a description of what happened."""
     number = 1
     while (aside := path.with_name(f"{path.name}.damaged{number}")).exists():

@@ -12,7 +12,7 @@ from typing import Any
 from pipeline.errors import StoreError
 from pipeline.store.checksummed import DamagedError, UnplacedError, read_arrays, read_document
 from pipeline.store.files import is_temporary
-from pipeline.store.layout import ITEM, Layout, ResultPaths
+from pipeline.store.layout import CHECKPOINT, ITEM, Layout, ResultPaths
 from pipeline.store.metadata import STORE_FORMAT, read_metadata
 
 
@@ -139,6 +139,7 @@ def _verify_result(
     found.missing += sorted(path for path in expected - there if not path.exists())
     for path in sorted(there | {path for path in expected if path.exists()}):
         belongs = path in expected if expected else path.suffix == ITEM
+        belongs = belongs or (path.suffix == CHECKPOINT and not is_temporary(path))
         if belongs or path.parent == paths.provenances:
             _verify_file(layout, path, found)
         elif ".damaged" in path.name:
@@ -151,7 +152,7 @@ def _verify_file(layout: Layout, path: Path, found: Verified) -> None:
     if is_temporary(path):
         found.orphaned.append(path)
         return
-    read = read_arrays if path.suffix == ITEM else read_document
+    read = read_arrays if path.suffix in (ITEM, CHECKPOINT) else read_document
     try:
         read(path, layout.place(path))
     except FileNotFoundError:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,7 +22,7 @@ from pipeline.networks.receptive_fields import smallest_canvas
 from pipeline.networks.unit_networks import unit_network
 from pipeline.synthesis.evolution import random_numbers
 from pipeline.synthesis.evolution.experiment import Experiment
-from pipeline.synthesis.evolution.generators import Generator
+from pipeline.synthesis.evolution.generators import BuiltGenerator, Generator
 from pipeline.synthesis.evolution.loop import Evolution, Proposals
 from pipeline.synthesis.evolution.responders import MeasuredScores, Responder, UnitResponses
 from pipeline.synthesis.evolution.rivals import Contest, Rival
@@ -29,7 +30,7 @@ from pipeline.synthesis.evolution.searchers import Search, Searcher
 from pipeline.synthesis.evolution.showing import Preparation, Showing
 from pipeline.synthesis.objectives import unit_response
 from pipeline.synthesis.parameterizations import Setting
-from pipeline.synthesis.plan import BATCH_NUMBERS, score_costs
+from pipeline.synthesis.plan import BATCH_NUMBERS, Costs, score_costs
 from pipeline.synthesis.scoring import Score
 from pipeline.synthesis.terms import Terms
 
@@ -59,6 +60,7 @@ class Batch:
         device: where images are computed.
         images: image set for whoever learns from images or shows them, or ``None``.
         score: scores pictures in place of the network, as a rig does, or ``None``.
+        built: what has been built for the layer, which batches of its other units share.
     """
 
     network: Network
@@ -70,6 +72,11 @@ class Batch:
     device: torch.device
     images: ImageSet | None = None
     score: Callable[[Tensor], object] | None = None
+    built: dict[str, Any] = field(default_factory=dict[str, Any], repr=False, compare=False)
+
+    def of(self, units: Sequence[int]) -> Batch:
+        """Return the batch of other units of the layer; nothing is built twice."""
+        return replace(self, units=units)
 
     @property
     def searches(self) -> list[tuple[int, int]]:
@@ -81,6 +88,12 @@ class Batch:
         """Height and width of the receptive field, and of all images."""
         return field_size(self.network, self.layer)
 
+    @property
+    def costs(self) -> Costs:
+        """The cost of the response to one picture."""
+        terms = Terms({"objective": unit_response()}, 1, self.size)
+        return self._once("costs", lambda: score_costs(self.network, terms, self.layer))
+
     @cached_property
     def showing(self) -> Showing:
         """How pictures are shown to the units.
@@ -90,14 +103,12 @@ class Batch:
         """
         prepare = Preparation(self.experiment, self.network.preprocessing)
         size, device = self.size, self.device
-        if self._response is None:
+        if self.response is None:
             assert self.score is not None  # noqa: S101
             rig = MeasuredScores(self.score, self.network.preprocessing)
             return Showing(self.experiment, prepare, rig, size, device, IMAGES_PER_PASS)
-        responder: Responder = UnitResponses(self._response, self._units, device)
-        terms = Terms({"objective": unit_response()}, 1, size)
-        activations = score_costs(self.network, terms, self.layer).activations
-        most = max(1, BATCH_NUMBERS // activations)
+        responder: Responder = UnitResponses(self.response, self._units, device)
+        most = max(1, BATCH_NUMBERS // self.costs.activations)
         return Showing(self.experiment, prepare, responder, size, device, most)
 
     def evolution(
@@ -118,11 +129,7 @@ class Batch:
                 are none.
         """
         name, chosen = generator
-        images = chosen.images
-        setting = Setting(
-            self.size, self.network.preprocessing, lambda: self._pictures(name, images)
-        )
-        built = chosen.build(setting)
+        built = self.generator(name, chosen)
         starts = None
         if start is not None:
             if built.encode is None:
@@ -151,7 +158,7 @@ class Batch:
         """
         if rival.needs_images and self.images is None:
             raise ConfigError(f"rivals: '{name}' shows images, and there are none; give images")
-        if rival.needs_gradient and self._response is None:
+        if rival.needs_gradient and self.response is None:
             raise ConfigError(
                 f"rivals: '{name}' climbs the gradient of the network, and scores of score= have"
                 " none; leave it out"
@@ -161,17 +168,32 @@ class Batch:
             [random_numbers.source(*each) for each in identities],
             self.showing,
             self._units,
-            self._response,
+            self.response,
             0 if self.images is None else len(self.images),
-            lru_cache(CACHED_IMAGES)(self._image),
+            self._once("images", lambda: lru_cache(CACHED_IMAGES)(self._image)),
         )
         return Evolution(rival.begin(contest), self.showing, identities)
 
     @cached_property
-    def _response(self) -> Score | None:
+    def response(self) -> Score | None:
+        """The responses of units to images, differentiable; ``None`` if scores are measured."""
         if self.score is not None:
             return None
-        return unit_network(self.network.graph, self.layer).to(self.device)
+        network = self.network
+        return self._once(
+            "response", lambda: unit_network(network.graph, self.layer).to(self.device)
+        )
+
+    def generator(self, name: str, chosen: Generator) -> BuiltGenerator:
+        """Return a generator for the images of the layer, built once for a name."""
+        count, preprocessing = chosen.images, self.network.preprocessing
+        setting = Setting(self.size, preprocessing, lambda: self._pictures(name, count))
+        return self._once(f"generator {name}", lambda: chosen.build(setting))
+
+    def _once(self, key: str, build: Callable[[], Any]) -> Any:
+        if key not in self.built:
+            self.built[key] = build()
+        return self.built[key]
 
     @property
     def _units(self) -> list[int]:

@@ -142,21 +142,35 @@ class Evolution:
             return {}
         return {number * every: self._arrays["references"][:, number] for number in range(rounds)}
 
+    @property
+    def shape(self) -> tuple[int, int, int, int]:
+        """Shape of the best images: searches, channels, height and width."""
+        channels = len(self.showing.prepare.preprocessing.mean)
+        return (len(self._noises), channels, *self.showing.size)
+
     def best(self) -> Best:
         """Return the best images so far, and score them without noise."""
-        codes, observed = self._best_codes, self._arrays["best"]
+        images, observed = self.best_images(), self._arrays["best"]
+        noise_free = self.showing.noise_free(images)
+        whole, found = images.cpu(), np.isfinite(observed)
+        return Best(whole, observed.copy(), noise_free, contrasts(whole).numpy(), found)
+
+    def best_images(self) -> Float[Tensor, "searches c height width"]:
+        """Return the best images so far, as they were shown; NaN where nothing was measured.
+
+        Raises:
+            ValueError: no generation has been done.
+        """
+        codes, showing = self._best_codes, self.showing
         if codes is None:
             raise ValueError("no generation has been done")
-        found, showing = np.isfinite(observed), self.showing
-        channels = len(showing.prepare.preprocessing.mean)
-        images = torch.full((len(codes), channels, *showing.size), torch.nan, device=showing.device)
+        images = torch.full(self.shape, torch.nan, device=showing.device)
         with torch.no_grad():
-            for row in np.flatnonzero(found):  # one by one, as an image must not depend on others
+            # One by one, as an image must not depend on others.
+            for row in np.flatnonzero(np.isfinite(self._arrays["best"])):
                 picture = showing.pictures(codes[[row]], self.proposals.draw)
                 images[row] = showing.prepare(picture)[0]
-        noise_free = showing.noise_free(images)
-        whole = images.cpu()
-        return Best(whole, observed.copy(), noise_free, contrasts(whole).numpy(), found)
+        return images
 
     def state(self) -> dict[str, np.ndarray]:
         """Return all that is needed to go on after the generations done, by name."""
