@@ -10,7 +10,7 @@ import pandas as pd
 from jaxtyping import Float
 
 from pipeline.analysis.search_curves import mean_of_runs, query_counts
-from pipeline.figures.evolution_names import Method
+from pipeline.figures.evolution_names import Method, number
 from pipeline.figures.evolution_pictures import FilmStrip, FinalImage
 from pipeline.pages.sections import (
     Curve,
@@ -141,7 +141,7 @@ def _multiples(own: pd.DataFrame) -> list[str]:
         positive = own[level].to_numpy(np.float64) > 0
         mean = _mean(np.where(positive, own[over].to_numpy(np.float64), np.nan))
         if np.isfinite(mean):
-            said.append(f"{mean:.2g} times the {LEVELS[level]}")
+            said.append(f"{number(mean)} times the {LEVELS[level]}")
     return said
 
 
@@ -172,10 +172,10 @@ def _plots(history: pd.DataFrame, levels: dict[str, float]) -> list[Part]:
     title = "Response to the best image so far"
     return [
         Plot(
-            title if len(groups) == 1 else f"{title} ({number} of {len(groups)})",
+            title if len(groups) == 1 else f"{title} ({at} of {len(groups)})",
             QUERIES, RESPONSE, [*flat, *group], y_range=(0.0, 0.0),
         )
-        for number, group in enumerate(groups, 1)
+        for at, group in enumerate(groups, 1)
     ]  # fmt: skip
 
 
@@ -189,7 +189,7 @@ def _final(shown: FinalImage, top_patch: float) -> Picture:
         return Picture(shown.name, None, ["There is no such image."])
     captions = [_response(shown.response)]
     if top_patch > 0 and np.isfinite(shown.response):
-        captions.append(f"{shown.response / top_patch:.2g} times the top patch")
+        captions.append(f"{number(shown.response / top_patch)} times the top patch")
     return Picture(shown.name, shown.image, captions)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import doctest
+import importlib
 from itertools import product
 
 import numpy as np
@@ -26,6 +28,13 @@ def words(figure) -> list[str]:
 def line(axis, gid: str) -> np.ndarray:
     (found,) = [each for each in axis.lines if each.get_gid() == gid]
     return np.stack([np.asarray(each, np.float64) for each in found.get_data()])
+
+
+@pytest.mark.parametrize("name", ["names", "methods", "images", "animation"])
+def test_examples_of_the_module(name: str):
+    result = doctest.testmod(importlib.import_module(f"pipeline.figures.evolution_{name}"))
+    assert result.attempted > 0
+    assert result.failed == 0
 
 
 def legend(figure) -> list[str]:

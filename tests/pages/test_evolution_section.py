@@ -42,7 +42,8 @@ def test_numbers_are_the_levels_and_then_each_method_rivals_last():
         ("natural images", 20), ("gradient ascent", 160),
     ]  # fmt: skip
     assert numbers["numbers"][2]["note"] == (
-        "4 times the top patch; 0.5 times the ascent image; 90\u00a0% of it after 60 of 60 queries"
+        "4.0 times the top patch; 0.50 times the ascent image;"
+        " 90\u00a0% of it after 60 of 60 queries"
     )
 
 
@@ -122,7 +123,7 @@ def test_images_come_first_and_generations_last_with_captions():
         "Generations: genetic, grid",
     ]
     found, missing = first["maps"]
-    assert found["captions"] == ["response 30", "3 times the top patch"]
+    assert found["captions"] == ["response 30", "3.0 times the top patch"]
     levels = np.rint(np.linspace(0, 255, 12)).reshape(3, 4, 1)
     np.testing.assert_array_equal(pixels(found["image"]["png"]), levels.repeat(3, 2))
     assert missing["image"] is None
