@@ -33,6 +33,7 @@ from pipeline.figures.evolution_names import Method
 
 QUERIES = "queries (images shown)"
 SHOWN = "median, quartiles over units"
+BEST = "best so far, noise-free"
 FEW = 4  # methods whose bands can be told apart
 _ONE: dict[str, Any] = {"color": style.INK, "linewidth": 0.7}
 _OTHER: dict[str, Any] = {"color": style.INK, "linewidth": 0.7, "linestyle": (0, (6, 2, 1, 2))}
@@ -45,7 +46,7 @@ def evolution_curves(
     """Return the response to the best image so far by queries, one panel per layer.
 
     Responses are without noise, as multiples of that to the unit's top patch or ascent image. Lines
-    are medians over units; bands reach from quartile to quartile, as do bars at the end of the
+    are medians over units; bands reach from quartile to quartile, as do bars beyond the end of the
     lines where there are more than four methods. A unit with restarts counts once, with their mean.
     A search that ended early holds its last value. Horizontal lines are the reference, at 1, and
     the median of the other: the ascent images, or the top patches. Units whose reference is not
@@ -69,13 +70,16 @@ def evolution_curves(
     shown = looks(chosen)
     layers = [str(layer) for layer in runs["layer"].unique()]
     figure, axes = style.panel_grid(layers, QUERIES)
+    last = max(1.0, float(runs["queries"].to_numpy().max()))
+    step = min(0.015, 0.15 / len(chosen)) * last  # from bar to bar
     for axis, layer in zip(axes, layers, strict=True):
         of_layer = runs.loc[runs["layer"] == layer]
-        for method in chosen:
-            bands = len(chosen) <= FEW
-            _draw_method(axis, rows_of(of_layer, method), shown[method], method.name, bands)
+        for at, method in enumerate(chosen):
+            bar = last + (at + 1) * step if len(chosen) > FEW else None
+            _draw_method(axis, rows_of(of_layer, method), shown[method], method.name, bar)
         _draw_references(axis, units.loc[units["layer"] == layer], over)
         _finish(axis, of_layer, layer)
+        _number(axis, last, last + (len(chosen) + 1 if len(chosen) > FEW else 2) * step)
     label_rows(axes, multiple_label(over))
     words = f"{runs['model'].iloc[0]}: best image so far, without noise; {SHOWN}"
     figure.suptitle(style.wrapped(words, figure.get_figwidth() - 0.2))
@@ -88,7 +92,7 @@ def evolution_curves(
 
 
 def _draw_method(
-    axis: Axes, rows: pd.DataFrame, look: dict[str, Any], name: str, bands: bool
+    axis: Axes, rows: pd.DataFrame, look: dict[str, Any], name: str, bar: float | None
 ) -> None:
     rows = rows.loc[np.isfinite(rows["ratio"])]
     if rows.empty:
@@ -101,10 +105,11 @@ def _draw_method(
         grid, middle, linewidth=1.1, markersize=3, markevery=every, markeredgewidth=0.8, gid=name,
         label=name, **look,
     )  # fmt: skip
-    if bands and len(grid) > 1:
+    if bar is None and len(grid) > 1:
         axis.fill_between(grid, low, high, color=look["color"], alpha=0.18, linewidth=0)
     else:
-        axis.vlines(grid[-1:], low[-1:], high[-1:], color=look["color"], linewidth=0.8, gid=name)
+        place = grid[-1] if bar is None else bar
+        axis.vlines(place, low[-1], high[-1], color=look["color"], linewidth=0.8, gid=name)
 
 
 def _draw_references(axis: Axes, units: pd.DataFrame, over: Over) -> None:
@@ -125,9 +130,14 @@ def _finish(axis: Axes, rows: pd.DataFrame, layer: str) -> None:
     axis.set_title(title, pad=3, fontsize=min(axis.title.get_fontsize(), _fitting(axis, title)))
     if not defined:
         say(axis, "no reference\nabove 0")
-    axis.set_xlim(0, 1.03 * max(1.0, float(rows["queries"].to_numpy().max())))
+
+
+def _number(axis: Axes, last: float, end: float) -> None:
+    """Choose the ticks of a panel: of queries none after the last, though the axis is longer."""
+    ticks = style.few_ticks(integer=True).tick_values(0, last)
+    axis.set_xticks([tick for tick in ticks if 0 <= tick <= last])
+    axis.set_xlim(0, end)
     axis.yaxis.set_major_locator(style.few_ticks())
-    axis.xaxis.set_major_locator(style.few_ticks(integer=True))
 
 
 def _fitting(axis: Axes, title: str) -> float:
@@ -183,9 +193,9 @@ def unit_evolution(
     row = runs.iloc[0]
     words = title or f"{row['model']} {row['layer']} unit {row['unit']}: evolution"
     figure.suptitle(style.wrapped(words, figure.get_figwidth() - 0.2))
-    label_rows(axes, "response, without noise")
+    label_rows(axes, "response")
     handles: list[Any] = [
-        Line2D([], [], color=style.INK, lw=1.0, label="best image so far"),
+        Line2D([], [], color=style.INK, lw=1.0, label=BEST if noisy else "best image so far"),
         Patch(facecolor=style.INK, alpha=0.2, label="means of generations"),
     ]
     if noisy:
@@ -209,6 +219,9 @@ def _draw_search(axis: Axes, rows: pd.DataFrame, method: Method, look: dict[str,
         spread = pd.DataFrame(means)
         low, high = (spread.min().to_numpy(float), spread.max().to_numpy(float))
         axis.fill_between(queries, low, high, color=look["color"], alpha=0.25, linewidth=0.8)
+        if len(queries) == 1:  # of which no band is visible
+            ends = np.stack([low, high], axis=1)
+            axis.plot(queries, ends, marker="_", linewidth=0, alpha=0.6, color=look["color"])
     _draw_runs(axis, rows, "noise_free", plain, method.name)
     observed, known = (rows[name].to_numpy(np.float64) for name in ("best", "noise_free"))
     noisy = not np.allclose(observed, known, rtol=1e-4, atol=1e-6, equal_nan=True)
@@ -241,7 +254,6 @@ def _share(axes: list[Axes], last: float) -> None:
     low = min(axis.get_ylim()[0] for axis in axes)
     high = max(axis.get_ylim()[1] for axis in axes)
     for axis in axes:
-        axis.set(xlim=(0, 1.03 * max(last, 1.0)), ylim=(low, high))
-        axis.yaxis.set_major_locator(style.few_ticks())
-        axis.xaxis.set_major_locator(style.few_ticks(integer=True))
+        _number(axis, max(last, 1.0), 1.03 * max(last, 1.0))
+        axis.set_ylim(low, high)
         axis.tick_params(labelleft=starts_row(axis))

@@ -35,6 +35,7 @@ from pipeline.figures.evolution_names import Method
 SPREAD, WIDEST = 0.86, 0.16  # shares of a layer's width: of all methods, and of one at most
 GOLDEN = 0.6180339887498949  # multiples of it fill an interval evenly
 WIDE = 9  # methods in all layers that fit into one column
+SMALLEST = 5.5  # points of a name that is not turned
 LOGARITHMIC = 8.0  # from this ratio of the highest to the lowest value on
 _SAID = "horizontal lines: median; vertical: quartiles"
 
@@ -69,7 +70,9 @@ def relative_responses(
     layers = [str(layer) for layer in table["layer"].unique()]
     many = len(layers) * len(chosen) > WIDE
     width = style.DOUBLE_COLUMN if many else style.SINGLE_COLUMN
-    figure = style.new_figure(width, 0.45 + 1.75 * len(references))
+    size = _letters(layers, width)
+    fall = 0.0 if size else max(style.text_width(f"{layer}, n = 99", 6.0) for layer in layers)
+    figure = style.new_figure(width, 0.45 + (1.75 + fall) * len(references))
     for at, over in enumerate(references):
         axis = figure.add_subplot(len(references), 1, at + 1)
         style.settle_ticks(axis)
@@ -114,15 +117,27 @@ def _draw_panel(
                 place, 0.5, "undefined", rotation=90, ha="center", va="center",
                 fontsize=style.SMALL_TEXT, transform=axis.get_xaxis_transform(),
             )  # fmt: skip
-    names = [f"{layer}\nn = {count}" for layer, count in zip(layers, counts, strict=True)]
-    figure: Any = axis.figure
-    room = (figure.get_figwidth() - 0.7) / len(layers)
-    longest = max((line for name in names for line in name.split("\n")), key=len)
-    size = style.fitting(longest, 0.95 * room, style.TEXT)
-    axis.set_xticks(range(len(layers)), names, fontsize=size)
-    axis.tick_params(axis="x", length=0)
+    _label(axis, layers, counts)
     axis.set_xlim(-0.5, len(layers) - 0.5)
     _scale(axis, by_unit["ratio"].dropna().to_numpy(np.float64))
+
+
+def _label(axis: Axes, layers: Sequence[str], counts: Sequence[int]) -> None:
+    """Name the layers and how many units they have; from below where there is little room."""
+    figure: Any = axis.figure
+    size = _letters(layers, figure.get_figwidth())
+    between = "\n" if size else ", "
+    names = [f"{layer}{between}n = {count}" for layer, count in zip(layers, counts, strict=True)]
+    turned = 0 if size else 90
+    axis.set_xticks(range(len(layers)), names, fontsize=size or style.SMALL_TEXT, rotation=turned)
+    axis.tick_params(axis="x", length=0)
+
+
+def _letters(layers: Sequence[str], width: float) -> float:
+    """Return the size in points at which names of layers fit side by side; 0 if it is too small."""
+    room = 0.95 * (width - 0.7) / len(layers)
+    size = min(style.fitting(name, room, style.TEXT) for name in [*layers, "n = 999"])
+    return size if size >= SMALLEST else 0.0
 
 
 def _draw_units(
