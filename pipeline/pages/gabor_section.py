@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from pipeline.pages.sections import ColorImage, Maps, Number, Numbers, Part, Section, Words
+from pipeline.pages.sections import Maps, Number, Numbers, Part, Picture, Section, Words
 
 TITLE = "Best Gabor"
 ABOUT = (
@@ -66,7 +66,7 @@ def _pictures(shown: ShownGabor) -> Maps:
     scale = max(1 / largest, FAINTEST)
     shares = "" if largest == 1 else f", drawn at {100 * scale:.0f} % of it"
     shares += "; what is still beyond pixels is cut off" if scale * largest > 1 else ""
-    images: list[ColorImage] = []
+    images: list[Picture] = []
     for prefix, image in shown.images.items():
         captions = [f"response {_rounded(row[f'{prefix}response'])}"]
         if prefix == "ascent_":
@@ -76,7 +76,7 @@ def _pictures(shown: ShownGabor) -> Maps:
             outside = "" if row["patch_inside"] else ", not all inside its image"
             captions.append(f"rank {row['patch_rank']:.0f}{outside}")
         captions.append(f"highest value {row[f'{prefix}peak']:.2f} of a pixel's highest")
-        images.append(ColorImage(NAMES[prefix], _pixels(shown, image * scale), captions))
+        images.append(Picture(NAMES[prefix], _pixels(shown, image * scale), captions))
     return Maps(f"At equal contrast{shares}", images)
 
 
