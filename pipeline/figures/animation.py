@@ -29,7 +29,7 @@ Compose = Callable[[int], Image.Image]  # from a step to its frame
 
 
 def side_by_side(
-    panels: Sequence[AnimatedAscent], title: str, caption: str
+    panels: Sequence[AnimatedAscent], title: str, caption: str, counted: str = "step"
 ) -> UInt8[np.ndarray, "frames page_height page_width 3"]:
     """Return ascents of one unit side by side with, at the right, their growing curves.
 
@@ -40,6 +40,7 @@ def side_by_side(
         panels: panels of one size, each with its own color and marker.
         title: title of the page.
         caption: text below, which must state how values were scaled.
+        counted: what steps are called, such as "query" for images shown by a search.
     """
     down, across = _shown_size(panels, SMALLEST_SIDE, LARGEST_SIDE)
     text = _text_size(len(panels) * (across + GAP) + PLOT[0])
@@ -48,8 +49,8 @@ def side_by_side(
     above = round(1.5 * text) if named else 0
     left = GAP + len(panels) * (column + GAP)
     size = (left + PLOT[0] + GAP, above + max(down, PLOT[1]) + round(2.6 * text))
-    page = Page(size, title, caption, text, timeline(panels)[-1])
-    curves = Curves(panels, (PLOT[0], above + max(down, PLOT[1])), text)
+    page = Page(size, title, caption, text, timeline(panels)[-1], counted)
+    curves = Curves(panels, (PLOT[0], above + max(down, PLOT[1])), text, counted)
     for number, panel in enumerate(panels if named else ()):
         x = GAP + number * (column + GAP)
         disk = Image.new("RGB", (FINE * text, FINE * text), "white")
@@ -72,7 +73,11 @@ def side_by_side(
 
 
 def small_multiples(
-    panels: Sequence[AnimatedAscent], columns: int, title: str, caption: str
+    panels: Sequence[AnimatedAscent],
+    columns: int,
+    title: str,
+    caption: str,
+    counted: str = "step",
 ) -> UInt8[np.ndarray, "frames page_height page_width 3"]:
     """Return many ascents in rows, each with its name, its response and a small curve.
 
@@ -83,6 +88,7 @@ def small_multiples(
         columns: number of panels per row.
         title: title of the page.
         caption: text below, which must state how values were scaled.
+        counted: what steps are called.
     """
     down, across = _shown_size(panels, SMALLEST_OF_MANY, LARGEST_OF_MANY)
     text = SMALLEST_TEXT
@@ -91,7 +97,7 @@ def small_multiples(
     columns = min(columns, len(panels))
     rows = -(-len(panels) // columns)
     size = (GAP + columns * across_cell, rows * down_cell)
-    page = Page(size, title, caption, text, timeline(panels)[-1])
+    page = Page(size, title, caption, text, timeline(panels)[-1], counted)
     corners = [
         (GAP + index % columns * across_cell, page.top + index // columns * down_cell)
         for index in range(len(panels))

@@ -23,14 +23,17 @@ class Page:
         caption: caption, wrapped.
         text: text height in pixels.
         last: number of the last step.
+        counted: what steps are called.
 
     Attributes:
         top: top of the area between title and caption.
         blank: the page with its static parts only.
     """
 
-    def __init__(self, size: Size, title: str, caption: str, text: int, last: int) -> None:
-        self.text, self.last = text, last
+    def __init__(
+        self, size: Size, title: str, caption: str, text: int, last: int, counted: str = "step"
+    ) -> None:
+        self.text, self.last, self.counted = text, last, counted
         room = width(self._step(last), text)
         across = max(size[0], 2 * room)
         title_lines = wrapped(title, across - room - 4 * GAP, text)
@@ -60,4 +63,4 @@ class Page:
         return sheet, draw
 
     def _step(self, step: int) -> str:
-        return f"step {step} of {self.last}"
+        return f"{self.counted} {step} of {self.last}"

@@ -23,9 +23,13 @@ class Curves:
         panels: panels with the responses.
         size: width and height of the axes, without the text below them.
         text: text height in pixels.
+        counted: what steps are called.
     """
 
-    def __init__(self, panels: Sequence[AnimatedAscent], size: Size, text: int) -> None:
+    def __init__(
+        self, panels: Sequence[AnimatedAscent], size: Size, text: int, counted: str = "step"
+    ) -> None:
+        self.counted = counted
         self.panels, self.text = panels, FINE * max(text - 2, SMALLEST_TEXT - 2)
         last, numbers = timeline(panels)[-1], np.concatenate([p.responses for p in panels])
         self.low, self.high = _range(numbers)
@@ -75,7 +79,7 @@ class Curves:
             draw.line([(x, self.bottom), (x, self.bottom + tick)], style.INK, FINE)
             draw.text((x, self.bottom + 2 * tick), f"{value:g}", style.INK, letters, "mt")
         middle = (self.left + self.right) / 2
-        draw.text((middle, self.blank.height), "step", style.INK, letters, "mb")
+        draw.text((middle, self.blank.height), self.counted, style.INK, letters, "mb")
         side = Image.new("RGB", (self.bottom, round(1.4 * self.text)), "white")
         place = (self.bottom / 2, side.height / 2)
         ImageDraw.Draw(side).text(place, "response", style.INK, letters, "mm")

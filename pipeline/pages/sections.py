@@ -16,6 +16,7 @@ from jaxtyping import Float
 
 from pipeline.pages.colored_maps import colored_png
 from pipeline.pages.data_scripts import data_url, plain
+from pipeline.pages.encoded_images import display_url
 
 VERTICES = 96  # of an outline on a page, at most: a tenth of a pixel on the screen
 
@@ -214,11 +215,36 @@ class Map:
 
 
 @dataclass(frozen=True)
+class Picture:
+    """An image in colors of its own, side by side with others like a map.
+
+    Attributes:
+        name: what stands above it.
+        image: of one or three channels, 0..1, scaled for display; NaN pixels are light gray.
+            ``None`` if there is none, for the reason that the captions give.
+        captions: lines below it.
+    """
+
+    name: str
+    image: Float[np.ndarray, "height width channels"] | None
+    captions: Sequence[str] = ()
+
+    def data(self) -> dict[str, Any]:
+        """Return it as plain data, in the form of a map."""
+        said = {"name": self.name, "captions": list(self.captions)}
+        if self.image is None:
+            return said | {"image": None}
+        url, width, height = display_url(self.image)
+        image = {"width": width, "height": height, "outline": None, "png": url}
+        return said | {"image": image}
+
+
+@dataclass(frozen=True)
 class Maps:
-    """Maps side by side; one pixel of a map is as large in all parts of a section."""
+    """Maps or pictures side by side; one pixel is as large in all parts of a section."""
 
     title: str
-    maps: Sequence[Map]
+    maps: Sequence[Map | Picture]
 
     def data(self) -> dict[str, Any]:
         """Return it as plain data."""
