@@ -56,7 +56,7 @@ def comparisons(run: ActiveRun, plan: EvolutionPlan) -> dict[str, Comparison]:
 def _compared(each: Searches, table: pd.DataFrame, compared: dict[str, Comparison]) -> pd.DataFrame:
     found = compared[each.layer.name]
     rows = [list(found.units).index(unit) for unit in table["unit"]]
-    known = not each.scorer.made.measured
+    known = not each.measured
     for name, over, responses in (
         ("top_patch", "over_patch", found.top_responses),
         ("ascent", "over_ascent", found.ascent_responses),
