@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
+from functools import partial
 from inspect import signature
 from typing import Any, Generic, TypeVar
 
@@ -131,12 +132,12 @@ def default_generator(run: ActiveRun) -> str:
 def _options(
     groups: Mapping[str, Group], place: str, faults: Faults, check: Callable[[str, Any], Kind]
 ) -> list[Option[Kind]]:
+    describe = _scorer_settings if place == "scorer" else _settings
     found: list[Option[Kind]] = []
     for name, group in chosen(groups).items():
         key = f"{place}.{name}"
-        made = faults.option(group, key, lambda built, key=key: check(key, built))
-        describe = _scorer_settings if place == "scorer" else _settings
-        settings = None if made is None else faults.attempt(lambda: describe(group, made))
+        made = faults.option(group, key, partial(check, key))
+        settings = None if made is None else faults.attempt(partial(describe, group, made))
         if made is not None and settings is not None:
             found.append(Option(name, made, settings))
     return found
