@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from pipeline.errors import nearest
 
 RIVALS = ("natural", "gradient")
-ADAPTATION = ("floor", "constant")
 COUNTS = (
     "queries", "repeats", "restarts", "gradient_queries", "reference_every", "searches_per_pass",
 )  # fmt: skip
@@ -32,9 +31,9 @@ class EvolutionConfig:
             patches of the image set) and ``gradient`` (gradient ascent).
         gradient_queries: queries that one gradient counts.
         bits: of the pixels of pictures, such as 8; ``null`` does not round them.
-        adaptation: how the gain of responses falls from 1 as pictures are shown: to ``floor`` (0 to
-            1), by 63 % of what it falls in ``constant`` queries, as in
-            ``{floor:0.5,constant:1000}``; ``null`` for none.
+        adaptation: how the gain of responses falls from 1 as pictures are shown, as in [0.5,1000]:
+            the gain after very many queries, 0 to 1, and the number of queries in which it falls by
+            63 % of what it falls in all; ``null`` for none.
         references: a picture, or a folder of pictures, that are shown again and again, covering the
             receptive field; ``null`` for none.
         reference_every: number of generations from one showing of the references to the next.
@@ -51,7 +50,7 @@ class EvolutionConfig:
     rivals: list[str] = field(default_factory=lambda: [*RIVALS])
     gradient_queries: int = 3
     bits: int | None = None
-    adaptation: dict[str, float] | None = None
+    adaptation: list[float] | None = None
     references: str | None = None
     reference_every: int = 10
     film: int = 8
@@ -72,9 +71,11 @@ class EvolutionConfig:
             yield f"evolution.bits: {self.bits} is not a number of bits from 1 to {MOST_BITS}"
         if not 1 <= self.film <= FRAMES:
             yield f"evolution.film: {self.film} is not a number of generations from 1 to {FRAMES}"
-        for name in self.adaptation or ():
-            if name not in ADAPTATION:
-                yield f"evolution.adaptation: it has no '{name}', only {' and '.join(ADAPTATION)}"
+        if self.adaptation is not None and len(self.adaptation) != 2:
+            yield (
+                f"evolution.adaptation: {list(self.adaptation)} is not a gain and a number of"
+                " queries, as in evolution.adaptation=[0.5,1000]"
+            )
 
     def _rival_faults(self) -> Iterator[str]:
         for name in self.rivals:

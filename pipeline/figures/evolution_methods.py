@@ -22,8 +22,8 @@ REFERENCES: Mapping[Over, str] = {"top_patch": "top patch", "ascent": "ascent im
 COLORS = (*style.SERIES_COLORS, "#fbafe4", "#ece133")
 DASHES: tuple[Any, ...] = ("-", (0, (4, 1.5)), (0, (1, 1)), (0, (5, 1.5, 1, 1.5)))
 RIVAL_LOOKS: Mapping[str, Mapping[str, Any]] = {
-    "natural_images": {"color": "#7a7a7a", "linestyle": (0, (3, 1.5)), "marker": "x"},
-    "gradient_ascent": {"color": "#7a7a7a", "linestyle": (0, (1, 1.2)), "marker": "+"},
+    "natural": {"color": "#7a7a7a", "linestyle": (0, (3, 1.5)), "marker": "x"},
+    "gradient": {"color": "#7a7a7a", "linestyle": (0, (1, 1.2)), "marker": "+"},
 }
 
 

@@ -19,14 +19,14 @@ SEARCHERS = {
     "random": "random codes",
 }
 GENERATORS = {"fourier": "Fourier", "deepsim": "DeePSiM", "taef2": "TAEF2"}
-RIVALS = ("natural_images", "gradient_ascent")
+RIVALS = {"natural": "natural images", "gradient": "gradient ascent"}
 
 
 @dataclass(frozen=True)
 class Method:
     """A searcher with a generator, or a rival without.
 
-    >>> Method("cholesky_cma", "principal_components").name, Method("natural_images", "").name
+    >>> Method("cholesky_cma", "principal_components").name, Method("natural", "").name
     ('Cholesky CMA, principal components', 'natural images')
     """
 
@@ -36,6 +36,8 @@ class Method:
     @property
     def name(self) -> str:
         """Return its name for readers."""
+        if self.rival:
+            return RIVALS[self.searcher]
         generator = generator_name(self.generator)
         return ", ".join([searcher_name(self.searcher), *([generator] if generator else [])])
 

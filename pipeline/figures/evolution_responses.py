@@ -78,7 +78,7 @@ def relative_responses(
         style.settle_ticks(axis)
         by_unit = ratios(table, over)
         if over == "ascent":  # which is not its own rival
-            by_unit = by_unit.loc[by_unit["searcher"] != "gradient_ascent"]
+            by_unit = by_unit.loc[by_unit["searcher"] != "gradient"]
         _draw_panel(axis, by_unit, shown, layers)
         axis.set_ylabel(style.wrapped(multiple_label(over), 1.5, style.TEXT), fontsize=style.TEXT)
     title = f"{table['model'].iloc[0]}: responses to the best images ({_SAID})"

@@ -22,6 +22,7 @@ from pipeline.synthesis.evolution.experiment import Experiment
 from pipeline.synthesis.evolution.generators import Generator
 from pipeline.synthesis.evolution.noises import Noise
 from pipeline.synthesis.evolution.rivals import Rival
+from pipeline.synthesis.evolution.scorers import Scorer
 from pipeline.synthesis.evolution.searchers import Searcher
 
 
@@ -44,11 +45,12 @@ class EvolutionOptions:
         score: scores pictures in place of the network: a function from pictures in pixels 0..1
             ``[pictures, channels, height, width]`` to one number each, NaN for what was not
             measured. It is called once per generation, with the pictures of all searches, each as
-            often as it is repeated.
+            often as it is repeated. Or what a function of ``pipeline.synthesis.evolution.scorers``
+            returns, such as ``folder(PATH)``, by which the program of a rig scores.
         contrast: root mean square over pixels and channels at which all pictures are shown, about
             the mean color, in standard deviations of the network's preprocessing; ``None`` shows
             them as they are, and compares contrasts.
-        bits: of pixels, such as 8; by default pixels are not rounded.
+        bits: of pixels, such as 8; by default those of the scorer, or pixels are not rounded.
         repeats: how often each picture is shown.
         noise: of ``pipeline.synthesis.evolution.noises``: ``poisson``, ``multiplicative``, ``fano``
             or ``gaussian``.
@@ -65,7 +67,7 @@ class EvolutionOptions:
     start: Any = None
     rivals: Any = ()
     images: Any = None
-    score: Callable[[Tensor], object] | None = None
+    score: Callable[[Tensor], object] | Scorer | None = None
     contrast: float | None = 0.6
     bits: int | None = None
     repeats: int = 1
@@ -122,13 +124,13 @@ class EvolutionOptions:
         """Return the image set; errors as of ``as_image_set``."""
         return None if self.images is None else as_image_set(self.images, net.preprocessing)
 
-    def checked_score(self) -> Callable[[Tensor], object] | None:
-        """Return the function that scores.
+    def checked_score(self) -> Callable[[Tensor], object] | Scorer | None:
+        """Return the function or the scorer that scores.
 
         Raises:
             ConfigError: it is none.
         """
-        if self.score is not None and not callable(self.score):
+        if not (self.score is None or isinstance(self.score, Scorer) or callable(self.score)):
             raise ConfigError(
                 f"score: {type(self.score).__name__} is no function from pictures to scores"
             )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import re
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -185,6 +186,18 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory, photographs: Path) -> 
     folder = tmp_path_factory.mktemp("undisturbed")
     Bench(folder, photographs).run(folder / "out")
     return folder / "out"
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path):
+    """A folder on a disk of its own of 4 MB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(folder)]
+    if os.geteuid() != 0 or subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("a small disk can be mounted by root alone")
+    yield folder
+    subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
 def shards(out: Path) -> dict[str, bytes]:

@@ -20,18 +20,6 @@ from tests.faults.conftest import Bench, assert_same, shards
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(600)]
 
 
-@pytest.fixture
-def small_disk(tmp_path: Path):
-    """A folder on a disk of its own of 4 MB."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(folder)]
-    if os.geteuid() != 0 or subprocess.run(mount, capture_output=True, check=False).returncode:
-        pytest.skip("a small disk can be mounted by root alone")
-    yield folder
-    subprocess.run(["umount", "-l", str(folder)], check=True)
-
-
 def test_a_full_disk_is_told_with_numbers_and_the_run_completes_once_there_is_room(
     bench: Bench, undisturbed: Path, small_disk: Path, capsys
 ):

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-RIVALS = (("natural_images", ""), ("gradient_ascent", ""))
+RIVALS = (("natural", ""), ("gradient", ""))
 CROSSED = tuple((s, g) for s in ("genetic", "spherical") for g in ("grid", "decoder"))
 
 
 def gain(method: tuple[str, str], restart: int = 0) -> float:
     """Return the final response of a method over that to the top patch, for unit 1."""
-    known = {"genetic": 2.0, "spherical": 3.0, "natural_images": 1.0, "gradient_ascent": 8.0}
+    known = {"genetic": 2.0, "spherical": 3.0, "natural": 1.0, "gradient": 8.0}
     return known[method[0]] + (0.5 if method[1] == "decoder" else 0.0) + 0.25 * restart
 
 

@@ -231,7 +231,7 @@ def test_every_unit_is_a_point_and_bars_are_their_medians():
         ratio = np.array([1, 2, 3, 5]) * (gain(method, 0) + gain(method, 1)) / 2
         np.testing.assert_allclose(drawn(top, name), ratio)
         np.testing.assert_allclose(median(top, name), 2.5 * ratio[0])
-        if method[0] != "gradient_ascent":  # no rival of itself
+        if method[0] != "gradient":  # no rival of itself
             np.testing.assert_allclose(median(ascent, name), 2.5 * ratio[0] / 8)
     assert not [each for each in ascent.collections if "gradient ascent" in str(each.get_gid())]
     assert [each.get_text() for each in top.get_xticklabels()] == ["conv2\nn = 4", "conv5\nn = 4"]

@@ -70,5 +70,7 @@ STAGE = Stage(
     check=later("pipeline.stages.evolution.plan.evolution_faults"),
     cost=later("pipeline.stages.evolution.cost.evolution_cost"),
     work=later("pipeline.stages.evolution.work.evolve"),
+    write=later("pipeline.stages.evolution.drawing.draw"),
+    sections=later("pipeline.stages.evolution.sections.unit_sections"),
     summary=later("pipeline.stages.evolution.tables.summary"),
 )

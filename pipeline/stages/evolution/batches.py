@@ -44,7 +44,7 @@ def experiment_of(
     adaptation = None
     if config.adaptation is not None:
         try:
-            adaptation = exponential(**config.adaptation)
+            adaptation = exponential(*config.adaptation)
         except ConfigError as error:
             raise ConfigError(f"evolution.{error}") from error
     return Experiment(

@@ -31,7 +31,7 @@ def evolution_cost(run: ActiveRun, plan: EvolutionPlan, machine: Machine | None 
     layers = {each.layer.name: each.layer for each in plan}
     shown = dict.fromkeys(layers, 0)
     for each in plan:
-        if not each.scorer.made.measured:
+        if not each.measured:
             shown[each.layer.name] += _pictures(run, each)
     single = {name: batch_of(run, layer).costs.operations for name, layer in layers.items()}
     by_layer = {name: shown[name] * single[name] for name in layers}

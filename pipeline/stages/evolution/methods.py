@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
+from functools import partial
 from inspect import signature
 from typing import Any, Generic, TypeVar
 
@@ -15,11 +16,14 @@ from pipeline.store.code import argument_digests
 from pipeline.store.identity import chosen, described
 from pipeline.synthesis.evolution import generators, rivals
 from pipeline.synthesis.evolution.generators import Generator
+from pipeline.synthesis.evolution.noises import Noise
 from pipeline.synthesis.evolution.rivals import Rival
-from pipeline.synthesis.evolution.scorers import Scorer, as_scorer
+from pipeline.synthesis.evolution.scorers import NetworkScorer, Scorer
 from pipeline.synthesis.evolution.searchers import Searcher
 
+WAITING = ("timeout", "poll")  # settings of scorers that change no score
 Kind = TypeVar("Kind")
+AnyScorer = NetworkScorer | Scorer | Callable[[Any], object]
 
 
 @dataclass(frozen=True)
@@ -62,10 +66,10 @@ class Method:
             return made.needs_images
         return self.generator is not None and self.generator.made.images > 0
 
-    def suits(self, scorer: Scorer) -> bool:
+    def suits(self, scorer: AnyScorer) -> bool:
         """Say whether a scorer has what the method needs: a rig has no gradients."""
         made = self.searcher.made
-        return not (isinstance(made, Rival) and made.needs_gradient and scorer.measured)
+        return not (isinstance(made, Rival) and made.needs_gradient and is_measured(scorer))
 
     @property
     def population(self) -> int:
@@ -85,11 +89,28 @@ def methods(run: ActiveRun, faults: Faults) -> list[Method]:
     return [*found, *(Method(rival, None) for rival in _rivals(run))]
 
 
-def scorers(run: ActiveRun, faults: Faults) -> list[Option[Scorer]]:
+def scorers(run: ActiveRun, faults: Faults) -> list[Option[AnyScorer]]:
     """Return the scorers of a run."""
     if not chosen(run.parts.config.scorer):
         faults.add(["scorer: the list is empty; choose one or more, as in scorer=[network]"])
-    return _options(run.parts.config.scorer, "scorer", faults, as_scorer)
+    return _options(run.parts.config.scorer, "scorer", faults, _as_scorer)
+
+
+def is_measured(scorer: AnyScorer) -> bool:
+    """Say whether scores are measured outside of this program, with noise of their own."""
+    return not isinstance(scorer, NetworkScorer)
+
+
+def _as_scorer(key: str, built: Any) -> AnyScorer:
+    """Return a scorer: noise is that of the network; a lab's own may be a plain function."""
+    if isinstance(built, Noise):
+        return NetworkScorer(built)
+    if isinstance(built, NetworkScorer | Scorer) or callable(built):
+        return built
+    raise ConfigError(
+        f"{key}: returned a {type(built).__name__}, which is neither a Scorer, nor noise, nor a"
+        " function from pictures to scores"
+    )
 
 
 def generator_groups(run: ActiveRun) -> Mapping[str, Group]:
@@ -111,11 +132,12 @@ def default_generator(run: ActiveRun) -> str:
 def _options(
     groups: Mapping[str, Group], place: str, faults: Faults, check: Callable[[str, Any], Kind]
 ) -> list[Option[Kind]]:
+    describe = _scorer_settings if place == "scorer" else _settings
     found: list[Option[Kind]] = []
     for name, group in chosen(groups).items():
         key = f"{place}.{name}"
-        made = faults.option(group, key, lambda built, key=key: check(key, built))
-        settings = None if made is None else faults.attempt(lambda g=group, m=made: _settings(g, m))
+        made = faults.option(group, key, partial(check, key))
+        settings = None if made is None else faults.attempt(partial(describe, group, made))
         if made is not None and settings is not None:
             found.append(Option(name, made, settings))
     return found
@@ -126,6 +148,11 @@ def _settings(group: Group, made: Any) -> dict[str, Any]:
     files = argument_digests(group)
     plain = {key: files.get(v, v) if isinstance(v, str) else v for key, v in group.items()}
     return described({**plain, "_target_": group["_target_"]}, getattr(made, "digest", "") or None)
+
+
+def _scorer_settings(group: Group, _made: Any) -> dict[str, Any]:
+    """Return what determines a scorer: not the files of a rig, nor how long it is waited for."""
+    return described({key: value for key, value in group.items() if key not in WAITING})
 
 
 def _kind(kind: type[Kind]) -> Callable[[str, Any], Kind]:

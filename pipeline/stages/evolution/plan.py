@@ -69,7 +69,7 @@ def evolution_faults(run: ActiveRun, plan: EvolutionPlan) -> Iterator[str]:
     yield from plan.faults
     if plan.faults:
         return
-    measured = dict.fromkeys(each.scorer.name for each in plan if each.scorer.made.measured)
+    measured = dict.fromkeys(each.scorer.name for each in plan if each.measured)
     if measured and run.parts.runner.ranks.size > 1:
         yield (
             f"scorer.{next(iter(measured))}: a rig is shown the pictures of one process;"

@@ -14,11 +14,16 @@ from pipeline.networks.layers import Layer
 from pipeline.run.active_run import ActiveRun
 from pipeline.run.identity import network_settings
 from pipeline.stages.evolution import STAGE
-from pipeline.stages.evolution.methods import Method, Option, of_experiment
+from pipeline.stages.evolution.methods import (
+    AnyScorer,
+    Method,
+    Option,
+    is_measured,
+    of_experiment,
+)
 from pipeline.stages.evolution.references import References
 from pipeline.store.results import Result
 from pipeline.synthesis.evolution.finished import Finished
-from pipeline.synthesis.evolution.scorers import Scorer
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,7 +40,7 @@ class Searches:
     """
 
     layer: Layer
-    scorer: Option[Scorer]
+    scorer: Option[AnyScorer]
     method: Method
     blocks: Mapping[str, Sequence[int]]
     references: References | None
@@ -45,6 +50,11 @@ class Searches:
     def names(self) -> tuple[str, str, str]:
         """Names of scorer, searcher and generator."""
         return (self.scorer.name, *self.method.names)
+
+    @property
+    def measured(self) -> bool:
+        """Whether scores are measured outside of this program."""
+        return is_measured(self.scorer.made)
 
     @cached_property
     def finished(self) -> list[Finished]:
@@ -79,7 +89,7 @@ class Searches:
 def planned_searches(
     run: ActiveRun,
     layer: Layer,
-    scorer: Option[Scorer],
+    scorer: Option[AnyScorer],
     method: Method,
     references: References | None,
 ) -> Searches:

@@ -53,10 +53,15 @@ def comparisons(run: ActiveRun, plan: EvolutionPlan) -> dict[str, Comparison]:
     return plan.comparisons
 
 
+def known(table: pd.DataFrame, *columns: str) -> str:
+    """Return the first of some columns that has values; the last if none has."""
+    return next((name for name in columns if bool(table[name].notna().any())), columns[-1])
+
+
 def _compared(each: Searches, table: pd.DataFrame, compared: dict[str, Comparison]) -> pd.DataFrame:
     found = compared[each.layer.name]
     rows = [list(found.units).index(unit) for unit in table["unit"]]
-    known = not each.scorer.made.measured
+    known = not each.measured
     for name, over, responses in (
         ("top_patch", "over_patch", found.top_responses),
         ("ascent", "over_ascent", found.ascent_responses),
@@ -102,17 +107,20 @@ def summary(run: ActiveRun, plan: EvolutionPlan) -> list[str]:
     return lines
 
 
+SAID = {
+    "over_patch": "median multiple of the response to the top patch",
+    "noise_free": "median response",
+    "response": "median score",
+}
+
+
 def _ranking(rows: Any) -> str:
     """Return the methods of a layer by the median over units, best first."""
-    over, words = "over_patch", "times the response to the top patch"
-    if rows[over].isna().all():
-        over, words = "noise_free", "median response"
-    if rows[over].isna().all():
-        over, words = "response", "median score"
+    over = known(rows, *SAID)
     medians = rows.groupby(["searcher", "generator"], sort=False)[over].median()
     ranked = medians.dropna().sort_values(ascending=False, kind="stable")
     if ranked.empty:
         return "no response was measured"
     named = [f"{' + '.join(filter(None, names))} {value:.3g}" for names, value in ranked.items()]
     units = rows["unit"].nunique()
-    return f"{', '.join(named)} ({words}, {units} unit{'s' if units > 1 else ''})"
+    return f"{', '.join(named)} ({SAID[over]}, {units} unit{'s' if units > 1 else ''})"

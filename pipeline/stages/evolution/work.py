@@ -25,6 +25,7 @@ from pipeline.synthesis.evolution.film import Film
 from pipeline.synthesis.evolution.finished import Finished
 from pipeline.synthesis.evolution.loop import Evolution
 from pipeline.synthesis.evolution.rivals import Rival
+from pipeline.synthesis.evolution.scorers import NetworkScorer
 
 log = logging.getLogger(__name__)
 SECONDS = 2.0  # between checkpoints; a rig has one after every generation
@@ -40,7 +41,7 @@ def evolve(run: ActiveRun, plan: EvolutionPlan) -> Iterator[WorkItems[Block]]:
     if not chosen(run.parts.config.generator):
         log.info("generator: none is chosen; %s is the default here", default_generator(run))
     if "gradient" in run.parts.config.evolution.rivals:
-        for name in dict.fromkeys(e.scorer.name for e in missing if e.scorer.made.measured):
+        for name in dict.fromkeys(e.scorer.name for e in missing if e.measured):
             log.info("evolution.rivals: scorer '%s' has no gradients; gradient is left out", name)
     names = ", ".join(dict.fromkeys(each.layer.name for each in missing))
     log.info("evolution: searching images for units of %s", names)
@@ -108,7 +109,7 @@ class EvolutionWork:
 
     def run(self, block: Block) -> Finished:
         """Do the generations that are left, and write checkpoints."""
-        measured = block.of.scorer.made.measured
+        measured = block.of.measured
         with self.rig if measured else nullcontext():  # which shows one picture at a time
             batch, evolution, film = self._resumed(block)
             written = time.monotonic()
@@ -153,9 +154,10 @@ class EvolutionWork:
 
     def _batch(self, block: Block) -> Batch:
         layer, scorer = block.of.layer, block.of.scorer.made
-        experiment = experiment_of(self.active, scorer.noise, block.of.references, layer)
+        noise = scorer.noise if isinstance(scorer, NetworkScorer) else None
+        experiment = experiment_of(self.active, noise, block.of.references, layer)
         batch = self._layer(layer).of(block.units)
-        return replace(batch, experiment=experiment, score=scorer.score)
+        return replace(batch, experiment=experiment, score=scorer if block.of.measured else None)
 
 
 def _begin(batch: Batch, searches: Searches) -> Evolution:

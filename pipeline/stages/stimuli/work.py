@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import io
 import logging
 
 import numpy as np
 from jaxtyping import UInt8
-from PIL import Image
 
+from pipeline.images.magnified import magnified_png
 from pipeline.run.active_run import ActiveRun
 from pipeline.stages.stage import Plan
 from pipeline.stages.stimuli.results import (
@@ -44,7 +43,7 @@ def _write_set(run: ActiveRun, export: Export) -> None:
         pixels = eight_bits(drawn, export.field.colors)
         for name, picture in zip(export.files[start:stop], pixels, strict=True):
             framed = with_margin(picture, settings.margin, gray)
-            write_bytes(folder / name, png(framed, settings.magnify))
+            write_bytes(folder / name, magnified_png(framed, settings.magnify))
     table = parameters(export, degrees_of_a_pixel(run))
     write_bytes(folder / TABLE, table.to_csv(index=False).encode())
 
@@ -60,11 +59,3 @@ def with_margin(
     around = ((margin, margin), (margin, margin))
     channels = [np.pad(c, around, constant_values=g) for c, g in zip(picture, gray, strict=True)]
     return np.stack(channels)
-
-
-def png(picture: UInt8[np.ndarray, "channels height width"], magnify: int) -> bytes:
-    """Return a picture of 1 or 3 channels as a PNG file, every pixel as a square of pixels."""
-    large = picture.repeat(magnify, 1).repeat(magnify, 2).transpose(1, 2, 0)
-    file = io.BytesIO()
-    Image.fromarray(large[..., 0] if large.shape[2] == 1 else large).save(file, "PNG")
-    return file.getvalue()

@@ -26,6 +26,7 @@ from pipeline.synthesis.evolution.generators import BuiltGenerator, Generator
 from pipeline.synthesis.evolution.loop import Evolution, Proposals
 from pipeline.synthesis.evolution.responders import MeasuredScores, Responder, UnitResponses
 from pipeline.synthesis.evolution.rivals import Contest, Rival
+from pipeline.synthesis.evolution.scorers import Scorer
 from pipeline.synthesis.evolution.searchers import Search, Searcher
 from pipeline.synthesis.evolution.showing import Preparation, Showing
 from pipeline.synthesis.objectives import unit_response
@@ -59,7 +60,8 @@ class Batch:
         experiment: how pictures are shown.
         device: where images are computed.
         images: image set for whoever learns from images or shows them, or ``None``.
-        score: scores pictures in place of the network, as a rig does, or ``None``.
+        score: scores pictures in place of the network, as a rig does, or ``None``. The bits of a
+            scorer are those of the experiment.
         built: what has been built for the layer, which batches of its other units share.
     """
 
@@ -71,7 +73,7 @@ class Batch:
     experiment: Experiment
     device: torch.device
     images: ImageSet | None = None
-    score: Callable[[Tensor], object] | None = None
+    score: Callable[[Tensor], object] | Scorer | None = None
     built: dict[str, Any] = field(default_factory=dict[str, Any], repr=False, compare=False)
 
     def of(self, units: Sequence[int]) -> Batch:
@@ -99,17 +101,18 @@ class Batch:
         """How pictures are shown to the units.
 
         Raises:
-            ConfigError: the contrast is not possible.
+            ConfigError: the contrast is not possible, or bits are not those of the scorer.
         """
-        prepare = Preparation(self.experiment, self.network.preprocessing)
+        experiment = self._shown_experiment()
+        prepare = Preparation(experiment, self.network.preprocessing)
         size, device = self.size, self.device
         if self.response is None:
             assert self.score is not None  # noqa: S101
-            rig = MeasuredScores(self.score, self.network.preprocessing)
-            return Showing(self.experiment, prepare, rig, size, device, IMAGES_PER_PASS)
+            rig = MeasuredScores(self.score, self.network.preprocessing, self.searches)
+            return Showing(experiment, prepare, rig, size, device, IMAGES_PER_PASS)
         responder: Responder = UnitResponses(self.response, self._units, device)
         most = max(1, BATCH_NUMBERS // self.costs.activations)
-        return Showing(self.experiment, prepare, responder, size, device, most)
+        return Showing(experiment, prepare, responder, size, device, most)
 
     def evolution(
         self,
@@ -148,7 +151,8 @@ class Batch:
             starts,
         )
         searching = searcher[1].begin(search)
-        return Evolution(Proposals(searching, built.draw, population), self.showing, identities)
+        proposals = Proposals(searching, built.draw, population)
+        return Evolution(proposals, self.showing, identities, self._named(searcher[0], name))
 
     def contest(self, name: str, rival: Rival) -> Evolution:
         """Return searches of a rival.
@@ -172,7 +176,7 @@ class Batch:
             0 if self.images is None else len(self.images),
             self._once("images", lambda: lru_cache(CACHED_IMAGES)(self._image)),
         )
-        return Evolution(rival.begin(contest), self.showing, identities)
+        return Evolution(rival.begin(contest), self.showing, identities, self._named(name))
 
     @cached_property
     def response(self) -> Score | None:
@@ -198,6 +202,25 @@ class Batch:
     @property
     def _units(self) -> list[int]:
         return [unit for unit, _ in self.searches]
+
+    def _shown_experiment(self) -> Experiment:
+        """Return the experiment, with the bits that the scorer shows."""
+        given = self.experiment.bits
+        bits = self.score.bits if isinstance(self.score, Scorer) else None
+        if bits is None or given == bits:
+            return self.experiment
+        if given is not None:
+            raise ConfigError(
+                f"bits: {given} is given, and the scorer shows pictures of {bits} bits; leave it"
+                " out"
+            )
+        return replace(self.experiment, bits=bits)
+
+    def _named(self, *methods: str) -> str:
+        """Return a name of the searches of some method in this batch."""
+        first, last = min(self.units), max(self.units)
+        units = str(first) if first == last else f"{first}-{last}"
+        return "_".join([self.layer.name, units, *methods])
 
     def _identities(self, searcher: str, generator: str) -> list[tuple[object, ...]]:
         """Return what makes each search what it is."""

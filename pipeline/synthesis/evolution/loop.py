@@ -12,6 +12,7 @@ from torch import Tensor
 
 from pipeline.synthesis.evolution import random_numbers
 from pipeline.synthesis.evolution.contrast import contrasts
+from pipeline.synthesis.evolution.responders import Occasion
 from pipeline.synthesis.evolution.searchers import Searching
 from pipeline.synthesis.evolution.showing import Codes, Draw, Scores, Showing
 
@@ -67,6 +68,7 @@ class Evolution:
         proposals: where pictures come from.
         showing: how they are shown.
         identities: what makes each search what it is; the random numbers of its noise follow.
+        name: name of the searches, which a rig is told.
 
     Attributes:
         generation: number of generations done.
@@ -74,9 +76,13 @@ class Evolution:
     """
 
     def __init__(
-        self, proposals: Proposals, showing: Showing, identities: Sequence[Sequence[object]]
+        self,
+        proposals: Proposals,
+        showing: Showing,
+        identities: Sequence[Sequence[object]],
+        name: str,
     ) -> None:
-        self.proposals, self.showing = proposals, showing
+        self.proposals, self.showing, self.name = proposals, showing, name
         experiment = showing.experiment
         self.generation = 0
         self.generations = experiment.generations(proposals.population, proposals.cost)
@@ -112,7 +118,8 @@ class Evolution:
             self._show_references(shown)
             shown += experiment.reference_queries
         codes = proposals.searching.ask()
-        scores = self.showing.show(codes, proposals.draw, shown, self._noises)
+        occasion = Occasion(self.name, self.generation + 1)
+        scores = self.showing.show(codes, proposals.draw, shown, self._noises, occasion)
         proposals.searching.tell(scores.observed)
         self._keep(codes, scores)
         self._record(scores)
@@ -206,8 +213,13 @@ class Evolution:
         numbers = np.arange(len(pictures), dtype=np.float64)[None, :, None]
         codes = np.repeat(numbers, len(self._noises), 0)
         here = pictures.to(self.showing.device)
+        occasion = Occasion(self.name, self.generation, references=True)
         scores = self.showing.show(
-            codes, lambda numbers: here[numbers[:, 0].long()], shown, self._reference_noises
+            codes,
+            lambda numbers: here[numbers[:, 0].long()],
+            shown,
+            self._reference_noises,
+            occasion,
         )
         number = self.generation // self.showing.experiment.reference_every
         self._arrays["references"][:, number] = scores

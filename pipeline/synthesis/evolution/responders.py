@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
+import pandas as pd
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from pipeline.errors import ConfigError
 from pipeline.images.preprocessing import Preprocessing
+from pipeline.synthesis.evolution.scorers import Scorer
 from pipeline.synthesis.scoring import Score
 
 
@@ -30,6 +32,20 @@ class Pass(NamedTuple):
     usable: Bool[Tensor, " batch"]
 
 
+class Occasion(NamedTuple):
+    """What pictures are shown for.
+
+    Attributes:
+        evolution: name of the searches that are shown together.
+        generation: number of the generation, from 1; of references, the generations before.
+        references: whether they are references.
+    """
+
+    evolution: str
+    generation: int
+    references: bool = False
+
+
 @runtime_checkable
 class Responder(Protocol):
     """Responds to images.
@@ -42,7 +58,7 @@ class Responder(Protocol):
     measured: bool
 
     def __call__(
-        self, passes: Iterable[Pass], repeats: int
+        self, passes: Iterable[Pass], repeats: int, occasion: Occasion
     ) -> Float[np.ndarray, "presentations images"]:
         """Return the responses to the images of all passes, NaN where there is none.
 
@@ -70,6 +86,7 @@ class UnitResponses:
         self,
         passes: Iterable[Pass],
         repeats: int,  # noqa: ARG002
+        occasion: Occasion,  # noqa: ARG002
     ) -> Float[np.ndarray, "presentations images"]:
         """Return the responses, in one row; copied from the device all at once."""
         units = torch.tensor([*self.units])
@@ -85,22 +102,25 @@ class UnitResponses:
 
 @dataclass
 class MeasuredScores:
-    """Scores of pictures that a function returns, for instance from a rig.
+    """Scores of pictures that a function or a scorer returns, for instance from a rig.
 
     Each generation is one call, with all pictures in the order in which they are to be shown: all
     of them once, and then again, as often as they are repeated.
 
     Attributes:
-        score: returns one number per picture; NaN where nothing was measured.
+        score: a scorer, or a function that returns one number per picture, NaN where nothing was
+            measured.
         preprocessing: of the network, from which pixels are computed.
+        searches: unit and restart of each search.
     """
 
-    score: Callable[[Float[Tensor, "pictures c height width"]], object]
+    score: Callable[[Float[Tensor, "pictures c height width"]], object] | Scorer
     preprocessing: Preprocessing
+    searches: Sequence[tuple[int, int]]
     measured: bool = True
 
     def __call__(
-        self, passes: Iterable[Pass], repeats: int
+        self, passes: Iterable[Pass], repeats: int, occasion: Occasion
     ) -> Float[np.ndarray, "presentations images"]:
         """Return the scores, one row per repeat."""
         with torch.no_grad():
@@ -109,13 +129,36 @@ class MeasuredScores:
         images = torch.cat([each.images[each.usable].cpu() for each in seen])
         scores = np.full((repeats, len(usable)), np.nan)
         if len(images):
-            pictures = self.preprocessing.pixels(images).clamp_(0, 1)
-            scores[:, usable] = self._scores(pictures.repeat(repeats, 1, 1, 1)).reshape(repeats, -1)
+            pictures = self.preprocessing.pixels(images).clamp_(0, 1).repeat(repeats, 1, 1, 1)
+            shown = self._shown(usable, repeats, occasion)
+            scores[:, usable] = self._scores(pictures, shown).reshape(repeats, -1)
         scores[~np.isfinite(scores)] = np.nan
         return scores
 
-    def _scores(self, pictures: Tensor) -> Float[np.ndarray, " pictures"]:
-        given = self.score(pictures)
+    def _shown(
+        self, usable: Bool[np.ndarray, " images"], repeats: int, occasion: Occasion
+    ) -> pd.DataFrame:
+        """Return what each picture is, as of ``Scorer``."""
+        candidates = len(usable) // len(self.searches)
+        own = np.repeat(np.array([*self.searches]), candidates, 0)
+        once = pd.DataFrame(
+            {
+                "evolution": occasion.evolution,
+                "kind": "reference" if occasion.references else "candidate",
+                "generation": occasion.generation,
+                "unit": own[:, 0],
+                "restart": own[:, 1],
+                "candidate": np.tile(np.arange(candidates), len(self.searches)),
+            }
+        )[usable]
+        table = pd.concat([once] * repeats, ignore_index=True)
+        return table.assign(repeat=np.repeat(np.arange(repeats), len(once)))
+
+    def _scores(self, pictures: Tensor, shown: pd.DataFrame) -> Float[np.ndarray, " pictures"]:
+        if isinstance(self.score, Scorer):
+            given = self.score.score(pictures, shown)
+        else:
+            given = self.score(pictures)
         plain = given.detach().cpu() if isinstance(given, Tensor) else given
         try:
             scores = np.asarray(plain, np.float64)

@@ -15,7 +15,7 @@ from torch import Tensor
 from pipeline.images.preprocessing import Preprocessing
 from pipeline.synthesis.evolution.contrast import Contrast
 from pipeline.synthesis.evolution.experiment import Experiment
-from pipeline.synthesis.evolution.responders import Pass, Responder
+from pipeline.synthesis.evolution.responders import Occasion, Pass, Responder
 
 Draw = Callable[[Float[Tensor, "batch genes"]], Float[Tensor, "batch c height width"]]
 Codes = Float[np.ndarray, "searches candidates genes"]
@@ -84,7 +84,14 @@ class Showing:
         """Return the pictures of codes, in pixels 0..1."""
         return draw(torch.from_numpy(codes).to(self.device, torch.float32))
 
-    def show(self, codes: Codes, draw: Draw, shown: int, noises: Sequence[RandomState]) -> Scores:
+    def show(
+        self,
+        codes: Codes,
+        draw: Draw,
+        shown: int,
+        noises: Sequence[RandomState],
+        occasion: Occasion,
+    ) -> Scores:
         """Show the pictures of codes, and return their scores.
 
         Args:
@@ -92,8 +99,9 @@ class Showing:
             draw: returns pictures of codes.
             shown: images that were shown to each unit before.
             noises: random numbers of the noise of each search.
+            occasion: what they are shown for.
         """
-        found = self.responder(self._passes(codes, draw), self.experiment.repeats)
+        found = self.responder(self._passes(codes, draw), self.experiment.repeats, occasion)
         responses = found.reshape(len(found), *codes.shape[:2])
         if self.responder.measured:
             return Scores(responses.mean(0), np.full(codes.shape[:2], np.nan))
@@ -113,7 +121,7 @@ class Showing:
         numbers = np.arange(len(images))
         alone = [slice(number, number + 1) for number in numbers]
         passes = (Pass(images[one], numbers[one], usable[one]) for one in alone)
-        return self.responder(passes, 1)[0]
+        return self.responder(passes, 1, Occasion("", 0))[0]
 
     def _passes(self, codes: Codes, draw: Draw) -> Iterator[Pass]:
         """Yield the forward passes: of whole searches, one or a few, cut where memory demands.

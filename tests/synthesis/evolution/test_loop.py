@@ -21,6 +21,7 @@ from pipeline.synthesis.evolution.experiment import Experiment
 from pipeline.synthesis.evolution.generators import Generator
 from pipeline.synthesis.evolution.loop import Evolution
 from pipeline.synthesis.evolution.noises import gaussian, poisson
+from pipeline.synthesis.evolution.responders import Occasion
 from pipeline.synthesis.evolution.rivals import gradient, natural
 from tests.synthesis.evolution.stand_ins import climbing, raw
 
@@ -203,7 +204,7 @@ def test_adaptation_counts_every_presentation(own: Network):
     again = begun(batch_of(own, [1], queries=32, adaptation=adapted, repeats=2))
     again.step()
     codes = again.proposals.searching.ask()
-    scores = again.showing.show(codes, again.proposals.draw, 0, again._noises)
+    scores = again.showing.show(codes, again.proposals.draw, 0, again._noises, Occasion("", 2))
     np.testing.assert_allclose(shown, scores.observed[0], rtol=1e-12)
 
 
@@ -244,7 +245,7 @@ def test_without_a_fixed_contrast_evolution_compares_contrasts():
     for contrast in (0.6, None):
         experiment = Experiment(contrast=contrast)
         batch = Batch(linear, linear.layer("conv1"), [0], 1, 0, experiment, torch.device("cpu"))
-        shown = batch.showing.show(codes, lambda c: c.reshape(-1, 1, 9, 9), 0, [])
+        shown = batch.showing.show(codes, lambda c: c.reshape(-1, 1, 9, 9), 0, [], Occasion("", 1))
         scores.append(shown.observed[0] - module.bias[0].item())
     (kernel_alike, other), (kernel_raw, other_raw) = scores
     # The response to the kernel itself at the contrast: its norm times that of the image.
