@@ -14,7 +14,7 @@ from pipeline.synthesis.evolution import random_numbers
 from pipeline.synthesis.evolution.contrast import contrasts
 from pipeline.synthesis.evolution.responders import Occasion
 from pipeline.synthesis.evolution.searchers import Searching
-from pipeline.synthesis.evolution.showing import Codes, Draw, Scores, Showing
+from pipeline.synthesis.evolution.showing import Codes, Draw, Scores, Showing, measured_mean
 
 
 @dataclass(frozen=True)
@@ -98,6 +98,9 @@ class Evolution:
             "best": np.full(searches, np.nan),
             "best_noise_free": np.full(searches, np.nan),
         }
+        if showing.responder.measured:  # since an image that is drawn anew may not be that shown
+            shape = (searches, len(showing.prepare.preprocessing.mean), *showing.size)
+            self._arrays["best_images"] = np.full(shape, np.nan, np.float32)
         self._best_codes: Float[np.ndarray, "searches genes"] | None = None
 
     @property
@@ -151,17 +154,12 @@ class Evolution:
 
     def best(self) -> Best:
         """Return the best images so far, and score them without noise."""
-        codes, observed = self._best_codes, self._arrays["best"]
-        if codes is None:
+        if self._best_codes is None:
             raise ValueError("no generation has been done")
-        found, showing = np.isfinite(observed), self.showing
-        channels = len(showing.prepare.preprocessing.mean)
-        images = torch.full((len(codes), channels, *showing.size), torch.nan, device=showing.device)
-        with torch.no_grad():
-            for row in np.flatnonzero(found):  # one by one, as an image must not depend on others
-                picture = showing.pictures(codes[[row]], self.proposals.draw)
-                images[row] = showing.prepare(picture)[0]
-        noise_free = showing.noise_free(images)
+        observed = self._arrays["best"]
+        found, kept = np.isfinite(observed), self._arrays.get("best_images")
+        images = self._drawn(self._best_codes, found) if kept is None else torch.tensor(kept)
+        noise_free = self.showing.noise_free(images)
         whole = images.cpu()
         return Best(whole, observed.copy(), noise_free, contrasts(whole).numpy(), found)
 
@@ -210,6 +208,19 @@ class Evolution:
         number = self.generation // self.showing.experiment.reference_every
         self._arrays["references"][:, number] = scores
 
+    def _drawn(
+        self, codes: Float[np.ndarray, "searches genes"], found: Bool[np.ndarray, " searches"]
+    ) -> Float[Tensor, "searches c height width"]:
+        """Return the images of the best codes, one by one, as no image must depend on others."""
+        showing = self.showing
+        channels = len(showing.prepare.preprocessing.mean)
+        images = torch.full((len(codes), channels, *showing.size), torch.nan, device=showing.device)
+        with torch.no_grad():
+            for row in np.flatnonzero(found):
+                picture = showing.pictures(codes[[row]], self.proposals.draw)
+                images[row] = showing.prepare(picture)[0]
+        return images
+
     def _keep(self, codes: Codes, scores: Scores) -> None:
         """Keep the best candidates so far; of equal ones, the first."""
         if self._best_codes is None:
@@ -222,25 +233,18 @@ class Evolution:
         self._best_codes[rows] = codes[rows, top]
         self._arrays["best"][rows] = observed[rows, top]
         self._arrays["best_noise_free"][rows] = scores.noise_free[rows, top]
+        if "best_images" in self._arrays and len(rows):
+            images = self.showing.images(codes, self.proposals.draw)
+            self._arrays["best_images"][rows] = images[rows * codes.shape[1] + top].numpy()
 
     def _record(self, scores: Scores) -> None:
         self._arrays["history"][:, self.generation] = (
             self._arrays["best"],
-            _mean(scores.observed),
+            measured_mean(scores.observed, 1),
             self._arrays["best_noise_free"],
-            _mean(scores.noise_free),
+            measured_mean(scores.noise_free, 1),
             np.isnan(scores.observed).sum(1),
         )
-
-
-def _mean(
-    scores: Float[np.ndarray, "searches candidates"],
-) -> Float[np.ndarray, " searches"]:
-    """Return the mean of what was measured; NaN if nothing was."""
-    known = ~np.isnan(scores)
-    count = known.sum(1)
-    total = np.where(known, scores, 0.0).sum(1)
-    return np.where(count > 0, total / np.maximum(count, 1), np.nan)
 
 
 def _part(state: Mapping[str, np.ndarray], part: str) -> dict[str, np.ndarray]:
