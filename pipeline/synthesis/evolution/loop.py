@@ -99,8 +99,7 @@ class Evolution:
             "best_noise_free": np.full(searches, np.nan),
         }
         if showing.responder.measured:  # since an image that is drawn anew may not be that shown
-            shape = (searches, len(showing.prepare.preprocessing.mean), *showing.size)
-            self._arrays["best_images"] = np.full(shape, np.nan, np.float32)
+            self._arrays["best_images"] = np.full(self.shape, np.nan, np.float32)
         self._best_codes: Float[np.ndarray, "searches genes"] | None = None
 
     @property
@@ -152,16 +151,37 @@ class Evolution:
             return {}
         return {number * every: self._arrays["references"][:, number] for number in range(rounds)}
 
+    @property
+    def shape(self) -> tuple[int, int, int, int]:
+        """Shape of the best images: searches, channels, height and width."""
+        channels = len(self.showing.prepare.preprocessing.mean)
+        return (len(self._noises), channels, *self.showing.size)
+
     def best(self) -> Best:
         """Return the best images so far, and score them without noise."""
-        if self._best_codes is None:
-            raise ValueError("no generation has been done")
-        observed = self._arrays["best"]
-        found, kept = np.isfinite(observed), self._arrays.get("best_images")
-        images = self._drawn(self._best_codes, found) if kept is None else torch.tensor(kept)
+        images, observed = self.best_images(), self._arrays["best"]
         noise_free = self.showing.noise_free(images)
-        whole = images.cpu()
+        whole, found = images.cpu(), np.isfinite(observed)
         return Best(whole, observed.copy(), noise_free, contrasts(whole).numpy(), found)
+
+    def best_images(self) -> Float[Tensor, "searches c height width"]:
+        """Return the best images so far, as they were shown; NaN where nothing was measured.
+
+        Raises:
+            ValueError: no generation has been done.
+        """
+        codes, showing = self._best_codes, self.showing
+        if codes is None:
+            raise ValueError("no generation has been done")
+        if "best_images" in self._arrays:
+            return torch.tensor(self._arrays["best_images"])
+        images = torch.full(self.shape, torch.nan, device=showing.device)
+        with torch.no_grad():
+            # One by one, as an image must not depend on others.
+            for row in np.flatnonzero(np.isfinite(self._arrays["best"])):
+                picture = showing.pictures(codes[[row]], self.proposals.draw)
+                images[row] = showing.prepare(picture)[0]
+        return images
 
     def state(self) -> dict[str, np.ndarray]:
         """Return all that is needed to go on after the generations done, by name."""
@@ -207,19 +227,6 @@ class Evolution:
         )
         number = self.generation // self.showing.experiment.reference_every
         self._arrays["references"][:, number] = scores
-
-    def _drawn(
-        self, codes: Float[np.ndarray, "searches genes"], found: Bool[np.ndarray, " searches"]
-    ) -> Float[Tensor, "searches c height width"]:
-        """Return the images of the best codes, one by one, as no image must depend on others."""
-        showing = self.showing
-        channels = len(showing.prepare.preprocessing.mean)
-        images = torch.full((len(codes), channels, *showing.size), torch.nan, device=showing.device)
-        with torch.no_grad():
-            for row in np.flatnonzero(found):
-                picture = showing.pictures(codes[[row]], self.proposals.draw)
-                images[row] = showing.prepare(picture)[0]
-        return images
 
     def _keep(self, codes: Codes, scores: Scores) -> None:
         """Keep the best candidates so far; of equal ones, the first."""
