@@ -14,7 +14,7 @@ from pipeline.synthesis.evolution import random_numbers
 from pipeline.synthesis.evolution.contrast import contrasts
 from pipeline.synthesis.evolution.responders import Occasion
 from pipeline.synthesis.evolution.searchers import Searching
-from pipeline.synthesis.evolution.showing import Codes, Draw, Scores, Showing
+from pipeline.synthesis.evolution.showing import Codes, Draw, Scores, Showing, measured_mean
 
 
 @dataclass(frozen=True)
@@ -98,6 +98,8 @@ class Evolution:
             "best": np.full(searches, np.nan),
             "best_noise_free": np.full(searches, np.nan),
         }
+        if showing.responder.measured:  # since an image that is drawn anew may not be that shown
+            self._arrays["best_images"] = np.full(self.shape, np.nan, np.float32)
         self._best_codes: Float[np.ndarray, "searches genes"] | None = None
 
     @property
@@ -171,6 +173,8 @@ class Evolution:
         codes, showing = self._best_codes, self.showing
         if codes is None:
             raise ValueError("no generation has been done")
+        if "best_images" in self._arrays:
+            return torch.tensor(self._arrays["best_images"])
         images = torch.full(self.shape, torch.nan, device=showing.device)
         with torch.no_grad():
             # One by one, as an image must not depend on others.
@@ -236,25 +240,18 @@ class Evolution:
         self._best_codes[rows] = codes[rows, top]
         self._arrays["best"][rows] = observed[rows, top]
         self._arrays["best_noise_free"][rows] = scores.noise_free[rows, top]
+        if "best_images" in self._arrays and len(rows):
+            images = self.showing.images(codes, self.proposals.draw)
+            self._arrays["best_images"][rows] = images[rows * codes.shape[1] + top].numpy()
 
     def _record(self, scores: Scores) -> None:
         self._arrays["history"][:, self.generation] = (
             self._arrays["best"],
-            _mean(scores.observed),
+            measured_mean(scores.observed, 1),
             self._arrays["best_noise_free"],
-            _mean(scores.noise_free),
+            measured_mean(scores.noise_free, 1),
             np.isnan(scores.observed).sum(1),
         )
-
-
-def _mean(
-    scores: Float[np.ndarray, "searches candidates"],
-) -> Float[np.ndarray, " searches"]:
-    """Return the mean of what was measured; NaN if nothing was."""
-    known = ~np.isnan(scores)
-    count = known.sum(1)
-    total = np.where(known, scores, 0.0).sum(1)
-    return np.where(count > 0, total / np.maximum(count, 1), np.nan)
 
 
 def _part(state: Mapping[str, np.ndarray], part: str) -> dict[str, np.ndarray]:

@@ -25,7 +25,8 @@ class Scores(NamedTuple):
     """Scores of the candidates of some searches.
 
     Attributes:
-        observed: mean over repeats of the responses with noise; NaN if there was none.
+        observed: mean over repeats of the responses with noise, of those that were measured; NaN if
+            none was.
         noise_free: responses without noise and adaptation; NaN if they are measured.
     """
 
@@ -60,6 +61,18 @@ class Preparation:
         return self.preprocessing.normalize(steps / self.steps)
 
 
+def measured_mean(scores: Float[np.ndarray, "*any"], axis: int) -> Float[np.ndarray, "*others"]:
+    """Return the mean along an axis of what was measured; NaN if nothing was.
+
+    >>> measured_mean(np.array([[1.0, np.nan], [np.nan, np.nan], [2.0, 4.0]]), 1)
+    array([ 1., nan,  3.])
+    """
+    known = ~np.isnan(scores)
+    count = known.sum(axis)
+    total = np.where(known, scores, 0.0).sum(axis)
+    return np.where(count > 0, total / np.maximum(count, 1), np.nan)
+
+
 @dataclass(frozen=True)
 class Showing:
     """Shows pictures to units.
@@ -84,6 +97,11 @@ class Showing:
         """Return the pictures of codes, in pixels 0..1."""
         return draw(torch.from_numpy(codes).to(self.device, torch.float32))
 
+    def images(self, codes: Codes, draw: Draw) -> Float[Tensor, "images c height width"]:
+        """Return the images that are shown for codes, to the bit, as they are drawn together."""
+        with torch.no_grad():
+            return torch.cat([each.images.cpu() for each in self._passes(codes, draw)])
+
     def show(
         self,
         codes: Codes,
@@ -104,7 +122,7 @@ class Showing:
         found = self.responder(self._passes(codes, draw), self.experiment.repeats, occasion)
         responses = found.reshape(len(found), *codes.shape[:2])
         if self.responder.measured:
-            return Scores(responses.mean(0), np.full(codes.shape[:2], np.nan))
+            return Scores(measured_mean(responses, 0), np.full(codes.shape[:2], np.nan))
         return Scores(self._disturbed(responses[0], shown, noises), responses[0])
 
     def noise_free(

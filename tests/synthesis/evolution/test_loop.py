@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import doctest
 from collections.abc import Callable, Sequence
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -15,6 +17,8 @@ import pipeline
 from pipeline.images.any_images import as_image_set
 from pipeline.networks.loading.network import Network
 from pipeline.networks.loading.weights import seeded
+from pipeline.synthesis.evolution import experiment as experiments
+from pipeline.synthesis.evolution import showing as showings
 from pipeline.synthesis.evolution.adaptation import exponential
 from pipeline.synthesis.evolution.batch import Batch
 from pipeline.synthesis.evolution.experiment import Experiment
@@ -166,6 +170,38 @@ def test_a_restored_search_goes_on_to_the_same_bits(own: Network, name: str):
         assert torch.equal(whole.best().images, again.best().images)
 
 
+def test_a_restored_search_of_measured_scores_has_the_images_that_were_shown(own: Network):
+    def score(pictures: Tensor) -> list[float]:
+        return pictures.mean((1, 2, 3)).tolist()
+
+    batch = dataclasses.replace(batch_of(own, [0, 3], queries=40), score=score)
+    whole = begun(batch)
+    whole.step()
+    state = whole.state()
+    whole.run()
+    again = begun(batch)
+    again.restore(state)
+    assert again.best().images.isfinite().all()
+    again.run()
+    assert torch.equal(again.best().images, whole.best().images)
+    brightness = own.preprocessing.pixels(whole.best().images).mean((1, 2, 3))
+    assert whole.best().observed.tolist() == pytest.approx(brightness.tolist(), abs=1e-6)
+
+
+def test_a_lost_repeat_leaves_the_mean_of_the_others(own: Network):
+    def score(pictures: Tensor) -> list[float]:
+        scores = [*range(len(pictures))]  # 8 pictures, three times
+        return [np.nan if number in (1, 9, 17, 10) else float(number) for number in scores]
+
+    evolution = begun(dataclasses.replace(batch_of(own, [0], repeats=3), score=score))
+    evolution.step()
+    told = evolution.proposals.searching.told[0][0]  # type: ignore[attr-defined]
+    # The mean of n, n + 8 and n + 16, but for picture 1 without any, and 2 without the second.
+    assert told[[0, 2, 3]].tolist() == [8, (2 + 18) / 2, 11]
+    assert np.isnan(told[1])
+    assert evolution.history()["missing"] == [[1]]
+
+
 def test_noise_is_beside_the_response_without_it(own: Network):
     clean = begun(batch_of(own, [1]))
     noisy = begun(batch_of(own, [1], noise=gaussian(scale=0.5), repeats=4, queries=8 * 4))
@@ -258,3 +294,8 @@ def test_eight_bits_are_whole_steps(own: Network):
     evolution = finished(begun(batch_of(own, [0], bits=8)))
     steps = own.preprocessing.pixels(evolution.best().images) * 255
     np.testing.assert_allclose(steps, steps.round(), rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize("module", [experiments, showings])
+def test_the_examples_run(module: ModuleType):
+    assert doctest.testmod(module).failed == 0

@@ -27,8 +27,8 @@ def test_the_programs_of_the_page_work_together(tmp_path: Path, monkeypatch: pyt
         process.wait()
     found = names["found"]
     assert found.table["queries"].tolist() == [80]
-    red = found.pictures[0, 0].mean().item() * 255  # as measured, but for the rounding
-    assert found.table["response"].tolist() == pytest.approx([red], abs=1)
+    red = found.pictures[0, 0].mean().item() * 255
+    assert found.table["response"].tolist() == pytest.approx([red], rel=1e-5)
     (folder,) = {path.parent.name for path in Path("rig").glob("*/generation_00001")}
     assert f"rig/{folder}/generation_00001" in PAGE.read_text()
     assert (Path("rig") / "README.txt").exists()
