@@ -49,7 +49,8 @@ def write_arrays(path: Path, arrays: Arrays, notes: Mapping[str, Any], place: st
     Raises:
         StoreError: the file cannot be written.
     """
-    contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    # NumPy's function makes a number an array of one axis.
+    contiguous = {n: np.ascontiguousarray(a).reshape(np.shape(a)) for n, a in arrays.items()}
     # A single metadata key, as several would be written in random order.
     described = json.dumps(
         {"file_sha256": _ZEROS, "notes": notes, **_placed(place)}, sort_keys=True

@@ -25,6 +25,9 @@ LISTS = (
     "smoothing",
     "transform",
     "stimulus",
+    "searcher",
+    "generator",
+    "scorer",
 )
 STACKS = [("transform", "standard")]  # several options of a list in one file
 OPTIONS = [
@@ -42,6 +45,10 @@ REQUIRED = {
     ("objective", "cosine_direction"): ["objective.cosine_direction.vector=[1.0]"],
     ("stimulus", "gratings"): ["stimulus.gratings.table=/gratings.csv"],
     ("stimulus", "pictures"): ["stimulus.pictures.folder=/pictures"],
+    ("generator", "deepsim"): ["generator.deepsim.weights=/weights"],
+    ("generator", "taef2"): ["generator.taef2.weights=/weights"],
+    ("generator", "module"): ["generator.module.target=a.b", "generator.module.code_shape=[5]"],
+    ("scorer", "folder"): ["scorer.folder.path=/rig"],
     ("optimizer", "named"): ["optimizer.name=NAdam"],
 }
 EXPERIMENTS = [path.stem for path in (CONF / "experiment").glob("*.yaml")]

@@ -27,6 +27,7 @@ FOLDER = conf_dir() / "experiment"
 NAMES = sorted(path.stem for path in FOLDER.glob("*.yaml"))
 LISTS = (
     "objective", "init", "parameterization", "regularizer", "smoothing", "transform", "stimulus",
+    "searcher", "generator", "scorer",
 )  # fmt: skip
 COMMAND = re.compile(r"^#   python -m pipeline (experiment=.*?)(?: +# .*)?$", re.MULTILINE)
 GIVEN = {"zeros_vs_top_patch": ["images.root=."]}  # what only the user can know
@@ -113,6 +114,15 @@ RUNS = {
         " receptive_fields.methods=[gradient,effective]",
         units=(2, 5),
     ),
+    "xdream": Small(
+        "layers=[conv2] units=[2,5] evolution.queries=60 search.keep=2 optimizer.steps=2",
+        units=(2, 5),
+    ),
+    "evolution_vs_gradient": Small(
+        "layers=[conv2] units=[2,5] evolution.queries=40 search.keep=2 optimizer.steps=2",
+        units=(2, 5),
+    ),
+    "noise": Small("layers=[conv2] units=[2,5] evolution.queries=40 search.keep=2", units=(2, 5)),
     "v1_tuning": Small(
         "layers=[conv1] units=[2,5] tuning.properties=[orientation,spatial_frequency]",
         units=(2, 5),
@@ -372,6 +382,12 @@ def test_an_experiment_runs_on_the_embedded_network(
     if name == "v4_shapes":
         assert tuple(run.shape_tuning["unit"]) == small.units
         assert run.shape_tuning["apc_r"].between(0, 1).all()
+        return
+    if "evolution" in session.parts.config.stages:
+        table = run.evolution
+        assert tuple(table["unit"].unique()) == small.units
+        assert np.isfinite(table["noise_free"]).all()
+        assert table["contrast"].between(0.599, 0.601).all()
         return
     if name == "v1_tuning":
         assert tuple(run.tuning["unit"].unique()) == small.units

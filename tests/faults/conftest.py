@@ -88,9 +88,18 @@ def started(*arguments: Any) -> int:
     return start_rank(*arguments)
 
 
-def work(overrides: list[str], log: str, climbed: str, write_seconds: float) -> None:
+def often_checkpoints(seconds: float) -> None:
+    """Have the checkpoints of searches written after so many seconds."""
+    from pipeline.stages.evolution import work as evolution
+
+    evolution.SECONDS = seconds
+
+
+def work(overrides: list[str], log: str, climbed: str, seconds: tuple[float, float]) -> None:
     """Run the pipeline as the command line does, in a process that nothing has run in before."""
     small_items()
+    write_seconds, checkpoint_seconds = seconds
+    often_checkpoints(checkpoint_seconds)
     note_climbed(climbed)
     slow_disk(write_seconds)
     launching._supervised.__globals__["_started"] = started
@@ -125,9 +134,11 @@ class Bench:
         log: what the runs have said.
         climbed: a line for every block of ascents that they have begun to compute.
         write_seconds: how much longer than on this disk an item takes to write.
+        checkpoint_seconds: from one checkpoint of a search to the next.
     """
 
     write_seconds = 0.0
+    checkpoint_seconds = 2.0
 
     def __init__(self, folder: Path, photographs: Path) -> None:
         self.folder = folder
@@ -139,8 +150,9 @@ class Bench:
 
     def start(self, out: Path, *overrides: str) -> multiprocessing.Process:
         given = [*SMALL, f"images.root={self.photographs}", f"out={out}", *overrides]
+        seconds = (self.write_seconds, self.checkpoint_seconds)
         process = self.context.Process(
-            target=work, args=(given, str(self.log), str(self.climbed), self.write_seconds)
+            target=work, args=(given, str(self.log), str(self.climbed), seconds)
         )
         process.start()
         return process

@@ -17,6 +17,7 @@ from pipeline.stages.evolution.results import Searches, planned_searches
 from pipeline.stages.stage import Plan
 from pipeline.stages.top_patches import STAGE as TOP_PATCHES
 from pipeline.store.results import Result
+from pipeline.synthesis.evolution.scorers import Scorer
 from pipeline.synthesis.evolution.showing import Preparation
 
 
@@ -79,6 +80,14 @@ def evolution_faults(run: ActiveRun, plan: EvolutionPlan) -> Iterator[str]:
     faults.attempt(
         lambda: Preparation(experiment_of(run, None, None), run.parts.network.preprocessing)
     )
+    bits = run.parts.config.evolution.bits
+    for each in {each.scorer.name: each.scorer for each in plan}.values():
+        own = each.made.bits if isinstance(each.made, Scorer) else None
+        if bits is not None and own is not None and bits != own:
+            yield (
+                f"evolution.bits: {bits} is given, and scorer '{each.name}' shows pictures of {own}"
+                " bits; leave it out"
+            )
     lacking = [each for each in plan if each.result.missing()]
     layers = {each.layer.name: each.layer for each in lacking}
     for name in dict.fromkeys([*layers][:1] + [*layers][-1:]):
