@@ -114,7 +114,7 @@ def test_measures_of_another_version_are_made_again_from_the_same_responses(
         ("properties=[]", "tuning.properties: the list is empty"),
         ("rate_maps=[marques]", "tuning.rate_maps: 'marques' is not one of identity, marques2020"),
         ("rate_maps=[]", "tuning.rate_maps: the list is empty; choose from identity, marques2020"),
-        ("draws=1", "tuning.draws: 1 are no draws; use 2 or more, or 0 for no intervals"),
+        ("draws=1", "tuning.draws: 1 is too few for an interval; use 2 or more, or 0 for none"),
         ("noise=white", "tuning.noise: 'white' is not a kind of noise; allowed are gaussian"),
     ],
 )
