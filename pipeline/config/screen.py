@@ -245,4 +245,7 @@ class TuningConfig:
         if not self.rate_maps:
             yield f"tuning.rate_maps: the list is empty; choose from {', '.join(known)}"
         if self.draws < 0 or self.draws == 1:
-            yield f"tuning.draws: {self.draws} are no draws; use 2 or more, or 0 for no intervals"
+            yield (
+                f"tuning.draws: {self.draws} is too few for an interval; use 2 or more, or 0 for"
+                " none"
+            )

@@ -80,6 +80,8 @@ def _similarities(name: str, populations: pd.DataFrame) -> tuple[dict[str, str],
 
 
 def _similarity(row: Mapping[Any, Any]) -> str:
+    if row.get("units") == 0:
+        return "undefined"
     interval = np.isfinite([row.get(end, np.nan) for end in ("low", "high")]).all()
     said = f"{row['raw']:.2f}"
     return f"{said} [{row['low']:.2f}, {row['high']:.2f}]" if interval else said

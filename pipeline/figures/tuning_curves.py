@@ -121,9 +121,9 @@ def _fill(axis: Any, panel: CurvePanel, unit: TunedUnit, said: Sequence[str]) ->
     axis.tick_params(labelsize=_SMALL, pad=1.5)
     if panel.curve not in unit.curves or not np.isfinite(unit.curves[panel.curve]["rate"]).any():
         axis.set_axis_off()
-        _say(axis, "no curve", 4.0, _SMALL)
-        return
-    panel.draw(axis, unit.curves[panel.curve], unit)
+        said = [*said, "no curve"]
+    else:
+        panel.draw(axis, unit.curves[panel.curve], unit)
     said = [line for line in said if line]
     for number, line in enumerate(said):
         _say(axis, line, 4 + 6.5 * (len(said) - 1 - number), _SMALL)

@@ -22,8 +22,8 @@ from pipeline.figures.property_panel import PropertyPanel, property_panel
 COLUMNS = ("layer", "unit", "property", "value")
 NO_DATA = "no macaque data available"
 NOTE = (
-    "similarity of units and cells (at most that of the cells with themselves), 95 % intervals of"
-    " bootstrap draws; n units in which the property is defined"
+    "similarity of units with cells (in parentheses: of the cells with themselves), 95 % intervals"
+    " of bootstrap draws; n units in which the property is defined"
 )
 CELLS, UNITS = "macaque cells", "units"
 ACROSS = 3  # panels in a row
@@ -32,7 +32,7 @@ _UNIT_FILL = (0.004, 0.45, 0.7, 0.25)
 _FILLED = 0.88  # of the height of a row
 # Inches: below and above the axes of a panel, between panels, and to the right of the axes for
 # numbers, without similarities and with them.
-_BELOW, _ABOVE, _GAP = 0.34, 0.39, 0.13
+_BELOW, _ABOVE, _GAP = 0.34, 0.43, 0.13
 _NARROW, _WIDE = 0.34, 0.94
 _NUMBERS = 5.5  # points
 
@@ -207,12 +207,12 @@ def _write(axis: Axes, panel: PropertyPanel, top: float) -> None:
         undefined = f" of {cells.cells}" if cells.undefined else ""
         about = f"{cells.counts.sum()}{undefined} cells: {cells.source or 'source not given'}"
     room = across + _beside(panel)
-    for text, up, size in ((name, 14, 8.0), (about, 6.5, 5.5)):
+    for text, up, size in ((name, 17.5, 8.0), (about, 10.5, 5.5)):
         axis.annotate(
             text, (0, 1), (0, up), "axes fraction", "offset points",
             fontsize=style.fitting(text, room, size),
         )  # fmt: skip
-    ceiling = f"similarity of {panel.ceiling:.2f}" if panel.similarities else ""
+    ceiling = f"similarity ({panel.ceiling:.2f})" if panel.similarities else ""
     _say_beside(axis, -0.035 / _row(len(panel.values)), _beside(panel), (ceiling, "n"))
     axis.annotate(
         f"{100 * top:.0f} %", (0, 1), (1, 0.5), "axes fraction", "offset points", fontsize=5

@@ -24,11 +24,11 @@ from pipeline.library.arguments import (
     whole_number,
 )
 from pipeline.networks.loading.network import Network
+from pipeline.networks.nonlinearity import nonlinearity
 from pipeline.search.opponency import (
     SETS,
     OpponencyPresentation,
     OpponencyProtocol,
-    after_nonlinearity,
     groups,
 )
 
@@ -116,7 +116,7 @@ def opponency(
         for layer in group:
             own = chosen[layer.name]
             by_set = {name: responses[layer.name][:, :, own] for name, responses in shown.items()}
-            reason = after_nonlinearity(net.graph, layer)[1]
+            reason = nonlinearity(net.graph, layer).reason
             responses = OpponencyResponses(**by_set, reason=reason)
             tables[layer.name] = opponency_table(responses, gratings, own, rules, start)
             tables[layer.name].insert(0, "layer", layer.name)

@@ -59,7 +59,8 @@ class Nonlinearity:
     Attributes:
         graph: the traced network.
         layer: the layer.
-        operations: in order, the last of which is the nonlinearity; none if there is none.
+        operations: in order, the last of which is the nonlinearity; none if there is none, or if
+            the layer's own output is that of a nonlinearity.
         reason: why there is none, or an empty string.
     """
 
@@ -77,7 +78,7 @@ class Nonlinearity:
         Raises:
             ValueError: there is no nonlinearity.
         """
-        if not self.operations:
+        if self.reason:
             raise ValueError(self.reason)
         is_map = len(self.layer.node.meta["tensor_meta"].shape) == 4
         value = responses[:, :, None, None] if is_map else responses
@@ -106,7 +107,8 @@ def nonlinearity(graph: Graph, layer: Layer) -> Nonlinearity:
     """Return the nonlinearity of a layer: ReLU, GELU, SiLU and others, after batch normalization.
 
     Only operations on single channels may lie between: a nonlinearity behind a sum of branches is
-    not the layer's own.
+    not the layer's own. The responses of a layer that is a nonlinearity, or of a block that ends in
+    one, are after it already.
 
     >>> net = nn.Sequential(nn.Conv2d(1, 2, 1), nn.BatchNorm2d(2), nn.ReLU(inplace=True)).eval()
     >>> from pipeline.networks.layers import find_layers
@@ -117,6 +119,8 @@ def nonlinearity(graph: Graph, layer: Layer) -> Nonlinearity:
     """
     found: list[fx.Node] = []
     node = layer.node
+    if _kind(graph, node) == "nonlinearity":
+        return Nonlinearity(graph, layer, (), "")
     while True:
         readers = [user for user in node.users if user in graph.operations]
         if len(readers) != 1 or len(node.users) > len(readers):

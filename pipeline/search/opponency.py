@@ -15,9 +15,8 @@ from pipeline.images.preprocessing import Preprocessing
 from pipeline.networks.cropping import Crop
 from pipeline.networks.graph.counting import forward_operations
 from pipeline.networks.graph.graph import Graph
-from pipeline.networks.graph.nodes import operation_name
 from pipeline.networks.layers import Layer
-from pipeline.networks.nonlinearity import MODULES, NAMES, nonlinearity
+from pipeline.networks.nonlinearity import nonlinearity
 from pipeline.networks.receptive_fields import Box, Canvas, smallest_canvas
 from pipeline.networks.responses import LayerResponses, read_map
 from pipeline.networks.unit_networks import LayerNetwork
@@ -124,7 +123,7 @@ class OpponencyPresentation:
         first, canvas = layers[0], protocol.canvas(graph, layers[0])
         self.stimuli = opponency_stimuli(graph, first, preprocessing, protocol)
         self.device, self.first = torch.device(device), first
-        self.after = {layer.name: after_nonlinearity(graph, layer)[0] for layer in layers}
+        self.after = {layer.name: nonlinearity(graph, layer) for layer in layers}
         whole = is_whole(graph, first, protocol)
         self.whole = LayerResponses(graph, layers) if whole else None
         self.cropped = None if whole else LayerNetwork(graph, first.node, canvas)
@@ -157,7 +156,7 @@ class OpponencyPresentation:
 
         def take(layer: Layer, responses: Float[Tensor, "rows units"]) -> None:
             after = self.after[layer.name]
-            both = [responses] if after is None else [responses, after(responses)]
+            both = [responses] if after.reason else [responses, after(responses)]
             found[layer.name] = torch.stack(both).float().cpu().numpy()
 
         with torch.inference_mode():
@@ -187,16 +186,3 @@ def is_whole(graph: Graph, layer: Layer, protocol: OpponencyProtocol) -> bool:
     canvas = protocol.canvas(graph, layer)
     cropped = Crop(graph, layer.node, canvas.size, canvas.position).operations
     return cropped > WHOLE * forward_operations(graph, [layer.node])
-
-
-def after_nonlinearity(graph: Graph, layer: Layer) -> tuple[Callable[[Tensor], Tensor] | None, str]:
-    """Return what makes responses of a layer those after its nonlinearity, or why there is none.
-
-    A layer that is a nonlinearity, or a block that ends in one, has responses after it already.
-    """
-    node = layer.node
-    module = graph.modules.get(str(node.target)) if node.op == "call_module" else None
-    if isinstance(module, MODULES) or (module is None and operation_name(node) in NAMES):
-        return torch.clone, ""
-    found = nonlinearity(graph, layer)
-    return (found, "") if found.operations else (None, found.reason)

@@ -160,8 +160,13 @@ def test_intervals_of_curves_are_shaded():
 
 def test_a_unit_without_a_curve_says_so():
     given = curves(2)
-    given.loc[(given["unit"] == 1) & (given["curve"] == "size"), "rate"] = np.nan
-    assert words(unit_tuning(given, properties(2))).count("no curve") == 1
+    given.loc[(given["unit"] == 1) & (given["curve"] == "hue"), "rate"] = np.nan
+    known = properties(2).assign(flag="")
+    silent = (known["unit"] == 1) & (known["property"] == "preferred_hue")
+    known.loc[silent, ["value", "flag"]] = np.nan, "the unit does not respond"
+    said = words(unit_tuning(given, known))
+    assert said.count("no curve") == 1
+    assert {"prefers: none (a)", "(a) the unit does not respond"} <= set(said)
 
 
 def test_what_cannot_be_drawn_is_refused():

@@ -98,7 +98,10 @@ def test_similarities_stand_beside_their_rows_with_intervals():
          "ceiling": 0.957, "low": [0.45, np.nan], "high": [0.58, np.nan]}
     )  # fmt: skip
     figure = population_histograms(table(suppression_index=[0.1, 0.2, 0.3]), populations)
-    assert {"0.51 [0.45, 0.58]", "0.90", "similarity of 0.96"} <= set(words(figure))
+    assert {"0.51 [0.45, 0.58]", "0.90", "similarity (0.96)"} <= set(words(figure))
+    none = populations.assign(raw=0.0, low=0.0, high=0.0, units=[0, 3])
+    said = words(population_histograms(table(suppression_index=[0.1, 0.2]), none))
+    assert {"undefined", "0.00 [0.00, 0.00]"} <= set(said)
     without = words(population_histograms(table(suppression_index=[0.1, 0.2])))
     assert not [text for text in without if text.startswith("similarity")]
 

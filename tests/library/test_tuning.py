@@ -420,3 +420,13 @@ def test_places_off_the_screen_and_words_for_truth_are_refused(untyped: None):
     for rms in (True, "a", -1.0):
         with pytest.raises(ConfigError, match=r"^rms: .* is not a positive number"):
             pipeline.best_gabor(net, "conv1", units=[2], rms=rms)
+
+
+def test_a_layer_that_is_a_nonlinearity_is_tuned_as_what_it_follows_is_after_it():
+    net = linear(gabors([20.0, 100.0]), nn.ReLU())
+    parts = ["orientation", "contrast"]
+    before, itself = (pipeline.tuning(net, layer, parts, rate_map="identity") for layer in "01")
+    expected = values(before, "post")
+    assert expected["circular_variance"].between(0.01, 0.99).all()
+    pd.testing.assert_frame_equal(values(itself, "post"), expected)
+    pd.testing.assert_frame_equal(values(itself, "pre"), expected)

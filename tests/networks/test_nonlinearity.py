@@ -67,10 +67,9 @@ def test_functions_and_methods_count_as_modules_do(nonlinear: Callable[[Tensor],
 
 
 def test_units_of_a_linear_layer_have_no_map():
-    head = nn.Sequential(nn.Flatten(), nn.Linear(108, 5), nn.Sigmoid())
-    found = after(head, "output")
+    found = after(nn.Sequential(nn.Flatten(), nn.Linear(108, 5)), "output")
     assert found.reason == "no nonlinearity of its own follows output"
-    found = after(head, "1")
+    found = after(nn.Sequential(nn.Flatten(), nn.Linear(108, 5), nn.Sigmoid()), "1")
     torch.testing.assert_close(found(torch.zeros(2, 5)), torch.full((2, 5), 0.5))
 
 
@@ -99,3 +98,23 @@ def test_a_nonlinearity_behind_a_sum_is_not_the_layers_own():
 def test_a_nonlinearity_behind_another_convolution_is_not_the_layers_own():
     found = after(nn.Sequential(nn.Conv2d(3, 4, 3), nn.Conv2d(4, 2, 1), nn.ReLU()))
     assert found.reason == "no nonlinearity of its own follows conv1, but '1'"
+
+
+class EndsInReLU(nn.Module):
+    def __init__(self, block: nn.Module) -> None:
+        super().__init__()
+        self.block, self.head = block, nn.Conv2d(4, 2, 1)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.head(self.block(images))
+
+
+def test_a_nonlinearity_and_a_block_that_ends_in_one_are_after_it_already():
+    responses = torch.tensor([[0.0, 2.0, 5.0, 3.0]])
+    for module, layer in (
+        (nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Conv2d(4, 2, 1)), "1"),
+        (EndsInReLU(Branches()), "block"),
+    ):
+        found = after(module, layer)
+        assert found.reason == ""
+        torch.testing.assert_close(found(responses), responses, rtol=0, atol=0)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import torch
 
 import pipeline
 from pipeline.errors import ConfigError
@@ -14,6 +15,7 @@ from pipeline.pages.sections import Numbers
 from pipeline.run.active_run import ActiveRun
 from pipeline.stages.tuning import STAGE, stored_measures
 from pipeline.stages.tuning.sections import unit_sections
+from pipeline.stages.tuning.shown import about_rates, shown_rows
 from tests.conftest import RunPipeline, table_columns
 
 PROPERTIES = ["orientation", "contrast", "hue"]
@@ -114,7 +116,7 @@ def test_measures_of_another_version_are_made_again_from_the_same_responses(
         ("properties=[]", "tuning.properties: the list is empty"),
         ("rate_maps=[marques]", "tuning.rate_maps: 'marques' is not one of identity, marques2020"),
         ("rate_maps=[]", "tuning.rate_maps: the list is empty; choose from identity, marques2020"),
-        ("draws=1", "tuning.draws: 1 are no draws; use 2 or more, or 0 for no intervals"),
+        ("draws=1", "tuning.draws: 1 is too few for an interval; use 2 or more, or 0 for none"),
         ("noise=white", "tuning.noise: 'white' is not a kind of noise; allowed are gaussian"),
     ],
 )
@@ -146,3 +148,21 @@ def test_pages_show_the_card_of_measured_units(first: ActiveRun):
         pytest.approx(variance)
     ]
     assert "after the nonlinearity, responses as they are" in section.about
+
+
+def test_layers_without_a_nonlinearity_are_shown_as_they_are():
+    seen = pipeline.network("miniature")
+    filters = torch.nn.Sequential(seen.module.features[0])
+    bare = pipeline.network(filters, input_size=(3, 96, 96), mean=0.5, std=0.5)
+    found = pipeline.tuning(bare, "conv1", "orientation", units=[5])
+    shown, curves = shown_rows(found.table), shown_rows(found.curves)
+    assert set(shown["at"]) == set(curves["at"]) == {"pre"}
+    assert about_rates(shown) == "no nonlinearity follows, responses as they are"
+    followed = pipeline.tuning(seen, "conv1", "orientation", units=[5])
+    tables = found.table.assign(layer="bare"), followed.table
+    both = shown_rows(pd.concat(tables, ignore_index=True))
+    assert both.groupby("layer")["at"].unique().map(list).to_dict() == {
+        "bare": ["pre"],
+        "conv1": ["post"],
+    }
+    assert about_rates(both) == "after the nonlinearity, where one follows, responses as they are"

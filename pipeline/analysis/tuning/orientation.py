@@ -287,8 +287,13 @@ def _best_and_orthogonal(
 
 
 def _wrapped(orientation: Float[np.ndarray, " units"]) -> Float[np.ndarray, " units"]:
-    """Return orientations from -22.5 to below 157.5, where De Valois et al. cut the circle."""
-    return np.where(orientation >= 157.5, orientation - 180, orientation)
+    """Return orientations from -22.5 to below 157.5, where De Valois et al. cut the circle.
+
+    >>> _wrapped(np.array([157.5, 157.0, -22.5, -23.0])).tolist()
+    [-22.5, 157.0, -22.5, 157.0]
+    """
+    turned = np.where(orientation >= 157.5, orientation - 180, orientation)
+    return np.where(turned < -22.5, turned + 180, turned)
 
 
 def _ratio(

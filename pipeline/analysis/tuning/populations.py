@@ -116,6 +116,8 @@ def own_distributions(source: str | Path | pd.DataFrame) -> dict[str, Distributi
             table = table.assign(**{column: table[column].astype(np.float64)})
         except (ValueError, TypeError):
             raise ConfigError(f"{where}: {column} must be numbers") from None
+    if table.empty:
+        raise ConfigError(f"{where}: there are no cells; give one row per cell, or per bin")
     found: dict[str, Distribution] = {}
     for name, rows in table.groupby(table["property"].astype(str), sort=False):
         if name not in PROPERTIES:

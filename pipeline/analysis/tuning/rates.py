@@ -68,7 +68,7 @@ def marques2020_rate_map(
     [[33.8], [0.82]]
     """
     rectified = np.maximum(gratings.astype(np.float64), 0.0).mean(axis=-1)
-    best = rectified.reshape(len(rectified), -1).max(axis=1)
+    best = rectified.max(axis=tuple(range(1, rectified.ndim)))
     silent = np.maximum(blank.astype(np.float64), 0.0)
     responsive = responsive_units(best, silent)
     if not responsive.any():

@@ -17,12 +17,12 @@ from pipeline.analysis.opponency_table import (
     opponency_table,
 )
 from pipeline.networks.layers import Layer
+from pipeline.networks.nonlinearity import nonlinearity
 from pipeline.run.active_run import ActiveRun
 from pipeline.run.identity import network_settings
 from pipeline.search.opponency import (
     SETS,
     OpponencyProtocol,
-    after_nonlinearity,
     groups,
     opponency_stimuli,
     stimulus_colors,
@@ -102,7 +102,7 @@ def _layer(run: ActiveRun, layer: Layer, protocol: OpponencyProtocol) -> LayerOp
         layer,
         units,
         protocol,
-        after_nonlinearity(parts.graph, layer)[1],
+        nonlinearity(parts.graph, layer).reason,
         stimuli_of(run, layer, protocol)["gratings"].table,
         parts.config.seed,
         result,

@@ -17,7 +17,7 @@ from pipeline.stages.tuning.tables import tuning, tuning_curves
 
 
 def draw(run: ActiveRun, plan: TuningPlan) -> None:
-    """Draw the figures of a run: after the nonlinearity, by the first rate map."""
+    """Draw the figures of a run: after the nonlinearity if one follows, by the first rate map."""
     table = shown_rows(tuning(run, plan))
     if table.empty:
         return
@@ -47,8 +47,13 @@ def _draw_populations(run: ActiveRun, table: pd.DataFrame, title: str) -> None:
 
 
 def _most_active(curves: pd.DataFrame) -> list[tuple[str, int]]:
-    """Return the unit of the highest rate of each layer, of some layers from first to last."""
+    """Return the unit of the highest rate of each layer, of some layers from first to last.
+
+    Of rates to gratings, if there are any: units for color alone would have no other curves.
+    """
     known = curves.dropna(subset=["rate"])
+    gratings = known.loc[known["curve"] != "hue"]
+    known = known if gratings.empty else gratings
     layers = list(dict.fromkeys(known["layer"]))
     count = min(len(layers), MOST)
     chosen = [layers[round(n * (len(layers) - 1) / max(count - 1, 1))] for n in range(count)]

@@ -35,6 +35,7 @@ from pipeline.stages.tuning.results import (
 from pipeline.stimuli.field import Field
 
 PLACE = "tuning_measures"  # folder of the store
+_CONTRASTS = 2  # version of the responses to contrasts; in 1, blocks had none after their ReLU
 
 
 class TuningPlan(Plan[Any]):
@@ -162,6 +163,7 @@ def _contrasts(
         "best_of": [each.result.key for each in needed],
         "stages": list(options.at),
         "keep_flagged": options.keep_flagged,
+        "version": _CONTRASTS,
     }
     result = run.result(STAGE, layer.name, f"{layer.name}/{CONTRAST}", settings, [RESPONSES])
 

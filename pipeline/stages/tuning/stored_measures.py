@@ -13,7 +13,7 @@ from pipeline.search.tuning.shown import Curve
 
 # Raised when properties are measured otherwise, or stored in other arrays: then those in the store
 # are made again, from the same responses.
-VERSION = 1
+VERSION = 2
 ENDS = ("low", "high")
 
 

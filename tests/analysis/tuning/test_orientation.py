@@ -28,7 +28,7 @@ def values(found: list[Measured]) -> dict[str, np.ndarray]:
 
 
 def test_preferred_orientation_on_and_off_the_grid(gabor_gratings):
-    angles = [45.0, 60.0, 37.0, 170.0]
+    angles = [45.0, 60.0, 37.0, 120.0, 170.0]
     units = [
         {"theta0": angle, "ny": ny, "kind": kind}
         for angle in angles
@@ -36,8 +36,9 @@ def test_preferred_orientation_on_and_off_the_grid(gabor_gratings):
         for kind in ("simple", "energy")
     ]
     found = values(orientation_properties(tuning_slice(gabor_gratings(*units), "orientation")))
-    expected = np.repeat([45.0, 60.0, 37.0, -10.0], 4)
+    expected = np.repeat([45.0, 60.0, 37.0, 120.0, -10.0], 4)
     np.testing.assert_array_equal(found["preferred_orientation"], expected)
+    np.testing.assert_allclose(found["preferred_orientation_vector"], expected, atol=1)
     np.testing.assert_allclose(found["preferred_orientation_interpolated"], expected, atol=0.25)
     narrow = tuning_slice(gabor_gratings({"theta0": 50.0, "nx": 0.8, "ny": 0.8}), "orientation")
     assert values(orientation_properties(narrow))["preferred_orientation"] == [49]

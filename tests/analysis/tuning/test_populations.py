@@ -192,6 +192,7 @@ def frame(**columns) -> pd.DataFrame:
         (frame(cv=[1.0]), r"^the table: the columns must be property,value or property,low,high,c"),
         (frame(value=["a"]), "^the table: value must be numbers$"),
         (frame(value=[np.nan]), "^the table: circular_variance: there are no cells$"),
+        (frame(value=[0.5])[:0], "^the table: there are no cells; give one row per"),
         (frame(value=[0.5, 1.2]), "circular_variance: 1.2 is no value that this property"),
         (frame(value=[-0.1]), "circular_variance: -0.1 is no value"),
         (frame(value=[np.inf]), "circular_variance: inf is no value"),

@@ -58,6 +58,7 @@ def test_the_fraction_that_is_rectified():
     assert found.flag.tolist() == ["responses are not finite"]
 
 
-def test_layers_without_responses_have_no_such_map():
+@pytest.mark.parametrize("units", [0, 3])  # none where no unit of a layer has finite responses
+def test_layers_without_responses_have_no_such_map(units: int):
     with pytest.raises(ConfigError, match=r"^rate_map: marques2020 needs units that respond to"):
-        marques2020_rate_map(np.zeros((3, 2, 8)), np.ones(3))
+        marques2020_rate_map(np.zeros((units, 2, 8)), np.ones(units))
