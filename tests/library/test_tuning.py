@@ -20,6 +20,7 @@ from pipeline.errors import ConfigError
 from pipeline.library.tuning import Tuning
 from pipeline.miniature.gabor_bank import gabor_bank
 from pipeline.networks.loading.network import Network
+from pipeline.search.tuning import measurement
 from pipeline.search.tuning.grids import NONE_LEFT
 from pipeline.search.tuning.measurement import MAPS
 from pipeline.search.tuning.sets import GROUPS, MEASURED, SETS
@@ -169,9 +170,10 @@ def test_rotated_weights_prefer_rotated_stimuli():
     filters = gabors([20.0, 71.0])
     net = linear(torch.cat([filters, torch.rot90(filters, 1, (1, 2))]))
     own = values(pipeline.tuning(net, "conv1", "orientation", at="pre", rate_map="identity"))
-    name = "preferred_orientation_interpolated"
-    np.testing.assert_allclose(turned(own[name], [20, 71, 110, 161]), 0, atol=0.5)
-    rest = own.drop(columns=[name, "preferred_orientation"])
+    names = [f"preferred_orientation_{how}" for how in ("interpolated", "vector")]
+    for name in names:
+        np.testing.assert_allclose(turned(own[name], [20, 71, 110, 161]), 0, atol=0.5)
+    rest = own.drop(columns=[*names, "preferred_orientation"])
     # A response of 0 may be negative by rounding.
     np.testing.assert_allclose(rest.iloc[:2], rest.iloc[2:], rtol=2e-4, atol=2e-3)
     off = turned(own["preferred_orientation"].iloc[:2], own["preferred_orientation"].iloc[2:])
@@ -349,6 +351,15 @@ def test_all_properties_with_intervals_on_a_small_screen(monkeypatch: pytest.Mon
     alone = again.table.merge(found.table, on=["unit", "at", "rate_map", "property"])
     assert len(alone) == len(again.table)
     np.testing.assert_array_equal(alone["low_x"], alone["low_y"])
+
+
+def test_units_that_are_measured_together_do_not_change_each_other(monkeypatch: pytest.MonkeyPatch):
+    net, names = linear(gabors([0.0, 50.0, 95.0]), nn.ReLU()), ["orientation", "contrast"]
+    together = pipeline.tuning(net, "conv1", names, draws=4)
+    monkeypatch.setattr(measurement, "UNITS", 2)
+    apart = pipeline.tuning(net, "conv1", names, draws=4)
+    pd.testing.assert_frame_equal(apart.table, together.table, check_exact=True)
+    pd.testing.assert_frame_equal(apart.curves, together.curves, check_exact=True)
 
 
 def test_populations_beside_cells():
