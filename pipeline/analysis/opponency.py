@@ -75,7 +75,7 @@ def spectral_opponency(
     baseline: Float[np.ndarray, " units"],
     require_positive_baseline: bool,
     units: Sequence[int] | None = None,
-    seed: int = 0,
+    seed: int | Sequence[int] = 0,
 ) -> pd.DataFrame:
     """Return class, baseline and most exciting and inhibiting hue of each unit.
 
@@ -85,7 +85,8 @@ def spectral_opponency(
         baseline: response to an empty field, published black.
         require_positive_baseline: whether only units with a baseline above 0 may be opponent.
         units: their numbers, by default their rows.
-        seed: of the choice among hues with equal responses, which it and the unit's number decide.
+        seed: of the choice among hues with equal responses, which it and the unit's number decide;
+            one number or several, as of the seed and the layer.
 
     Returns:
         One row per unit: ``unit``, ``class``, ``baseline``, ``require_positive_baseline``,
@@ -109,7 +110,8 @@ def spectral_opponency(
         }
     )
     for name, sign in (("max", 1), ("min", -1)):
-        at = _extremes(np.where(responding[:, None], sign * responses, 0.0), numbers, seed)
+        signed = np.where(responding[:, None], sign * responses, 0.0)
+        at = _extremes(signed, numbers, [*np.atleast_1d(seed).tolist(), sign + 1])
         hue = np.where(responding, hues[at], np.nan)
         table[f"{name}_hue"], table[f"{name}_name"] = hue, hue_names(hue)
         found = responses[np.arange(len(responses)), at]
@@ -239,12 +241,12 @@ def over_seeds(
 
 
 def _extremes(
-    responses: Float[np.ndarray, "units hues"], numbers: Sequence[int], seed: int
+    responses: Float[np.ndarray, "units hues"], numbers: Sequence[int], seed: Sequence[int]
 ) -> Int[np.ndarray, " units"]:
     """Return the index of the highest response of each unit; equal ones are drawn from."""
     equal = responses == responses.max(axis=1, keepdims=True)
     at = equal.argmax(axis=1)
     for row in np.flatnonzero(equal.sum(axis=1) > 1).tolist():
-        rng = np.random.default_rng([seed, numbers[row]])
+        rng = np.random.default_rng([*seed, numbers[row]])
         at[row] = rng.choice(np.flatnonzero(equal[row]))
     return at.astype(np.int64)

@@ -135,6 +135,7 @@ def opponency_table(
     units: Sequence[int],
     rules: OpponencyRules,
     seed: int = 0,
+    layer: str = "",
 ) -> pd.DataFrame:
     """Return the class of every unit by every rule.
 
@@ -149,6 +150,7 @@ def opponency_table(
         units: numbers of the units.
         rules: which are applied.
         seed: of the choice among hues with equal responses.
+        layer: whose units they are; the choice differs between layers.
 
     Returns:
         One row per kind, stage, baseline, demand and unit, with the columns ``COLUMNS``; hues and
@@ -170,7 +172,7 @@ def opponency_table(
     def one(own: OpponencyResponses, kind: str, _at: str, baseline: str, demand: bool) -> _Columns:
         level = BASELINES.index(baseline)
         if kind == "spectral":
-            return _spectral(own, units, level, demand, seed)
+            return _spectral(own, units, level, demand, [seed, *layer.encode()])
         return _spatial(own, gratings, units, level, demand)
 
     for kind, at, baseline, demand in rules.combinations():
@@ -186,7 +188,11 @@ def opponency_table(
 
 
 def _spectral(
-    own: OpponencyResponses, units: Sequence[int], level: int, demand: bool, seed: int
+    own: OpponencyResponses,
+    units: Sequence[int],
+    level: int,
+    demand: bool,
+    seed: Sequence[int],
 ) -> _Columns:
     shown, baseline = _settled(own, own.hues[0].T, level)
     hues = np.arange(shown.shape[1]) * (360.0 / shown.shape[1])

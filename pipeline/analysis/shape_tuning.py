@@ -120,7 +120,8 @@ def null_correlations(
 ) -> Float[np.ndarray, "units 2"]:
     """Return the median and the 95th percentile of r of shuffled responses, of each unit.
 
-    The orders of a unit depend on the seed and on its number alone.
+    The orders of a unit depend on the seed and on its number alone: units of the same number in two
+    layers have the same, which leaves the null of each layer as it is.
     """
     r = np.empty((len(responses), shuffles))
     step = max(1, _ROWS // shuffles)

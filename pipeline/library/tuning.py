@@ -25,7 +25,7 @@ from pipeline.search.presentation import field_of
 from pipeline.search.tuning.measurement import MAPS, STAGES, TuningOptions
 from pipeline.search.tuning.sets import chosen_properties, screen_colors
 from pipeline.search.tuning.showing import Showing, show_layer
-from pipeline.search.tuning.tables import curves_table, population_table, tuning_table
+from pipeline.search.tuning.tables import curves_table, joined, population_table, tuning_table
 from pipeline.stimuli.field import Screen
 
 
@@ -149,10 +149,15 @@ def tuning(
     for layer in found:
         field = field_of(net.graph, layer, screen_colors(net), screen)
         showing = Showing(net.graph, layer, field, net.device)
-        measures = list(show_layer(showing, chosen[layer.name], options).measured())
-        own = layer.name, chosen[layer.name]
-        tables.append(tuning_table(measures, *own, screen.pixels_per_degree))
-        curves.append(curves_table(measures, *own))
+        tuned = show_layer(showing, chosen[layer.name], options)
+        of_blocks: list[pd.DataFrame] = []
+        curves_of_blocks: list[pd.DataFrame] = []
+        for rows in tuned.blocks():
+            measures, own = list(tuned.measured(rows)), (layer.name, tuned.units[rows])
+            of_blocks.append(tuning_table(measures, *own, screen.pixels_per_degree))
+            curves_of_blocks.append(curves_table(measures, *own))
+        tables.append(joined(of_blocks))
+        curves.append(joined(curves_of_blocks))
     return Tuning(
         pd.concat(tables, ignore_index=True), pd.concat(curves, ignore_index=True), options.seed
     )

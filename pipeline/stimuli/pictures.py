@@ -92,7 +92,15 @@ def pictures(field: Field, folder: str | Path, table: str = "stimuli.csv") -> St
 
 
 def contents_digest(files: Sequence[Path]) -> str:
-    """Return a digest of the contents of files, in order."""
+    """Return a digest of the contents of files, in order.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     files = [Path(folder) / name for name in ("a", "b")]
+    ...     lengths = [file.write_text(file.name) for file in files]
+    ...     contents_digest(files) == contents_digest(files[::-1]), len(contents_digest(files))
+    (False, 64)
+    """
     whole = hashlib.sha256()
     for file in files:
         whole.update(hashlib.sha256(file.read_bytes()).digest())

@@ -354,7 +354,7 @@ def measure_tuning(bench: Bench) -> None:
     network = torchvision_network("alexnet", "random")
     network.module.to(bench.device)
     names = ["conv1"] if bench.quick else ["conv1", "conv2", "conv3"]
-    bench.rows["tuning"] = tuning.compare(network, names, bench.rounds, bench.device)
+    bench.rows["tuning"] = [tuning.compare(network, names, bench.rounds, bench.device)]
 
 
 def compare_vocabulary(bench: Bench) -> None:

@@ -1,7 +1,12 @@
-"""How long tuning takes, against nothing but the forward passes over its stimuli."""
+"""How long tuning takes, against nothing but the forward passes over its stimuli.
+
+Of a CPU, seconds are those that the process computed, so that other jobs count little.
+"""
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from functools import partial
 
 import torch
@@ -9,27 +14,51 @@ import torch
 from pipeline.library.tuning import tuning
 from pipeline.networks.loading.network import Network
 from pipeline.networks.nonlinearity import nonlinearity
-from pipeline.networks.unit_networks import layer_network
 from pipeline.search.presentation import Presentation, field_of
 from pipeline.search.tuning.measurement import LayerTuning, TuningOptions
 from pipeline.search.tuning.sets import CONTRAST, SETS, groups_of, screen_colors, sets_of
 from pipeline.search.tuning.showing import Showing, contrast_gratings
+from pipeline.stimuli import textures
 from pipeline.stimuli.field import Screen
 from pipeline.stimuli.stimulus_set import StimulusSet
-from tests.benchmarks.measure import take_turns, timed
+from tests.benchmarks.measure import take_turns
 
-BATCH = 64  # stimuli of a plain pass
-SOME = 512  # stimuli that are timed plainly, spread over all
-
-
-def compare(
-    network: Network, names: list[str], rounds: int, device: str
-) -> list[dict[str, str | float]]:
-    """Return the seconds of all properties of all units, and of passes over the same stimuli."""
-    return [_compare(network, name, rounds, device) for name in names]
+Row = dict[str, str | float]
 
 
-def _compare(network: Network, name: str, rounds: int, device: str) -> dict[str, str | float]:
+def compare(network: Network, names: list[str], rounds: int, device: str) -> Row:
+    """Return the seconds of all properties of all units, and of passes over the same stimuli.
+
+    Tuning is ``cold`` if the process has not drawn the textures yet, as on a first call, and
+    ``warm`` if it has.
+    """
+    sets = {name: sets_shown(network, name, device) for name in names}
+    presentations = [
+        Presentation(network.graph, network.layer(name), stimuli, device)
+        for name in names
+        for stimuli in sets[name]
+    ]
+    things: dict[str, Callable[[], object]] = {
+        "passes": partial(_pass, presentations),
+        "cold": partial(_cold, network, names),
+        "warm": partial(tuning, network, names),
+    }
+    clock = time.process_time if device == "cpu" else time.perf_counter
+    times = take_turns(things, rounds, device, clock)
+    row: Row = {
+        "layers": ", ".join(names),
+        "units": sum(network.layer(name).units for name in names),
+        "stimuli": sum(len(each.stimuli) for each in presentations),
+    }
+    row |= {f"{thing}_s": found.median for thing, found in times.items()}
+    for thing in ("cold", "warm"):
+        ratio, low, high = times["passes"].ratio(times[thing])
+        row |= {thing: ratio, f"{thing}_low": low, f"{thing}_high": high}
+    return row
+
+
+def sets_shown(network: Network, name: str, device: str) -> list[StimulusSet]:
+    """Return all sets that tuning shows to a layer."""
     layer, options = network.layer(name), TuningOptions()
     screen = Screen(*network.graph.input_size)
     field = field_of(network.graph, layer, screen_colors(network), screen)
@@ -47,43 +76,15 @@ def _compare(network: Network, name: str, rounds: int, device: str) -> dict[str,
     names = [one for one in sets_of(groups_of(options.properties), 3) if one != CONTRAST]
     sets = [SETS[one].build(field) for one in names]
     best = contrast_gratings(field, tuned.optima)
-    sets += [best] if best is not None else []
-    presentations = [Presentation(network.graph, layer, each, device) for each in sets]
-
-    def passes() -> None:
-        for presentation in presentations:
-            for block in presentation.blocks:
-                presentation.respond(block)
-
-    whole = partial(tuning, network, name)
-    passes()  # draws textures, which are kept
-    times = take_turns({"tuning": whole, "passes": passes}, rounds, device)
-    ratio, low, high = times["passes"].ratio(times["tuning"])
-    stimuli = sum(map(len, sets))
-    plain = sum(_plain_seconds(network, name, each, device) for each in sets)
-    return {
-        "layer": name,
-        "units": layer.units,
-        "stimuli": stimuli,
-        "tuning_s": times["tuning"].median,
-        "passes_s": times["passes"].median,
-        "ratio": ratio,
-        "low": low,
-        "high": high,
-        "plain_s": plain,
-    }
+    return sets if best is None else [*sets, best]
 
 
-def _plain_seconds(network: Network, name: str, stimuli: StimulusSet, device: str) -> float:
-    """Return the seconds of passes of the cropped network over a set that is drawn already."""
-    plain = layer_network(network.graph, network.layer(name)).to(device)
-    some = torch.linspace(0, len(stimuli) - 1, min(len(stimuli), SOME)).long()
-    drawn = stimuli.draw(some, device)
+def _pass(presentations: list[Presentation]) -> None:
+    for presentation in presentations:
+        for block in presentation.blocks:
+            presentation.respond(block)
 
-    def passes() -> None:
-        with torch.inference_mode():
-            for batch in drawn.split(BATCH):
-                plain(batch)
 
-    passes()
-    return timed(passes, device) * len(stimuli) / len(some)
+def _cold(network: Network, names: list[str]) -> None:
+    textures._texture_pair.cache_clear()  # pyright: ignore[reportPrivateUsage]
+    tuning(network, names)

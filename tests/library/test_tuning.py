@@ -20,6 +20,7 @@ from pipeline.errors import ConfigError
 from pipeline.library.tuning import Tuning
 from pipeline.miniature.gabor_bank import gabor_bank
 from pipeline.networks.loading.network import Network
+from pipeline.search.tuning import measurement
 from pipeline.search.tuning.grids import NONE_LEFT
 from pipeline.search.tuning.measurement import MAPS
 from pipeline.search.tuning.sets import GROUPS, MEASURED, SETS
@@ -143,6 +144,7 @@ def test_without_a_nonlinearity_there_is_a_reason():
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
 def test_a_population_of_the_macaques_orientations_and_frequencies_is_at_its_ceiling():
     net = gabor_bank(cells=512)
     names = ["orientation", "peak_frequency", "peak_frequency_interpolated"]
@@ -151,7 +153,9 @@ def test_a_population_of_the_macaques_orientations_and_frequencies_is_at_its_cei
     truth = truth[truth["kind"].isin(["simple", "complex"])]
     own = values(found).loc[truth.index]
     off = turned(own["preferred_orientation_vector"], truth["orientation"])
-    assert np.abs(off).max() < 1
+    # 15 degrees between orientations are coarse for the few that are tuned most narrowly.
+    assert np.mean(np.abs(off) < 1) > 0.96
+    assert np.abs(off).max() < 5
     drawn = {
         "preferred_orientation": (truth["orientation"] + 22.5) % 180 - 22.5,
         "peak_frequency": truth["frequency_per_degree"],
@@ -161,7 +165,7 @@ def test_a_population_of_the_macaques_orientations_and_frequencies_is_at_its_cei
         table = found.table[found.table["property"] == name].set_index("unit").loc[truth.index]
         best = population_table(table.assign(value=known).reset_index())
         # The cells are a draw of the macaque's, so that they are below 1 themselves.
-        assert population.loc[name, "final"] == pytest.approx(best.loc[0, "final"], abs=0.015)
+        assert population.loc[name, "final"] == pytest.approx(best.loc[0, "final"], abs=0.01)
         assert best.loc[0, "final"] > 0.95
 
 
@@ -169,9 +173,10 @@ def test_rotated_weights_prefer_rotated_stimuli():
     filters = gabors([20.0, 71.0])
     net = linear(torch.cat([filters, torch.rot90(filters, 1, (1, 2))]))
     own = values(pipeline.tuning(net, "conv1", "orientation", at="pre", rate_map="identity"))
-    name = "preferred_orientation_interpolated"
-    np.testing.assert_allclose(turned(own[name], [20, 71, 110, 161]), 0, atol=0.5)
-    rest = own.drop(columns=[name, "preferred_orientation"])
+    names = [f"preferred_orientation_{how}" for how in ("interpolated", "vector")]
+    for name in names:
+        np.testing.assert_allclose(turned(own[name], [20, 71, 110, 161]), 0, atol=0.5)
+    rest = own.drop(columns=[*names, "preferred_orientation"])
     # A response of 0 may be negative by rounding.
     np.testing.assert_allclose(rest.iloc[:2], rest.iloc[2:], rtol=2e-4, atol=2e-3)
     off = turned(own["preferred_orientation"].iloc[:2], own["preferred_orientation"].iloc[2:])
@@ -349,6 +354,15 @@ def test_all_properties_with_intervals_on_a_small_screen(monkeypatch: pytest.Mon
     alone = again.table.merge(found.table, on=["unit", "at", "rate_map", "property"])
     assert len(alone) == len(again.table)
     np.testing.assert_array_equal(alone["low_x"], alone["low_y"])
+
+
+def test_units_that_are_measured_together_do_not_change_each_other(monkeypatch: pytest.MonkeyPatch):
+    net, names = linear(gabors([0.0, 50.0, 95.0]), nn.ReLU()), ["orientation", "contrast"]
+    together = pipeline.tuning(net, "conv1", names, draws=4)
+    monkeypatch.setattr(measurement, "UNITS", 2)
+    apart = pipeline.tuning(net, "conv1", names, draws=4)
+    pd.testing.assert_frame_equal(apart.table, together.table, check_exact=True)
+    pd.testing.assert_frame_equal(apart.curves, together.curves, check_exact=True)
 
 
 def test_populations_beside_cells():

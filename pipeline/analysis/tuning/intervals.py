@@ -139,7 +139,11 @@ class Bootstrap:
     layer: str = ""
 
     def generator(self, unit: int) -> np.random.Generator:
-        """Return the random numbers of a unit."""
+        """Return the random numbers of a unit.
+
+        They are the same for all of its properties, whose draws are therefore not independent. Each
+        interval is of one property alone, for which that makes no difference.
+        """
         return np.random.default_rng([self.seed, unit, *self.layer.encode()])
 
     def __post_init__(self) -> None:

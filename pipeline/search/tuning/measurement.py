@@ -26,6 +26,7 @@ from pipeline.search.tuning.shown import Curve, Found, Shown
 STAGES = ("pre", "post")
 MAPS = ("identity", "marques2020")
 Known = dict[tuple[str, str], tuple[Shown, Found]]  # what is measured, by rate map and group
+UNITS = 64  # that are measured together: memory does not grow with the layer
 SAMPLES = 2  # the axis of the samples of a texture, among kinds, families and samples
 
 
@@ -87,6 +88,11 @@ class LayerTuning:
     responses: Mapping[str, Float[np.ndarray, "_ _"]]
     contrasts: Mapping[str, Float[np.ndarray, "_ _"]]
     options: TuningOptions
+
+    def blocks(self) -> list[slice]:
+        """Return the rows of units that are measured together."""
+        starts = range(0, len(self.units), UNITS)
+        return [slice(start, min(start + UNITS, len(self.units))) for start in starts]
 
     def measured(self, rows: slice = slice(None)) -> Iterator[Measures]:
         """Yield the measures of some of the units, for every stage and rate map."""

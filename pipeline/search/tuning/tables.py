@@ -65,6 +65,20 @@ def _curve_rows(curve: Curve, units: Sequence[int]) -> pd.DataFrame:
     )
 
 
+def joined(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Return tables of blocks of units in the order of a table that is made at once.
+
+    >>> blocks = [pd.DataFrame({"unit": unit, "at": ["pre", "post"]}) for unit in (0, 1)]
+    >>> joined(blocks).values.tolist()
+    [[0, 'pre'], [1, 'pre'], [0, 'post'], [1, 'post']]
+    """
+    table = pd.concat(parts, ignore_index=True)
+    keys = [name for name in ("at", "rate_map", "property", "curve") if name in table]
+    order = table[keys].drop_duplicates().reset_index(drop=True)
+    place = table[keys].merge(order.reset_index(), on=keys, how="left")["index"]
+    return table.iloc[np.argsort(place.to_numpy(), kind="stable")].reset_index(drop=True)
+
+
 def population_table(
     table: pd.DataFrame,
     distributions: Mapping[str, Distribution] | None = None,

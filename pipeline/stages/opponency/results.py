@@ -70,7 +70,8 @@ class LayerOpponency:
     def table(self) -> pd.DataFrame:
         """The class of every unit by every rule, computed once in a run."""
         rules = OpponencyRules.every()
-        return opponency_table(self.responses, self.gratings, self.units, rules, self.seed)
+        call = self.layer.call
+        return opponency_table(self.responses, self.gratings, self.units, rules, self.seed, call)
 
 
 def plan_opponency(run: ActiveRun) -> Plan[LayerOpponency]:

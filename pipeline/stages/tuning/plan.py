@@ -12,7 +12,7 @@ from pipeline.networks.layers import Layer
 from pipeline.run.active_run import ActiveRun
 from pipeline.run.faults import Faults
 from pipeline.run.identity import network_settings
-from pipeline.search.tuning.measurement import STAGES, LayerTuning, TuningOptions
+from pipeline.search.tuning.measurement import STAGES, UNITS, LayerTuning, TuningOptions
 from pipeline.search.tuning.sets import (
     CONTRAST,
     CONTRAST_SETTINGS,
@@ -26,7 +26,6 @@ from pipeline.stages.stage import Plan
 from pipeline.stages.tuning import STAGE, stored_measures
 from pipeline.stages.tuning.results import (
     RESPONSES,
-    UNITS,
     ContrastResponses,
     LayerMeasures,
     SetResponses,

@@ -12,7 +12,7 @@ import pandas as pd
 from pipeline.networks.graph.graph import Graph
 from pipeline.networks.layers import Layer
 from pipeline.networks.nonlinearity import nonlinearity
-from pipeline.search.tuning.measurement import STAGES, LayerTuning, Measures, TuningOptions
+from pipeline.search.tuning.measurement import STAGES, UNITS, LayerTuning, Measures, TuningOptions
 from pipeline.search.tuning.optima import Optima
 from pipeline.search.tuning.sets import CONTRAST_SETTINGS, SETS
 from pipeline.search.tuning.showing import contrast_gratings, own_contrasts
@@ -22,7 +22,6 @@ from pipeline.stimuli.stimulus_set import StimulusSet
 from pipeline.store.results import Result
 
 RESPONSES = "responses"  # the item of a set, and its array
-UNITS = 64  # of a work item of measures
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,7 +10,7 @@ import pandas as pd
 
 from pipeline.run.active_run import ActiveRun
 from pipeline.search.tuning.measurement import Measures
-from pipeline.search.tuning.tables import curves_table, population_table, tuning_table
+from pipeline.search.tuning.tables import curves_table, joined, population_table, tuning_table
 from pipeline.stages.stage import Table
 from pipeline.stages.tuning import CURVES, POPULATIONS, TUNING
 from pipeline.stages.tuning.plan import TuningPlan
@@ -23,7 +23,7 @@ def tuning(run: ActiveRun, plan: TuningPlan) -> pd.DataFrame:
     def rows(each: LayerMeasures, found: list[Measures], units: list[int]) -> pd.DataFrame:
         return tuning_table(found, each.layer.name, units, each.field.seen.pixels_per_degree)
 
-    return _named(run, TUNING, [_sorted(_of_layer(each, rows)) for each in plan.measures])
+    return _named(run, TUNING, [_of_layer(each, rows) for each in plan.measures])
 
 
 def tuning_curves(run: ActiveRun, plan: TuningPlan) -> pd.DataFrame:
@@ -32,7 +32,7 @@ def tuning_curves(run: ActiveRun, plan: TuningPlan) -> pd.DataFrame:
     def rows(each: LayerMeasures, found: list[Measures], units: list[int]) -> pd.DataFrame:
         return curves_table(found, each.layer.name, units)
 
-    return _named(run, CURVES, [_sorted(_of_layer(each, rows)) for each in plan.measures])
+    return _named(run, CURVES, [_of_layer(each, rows) for each in plan.measures])
 
 
 def tuning_populations(run: ActiveRun, plan: TuningPlan) -> pd.DataFrame:
@@ -46,16 +46,7 @@ def _of_layer(
     each: LayerMeasures,
     rows: Callable[[LayerMeasures, list[Measures], list[int]], pd.DataFrame],
 ) -> pd.DataFrame:
-    parts = [rows(each, found, units) for units, found in each.read()]
-    return pd.concat(parts, ignore_index=True)
-
-
-def _sorted(table: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows of all blocks in the order of a table that is made at once."""
-    keys = [name for name in ("at", "rate_map", "property", "curve") if name in table]
-    order = table[keys].drop_duplicates().reset_index(drop=True)
-    place = table[keys].merge(order.reset_index(), on=keys, how="left")["index"]
-    return table.iloc[np.argsort(place.to_numpy(), kind="stable")]
+    return joined([rows(each, found, units) for units, found in each.read()])
 
 
 def _named(run: ActiveRun, table: Table, parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
