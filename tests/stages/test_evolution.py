@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -48,7 +49,7 @@ def test_numbers_are_those_of_the_library(whole: ActiveRun):
     from pipeline.synthesis.evolution.noises import poisson
 
     net = pipeline.network("miniature")
-    run = pipeline.open_run(whole.paths.folder)
+    run: Any = pipeline.open_run(whole.paths.folder)
     for scorer, noise in (("network", None), ("poisson", poisson())):
         found = pipeline.evolve(net, "conv2", [3, 17], queries=100, restarts=2, noise=noise)
         rows = run.evolution.query(f"scorer == '{scorer}' and generator == 'grid'")
@@ -62,7 +63,7 @@ def test_numbers_are_those_of_the_library(whole: ActiveRun):
 
 
 def test_tables_have_a_row_for_every_method_unit_and_restart(whole: ActiveRun):
-    run = pipeline.open_run(whole.paths.folder)
+    run: Any = pipeline.open_run(whole.paths.folder)
     methods = run.evolution.groupby(["scorer", "searcher", "generator"]).size()
     assert set(methods) == {4}  # two units, two restarts
     names = {("genetic", "grid"), ("natural", ""), ("gradient", "")}
@@ -176,7 +177,8 @@ def test_references_are_shown_by_name(run_pipeline: RunPipeline, tmp_path: Path)
     done = run_pipeline(
         *SMALL, "evolution.rivals=[]", f"evolution.references={pictures}", f"out={tmp_path}"
     )
-    table = pipeline.open_run(done.paths.folder).evolution_references
+    run: Any = pipeline.open_run(done.paths.folder)
+    table = run.evolution_references
     assert table["reference"].tolist() == ["a.png", "b.png"] * 2
     assert table["generation"].eq(0).all()
     assert np.isfinite(table["response"]).all()
@@ -187,7 +189,7 @@ def test_images_are_compared_at_one_contrast(run_pipeline: RunPipeline, tmp_path
         *SMALL[1:], "stages=[top_patches,ascent,evolution]", "optimizer.steps=3", "search.keep=2",
         f"out={tmp_path}",
     )  # fmt: skip
-    run = pipeline.open_run(done.paths.folder)
+    run: Any = pipeline.open_run(done.paths.folder)
     rows = run.evolution
     np.testing.assert_allclose(rows["over_patch"] * rows["top_patch"], rows["noise_free"])
     np.testing.assert_allclose(rows["over_ascent"] * rows["ascent"], rows["noise_free"])

@@ -91,7 +91,7 @@ def _some_units(layers: list[Pictures]) -> list[tuple[Pictures, int]]:
 
 
 def _strips(layers: list[Pictures]) -> list[FilmStrip]:
-    """Return strips of the first unit of every layer, of all methods in turn."""
+    """Return strips of the first units of every layer, by all methods, from all layers alike."""
     by_layer = [list(_of_layer(of)) for of in layers]
     turns = [strip for turn in zip_longest(*by_layer) for strip in turn if strip is not None]
     kept = {id(strip) for strip in turns[:MOST_ROWS]}
@@ -99,9 +99,11 @@ def _strips(layers: list[Pictures]) -> list[FilmStrip]:
 
 
 def _of_layer(of: Pictures) -> Iterator[FilmStrip]:
-    unit, layer = of.units[0], of.searches[0].layer.name
-    for each in of.evolved:
-        yield of.strip(each, unit, f"{layer}/{unit}: {', '.join(each.method.names)}".rstrip(", "))
+    layer = of.searches[0].layer.name
+    for unit in of.units[:MOST_ROWS]:
+        for each in of.evolved:
+            method = ", ".join(filter(None, each.method.names))
+            yield of.strip(each, unit, f"{layer}/{unit}: {method}")
 
 
 def _caption(run: ActiveRun) -> str:
