@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.runner.stopping import STOPPED
+from pipeline.store.files import is_temporary
 from pipeline.store.layout import CHECKPOINT, Layout
 from tests.faults.conftest import Bench, shards
 
@@ -35,8 +36,9 @@ def tables(out: Path) -> dict[str, bytes]:
 
 
 def left(out: Path) -> list[Path]:
-    """Return the checkpoints that a store holds."""
-    return sorted(Layout(out).store.rglob(f"*{CHECKPOINT}"))
+    """Return the checkpoints that a store holds, without files that a kill left half written."""
+    found = Layout(out).store.rglob(f"*{CHECKPOINT}")
+    return sorted(path for path in found if not is_temporary(path))
 
 
 @pytest.mark.parametrize("kills", [5, pytest.param(20, marks=pytest.mark.slow)])

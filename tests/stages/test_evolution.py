@@ -263,3 +263,14 @@ def test_a_finished_run_is_found_in_the_store(run_pipeline: RunPipeline, whole: 
     given = (*SMALL, "evolution.restarts=2", "scorer=[network,poisson]")
     again = run_pipeline(*given, "units=[17]", f"out={whole.layout.out}")
     assert again.done == 0
+
+
+def test_the_cost_counts_every_picture(whole: ActiveRun):
+    cost = STAGE.cost(whole, whole.plan(STAGE), None)
+    # 2 scorers x 3 methods x 2 units x 2 restarts x 100 queries.
+    assert cost.facts["shown"].startswith("2400 pictures to 1 layers")
+    one = whole.parts.costs(whole.parts.layers[0]).operations
+    assert cost.operations["evolution"] == 2400 * one
+    stored = sum(len(content) for content in items(whole.layout.out).values())
+    assert cost.disk == pytest.approx(stored, rel=0.2)
+    assert cost.missing == 0
