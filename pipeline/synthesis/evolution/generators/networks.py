@@ -7,6 +7,7 @@ from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -49,11 +50,13 @@ class GeneratorNetwork:
             ConfigError: the images are not in color.
         """
         check_colors(self.key, setting)
+        # In channels-last convolutions are about twice as fast.
+        self.module.to(memory_format=torch.channels_last)
 
         def draw(codes: Float[Tensor, "batch genes"]) -> Float[Tensor, "batch 3 height width"]:
             module = self.module.to(codes.device)
             pictures = module(codes.float().unflatten(1, self.code_shape))
-            return fitted(pictures.clamp(0, 1), setting.size, self.fit)
+            return fitted(pictures.clamp(0, 1), setting.size, self.fit).contiguous()
 
         encode = None if self.encoder is None else self._encode(self.encoder)
         return BuiltGenerator(self.prior, self.code_shape, draw, encode)
