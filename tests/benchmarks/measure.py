@@ -28,25 +28,38 @@ class Timed:
 
 
 def take_turns(
-    things: dict[str, Callable[[], object]], rounds: int, device: str = "cpu"
+    things: dict[str, Callable[[], object]],
+    rounds: int,
+    device: str = "cpu",
+    clock: Callable[[], float] = time.perf_counter,
 ) -> dict[str, Timed]:
     """Time things one after the other, round after round; one round before does not count."""
     seconds: dict[str, list[float]] = {name: [] for name in things}
     for turn in range(rounds + 1):
         for name, thing in things.items():
-            taken = timed(thing, device)
+            taken = timed(thing, device, clock)
             if turn:
                 seconds[name].append(taken)
     return {name: Timed(found) for name, found in seconds.items()}
 
 
-def timed(thing: Callable[[], object], device: str = "cpu") -> float:
+def timed(
+    thing: Callable[[], object],
+    device: str = "cpu",
+    clock: Callable[[], float] = time.perf_counter,
+) -> float:
     """Return the seconds that one call takes."""
     synchronize(device)
-    start = time.perf_counter()
+    start = clock()
     thing()
     synchronize(device)
-    return time.perf_counter() - start
+    return clock() - start
+
+
+def steady_clock(device: str) -> Callable[[], float]:
+    """Return the clock of the process on one thread of a CPU, which other jobs disturb less."""
+    alone = device == "cpu" and torch.get_num_threads() == 1
+    return time.process_time if alone else time.perf_counter
 
 
 def synchronize(device: str) -> None:
