@@ -33,6 +33,8 @@ class GeneratorNetwork:
         fit: how its pictures are brought to the size that is shown (``fitting``).
         encoder: maps pictures of its own size, in pixels 0..1, to codes [batch, *code_shape].
         own_size: rows and columns of its pictures, needed by the encoder.
+        draws_middle: whether the module takes the pixels along the sides of the middle that is
+            shown beside codes, and may draw that alone.
     """
 
     key: str
@@ -42,6 +44,7 @@ class GeneratorNetwork:
     fit: str
     encoder: Callable[[Tensor], Tensor] | None = None
     own_size: tuple[int, int] = (0, 0)
+    draws_middle: bool = False
 
     def build(self, setting: Setting) -> BuiltGenerator:
         """Return the generator for images of one size.
@@ -52,10 +55,13 @@ class GeneratorNetwork:
         check_colors(self.key, setting)
         # In channels-last convolutions are about twice as fast.
         self.module.to(memory_format=torch.channels_last)
+        side = max(setting.size)
+        middle = self.draws_middle and self.fit == "crop" and side <= min(self.own_size)
+        shown = (side,) if middle else ()
 
         def draw(codes: Float[Tensor, "batch genes"]) -> Float[Tensor, "batch 3 height width"]:
             module = self.module.to(codes.device)
-            pictures = module(codes.float().unflatten(1, self.code_shape))
+            pictures = module(codes.float().unflatten(1, self.code_shape), *shown)
             return fitted(pictures.clamp(0, 1), setting.size, self.fit).contiguous()
 
         encode = None if self.encoder is None else self._encode(self.encoder)
