@@ -8,6 +8,7 @@ how the shipped weights were made.
 from __future__ import annotations
 
 from importlib.resources import as_file, files
+from math import ceil
 from typing import cast
 
 import torch
@@ -19,6 +20,7 @@ from pipeline.miniature.network import MEAN, STD, Miniature, miniature, normaliz
 from pipeline.networks.loading.weights import load_weights, read_weights
 
 CODE_SHAPE = (48, 3, 3)
+SIDE = 96  # pixels along each side of a picture
 SLOPE = 0.3  # of LeakyReLU, for negative values
 CONTRAST = 1.3  # factor by which training images deviate more from their mean
 # Network input of black and white.
@@ -35,8 +37,10 @@ class Decoder(nn.Module):
     Attributes:
         code_mean: mean of every feature over training images.
         code_std: standard deviation of every feature; 0 for those that are silent.
+        draws_middle: it can draw the middle of pictures alone, which generators ask for by this.
     """
 
+    draws_middle = True
     code_mean: Tensor
     code_std: Tensor
 
@@ -69,9 +73,32 @@ class Decoder(nn.Module):
         """The largest codes: 0 for silent features, whose code is always 0; else infinity."""
         return torch.where(self.code_std > 0, torch.inf, 0.0)
 
-    def forward(self, codes: Float[Tensor, "batch 48 3 3"]) -> Float[Tensor, "batch 3 96 96"]:
-        """Return the pictures of codes, in pixels 0..1."""
-        return self.layers(codes)
+    def forward(
+        self, codes: Float[Tensor, "batch 48 3 3"], side: int = SIDE
+    ) -> Float[Tensor, "batch 3 rows columns"]:
+        """Return the pictures of codes, in pixels 0..1.
+
+        Args:
+            codes: the codes.
+            side: pixels along each side of the middle that is needed, up to 96. No more than 3 more
+                are returned, and the fewer there are, the faster it is.
+        """
+        maps = codes
+        for layer, half in zip(self.layers, self._halves(side), strict=True):
+            maps = layer(_middle(maps, half))
+        return maps
+
+    def _halves(self, side: int) -> list[int]:
+        """Return the places on either side of the middle that every layer needs to see."""
+        # An even number, so that halves of pixels are rounded as in whole pictures.
+        half, found = 2 * ceil(side / 4), list[int]()
+        for layer in reversed(self.layers):
+            if isinstance(layer, nn.Upsample):
+                half = ceil(half / 2) + (layer.mode == "bilinear")
+            elif isinstance(layer, nn.Conv2d):
+                half += 1
+            found.append(half)
+        return found[::-1]
 
     def standardized(self, found: Float[Tensor, "batch 48 3 3"]) -> Float[Tensor, "batch 48 3 3"]:
         """Return the codes of features."""
@@ -83,6 +110,15 @@ class Decoder(nn.Module):
         """Return the codes of pictures in pixels 0..1, which are prepared as in training."""
         network = shipped_network().to(pictures.device)
         return self.standardized(features(network, centered(normalized(pictures))))
+
+
+def _middle(maps: Float[Tensor, "batch c _ _"], half: int) -> Float[Tensor, "batch c _ _"]:
+    """Return the middle of maps with an even number of rows and columns; others whole."""
+    side = maps.shape[2]
+    if side % 2 or 2 * half >= side:
+        return maps
+    some = slice(side // 2 - half, side // 2 + half)
+    return maps[:, :, some, some]
 
 
 def trained_decoder(weights: str = "default") -> Decoder:

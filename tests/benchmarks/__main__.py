@@ -46,6 +46,7 @@ from pipeline.synthesis.optimizers import sgd  # noqa: E402
 from pipeline.synthesis.plan import batch_units, block_units  # noqa: E402
 from tests.benchmarks import (  # noqa: E402
     coordination,
+    evolution,
     plain,
     presentation,
     throughput,
@@ -357,6 +358,12 @@ def measure_tuning(bench: Bench) -> None:
     bench.rows["tuning"] = [tuning.compare(network, names, bench.rounds, bench.device)]
 
 
+def evolve(bench: Bench) -> None:
+    """Search images for many units at once, by passes alone, and one search at a time."""
+    for row in evolution.compare(bench.quick, bench.rounds, bench.device):
+        bench.add("evolution", **row)
+
+
 def compare_vocabulary(bench: Bench) -> None:
     """Compare parameterizations by responses and smoothness; pictures go beside the JSON file."""
     for row in vocabulary.compare(bench.quick, bench.out):
@@ -476,6 +483,7 @@ PARTS: dict[str, Callable[[Bench], None]] = {
     "files": from_files,
     "stimuli": present_stimuli,
     "tuning": measure_tuning,
+    "evolution": evolve,
     "commands": commands,
     "items": lambda bench: bench.rows.update(items=coordination.items(bench.quick)),
     "throughput": measure_throughput,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -201,3 +201,56 @@ def _jittered(image: Tensor, pixels: int) -> Tensor:
 def _warped(image: Tensor, matrix: Tensor) -> Tensor:
     grid = F.affine_grid(matrix[None], list(image.shape), align_corners=False)
     return F.grid_sample(image, grid, align_corners=False)
+
+
+class Evolution:
+    """One search by the genetic algorithm of XDREAM, one generation of 20 at a time.
+
+    Pictures of the generator's own size are enlarged to the network's input, normalized and shown
+    to the whole network up to the layer.
+
+    Args:
+        network: up to the layer.
+        size: height and width of the network's input.
+        draw: maps codes [batch, genes] to pictures in pixels 0..1.
+        genes: length of a code.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        size: tuple[int, int],
+        draw: Callable[[Tensor], Tensor],
+        genes: int,
+    ) -> None:
+        self.network, self.size, self.draw = network, size, draw
+        self.random = np.random.RandomState(0)
+        self.codes = self.random.standard_normal((20, genes))
+
+    def generation(self, unit: int, device: str) -> None:
+        """Show the pictures of a generation to a unit in the middle of the map, and breed."""
+        mean, std = torch.tensor((0.485, 0.456, 0.406)), torch.tensor((0.229, 0.224, 0.225))
+        with torch.no_grad():
+            pictures = self.draw(torch.from_numpy(self.codes).float().to(device))
+            images = F.interpolate(pictures, self.size, mode="bilinear")
+            images = (images - mean.to(device)[:, None, None]) / std.to(device)[:, None, None]
+            maps = self.network(images)
+        self._breed(maps[:, unit, maps.shape[2] // 2, maps.shape[3] // 2].double().cpu().numpy())
+
+    def _breed(self, scores: np.ndarray) -> None:
+        temperature = max(scores.std() / 2, 1e-8)
+        order = np.argsort(-scores)
+        clipped = np.minimum(scores[order], np.percentile(scores, 95))
+        shares = np.cumsum(np.exp((clipped - clipped[0]) / temperature))
+        drawn = self.random.random_sample((2, len(scores)))
+        parents = self.codes[order][np.digitize(drawn, shares / shares[-1])]
+        children = np.where(self.random.random_sample(self.codes.shape) < 0.5, *parents)
+        mutates = self.random.random_sample(self.codes.shape) < 0.5
+        children[mutates] += self.random.normal(0, 0.5, mutates.sum())
+        self.codes = children
+
+
+def lattice(codes: Tensor) -> Tensor:
+    """Return pictures of 96 x 96 pixels from colors on a lattice of 12 x 12."""
+    colors = F.interpolate(codes.view(-1, 3, 12, 12), (96, 96), mode="bilinear")
+    return (0.5 + colors / 4).clamp(0, 1)

@@ -16,6 +16,7 @@ def test_every_part_gives_its_figures(tmp_path):
         "search",
         "files",
         "stimuli",
+        "evolution",
         "vocabulary",
     ]  # whole commands are timed by make bench alone
     words = [sys.executable, "-m", "tests.benchmarks", "--quick", "--out", str(tmp_path), *parts]
@@ -24,7 +25,8 @@ def test_every_part_gives_its_figures(tmp_path):
     assert done.returncode == 0, done.stderr
     (file,) = tmp_path.glob("*.json")
     stored = json.loads(file.read_text())
-    assert set(stored["rows"]) == {"ascent", "search", "decode", "stimuli", "vocabulary"}
+    parts = {"ascent", "search", "decode", "stimuli", "evolution", "vocabulary"}
+    assert set(stored["rows"]) == parts
     for rows in stored["rows"].values():
         for row in rows:
             assert all(value > 0 for name, value in row.items() if name.endswith(("_us", "_per_s")))

@@ -104,3 +104,15 @@ def test_pictures_are_pixels_of_96_by_96(decoder):
     pictures = decoder(codes)
     assert pictures.shape == (3, 3, 96, 96)
     assert 0 <= pictures.min() < pictures.max() <= 1
+
+
+@pytest.mark.parametrize("side", [1, 9, 20, 29, 54, 69, 85, 95, 96])
+def test_the_middle_is_that_of_the_whole_picture(decoder, side):
+    codes = torch.randn(3, *CODE_SHAPE, generator=torch.Generator().manual_seed(side))
+    with torch.no_grad():
+        whole, middle = decoder(codes), decoder(codes, side)
+    left_out = (96 - middle.shape[3]) // 2
+    kept = slice(left_out, 96 - left_out)
+    torch.testing.assert_close(middle, whole[:, :, kept, kept], rtol=0, atol=2e-6)
+    assert left_out % 2 == 0
+    assert side <= middle.shape[3] <= side + 3

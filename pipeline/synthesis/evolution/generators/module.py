@@ -40,6 +40,10 @@ def module(
     It is called with codes [batch, *code_shape] in float32 and must return pictures
     [batch, 3, rows, columns], each of which depends on its own code alone. It is used in eval mode.
 
+    A module whose attribute ``draws_middle`` is true is called with a second argument where only
+    the middle of pictures is shown: how many pixels along each side. It may then leave out an even
+    number of pixels on every side of its pictures.
+
     Args:
         target: a module (of which a copy is used), or the dotted name of a class or function that
             returns one, such as ``mylab.generators.Generator``.
@@ -79,7 +83,8 @@ def module(
     prior = given_prior(KEY, shape, {"mean": mean, "std": std, "low": low, "high": high}, network)
     encoder = None if encode is None else _encoder(network, encode)
     size = _checked(network, shape)
-    made = GeneratorNetwork(KEY, Ranged(network, black, white), prior, shape, fit, encoder, size)
+    ranged, middle = Ranged(network, black, white), bool(getattr(network, "draws_middle", False))
+    made = GeneratorNetwork(KEY, ranged, prior, shape, fit, encoder, size, middle)
     own = isinstance(target, str) and is_own(target)
     code = code_digest([target]) if isinstance(target, str) and own else ""
     return Generator(made.build, digest=digest_weights(network) + code)
@@ -98,9 +103,9 @@ class Ranged(nn.Module):
         super().__init__()
         self.network, self.black, self.white = network, black, white
 
-    def forward(self, codes: Tensor) -> Tensor:
-        """Return the pictures of codes."""
-        return (self.network(codes) - self.black) / (self.white - self.black)
+    def forward(self, codes: Tensor, *shown: int) -> Tensor:
+        """Return the pictures of codes; of their middle alone, if its size is given."""
+        return (self.network(codes, *shown) - self.black) / (self.white - self.black)
 
 
 def _made(target: str | nn.Module, arguments: dict[str, Any]) -> nn.Module:

@@ -225,10 +225,10 @@ class GeneticSearch(OneSearch):
         measured = ~np.isnan(scores)
         if not measured.any():
             return
-        carried, scored = self.population[~measured], self.population[measured]
-        scores = scores[measured]
+        carried, scores = self.population[~measured], scores[measured]
         order = np.argsort(-scores, kind="stable")
-        parents, fitness = scored[order], self.operators.fitness(scores)[order]
+        parents = self.population[np.flatnonzero(measured)[order]]
+        fitness = self.operators.fitness(scores)[order]
         elites = parents[: self.operators.elites]
         children = self.children(parents, fitness, len(parents) - len(elites))
         self.population = np.concatenate([elites, children, carried])
@@ -245,7 +245,7 @@ class GeneticSearch(OneSearch):
         from_first = self.random.random_sample(shape) < self.operators.heritability
         children = np.where(from_first, parents[first], parents[second])
         mutates = self.random.random_sample(shape) < self.operators.mutation_rate
-        children[mutates] += self.mutations(mutates)
+        children += self.mutations(mutates)
         return self.prior.within(children)
 
     def parents(
@@ -260,10 +260,15 @@ class GeneticSearch(OneSearch):
         others[np.arange(count), first] = 0
         return first, (cumulative(others) <= drawn[:, None]).sum(1)
 
-    def mutations(self, mutates: Bool[np.ndarray, "count genes"]) -> Float[np.ndarray, " mutated"]:
-        """Return a random number for every gene that mutates."""
-        scales = np.broadcast_to(self.prior.std, mutates.shape)[mutates]
-        return self.random.normal(0, self.operators.mutation_size, len(scales)) * scales
+    def mutations(
+        self, mutates: Bool[np.ndarray, "count genes"]
+    ) -> Float[np.ndarray, "count genes"]:
+        """Return what is added to genes: a random number to each that mutates, 0 to others."""
+        added = np.zeros(mutates.shape)
+        number = np.count_nonzero(mutates)
+        added[mutates] = self.random.normal(0, self.operators.mutation_size, number)
+        added *= self.prior.std
+        return added
 
 
 def cumulative(fitness: Float[np.ndarray, "*some parents"]) -> Float[np.ndarray, "*some parents"]:

@@ -7,6 +7,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from pipeline.errors import ConfigError, NetworkError
+from pipeline.miniature.decoder import CODE_SHAPE, trained_decoder
 from pipeline.synthesis.evolution.generators import module
 
 
@@ -141,3 +142,16 @@ def test_pickled_code_in_a_file_of_genes_is_not_run(tmp_path):
     np.save(tmp_path / "mean.npy", np.array([{"a": 1}] * 5, dtype=object), allow_pickle=True)
     with pytest.raises(ConfigError, match=r"mean: '.*' cannot be read as an array of numbers"):
         module(Uniform(), [5], mean=str(tmp_path / "mean.npy"))
+
+
+@pytest.mark.parametrize("size", [(9, 9), (29, 20), (70, 85), (120, 96)])
+def test_a_module_that_draws_the_middle_alone_draws_the_same_pictures(setting, size):
+    whole = trained_decoder()
+    whole.draws_middle = False
+    given = setting(size)
+    codes = torch.randn(2, 432, generator=torch.Generator().manual_seed(0))
+    found, wanted = (
+        module(network, CODE_SHAPE).build(given).draw(codes)
+        for network in (trained_decoder(), whole)
+    )
+    torch.testing.assert_close(found, wanted, rtol=0, atol=2e-6)
