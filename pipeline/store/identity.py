@@ -8,10 +8,18 @@ lie.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from enum import StrEnum
+from importlib import import_module
 from typing import Any, NamedTuple, cast
 
-from pipeline.store.code import argument_digests, code_digest, own_targets, qualified_name
+from pipeline.store.code import (
+    argument_digests,
+    code_digest,
+    module_of,
+    own_targets,
+    qualified_name,
+)
 
 COPIES = "copies"  # a setting of all inits
 # The settings of stages and the arguments of this package's own options that name files and
@@ -121,6 +129,9 @@ def described(option: Mapping[str, Any], contents: str | None = None) -> dict[st
         found = {k: v for k, v in found.items() if k not in PATHS or not isinstance(v, str)}
         found["contents"] = contents
     if own := own_targets(option):
+        for target in own:
+            with suppress(Exception):  # which is reported where it is built
+                import_module(module_of(target))  # it may lead to modules elsewhere
         found |= {"code": code_digest(own), "files": argument_digests(option)}
     return found
 

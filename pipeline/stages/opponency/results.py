@@ -88,7 +88,7 @@ def _layer(run: ActiveRun, layer: Layer, protocol: OpponencyProtocol) -> LayerOp
     colors = stimulus_colors(parts.network.preprocessing)
     settings = {
         **network_settings(run),
-        "layer": layer.call,
+        "layer": layer.number,
         "units": list(units),
         "stimuli": list(SETS),  # raise the stage's version when they are drawn otherwise
         "where": protocol.where,
