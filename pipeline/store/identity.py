@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from enum import StrEnum
 from importlib import import_module
+from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 from pipeline.store.code import (
@@ -134,6 +135,26 @@ def described(option: Mapping[str, Any], contents: str | None = None) -> dict[st
                 import_module(module_of(target))  # it may lead to modules elsewhere
         found |= {"code": code_digest(own), "files": argument_digests(option)}
     return found
+
+
+def described_images(option: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what determines a user's own image set, besides the pictures.
+
+    Files and folders among its arguments are left out: the set knows its pictures by contents, and
+    reading all of them would take as long as a search.
+
+    Raises:
+        ConfigError: its code cannot be found.
+    """
+    arguments = {k: v for k, v in _without_targets(option).items() if not _is_path(v)}
+    return {"arguments": arguments, "code": code_digest(own_targets(option))}
+
+
+def _is_path(value: Any) -> bool:
+    try:
+        return isinstance(value, str) and bool(value) and Path(value).expanduser().exists()
+    except (OSError, RuntimeError, ValueError):  # not a path
+        return False
 
 
 def described_list(
