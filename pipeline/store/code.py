@@ -38,16 +38,20 @@ def is_own(target: str) -> bool:
 def own_targets(settings: Any) -> list[str]:
     """Return all targets in a configuration that do not belong to this package.
 
-    Other text that is the dotted name of something in a user's module counts as well, such as
+    An option of this package may use a user's class or function, which it calls ``target``. Other
+    text that is the dotted name of something in a user's module counts as well, such as
     ``mine.score`` in the arguments of ``hydra.utils.get_method``.
     """
     found: list[str] = []
     if isinstance(settings, Mapping):
-        target = settings.get("_target_")
-        if isinstance(target, str) and is_own(target):
-            found.append(target)
+        names = ("_target_", "target") if "_target_" in settings else ()
+        for name in names:
+            target = settings.get(name)
+            if isinstance(target, str) and is_own(target):
+                found.append(target)
         for name, value in settings.items():
-            found += own_targets(value) if name != "_target_" else []
+            if not (name in names and isinstance(value, str)):
+                found += own_targets(value)
     elif isinstance(settings, list | tuple):
         for value in settings:
             found += own_targets(value)

@@ -70,7 +70,8 @@ def loaded_code() -> list[Path]:
     found: set[Path] = set()
     for name, module in list(sys.modules.items()):
         file = getattr(module, "__file__", None)
-        if not file or name == "__main__" or f"{name}.".startswith(PACKAGE):
+        top = name.partition(".")[0]
+        if not file or top == "__main__" or top in _LIBRARIES or f"{top}." == PACKAGE:
             continue
         path = Path(file)
         if "site-packages" not in path.parts and not is_installed(path):

@@ -162,6 +162,7 @@ def test_text_that_names_own_code_is_a_target(lab: Path):
     ]
     assert own_targets({"_target_": "pipeline.a.b", "path": "own_named.py"}) == ["own_named.py"]
     assert own_targets({"_target_": "pipeline.a.b", "name": "torch.nn.ReLU"}) == []
+    assert own_targets({"_target_": "pipeline.a.b", "target": "torch.nn.ReLU"}) == ["torch.nn.ReLU"]
 
 
 @pytest.mark.parametrize(
