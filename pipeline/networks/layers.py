@@ -49,6 +49,11 @@ class Layer:
     map_size: tuple[int, int]
     center: tuple[int | None, int | None] = (None, None)
 
+    @property
+    def number(self) -> int:
+        """The number of its node in the graph, from 0, by which keys know it under any name."""
+        return list(self.node.graph.nodes).index(self.node)
+
     def looked_at(
         self, responses: Float[Tensor, "batch units rows columns"]
     ) -> Float[Tensor, "batch units seen_rows seen_columns"]:

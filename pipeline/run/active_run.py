@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from pipeline.config.build import read_settings
 from pipeline.errors import StoreError, listed
 from pipeline.run.parts import Parts
-from pipeline.store.code import code_digest, own_targets
+from pipeline.store.code import own_targets
 from pipeline.store.files import lost_below, write_bytes
+from pipeline.store.identity import described_images
 from pipeline.store.layout import Layout, RunPaths
 from pipeline.store.provenance import provenance
 from pipeline.store.results import HasResult, Result, find_result
@@ -84,9 +85,9 @@ class ActiveRun:
 
         with self.parts.runner.ranks.leader_first():
             images = known_images(self.layout, self.parts.images)
-        own = own_targets(self.parts.config.images)
-        code = {"code": code_digest(own)} if own else {}
-        return replace(images, settings=images.settings | code)
+        option = self.parts.config.images
+        own = described_images(option) if own_targets(option) else {}
+        return replace(images, settings=images.settings | own)
 
     def settings(self, stage: Any) -> Any:
         """Return the settings of a user's own stage: its dataclass, from ``own.<name>``.

@@ -6,12 +6,23 @@ from typing import Any
 
 from pipeline.networks.layers import Layer
 from pipeline.run.active_run import ActiveRun
+from pipeline.store.identity import described
 
 
-def network_settings(run: ActiveRun) -> dict[str, str]:
-    """Return the settings that determine the network: its weights and its computation."""
-    parts = run.parts
-    return {"weights": parts.network.digest, "network": parts.graph.digest}
+def network_settings(run: ActiveRun) -> dict[str, Any]:
+    """Return the settings that determine the network: its weights and its computation.
+
+    Its code is not among them, unless a part of it could not be traced: what that computes may
+    depend on the function that made the network, and on its arguments.
+
+    Raises:
+        ConfigError: a part could not be traced, and its code cannot be found.
+    """
+    parts, model = run.parts, run.parts.config.model
+    settings = {"weights": parts.network.digest, "network": parts.graph.digest}
+    if parts.graph.identity.has_own_code:
+        return {**settings, "model": described(model, parts.network.digest)}
+    return settings
 
 
 def canvas_settings(run: ActiveRun, layer: Layer) -> dict[str, Any]:
@@ -22,4 +33,4 @@ def canvas_settings(run: ActiveRun, layer: Layer) -> dict[str, Any]:
     """
     canvas = run.parts.canvas(layer)
     shown = [*canvas.size, *canvas.position, *canvas.box]
-    return {**network_settings(run), "layer": layer.call, "canvas": shown}
+    return {**network_settings(run), "layer": layer.number, "canvas": shown}

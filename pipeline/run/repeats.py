@@ -3,7 +3,9 @@
 A run is recognized by its fingerprint: its configuration, the code, and the stamps of every file
 and folder named in the configuration, which no program can restore after a change. The fingerprint
 only saves the effort of finding every result in the store; the store itself identifies results by
-their settings and contents.
+their settings and contents. A user's modules that are not found by reading the code, such as those
+in a folder that it adds to the path, are known to the run that loaded them: their files must still
+be what they were.
 """
 
 from __future__ import annotations
@@ -26,6 +28,7 @@ from pipeline.store.code import code_digest, is_own, own_targets
 from pipeline.store.files import file_stamp, refusal
 from pipeline.store.identity import PATHS, WORDS, Effect, with_effect
 from pipeline.store.layout import Layout, RunPaths
+from pipeline.store.modules import loaded_code
 from pipeline.store.records import changed_files, read_checksummed_record, recorded_files
 
 log = logging.getLogger(__name__)
@@ -72,6 +75,7 @@ def remember(layout: Layout, key: str, paths: RunPaths) -> None:
         note = {
             "run": paths.folder.relative_to(layout.out).as_posix(),
             "files": {path.relative_to(layout.out).as_posix(): _stamp(path) for path in files},
+            "code": {str(path): _stamp(path) for path in loaded_code()},
         }
         write_document(layout.finished(key), note, layout.place(layout.finished(key)))
 
@@ -84,6 +88,7 @@ def find_finished(layout: Layout, key: str) -> RunPaths | None:
         paths = RunPaths(layout.out / noted["run"])
         finished = read_checksummed_record(paths)["state"] == "finished"
         stamps: dict[str, list[int]] = noted["files"]
+        stamps |= noted["code"]  # by absolute paths
         changed = [name for name, stamp in stamps.items() if _stamp(layout.out / name) != stamp]
     except FileNotFoundError:
         return None

@@ -11,22 +11,23 @@ from __future__ import annotations
 import ast
 import hashlib
 import os
-import sys
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from functools import cache, lru_cache
-from importlib.machinery import EXTENSION_SUFFIXES
 from importlib.metadata import PackageNotFoundError, packages_distributions, version
-from importlib.util import find_spec, resolve_name
 from pathlib import Path
-from sysconfig import get_path
 from typing import Any
 
 from pipeline.errors import ConfigError
 from pipeline.store.files import file_stamp
-
-PACKAGE = "pipeline."  # prefix of this package's own targets
-_STANDARD = Path(get_path("stdlib")).resolve()
+from pipeline.store.modules import (
+    PACKAGE,
+    file_of,
+    imported_by,
+    is_installed,
+    tree_of,
+    variables_read,
+)
 
 
 def is_own(target: str) -> bool:
@@ -37,38 +38,63 @@ def is_own(target: str) -> bool:
 def own_targets(settings: Any) -> list[str]:
     """Return all targets in a configuration that do not belong to this package.
 
-    An option of this package may use a user's class or function, which it calls ``target``.
+    An option of this package may use a user's class or function, which it calls ``target``. Other
+    text that is the dotted name of something in a user's module counts as well, such as
+    ``mine.score`` in the arguments of ``hydra.utils.get_method``.
     """
     found: list[str] = []
     if isinstance(settings, Mapping):
-        used = settings.get("target") if "_target_" in settings else None
-        for target in (settings.get("_target_"), used):
+        names = ("_target_", "target") if "_target_" in settings else ()
+        for name in names:
+            target = settings.get(name)
             if isinstance(target, str) and is_own(target):
                 found.append(target)
-        for value in settings.values():
-            found += own_targets(value)
+        for name, value in settings.items():
+            if not (name in names and isinstance(value, str)):
+                found += own_targets(value)
     elif isinstance(settings, list | tuple):
         for value in settings:
             found += own_targets(value)
+    elif isinstance(settings, str):
+        found += _own_names(settings)
     return found
+
+
+def _own_names(text: str) -> list[str]:
+    """Return the text if it is a dotted name in a user's module; of a module, that of its name."""
+    parts = text.split(".")
+    if len(parts) < 2 or not all(part.isidentifier() for part in parts) or Path(text).exists():
+        return []
+    found = {n: file_of(".".join(parts[:n])) for n in range(1, len(parts) + 1)}
+    files = [file for file in found.values() if file is not None]
+    if not files or is_installed(files[0]):
+        return []
+    return [text, *([f"{text}.__name__"] if found[len(parts)] else [])]
 
 
 def code_digest(targets: list[str]) -> str:
     """Return the digest of the code behind dotted names, as in ``_target_``.
 
     Files are identified by their contents, and installed packages that they import by version.
+    The values of environment variables that the files read count too.
 
     Raises:
         ConfigError: the code cannot be found, so edits to it would go unnoticed.
     """
     digest = hashlib.sha256()
-    for module in sorted({_module_of(target) for target in targets}):
+    for module in sorted({module_of(target) for target in targets}):
         files, packages = _reached(module)
         for path in files:
             digest.update(_digest(path))
         for package in packages:
             digest.update(f"{package} {_version(package)}".encode())
+        for name in sorted({name for path in files for name in _variables(path)}):
+            digest.update(f"{name}={os.environ.get(name)}".encode("utf-8", "surrogateescape"))
     return digest.hexdigest()
+
+
+def _variables(path: Path) -> set[str]:
+    return set(variables_read(tree_of(path, file_stamp(path)))) if path.suffix == ".py" else set()
 
 
 def argument_digests(settings: Any) -> dict[str, str]:
@@ -116,14 +142,18 @@ def qualified_name(target: str) -> str:
     """
     if not is_own(target):
         return target.rpartition(".")[2]
-    return target.removeprefix(f"{_module_of(target)}.")
+    return target.removeprefix(f"{module_of(target)}.")
 
 
-def _module_of(target: str) -> str:
-    """Return the module of a dotted name."""
+def module_of(target: str) -> str:
+    """Return the module of a dotted name.
+
+    Raises:
+        ConfigError: it has no file.
+    """
     name = target
     while name := name.rpartition(".")[0]:
-        if _file(name) is not None:
+        if file_of(name) is not None:
             return name
     raise ConfigError(
         f"_target_: the code of '{target}' cannot be found, so that its results could not be told"
@@ -144,29 +174,21 @@ def _reached(module: str) -> tuple[list[Path], list[str]]:
     while waiting:
         name = waiting.pop()
         top = name.partition(".")[0]
-        path = _file(top) if top != home and _is_installed(_file(top)) else _file(name)
+        path = file_of(top) if top != home and is_installed(file_of(top)) else file_of(name)
         if path is None:
             continue
-        if top != home and _is_installed(path):
+        if top != home and is_installed(path):
             packages.add(top)
             continue
         files[name] = path
         if path.suffix == ".py":
-            tree = _tree(path, file_stamp(path))
-            if not _is_installed(path):
+            tree = tree_of(path, file_stamp(path))
+            if not is_installed(path):
                 files |= {str(named): named for named in _named_files(tree, path.parent)}
-            near = set(_imports(name, path, tree)) - seen
+            near = set(imported_by(name, path, tree)) - seen
             seen |= near
             waiting += near
     return [files[name] for name in sorted(files)], sorted(packages)
-
-
-@lru_cache(1024)
-def _tree(path: Path, _stamp: tuple[int, ...]) -> ast.Module:
-    try:
-        return ast.parse(path.read_bytes())
-    except (SyntaxError, ValueError):
-        return ast.Module([], [])  # importing it will report the error
 
 
 def _named_files(tree: ast.Module, folder: Path) -> Iterator[Path]:
@@ -193,81 +215,6 @@ def _texts(tree: ast.Module) -> Iterator[str]:
         texts = [value for value in constants if isinstance(value, str)]
         if texts:
             yield "/".join(texts)
-
-
-def _imports(module: str, path: Path, tree: ast.Module) -> Iterator[str]:
-    """Yield the modules that a file imports anywhere in it, and the packages that hold them."""
-    package = module if path.name == "__init__.py" else module.rpartition(".")[0]
-    by_name = any(_called(node) in ("import_module", "__import__") for node in ast.walk(tree))
-    for node in ast.walk(tree):
-        names: list[str] = []
-        if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            written = "." * node.level + (node.module or "")
-            base = resolve_name(written, package) if node.level else written
-            # A name imported from a package may be a module.
-            names = [base, *(f"{base}.{alias.name}" for alias in node.names)]
-        elif by_name and isinstance(node, ast.Constant) and isinstance(node.value, str):
-            names = _imported_by_name(node.value, package)
-        for name in names:
-            parts = name.split(".")
-            yield from (".".join(parts[: end + 1]) for end in range(len(parts)))
-
-
-def _called(node: ast.AST) -> str:
-    """Return the last part of the called name, if the node is a call."""
-    function = node.func if isinstance(node, ast.Call) else node
-    return str(getattr(function, "attr", getattr(function, "id", "")))
-
-
-def _imported_by_name(text: str, package: str) -> list[str]:
-    """Return the module named by a call such as ``import_module("own.values")``."""
-    name = text
-    if text.startswith(".") and package:
-        with suppress(ImportError):
-            name = resolve_name(text, package)
-    is_name = all(part.isidentifier() for part in name.split("."))
-    return [name] if is_name and _file(name) is not None else []
-
-
-def _file(module: str) -> Path | None:
-    """Return the file of a module outside the standard library and this package, if it has one."""
-    top, *inner = module.split(".")
-    if top in sys.stdlib_module_names or f"{top}." == PACKAGE:
-        return None
-    try:
-        spec = find_spec(top)  # for inner modules it would import their packages
-    except (ImportError, ValueError):
-        return None
-    if spec is None:
-        return None
-    path = Path(spec.origin) if spec.has_location and spec.origin else None
-    places = [Path(place) for place in spec.submodule_search_locations or ()]
-    for part in inner:
-        path, places = _inner(places, part)
-    return path
-
-
-def _inner(places: list[Path], name: str) -> tuple[Path | None, list[Path]]:
-    """Return the file of a module inside a package, and the folder of its submodules."""
-    for place in places:
-        if (path := place / name / "__init__.py").is_file():
-            return path, [place / name]
-        for suffix in (".py", *EXTENSION_SUFFIXES):
-            if (path := place / f"{name}{suffix}").is_file():
-                return path, []
-    return None, [place / name for place in places if (place / name).is_dir()]
-
-
-def _is_installed(path: Path | None) -> bool:
-    """Return whether a file belongs to an installed package or to the standard library."""
-    if path is None:
-        return False
-    resolved = path.resolve()
-    return bool({"site-packages", "dist-packages"} & set(resolved.parts)) or (
-        resolved.is_relative_to(_STANDARD)
-    )
 
 
 def _version(package: str) -> str:

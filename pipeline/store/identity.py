@@ -8,10 +8,19 @@ lie.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from enum import StrEnum
+from importlib import import_module
+from pathlib import Path
 from typing import Any, NamedTuple, cast
 
-from pipeline.store.code import argument_digests, code_digest, own_targets, qualified_name
+from pipeline.store.code import (
+    argument_digests,
+    code_digest,
+    module_of,
+    own_targets,
+    qualified_name,
+)
 
 COPIES = "copies"  # a setting of all inits
 # The settings of stages and the arguments of this package's own options that name files and
@@ -127,8 +136,31 @@ def described(option: Mapping[str, Any], contents: str | None = None) -> dict[st
         found = {k: v for k, v in found.items() if k not in PATHS or not isinstance(v, str)}
         found["contents"] = contents
     if own := own_targets(option):
+        for target in own:
+            with suppress(Exception):  # which is reported where it is built
+                import_module(module_of(target))  # it may lead to modules elsewhere
         found |= {"code": code_digest(own), "files": argument_digests(option)}
     return found
+
+
+def described_images(option: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what determines a user's own image set, besides the pictures.
+
+    Files and folders among its arguments are left out: the set knows its pictures by contents, and
+    reading all of them would take as long as a search.
+
+    Raises:
+        ConfigError: its code cannot be found.
+    """
+    arguments = {k: v for k, v in _without_targets(option).items() if not _is_path(v)}
+    return {"arguments": arguments, "code": code_digest(own_targets(option))}
+
+
+def _is_path(value: Any) -> bool:
+    try:
+        return isinstance(value, str) and bool(value) and Path(value).expanduser().exists()
+    except (OSError, RuntimeError, ValueError):  # not a path
+        return False
 
 
 def described_list(

@@ -114,6 +114,12 @@ def hooked_before() -> nn.Module:
     return network
 
 
+def hooked_backward() -> nn.Module:
+    network = Own()
+    network.a.register_full_backward_hook(lambda _module, grads, _outputs: (2 * grads[0],))
+    return network
+
+
 def weight_norm() -> nn.Module:
     network = Own()
     nn.utils.weight_norm(network.a)
@@ -125,7 +131,7 @@ KINDS = {
     kind.__name__: kind
     for kind in (
         StraightThrough, WrittenInto, OverPositions, WithOption, Subclassed, OfFunction,
-        hooked_behind, hooked_between, hooked_before, weight_norm,
+        hooked_behind, hooked_between, hooked_before, hooked_backward, weight_norm,
     )
 }  # fmt: skip
 

@@ -67,9 +67,9 @@ def test_digest_by_another_way():
     with torch.no_grad():
         module.weight.fill_(1.0)
         module.bias.fill_(-2.0)
-    # Names in order; 1.0 and -2.0 as little-endian float32.
-    content = b"bias (1,) torch.float32\x00\x00\x00\xc0" + (
-        b"weight (1, 1, 1, 1) torch.float32\x00\x00\x80\x3f"
+    # Weight and bias by number; 1.0 and -2.0 as little-endian float32.
+    content = b"0 (1, 1, 1, 1) torch.float32\x00\x00\x80\x3f" + (
+        b"1 (1,) torch.float32\x00\x00\x00\xc0"
     )
     assert digest_weights(module) == hashlib.sha256(content).hexdigest()
 

@@ -131,3 +131,50 @@ def test_targets_are_found_wherever_they_stand():
         "inner": [{"_target_": "a.b"}, {"c": {"_target_": "d.e", "x": 1}}],
     }
     assert own_targets(settings) == ["a.b", "d.e"]
+
+
+# Each file leads to other code in another way than by an import that is written out.
+INDIRECT = {
+    "own_ways/__init__.py": "",
+    "own_ways/one.py": "from importlib import import_module\n"
+    "def made(kind): return import_module(f'own_ways.{kind}').V\n",
+    "own_ways/two.py": "V = 1\n",
+    "own_named.py": "def score(): return 1\n",
+}
+
+
+def test_modules_imported_by_a_computed_name_may_be_any_beside(lab: Path):
+    for name, text in INDIRECT.items():
+        (lab / name).parent.mkdir(exist_ok=True)
+        (lab / name).write_text(text)
+    before = code_digest(["own_ways.one.made"])
+    (lab / "own_ways/two.py").write_text("V = 2\n")
+    assert code_digest(["own_ways.one.made"]) != before
+
+
+def test_text_that_names_own_code_is_a_target(lab: Path):
+    (lab / "own_named.py").write_text(INDIRECT["own_named.py"])
+    given = {"_target_": "hydra.utils.get_method", "path": "own_named.score", "layer": "features.0"}
+    assert own_targets(given) == ["hydra.utils.get_method", "own_named.score"]
+    assert own_targets({"_target_": "pipeline.a.b", "module": "own_lab.inits"}) == [
+        "own_lab.inits",
+        "own_lab.inits.__name__",
+    ]
+    assert own_targets({"_target_": "pipeline.a.b", "path": "own_named.py"}) == ["own_named.py"]
+    assert own_targets({"_target_": "pipeline.a.b", "name": "torch.nn.ReLU"}) == []
+    assert own_targets({"_target_": "pipeline.a.b", "target": "torch.nn.ReLU"}) == ["torch.nn.ReLU"]
+
+
+@pytest.mark.parametrize(
+    "read", ["os.environ['OWN_GAIN']", "os.environ.get('OWN_GAIN')", "os.getenv('OWN_GAIN', '1')"]
+)
+def test_environment_variables_that_code_reads_count(
+    lab: Path, monkeypatch: pytest.MonkeyPatch, read: str
+):
+    text = f"import os\nRANK = os.environ.get('LOCAL_RANK')\ndef gain(): return {read}\n"
+    (lab / "own_gain.py").write_text(text)
+    before = code_digest(["own_gain.gain"])
+    monkeypatch.setenv("LOCAL_RANK", "1")  # of this process alone
+    assert code_digest(["own_gain.gain"]) == before
+    monkeypatch.setenv("OWN_GAIN", "2")
+    assert code_digest(["own_gain.gain"]) != before

@@ -14,6 +14,7 @@ from pipeline.store.identity import (
     STAGE_SETTINGS,
     Effect,
     described,
+    described_images,
     described_list,
     group_name,
     option_name,
@@ -90,3 +91,36 @@ def test_two_functions_of_one_name_in_one_file_are_two(
     first, second = (described({"_target_": f"own_pair.{name}.f"}) for name in "AB")
     assert (first["option"], second["option"]) == ("A.f", "B.f")
     assert first["code"] == second["code"]
+
+
+def test_an_own_image_set_is_known_by_its_arguments_and_code_and_not_by_its_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.syspath_prepend(tmp_path)
+    path = tmp_path / "own_images.py"
+    path.write_text("def noisy(root, std): ...\n")
+    option = {"_target_": "own_images.noisy", "root": str(tmp_path), "std": 0.1}
+    before = described_images(option)
+    (tmp_path / "moved").mkdir()
+    assert described_images(option | {"root": str(tmp_path / "moved")}) == before
+    assert described_images(option | {"std": 0.2}) != before
+    path.write_text("def noisy(root, std): return root\n")
+    assert described_images(option) != before
+
+
+def test_code_that_a_target_leads_to_when_it_is_imported_is_known_before_and_after(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "far").mkdir()
+    far = tmp_path / "far" / "own_far_gain.py"
+    far.write_text("GAIN = 1\n")
+    (tmp_path / "own_near.py").write_text(
+        f"import sys\nsys.path.insert(0, {str(far.parent)!r})\nimport own_far_gain\n"
+        "def gain(): return own_far_gain.GAIN\n"
+    )
+    option = {"_target_": "own_near.gain"}
+    first = described(option)
+    assert described(option) == first
+    far.write_text("GAIN = 2\n")
+    assert described(option) != first

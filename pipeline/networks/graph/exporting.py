@@ -15,6 +15,11 @@ import torch
 from torch import Tensor, fx, nn
 from torch.nn import utils
 
+from pipeline.store.modules import is_library
+
+# Attributes of modules that hold what runs besides their code.
+HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
+
 
 def exported(module: nn.Module, image: Tensor, *, functional: bool) -> fx.GraphModule:
     """Return the graph of a network for any number of images.
@@ -114,8 +119,16 @@ def _leaf(node: fx.Node, module: nn.Module) -> tuple[str, str | None]:
     except AttributeError:
         return call, None
     # torch.fx treats containers of torch.nn as leaves, but their operators are not one call.
-    is_leaf = fx.Tracer().is_leaf_module(leaf, str(path)) and not list(leaf.children())
-    return call, str(path) if is_leaf and not has_hooks(leaf) else None
+    return call, str(path) if is_leaf(leaf, str(path)) and not list(leaf.children()) else None
+
+
+def is_leaf(module: nn.Module, name: str) -> bool:
+    """Return whether a module is one operation: one of PyTorch's without code of a user.
+
+    PyTorch derives a class from a user's for parametrized weights.
+    """
+    derived = any(not is_library(kind.__module__) for kind in type(module).__mro__)
+    return fx.Tracer().is_leaf_module(module, name) and not derived and not has_hooks(module)
 
 
 def has_hooks(module: nn.Module) -> bool:
@@ -123,7 +136,7 @@ def has_hooks(module: nn.Module) -> bool:
 
     PyTorch's own hooks, such as those of ``weight_norm``, compute weights and do not count.
     """
-    hooks = [*vars(module)["_forward_hooks"].values(), *vars(module)["_forward_pre_hooks"].values()]
+    hooks = [hook for kind in HOOKS for hook in vars(module)[kind].values()]
     return any(not _module_of(hook).startswith(utils.__name__) for hook in hooks)
 
 

@@ -14,7 +14,7 @@ from functools import cached_property
 from torch import fx, nn
 
 from pipeline.networks.graph.geometry import EVERYTHING, Global, Interval, Rule
-from pipeline.networks.graph.identity import graph_digest
+from pipeline.networks.graph.identity import GraphIdentity, graph_identity
 from pipeline.networks.graph.nodes import operation_name
 from pipeline.networks.graph.operations import Axes, spatial_rules
 from pipeline.networks.graph.tracing import ancestors, trace, truncated
@@ -84,9 +84,14 @@ class Graph:
             self.operations[node] = Operation(node, inputs, axes, rules)
 
     @cached_property
+    def identity(self) -> GraphIdentity:
+        """What the network computes, without its weights (``identity.py``)."""
+        return graph_identity(self.traced, self.module)
+
+    @property
     def digest(self) -> str:
-        """The SHA-256 of the network's computation, without its weights (``identity.py``)."""
-        return graph_digest(self.traced, self.module)
+        """The SHA-256 of the network's computation, without its weights."""
+        return self.identity.digest
 
     @property
     def image(self) -> fx.Node:

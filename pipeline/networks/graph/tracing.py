@@ -22,7 +22,7 @@ from torch.fx.node import map_aggregate
 from torch.utils._pytree import tree_leaves
 
 from pipeline.errors import NetworkError, first_line
-from pipeline.networks.graph.exporting import exported, has_hooks
+from pipeline.networks.graph.exporting import exported, has_hooks, is_leaf
 from pipeline.networks.graph.opaque import opaque_layers
 from pipeline.networks.graph.overwriting import UntraceableError, follow_overwriting, refuse_aliases
 
@@ -132,8 +132,8 @@ class _Tracer(fx.Tracer):
         self.thread = threading.get_ident()
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        """Return whether a module is one operation: one of PyTorch's without hooks of the user."""
-        return super().is_leaf_module(m, module_qualified_name) and not has_hooks(m)
+        """Return whether a module is one operation (``exporting.is_leaf``)."""
+        return is_leaf(m, module_qualified_name)
 
     def create_args_for_root(
         self, root_fn: Any, is_module: bool, concrete_args: Any = None
@@ -171,7 +171,11 @@ def _symbolically_traced(module: nn.Module) -> fx.GraphModule:
     with _TRACING, _unchanged(module):
         tracer = _Tracer()
         graph = tracer.trace(module)
-    return fx.GraphModule(tracer.root, graph, type(module).__name__)
+        # Tensors that the forward pass makes of constants and buffers; torch.fx notes them here.
+        made = {k: v for k, v in vars(module).items() if k.startswith("_tensor_constant")}
+    with _unchanged(module):
+        vars(module).update(made)
+        return fx.GraphModule(tracer.root, graph, type(module).__name__)
 
 
 @contextmanager
@@ -213,7 +217,7 @@ def _refuse_another(traced: fx.GraphModule, module: nn.Module, image: Tensor) ->
     for one, other in pairs:
         if isinstance(one, Tensor) and not torch.allclose(one, other, 1e-4, 1e-4, equal_nan=True):
             raise UntraceableError("the traced network computes something else")
-    if any(_is_own(part) for part in module.modules()):
+    if any(_is_own(part) or has_hooks(part) for part in module.modules()):
         _refuse_another_gradient(outputs, module, pixels)
 
 

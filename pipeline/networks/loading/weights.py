@@ -120,14 +120,15 @@ class _Seeded:
 
 
 def digest_weights(module: nn.Module, missing: Iterable[str] = ()) -> str:
-    """Return the SHA-256 of a network's weights: names, shapes and bytes, without missing ones.
+    """Return the SHA-256 of a network's weights: order, shapes and bytes, without missing ones.
 
-    The same weights have the same digest, regardless of their file.
+    The same weights have the same digest, regardless of their file and of their names. Where each
+    is used is in the digest of the network's computation (``graph/identity.py``).
     """
     left_out = set(missing)
     digest = hashlib.sha256()
-    for name, tensor in sorted(module.state_dict().items()):
+    for number, (name, tensor) in enumerate(module.state_dict().items()):
         if name not in left_out and not name.endswith(COUNTER):
-            digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
+            digest.update(f"{number} {tuple(tensor.shape)} {tensor.dtype}".encode())
             digest.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy())
     return digest.hexdigest()

@@ -70,8 +70,8 @@ class LayerOpponency:
     def table(self) -> pd.DataFrame:
         """The class of every unit by every rule, computed once in a run."""
         rules = OpponencyRules.every()
-        call = self.layer.call
-        return opponency_table(self.responses, self.gratings, self.units, rules, self.seed, call)
+        number = str(self.layer.number)
+        return opponency_table(self.responses, self.gratings, self.units, rules, self.seed, number)
 
 
 def plan_opponency(run: ActiveRun) -> Plan[LayerOpponency]:
@@ -89,7 +89,7 @@ def _layer(run: ActiveRun, layer: Layer, protocol: OpponencyProtocol) -> LayerOp
     colors = stimulus_colors(parts.network.preprocessing)
     settings = {
         **network_settings(run),
-        "layer": layer.call,
+        "layer": layer.number,
         "units": list(units),
         "stimuli": list(SETS),  # raise the stage's version when they are drawn otherwise
         "where": protocol.where,

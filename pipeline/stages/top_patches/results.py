@@ -72,7 +72,7 @@ def plan_searches(run: ActiveRun) -> Plan[Search]:
     def search(layer: Layer) -> Search:
         settings = {
             **network_settings(run),
-            "module": layer.call,
+            "layer": layer.number,
             "images": dict(run.images.settings),
             "keep": config.keep,
             "batch_size": config.batch_size,
