@@ -103,6 +103,13 @@ def test_units_whose_top_patch_is_not_above_0_have_no_multiple_and_are_counted(v
     assert "conv2, n = 0 (3 undefined)" in words(figure)
 
 
+def test_the_legend_names_the_lines_that_are_drawn():
+    evolution, history = tables()
+    assert "ascent image, median" in legend(evolution_curves(history, evolution))
+    none = evolution.assign(ascent=np.nan)
+    assert "ascent image, median" not in legend(evolution_curves(history, none))
+
+
 def test_a_single_generation_of_a_single_unit_is_a_visible_point():
     evolution, history = tables(units=(1,), generations=1)
     drawn = next(each for each in evolution_curves(history, evolution).axes[0].lines)
