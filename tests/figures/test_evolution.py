@@ -255,6 +255,16 @@ def test_multiples_are_logarithmic_only_if_all_are_above_0_and_they_spread():
     assert relative_responses(one).axes[0].get_yscale() == "linear"
 
 
+def test_multiples_of_a_reference_near_0_do_not_hide_the_others():
+    evolution, _ = tables()
+    first = (evolution["unit"] == 1) & (evolution["searcher"] == "genetic")
+    far = evolution.assign(over_patch=evolution["over_patch"].mask(first, -1e4))
+    figure = relative_responses(far, ["top_patch"])
+    low, high = figure.axes[0].get_ylim()
+    assert -0.5 * high < low < 0
+    assert f"{first.sum()} points below this range" in words(figure)
+
+
 def test_a_layer_without_references_says_so_and_other_units_are_left_out():
     evolution, _ = tables()
     top, ascent = relative_responses(without_reference(evolution, 4)).axes
