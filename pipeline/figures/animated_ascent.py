@@ -10,6 +10,7 @@ from jaxtyping import Float, UInt8
 
 RGB = UInt8[np.ndarray, "_ _ 3"]
 Point = tuple[int, float]  # step and response
+NO_IMAGE = 224  # gray value of a panel that has no image yet
 
 
 @dataclass(frozen=True)
@@ -19,7 +20,7 @@ class AnimatedAscent:
     Attributes:
         name: title of the panel; may be empty.
         images: images for display, one for each of ``steps``.
-        steps: step numbers, increasing from 0 to the last.
+        steps: step numbers, increasing to the last.
         responses: before every step and after the last; those that are not finite are not drawn.
         note: remark on its outcome; may be empty.
         transformed: whether all but the first and the last response are those of transformed
@@ -34,8 +35,11 @@ class AnimatedAscent:
     transformed: bool = False
 
     def at(self, step: int) -> RGB:
-        """Return the last image up to a step."""
-        return self.images[np.searchsorted(self.steps, step, "right") - 1]
+        """Return the last image up to a step; a light gray one before the first."""
+        index = int(np.searchsorted(self.steps, step, "right")) - 1
+        if index < 0:
+            return np.full_like(self.images[0], NO_IMAGE)
+        return self.images[index]
 
     def response(self, step: int) -> float:
         """Return the response at a step; the last one if the ascent was shorter."""

@@ -86,7 +86,8 @@ def evolution_curves(
     handles = [_handle(method, shown[method]) for method in chosen]
     other: Over = "ascent" if over == "top_patch" else "top_patch"
     handles.append(Line2D([], [], label=REFERENCES[over], **_ONE))
-    handles.append(Line2D([], [], label=f"{REFERENCES[other]}, median", **_OTHER))
+    if any(line.get_gid() == other for axis in axes for line in axis.lines):
+        handles.append(Line2D([], [], label=f"{REFERENCES[other]}, median", **_OTHER))
     legend(figure, handles)
     return figure
 

@@ -19,6 +19,7 @@ MOST_ROWS = 12  # of a page
 MOST_FRAMES = 8  # of a strip
 TIMES = "\u00d7"
 MULTIPLES = f"Below each image: response, and multiple ({TIMES}) of the response to the top patch"
+EMPTY = "Light gray: no generation was complete yet."
 UNDEFINED = "; undefined where there is none above 0"
 # Inches.
 _LARGEST, _SMALLEST, _GAP, _LINE = 1.1, 0.3, 0.08, 0.1
@@ -62,7 +63,9 @@ def film_strips(
     rows = [(strip.name, [_frame(strip, at) for at in columns]) for strip in strips]
     heads = [f"{at:,}" for at in columns]
     heads[0] = "1 query" if columns[0] == 1 else f"{heads[0]} queries"
-    return _grid(rows, heads, title, f"Below each image: response. {caption}")
+    empty = any(cell.image is None for _, cells in rows for cell in cells)
+    said = "Below each image: response." + empty * f" {EMPTY}"
+    return _grid(rows, heads, title, f"{said} {caption}")
 
 
 def chosen_queries(queries: Sequence[Sequence[int]], most: int) -> list[int]:

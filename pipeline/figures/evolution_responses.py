@@ -119,7 +119,9 @@ def _draw_panel(
             )  # fmt: skip
     _label(axis, layers, counts)
     axis.set_xlim(-0.5, len(layers) - 0.5)
-    _scale(axis, by_unit["ratio"].dropna().to_numpy(np.float64))
+    methods_of = by_unit.groupby(["layer", "searcher", "generator"], observed=True)
+    medians: Any = methods_of["ratio"].median()
+    _scale(axis, by_unit["ratio"].dropna().to_numpy(np.float64), float(medians.min()))
 
 
 def _label(axis: Axes, layers: Sequence[str], counts: Sequence[int]) -> None:
@@ -166,10 +168,18 @@ def _draw_units(
     )  # fmt: skip
 
 
-def _scale(axis: Axes, values: Float[np.ndarray, " _"]) -> None:
-    """Make the axis logarithmic if the values are above 0 and spread far."""
+def _scale(axis: Axes, values: Float[np.ndarray, " _"], lowest_median: float) -> None:
+    """Make the axis logarithmic if the values are above 0 and spread far.
+
+    Multiples of a reference just above 0 can be far below 0: these are counted, not drawn.
+    """
     if not len(values) or values.min() <= 0 or values.max() < LOGARITHMIC * values.min():
         axis.yaxis.set_major_locator(style.few_ticks())
+        if len(values) and values.min() < -max(1.0, values.max()):
+            top = 1.1 * max(1.0, values.max())
+            bottom = min(-0.25 * top, 1.1 * lowest_median)
+            axis.set_ylim(bottom, top)
+            _count_below(axis, int((values < bottom).sum()))
         return
     axis.set_yscale("log", base=2)
     low, high = min(values.min(), 1.0) / 1.15, max(values.max(), 1.0) * 1.15
@@ -177,3 +187,11 @@ def _scale(axis: Axes, values: Float[np.ndarray, " _"]) -> None:
     axis.set_yticks(style.log_ticks(low, high, 10.0 if high / low > 1000 else 2.0, 6))
     axis.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.3g}"))
     axis.yaxis.set_minor_locator(NullLocator())
+
+
+def _count_below(axis: Axes, count: int) -> None:
+    if count:
+        axis.text(
+            0.995, 0.03, f"{count} point{'s' * (count > 1)} below this range",
+            transform=axis.transAxes, ha="right", va="bottom", fontsize=style.SMALL_TEXT,
+        )  # fmt: skip

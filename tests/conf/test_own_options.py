@@ -88,6 +88,11 @@ def test_the_examples_of_the_docs_work(tmp_path: Path):
         "rings": 8,
         "drifting_edges": 256,
     }
+    command = next(command for command in commands if "searcher=" in command)
+    few = ("generator=[grid]", "evolution.queries=60", "evolution.rivals=[]")
+    found = run(tmp_path, *command.split()[:2], *command.split()[3:], *few, stage="evolution")
+    climbed = found.evolution.query("searcher == 'hill_climber'")
+    assert (climbed["response"] > climbed["start"]).all()
     command = next(command for command in commands if "model=" in command)
     own = command.replace("model.weights=tiny.pth", "model.weights=random")
     assert set(run(tmp_path, *own.split(), "init=[zeros]").ascents["model"]) == {"tiny"}

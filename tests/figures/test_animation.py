@@ -42,6 +42,15 @@ def test_every_step_is_a_frame_with_its_own_image_unaltered():
         assert not holds(frame, shown.images[(number + 1) % 5], 4)
 
 
+def test_before_its_first_image_a_panel_is_empty():
+    early, late = panel("early", [0, 4]), panel("late", [2, 4], seed=1)
+    assert (late.at(0) == late.at(1)).all()
+    assert len(np.unique(late.at(0))) == 1
+    frames = side_by_side([early, late], "", "")  # at steps 0, 2 and 4
+    assert [holds(frame, late.images[-1], 4) for frame in frames] == [False, False, True]
+    assert [holds(frame, late.images[0], 4) for frame in frames] == [False, True, False]
+
+
 def test_curves_grow_from_frame_to_frame():
     frames = side_by_side([panel("one"), panel("two", seed=1)], "a title", "a caption")
     for number in (0, 1):

@@ -103,6 +103,13 @@ def test_units_whose_top_patch_is_not_above_0_have_no_multiple_and_are_counted(v
     assert "conv2, n = 0 (3 undefined)" in words(figure)
 
 
+def test_the_legend_names_the_lines_that_are_drawn():
+    evolution, history = tables()
+    assert "ascent image, median" in legend(evolution_curves(history, evolution))
+    none = evolution.assign(ascent=np.nan)
+    assert "ascent image, median" not in legend(evolution_curves(history, none))
+
+
 def test_a_single_generation_of_a_single_unit_is_a_visible_point():
     evolution, history = tables(units=(1,), generations=1)
     drawn = next(each for each in evolution_curves(history, evolution).axes[0].lines)
@@ -246,6 +253,16 @@ def test_multiples_are_logarithmic_only_if_all_are_above_0_and_they_spread():
     assert relative_responses(below).axes[0].get_yscale() == "linear"
     one, _ = tables(units=(1,), methods=CROSSED[:2])
     assert relative_responses(one).axes[0].get_yscale() == "linear"
+
+
+def test_multiples_of_a_reference_near_0_do_not_hide_the_others():
+    evolution, _ = tables()
+    first = (evolution["unit"] == 1) & (evolution["searcher"] == "genetic")
+    far = evolution.assign(over_patch=evolution["over_patch"].mask(first, -1e4))
+    figure = relative_responses(far, ["top_patch"])
+    low, high = figure.axes[0].get_ylim()
+    assert -0.5 * high < low < 0
+    assert f"{first.sum()} points below this range" in words(figure)
 
 
 def test_a_layer_without_references_says_so_and_other_units_are_left_out():

@@ -48,7 +48,9 @@ def test_each_row_shows_its_last_image_until_then_with_its_response(channels: in
     missing = 88
     assert grays(figure) == [[20, 20, 40, 60], [missing, 30, 30, 60]]
     assert [below(axis) for axis in figure.axes[4:]] == [[""], ["300"], ["300"], ["600"]]
-    assert "Below each image: response. scaled." in words(figure)
+    said = "Below each image: response. Light gray: no generation was complete yet. scaled."
+    assert said in " ".join(words(figure)[-1].split())
+    assert "Below each image: response. c" in words(film_strips([strip("a", [20])], "t", "c"))
 
 
 def test_of_many_generations_some_are_shown_evenly_spaced_in_queries():

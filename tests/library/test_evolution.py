@@ -224,3 +224,10 @@ def test_a_generator_that_needs_images_or_cannot_encode_says_so(own: Network):
 
     with pytest.raises(ConfigError, match=r"start: the generator '.*' cannot turn pictures into"):
         evolve(own, generator=Generator(blind), start=torch.zeros(1, *FIELD))
+
+
+def test_a_budget_below_two_generations_says_that_nothing_evolved():
+    found = pipeline.evolve(pipeline.network("miniature"), "conv1", 3, queries=10)
+    assert found.table["queries"].tolist() == [20]  # one generation is shown in any case
+    told = "the queries allow a single generation, so that nothing evolved"
+    assert found.table["reason"].tolist() == [told]

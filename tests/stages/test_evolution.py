@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
@@ -14,6 +15,7 @@ from pipeline.run.active_run import ActiveRun
 from pipeline.run.parts import Parts
 from pipeline.stages.evolution import STAGE, work
 from pipeline.stages.evolution.plan import plan_evolution
+from pipeline.stages.evolution.tables import ranking
 from pipeline.store.layout import CHECKPOINT, ITEM, Layout
 from pipeline.synthesis.evolution.loop import Evolution
 from tests.conftest import RunPipeline, compose_config, here
@@ -257,6 +259,14 @@ def test_a_run_says_which_method_is_best(whole: ActiveRun):
     ]  # fmt: skip
     assert all("median response, 2 units" in line for line in lines)
     assert lines[0].index("gradient") < lines[0].index("genetic + grid") < lines[0].index("natural")
+
+
+def test_the_summary_counts_the_units_whose_multiples_it_ranks():
+    names = {"searcher": "genetic", "generator": "grid"}
+    table = pd.DataFrame({"unit": [3, 5], "over_patch": [2.0, np.nan], **names})
+    told = "genetic + grid 2 (median multiple of the response to the top patch"
+    assert ranking(table) == f"{told}, 1 of 2 units)"
+    assert ranking(table.assign(over_patch=2.0)) == f"{told}, 2 units)"
 
 
 def test_a_finished_run_is_found_in_the_store(run_pipeline: RunPipeline, whole: ActiveRun):

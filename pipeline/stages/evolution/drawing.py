@@ -12,6 +12,7 @@ from pipeline.figures.evolution_curves import evolution_curves
 from pipeline.figures.evolution_images import MOST_ROWS, film_strips, final_images
 from pipeline.figures.evolution_matrix import searcher_matrix
 from pipeline.figures.evolution_methods import Over
+from pipeline.figures.evolution_names import Method
 from pipeline.figures.evolution_noise import ranking_by_noise
 from pipeline.figures.evolution_pictures import FilmStrip, FinalImages
 from pipeline.figures.evolution_responses import relative_responses
@@ -36,6 +37,9 @@ def draw(run: ActiveRun, plan: EvolutionPlan) -> None:
     for scorer in scorers:
         end = f"_{scorer}" if len(scorers) > 1 else ""
         own, runs = (part.loc[part["scorer"] == scorer] for part in (table, history))
+        if end:  # which titles tell
+            model = f"{run.parts.network.name}, scorer {scorer}"
+            own, runs = own.assign(model=model), runs.assign(model=model)
         _draw_numbers(run, own, runs, end)
         _draw_images(run, [each for (_, name), each in pictures.items() if name == scorer], end)
     noises = table.assign(noise=table["scorer"])
@@ -61,6 +65,8 @@ def _draw_numbers(run: ActiveRun, table: pd.DataFrame, history: pd.DataFrame, en
 
 def _draw_images(run: ActiveRun, layers: list[Pictures], end: str) -> None:
     model, caption = run.parts.network.name, _caption(run)
+    if end:  # there are several scorers
+        model += f", scorer {layers[0].searches[0].scorer.name}"
     rows = [
         FinalImages(f"{of.searches[0].layer.name}/{unit}", of.final(unit), of.top_patch(unit))
         for of, unit in _some_units(layers)
@@ -102,11 +108,11 @@ def _of_layer(of: Pictures) -> Iterator[FilmStrip]:
     layer = of.searches[0].layer.name
     for unit in of.units[:MOST_ROWS]:
         for each in of.evolved:
-            method = ", ".join(filter(None, each.method.names))
-            yield of.strip(each, unit, f"{layer}/{unit}: {method}")
+            name = Method(*each.method.names).name
+            yield of.strip(each, unit, f"{layer}/{unit}: {name}")
 
 
 def _caption(run: ActiveRun) -> str:
     contrast = run.parts.config.evolution.contrast
-    said = "as they are" if contrast is None else f"at a contrast of {contrast:g}"
+    said = "as they are" if contrast is None else f"at an RMS contrast of {contrast:g}"
     return f"Images are in their own colors, {said}, as they were shown."

@@ -103,7 +103,7 @@ def summary(run: ActiveRun, plan: EvolutionPlan) -> list[str]:
     lines: list[str] = []
     for (layer, scorer), rows in table.groupby(["layer", "scorer"], sort=False):
         where = f"evolution: {layer}, {scorer}" if several else f"evolution: {layer}"
-        lines.append(f"{where}: {_ranking(rows)}")
+        lines.append(f"{where}: {ranking(rows)}")
     return lines
 
 
@@ -114,13 +114,15 @@ SAID = {
 }
 
 
-def _ranking(rows: Any) -> str:
-    """Return the methods of a layer by the median over units, best first."""
+def ranking(rows: Any) -> str:
+    """Return the methods of a layer by their medians, best first, and the number of units."""
     over = known(rows, *SAID)
     medians = rows.groupby(["searcher", "generator"], sort=False)[over].median()
+    ranked_units = rows.loc[rows[over].notna(), "unit"].nunique()
     ranked = medians.dropna().sort_values(ascending=False, kind="stable")
     if ranked.empty:
         return "no response was measured"
     named = [f"{' + '.join(filter(None, names))} {value:.3g}" for names, value in ranked.items()]
     units = rows["unit"].nunique()
-    return f"{', '.join(named)} ({SAID[over]}, {units} unit{'s' if units > 1 else ''})"
+    counted = f"{ranked_units} of {units}" if ranked_units < units else f"{units}"
+    return f"{', '.join(named)} ({SAID[over]}, {counted} unit{'s' if units > 1 else ''})"

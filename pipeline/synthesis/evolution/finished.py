@@ -110,7 +110,7 @@ def search_table(of: Finished, contrast: float | None) -> pd.DataFrame:
     table["queries"] = of.queries[-1]
     table["queries_to_90"] = np.where(reached.any(0), of.queries[reached.argmax(0)], np.nan)
     rows = zip(of.found.tolist(), of.contrasts.tolist(), (start == end).tolist(), strict=True)
-    table["reason"] = [_reason(*row, contrast) for row in rows]
+    table["reason"] = [_reason(*row, contrast, len(of.queries)) for row in rows]
     return table
 
 
@@ -148,10 +148,14 @@ def _searches(of: Finished) -> pd.DataFrame:
     return pd.DataFrame({"unit": of.units, "restart": of.restarts})
 
 
-def _reason(found: int, contrast: float, unchanged: bool, wanted: float | None) -> str:
+def _reason(
+    found: int, contrast: float, unchanged: bool, wanted: float | None, generations: int
+) -> str:
     """Return what is missing or unusual about the best image of a search."""
     if not found:
         return "no response was measured"
     if wanted is not None and contrast < 0.99 * wanted:
         return f"too few pixels differ from the mean color for a contrast of {wanted:g}"
+    if generations == 1:
+        return "the queries allow a single generation, so that nothing evolved"
     return "no picture was better than those of the first generation" if unchanged else ""

@@ -82,7 +82,8 @@ def test_codes_of_pictures_lie_within_the_bounds(built, name):
 
 @pytest.mark.parametrize("name", COLORED)
 def test_networks_draw_in_color_only(setting, name):
-    with pytest.raises(ConfigError, match="the images have 1 channels; use generator=grid"):
+    message = rf"^generator\.{name}: it draws red.*have 1 channels; use generator=grid"
+    with pytest.raises(ConfigError, match=message):
         COLORED[name]().build(setting((24, 17), channels=1))
 
 
