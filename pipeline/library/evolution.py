@@ -25,6 +25,7 @@ from pipeline.synthesis.evolution.finished import (
     search_table,
 )
 from pipeline.synthesis.evolution.generators import Generator
+from pipeline.synthesis.evolution.generators.decoder import default_generator
 from pipeline.synthesis.evolution.loop import Evolution
 from pipeline.synthesis.evolution.rivals import Rival
 from pipeline.synthesis.evolution.searchers import Searcher
@@ -71,7 +72,7 @@ def evolve(
     units: Any = "all",
     *,
     searcher: Searcher | str = "genetic",
-    generator: Generator | str = "grid",
+    generator: Generator | str | None = None,
     weights: Any = None,
     queries: int = 2500,
     seed: int = 0,
@@ -91,7 +92,8 @@ def evolve(
         units: ``all``, a number, a list of numbers, or a range such as ``0:64``.
         searcher: of ``pipeline.synthesis.evolution.searchers``, or its name, on which random
             numbers depend; one that is given with settings has the name ``searcher``.
-        generator: of ``pipeline.synthesis.evolution.generators``, or its name; likewise.
+        generator: of ``pipeline.synthesis.evolution.generators``, or its name; likewise. By
+            default the embedded ``decoder`` for the embedded network, and ``grid`` for all others.
         weights: path of the weights of a generator that is given by name and reads some.
         queries: pictures shown to each unit, by each search.
         seed: of random numbers, 0 or more.
@@ -126,6 +128,7 @@ def evolve(
         chosen.checked_score(),
     )
     net.module.to(net.device)
+    generator = default_generator(net.name) if generator is None else generator
     made, searching = chosen_generator(generator, weights), as_option("searcher", searcher)
     drawn = (option_name("generator", generator), made)
     first = (option_name("searcher", searcher), searching)

@@ -16,6 +16,7 @@ from pipeline.store.code import argument_digests
 from pipeline.store.identity import chosen, described
 from pipeline.synthesis.evolution import generators, rivals
 from pipeline.synthesis.evolution.generators import Generator
+from pipeline.synthesis.evolution.generators.decoder import default_generator
 from pipeline.synthesis.evolution.noises import Noise
 from pipeline.synthesis.evolution.rivals import Rival
 from pipeline.synthesis.evolution.scorers import NetworkScorer, Scorer
@@ -118,15 +119,10 @@ def generator_groups(run: ActiveRun) -> Mapping[str, Group]:
     found = chosen(run.parts.config.generator)
     if found:
         return found
-    name = default_generator(run)
+    name = default_generator(run.parts.network.name)
     made = getattr(generators, name)
     defaults = {key: each.default for key, each in signature(made).parameters.items()}
     return {name: {"_target_": f"{generators.__name__}.{name}", **defaults}}
-
-
-def default_generator(run: ActiveRun) -> str:
-    """Return the name of the generator that a network has by default."""
-    return "decoder" if run.parts.network.name == "miniature" else "grid"
 
 
 def _options(

@@ -14,7 +14,6 @@ import numpy as np
 from pipeline.networks.layers import Layer
 from pipeline.run.active_run import ActiveRun
 from pipeline.stages.evolution.batches import batch_of, experiment_of
-from pipeline.stages.evolution.methods import default_generator
 from pipeline.stages.evolution.plan import EvolutionPlan
 from pipeline.stages.evolution.results import Searches
 from pipeline.stages.stage import WorkItems
@@ -23,6 +22,7 @@ from pipeline.store.identity import chosen
 from pipeline.synthesis.evolution.batch import Batch
 from pipeline.synthesis.evolution.film import Film
 from pipeline.synthesis.evolution.finished import Finished
+from pipeline.synthesis.evolution.generators.decoder import default_generator
 from pipeline.synthesis.evolution.loop import Evolution
 from pipeline.synthesis.evolution.rivals import Rival
 from pipeline.synthesis.evolution.scorers import NetworkScorer
@@ -39,7 +39,7 @@ def evolve(run: ActiveRun, plan: EvolutionPlan) -> Iterator[WorkItems[Block]]:
     if not missing:
         return
     if not chosen(run.parts.config.generator):
-        log.info("generator: none is chosen; %s is the default here", default_generator(run))
+        log.info("generator: none is chosen; %s is the default here", default_generator(run.parts.network.name))
     if "gradient" in run.parts.config.evolution.rivals:
         for name in dict.fromkeys(e.scorer.name for e in missing if e.measured):
             log.info("evolution.rivals: scorer '%s' has no gradients; gradient is left out", name)

@@ -49,3 +49,14 @@ def decoder(weights: str = "default", fit: str = "crop") -> Generator:
         return made.build(setting)
 
     return replace(made, build=build)
+
+
+def default_generator(network: str) -> str:
+    """Return the name of the generator that a network of some name has by default.
+
+    The decoder learned from the embedded network's features; all others have a grid of colors.
+
+    >>> default_generator("miniature"), default_generator("alexnet")
+    ('decoder', 'grid')
+    """
+    return "decoder" if network == "miniature" else "grid"
