@@ -114,9 +114,9 @@ def check_positive(key: str, value: float | str) -> None:
 
 def is_finite(value: object) -> bool:
     """Return whether a setting is a finite number."""
-    return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
+    return not isinstance(value, bool) and isinstance(value, Real) and math.isfinite(value)
 
 
 def is_whole(value: object, least: int) -> bool:
     """Return whether a setting is a whole number, written without a point, of at least some."""
-    return isinstance(value, Integral) and not isinstance(value, bool) and int(value) >= least
+    return not isinstance(value, bool) and isinstance(value, Integral) and int(value) >= least

@@ -107,12 +107,12 @@ class Ranged(nn.Module):
 
 def _shape(code_shape: Any) -> tuple[int, ...]:
     several = isinstance(code_shape, Sequence) and not isinstance(code_shape, str)
-    shape = tuple(code_shape) if several else ()
-    if not shape or not all(is_whole(length, 1) for length in shape):
+    lengths = list(code_shape) if several else []
+    if not lengths or not all(is_whole(length, 1) for length in lengths):
         raise ConfigError(
             f"{KEY}.code_shape: {code_shape!r} is not a list of one or more positive whole numbers"
         )
-    return shape
+    return tuple(map(int, lengths))
 
 
 def _made(target: Any, arguments: dict[str, Any]) -> nn.Module:
