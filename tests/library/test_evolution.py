@@ -248,6 +248,11 @@ def test_what_is_wrong_is_said(own: Network, options: dict[str, Any], sentence: 
         evolve(own, units, **options)
 
 
+def test_the_decoder_refuses_a_network_without_colors_by_its_own_name(own: Network):
+    with pytest.raises(ConfigError, match=r"^generator\.decoder: it draws red, green and blue"):
+        evolve(own, generator="decoder")
+
+
 def test_a_generator_that_needs_images_or_cannot_encode_says_so(own: Network):
     whole = raw()
 

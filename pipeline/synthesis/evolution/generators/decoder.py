@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from pipeline.synthesis.evolution.generators.fitting import check_fit
-from pipeline.synthesis.evolution.generators.generator import Generator
+from pipeline.synthesis.evolution.generators.generator import BuiltGenerator, Generator
 from pipeline.synthesis.evolution.generators.module import module
-from pipeline.synthesis.evolution.generators.networks import weights_named
+from pipeline.synthesis.evolution.generators.networks import check_colors, weights_named
+from pipeline.synthesis.parameterizations import Setting
 
 KEY = "generator.decoder"
 # By name, as this room knows no embedded networks.
@@ -31,7 +34,7 @@ def decoder(weights: str = "default", fit: str = "crop") -> Generator:
     check_fit(KEY, fit)
     arguments = {"weights": weights}
     with weights_named(KEY):
-        return module(
+        made = module(
             TARGET,
             CODE_SHAPE,
             arguments,
@@ -40,3 +43,9 @@ def decoder(weights: str = "default", fit: str = "crop") -> Generator:
             encode="encode",
             fit=fit,
         )
+
+    def build(setting: Setting) -> BuiltGenerator:
+        check_colors(KEY, setting)
+        return made.build(setting)
+
+    return replace(made, build=build)
