@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -20,8 +21,8 @@ class EvolutionConfig:
     """How pictures are shown to units, and what evolution is compared with.
 
     Attributes:
-        queries: pictures that each search may show to its unit; a picture shown again counts again,
-            and so do reference images.
+        queries: pictures that each search may show to its unit, in whole generations, at least one;
+            a picture shown again counts again, and so do reference images.
         repeats: how often each picture is shown; its score is the mean.
         restarts: searches of each unit, with random numbers of their own.
         contrast: root mean square over pixels and channels at which all pictures are shown, about
@@ -62,10 +63,10 @@ class EvolutionConfig:
             if getattr(self, name) < 1:
                 yield f"evolution.{name}: {getattr(self, name)} is not positive; use 1 or more"
         yield from self._rival_faults()
-        if self.contrast is not None and not self.contrast > 0:
+        if self.contrast is not None and not 0 < self.contrast < math.inf:
             yield (
-                f"evolution.contrast: {self.contrast} is not positive; photographs have about 1,"
-                " and null shows pictures as they are"
+                f"evolution.contrast: {self.contrast} is not a positive number; photographs have"
+                " about 1, and null shows pictures as they are"
             )
         if self.bits is not None and not 1 <= self.bits <= MOST_BITS:
             yield f"evolution.bits: {self.bits} is not a number of bits from 1 to {MOST_BITS}"
@@ -84,5 +85,5 @@ class EvolutionConfig:
                     f"evolution.rivals: '{name}' is not one of {', '.join(RIVALS)}"
                     f"{nearest(name, RIVALS)}"
                 )
-        if len(set(self.rivals)) < len(self.rivals):
+        if len(set(map(str, self.rivals))) < len(self.rivals):
             yield f"evolution.rivals: {list(self.rivals)} names a rival twice"

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -95,7 +96,7 @@ def evolve(
         generator: of ``pipeline.synthesis.evolution.generators``, or its name; likewise. By
             default the embedded ``decoder`` for the embedded network, and ``grid`` for all others.
         weights: path of the weights of a generator that is given by name and reads some.
-        queries: pictures shown to each unit, by each search.
+        queries: pictures shown to each unit, by each search; whole generations, at least one.
         seed: of random numbers, 0 or more.
         options: restarts, contrast, noise, repeats, rivals and so on (``EvolutionOptions``).
             Options may be given by name, which stands for their defaults.
@@ -136,8 +137,7 @@ def evolve(
     # All are begun before the first is run, so that what does not go together is said at once.
     evolutions: dict[str, Evolution] = {}
     for name, method in [first, *chosen.named_rivals()]:
-        alike = sum(known.partition(" (")[0] == name for known in evolutions)
-        own = f"{name} ({alike + 1})" if alike else name
+        own = _unlike(name, evolutions)
         if isinstance(method, Rival):
             evolutions[own] = batch.contest(own, method)
         else:
@@ -147,12 +147,18 @@ def evolve(
     return _evolved(batch, evolutions)
 
 
+def _unlike(name: str, known: Container[str]) -> str:
+    """Return a name with the first number that makes it another than those that are known."""
+    numbered = (f"{name} ({number})" for number in count(2))
+    return name if name not in known else next(each for each in numbered if each not in known)
+
+
 def _evolved(batch: Batch, evolutions: Mapping[str, Evolution]) -> Evolved:
     found = {name: Finished.of(batch.searches, each) for name, each in evolutions.items()}
-    contrast = batch.experiment.contrast
+    contrast, budget = batch.experiment.contrast, batch.experiment.queries
     return Evolved(
         torch.from_numpy(np.concatenate([each.images for each in found.values()])),
-        _joined({name: search_table(each, contrast) for name, each in found.items()}),
+        _joined({name: search_table(each, contrast, budget) for name, each in found.items()}),
         _joined({name: history_table(each) for name, each in found.items()}),
         _joined({name: reference_table(each) for name, each in found.items()}),
         batch.network.preprocessing,

@@ -66,6 +66,48 @@ def test_rivals_may_be_named(own: Network):
     assert found.table["method"].tolist() == ["searcher", "small steps", "uphill"]
 
 
+def test_no_rival_is_lost_to_the_name_of_another(own: Network):
+    rivals = {"searcher": climbing(4), "searcher (2)": climbing(5), "uphill": climbing(6)}
+    found = evolve(own, [3], rivals=rivals)
+    names = ["searcher", "searcher (2)", "searcher (2) (2)", "uphill"]
+    assert found.table["method"].tolist() == names
+
+
+def test_a_budget_below_one_generation_is_said(own: Network):
+    found = evolve(own, [3], queries=7, rivals=[gradient(starts=2)])
+    assert found.table["queries"].tolist() == [8, 6]
+    reasons = found.table["reason"].tolist()
+    assert reasons[0] == "one generation takes 8 queries, more than the 7 allowed"
+    assert reasons[1] == "no picture was better than those of the first generation"
+
+
+def test_natural_images_beyond_black_and_white_are_cut_before_the_contrast(own: Network):
+    images = 3 * torch.randn(5, *FIELD, generator=torch.Generator().manual_seed(1))
+    found = evolve(own, [3], rivals=[natural(population=5)], images=images, queries=20)
+    assert found.table["contrast"].tolist() == pytest.approx([0.6, 0.6], abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("make", "sentence"),
+    [
+        (
+            lambda: natural(population=0),
+            "natural.population: 0 is not a whole number of at least 1",
+        ),
+        (lambda: natural(population=1.5), "natural.population: 1.5 is not a whole number"),  # pyright: ignore[reportArgumentType]
+        (lambda: gradient(starts=True), "gradient.starts: True is not a whole number"),
+        (
+            lambda: gradient(gradient_queries=0),
+            "gradient.gradient_queries: 0 is not a whole number",
+        ),
+        (lambda: gradient(step=float("inf")), "gradient.step: inf is not a positive number"),
+    ],
+)
+def test_rivals_refuse_wrong_settings(make: Any, sentence: str, untyped: None):
+    with pytest.raises(ConfigError, match=rf"^rivals\.{sentence}"):
+        make()
+
+
 def test_natural_images_are_their_best_patch(own: Network):
     # As many queries as images, each of the size of the field: each is shown once.
     images = torch.randn(20, *FIELD, generator=torch.Generator().manual_seed(1))
@@ -204,6 +246,11 @@ def test_what_is_wrong_is_said(own: Network, options: dict[str, Any], sentence: 
     units = options.pop("units", [0])
     with pytest.raises((ConfigError, ImageError), match=f"^{sentence}"):
         evolve(own, units, **options)
+
+
+def test_the_decoder_refuses_a_network_without_colors_by_its_own_name(own: Network):
+    with pytest.raises(ConfigError, match=r"^generator\.decoder: it draws red, green and blue"):
+        evolve(own, generator="decoder")
 
 
 def test_a_generator_that_needs_images_or_cannot_encode_says_so(own: Network):

@@ -169,6 +169,15 @@ def test_what_changes_no_number_changes_no_key():
     assert keys("generator=[]") == keys("generator=[decoder]")  # the default of the miniature
 
 
+def test_all_arguments_of_an_own_scorer_are_in_the_key(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    (tmp_path / "ownscorer.py").write_text("def score(timeout):\n    return lambda p: [timeout]\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    own = ("scorer=[network]", "scorer.network._target_=ownscorer.score")
+    assert keys(*own, "+scorer.network.timeout=1") != keys(*own, "+scorer.network.timeout=2")
+
+
 def test_references_are_shown_by_name(run_pipeline: RunPipeline, tmp_path: Path):
     pictures = tmp_path / "pictures"
     pictures.mkdir()
@@ -230,7 +239,8 @@ def run_scale(net: pipeline.Network) -> tuple[tuple[float, ...], tuple[float, ..
         (("evolution.queries=0",), "evolution.queries: 0 is not positive; use 1 or more"),
         (("evolution.bits=17",), "evolution.bits: 17 is not a number of bits from 1 to 16"),
         (("evolution.film=0",), "evolution.film: 0 is not a number of generations from 1 to 100"),
-        (("evolution.contrast=-1",), "evolution.contrast: -1.0 is not positive"),
+        (("evolution.contrast=-1",), "evolution.contrast: -1.0 is not a positive number"),
+        (("evolution.contrast=inf",), "evolution.contrast: inf is not a positive number"),
         (("evolution.adaptation=[2,100]",), "evolution.adaptation.floor: 2.0 is not a gain"),
         (("evolution.adaptation=[0.5]",), "is not a gain and a number of queries"),
         (("evolution.references=/nowhere.png",), "evolution.references: there is no file"),

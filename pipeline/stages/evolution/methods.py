@@ -12,7 +12,7 @@ from pipeline.config.build import Group
 from pipeline.errors import ConfigError
 from pipeline.run.active_run import ActiveRun
 from pipeline.run.faults import Faults
-from pipeline.store.code import argument_digests
+from pipeline.store.code import argument_digests, is_own
 from pipeline.store.identity import chosen, described
 from pipeline.synthesis.evolution import generators, rivals
 from pipeline.synthesis.evolution.generators import Generator
@@ -22,7 +22,7 @@ from pipeline.synthesis.evolution.rivals import Rival
 from pipeline.synthesis.evolution.scorers import NetworkScorer, Scorer
 from pipeline.synthesis.evolution.searchers import Searcher
 
-WAITING = ("timeout", "poll")  # settings of scorers that change no score
+WAITING = ("timeout", "poll")  # settings of this package's scorers that change no score
 Kind = TypeVar("Kind")
 AnyScorer = NetworkScorer | Scorer | Callable[[Any], object]
 
@@ -148,7 +148,8 @@ def _settings(group: Group, made: Any) -> dict[str, Any]:
 
 def _scorer_settings(group: Group, _made: Any) -> dict[str, Any]:
     """Return what determines a scorer: not the files of a rig, nor how long it is waited for."""
-    return described({key: value for key, value in group.items() if key not in WAITING})
+    waiting = () if is_own(group["_target_"]) else WAITING
+    return described({key: value for key, value in group.items() if key not in waiting})
 
 
 def _kind(kind: type[Kind]) -> Callable[[str, Any], Kind]:

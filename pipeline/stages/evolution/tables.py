@@ -25,7 +25,8 @@ from pipeline.synthesis.evolution.finished import (
 
 def evolution(run: ActiveRun, plan: EvolutionPlan) -> pd.DataFrame:
     """Return one row per search."""
-    table = partial(search_table, contrast=run.parts.config.evolution.contrast)
+    config = run.parts.config.evolution
+    table = partial(search_table, contrast=config.contrast, budget=config.queries)
     compared = comparisons(run, plan)
     return _joined(run, EVOLUTION, plan, table, lambda each, t: _compared(each, t, compared))
 

@@ -39,7 +39,8 @@ def evolve(run: ActiveRun, plan: EvolutionPlan) -> Iterator[WorkItems[Block]]:
     if not missing:
         return
     if not chosen(run.parts.config.generator):
-        log.info("generator: none is chosen; %s is the default here", default_generator(run.parts.network.name))
+        name = default_generator(run.parts.network.name)
+        log.info("generator: none is chosen; %s is the default here", name)
     if "gradient" in run.parts.config.evolution.rivals:
         for name in dict.fromkeys(e.scorer.name for e in missing if e.measured):
             log.info("evolution.rivals: scorer '%s' has no gradients; gradient is left out", name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from numbers import Integral, Real
 
 import torch
 from jaxtyping import Bool, Float
@@ -113,4 +114,9 @@ def check_positive(key: str, value: float | str) -> None:
 
 def is_finite(value: object) -> bool:
     """Return whether a setting is a finite number."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return not isinstance(value, bool) and isinstance(value, Real) and math.isfinite(value)
+
+
+def is_whole(value: object, least: int) -> bool:
+    """Return whether a setting is a whole number, written without a point, of at least some."""
+    return not isinstance(value, bool) and isinstance(value, Integral) and int(value) >= least

@@ -12,6 +12,8 @@ from jaxtyping import Float, Int
 from pipeline.synthesis.evolution.film import Film
 from pipeline.synthesis.evolution.loop import MEASURES, Evolution
 
+ONE_GENERATION = "the queries allow a single generation, so that nothing evolved"
+
 
 @dataclass(frozen=True)
 class Finished:
@@ -89,7 +91,7 @@ class Finished:
         return {each.name: getattr(self, each.name) for each in fields(self)}
 
 
-def search_table(of: Finished, contrast: float | None) -> pd.DataFrame:
+def search_table(of: Finished, contrast: float | None, budget: int) -> pd.DataFrame:
     """Return one row per search.
 
     ``response`` is the largest score observed, ``noise_free`` the response to that image without
@@ -100,6 +102,7 @@ def search_table(of: Finished, contrast: float | None) -> pd.DataFrame:
     Args:
         of: the searches.
         contrast: at which pictures were to be shown, if there was one.
+        budget: number of queries that each search was allowed.
     """
     curves = of.history[MEASURES.index("best")]
     start, end = curves[0], curves[-1]
@@ -110,7 +113,9 @@ def search_table(of: Finished, contrast: float | None) -> pd.DataFrame:
     table["queries"] = of.queries[-1]
     table["queries_to_90"] = np.where(reached.any(0), of.queries[reached.argmax(0)], np.nan)
     rows = zip(of.found.tolist(), of.contrasts.tolist(), (start == end).tolist(), strict=True)
-    table["reason"] = [_reason(*row, contrast, len(of.queries)) for row in rows]
+    over = "" if of.queries[-1] <= budget else _over(int(of.queries[-1]), budget)
+    once = over or (ONE_GENERATION if len(of.queries) == 1 else "")
+    table["reason"] = [_reason(*row, contrast, once) for row in rows]
     return table
 
 
@@ -148,14 +153,16 @@ def _searches(of: Finished) -> pd.DataFrame:
     return pd.DataFrame({"unit": of.units, "restart": of.restarts})
 
 
-def _reason(
-    found: int, contrast: float, unchanged: bool, wanted: float | None, generations: int
-) -> str:
+def _over(queries: int, budget: int) -> str:
+    return f"one generation takes {queries} queries, more than the {budget} allowed"
+
+
+def _reason(found: int, contrast: float, unchanged: bool, wanted: float | None, once: str) -> str:
     """Return what is missing or unusual about the best image of a search."""
     if not found:
         return "no response was measured"
     if wanted is not None and contrast < 0.99 * wanted:
         return f"too few pixels differ from the mean color for a contrast of {wanted:g}"
-    if generations == 1:
-        return "the queries allow a single generation, so that nothing evolved"
+    if once:
+        return once
     return "no picture was better than those of the first generation" if unchanged else ""

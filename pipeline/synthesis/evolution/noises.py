@@ -16,6 +16,8 @@ from numpy.random import RandomState
 from pipeline.errors import ConfigError
 from pipeline.synthesis.constraints.constraint import is_finite
 
+MOST_SPIKES = 1e9  # per unit of response: far below what fits in 64 bits, and above any noise
+
 
 @dataclass(frozen=True)
 class Noise:
@@ -42,15 +44,20 @@ def poisson(scale: float = 20.0) -> Noise:
     Responses below 0 give no spikes. Source: Xiao & Kreiman (2020), PLoS Comput Biol 16:e1007973.
 
     Args:
-        scale: spikes per unit of response, above 0. The variance of a response r is r / scale.
+        scale: spikes per unit of response, above 0, at most 1e9. The variance of a response r is
+            r / scale.
 
     Raises:
-        ConfigError: ``scale`` is not above 0.
+        ConfigError: ``scale`` is not above 0, or so large that spikes cannot be counted.
 
     >>> poisson(scale=2.0)(np.array([-1.0, 3.0]), RandomState(0)).tolist()
     [0.0, 5.5]
     """
     _positive("scale", scale)
+    if scale > MOST_SPIKES:
+        raise ConfigError(
+            f"noise.scale: {scale!r} is more than {MOST_SPIKES:g}; leave out the noise"
+        )
     return Noise(lambda r, random: random.poisson(np.maximum(r * scale, 0)) / scale)
 
 

@@ -69,6 +69,10 @@ def test_adaptation_falls_to_its_floor():
     ("make", "sentence"),
     [
         (lambda: poisson(scale=0), "noise.scale: 0 is not a number above 0"),
+        (
+            lambda: poisson(scale=1e30),
+            r"noise.scale: 1e\+30 is more than 1e\+09; leave out the noise",
+        ),
         (lambda: gaussian(scale=-1), "noise.scale: -1 is not a number 0 or more"),
         (lambda: fano(level=math.nan), "noise.level: nan is not a number 0 or more"),
         (lambda: exponential(floor=2.0), "adaptation.floor: 2.0 is not a gain from 0 to 1"),

@@ -21,7 +21,9 @@ def check_fit(key: str, fit: str) -> None:
         ConfigError: there is no such way.
     """
     if fit not in FITS:
-        raise ConfigError(f"{key}.fit: '{fit}' is neither 'crop' nor 'resize'{nearest(fit, FITS)}")
+        raise ConfigError(
+            f"{key}.fit: '{fit}' is neither 'crop' nor 'resize'{nearest(str(fit), FITS)}"
+        )
 
 
 def fitted(

@@ -6,6 +6,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from pipeline.errors import ConfigError
+from pipeline.synthesis.constraints.constraint import is_whole
 from pipeline.synthesis.evolution.generators.generator import BuiltGenerator, Generator
 from pipeline.synthesis.evolution.generators.priors import normal_prior
 from pipeline.synthesis.parameterizations import Setting
@@ -26,10 +27,12 @@ def grid(side: int = 12) -> Generator:
         side: rows and columns of the lattice; on images with fewer pixels, as many as these.
 
     Raises:
-        ConfigError: ``side`` is not positive.
+        ConfigError: ``side`` is not a positive whole number.
     """
-    if side < 1:
-        raise ConfigError(f"generator.grid.side: {side} is not positive; use 1 or more, such as 12")
+    if not is_whole(side, 1):
+        raise ConfigError(
+            f"generator.grid.side: {side!r} is not a whole number of at least 1; use one such as 12"
+        )
 
     def build(setting: Setting) -> BuiltGenerator:
         height, width = setting.size

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from pipeline.errors import ConfigError, NetworkError, first_line, nearest
 from pipeline.networks.loading.weights import digest_weights, seeded
 from pipeline.store.code import code_digest, is_own
+from pipeline.synthesis.constraints.constraint import is_finite, is_whole
 from pipeline.synthesis.evolution.generators.fitting import check_fit
 from pipeline.synthesis.evolution.generators.generator import Generator
 from pipeline.synthesis.evolution.generators.networks import GeneratorNetwork, load
@@ -71,9 +72,10 @@ def module(
     True
     """
     check_fit(KEY, fit)
-    shape = tuple(code_shape)
-    if not shape or min(shape) < 1:
-        raise ConfigError(f"{KEY}.code_shape: {list(shape)} is not one or more positive numbers")
+    shape = _shape(code_shape)
+    for name, value in (("black", black), ("white", white)):
+        if not is_finite(value):
+            raise ConfigError(f"{KEY}.{name}: {value!r} is not a number")
     if black == white:
         raise ConfigError(f"{KEY}: black and white are both {black}; they must differ")
     network = _made(target, dict(arguments or {}))
@@ -108,9 +110,24 @@ class Ranged(nn.Module):
         return (self.network(codes, *shown) - self.black) / (self.white - self.black)
 
 
-def _made(target: str | nn.Module, arguments: dict[str, Any]) -> nn.Module:
+def _shape(code_shape: Any) -> tuple[int, ...]:
+    several = isinstance(code_shape, Sequence) and not isinstance(code_shape, str)
+    lengths = list(code_shape) if several else []
+    if not lengths or not all(is_whole(length, 1) for length in lengths):
+        raise ConfigError(
+            f"{KEY}.code_shape: {code_shape!r} is not a list of one or more positive whole numbers"
+        )
+    return tuple(map(int, lengths))
+
+
+def _made(target: Any, arguments: dict[str, Any]) -> nn.Module:
     if isinstance(target, nn.Module):
         return copy.deepcopy(target)
+    if not isinstance(target, str):
+        raise ConfigError(
+            f"{KEY}.target: {type(target).__name__} is neither a torch.nn.Module nor the dotted"
+            " name of a class or function that returns one"
+        )
     make = _found(target)
     try:
         with seeded(0):

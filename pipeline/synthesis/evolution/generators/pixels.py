@@ -6,6 +6,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from pipeline.errors import ConfigError
+from pipeline.synthesis.constraints.constraint import is_finite
 from pipeline.synthesis.evolution.generators.generator import BuiltGenerator, Generator
 from pipeline.synthesis.evolution.generators.priors import normal_prior
 from pipeline.synthesis.parameterizations import Setting
@@ -23,9 +24,11 @@ def pixels(mean: float = 0.0, std: float = 1.0) -> Generator:
         std: standard deviation of random values, before they are cut.
 
     Raises:
-        ConfigError: ``std`` is not positive.
+        ConfigError: ``std`` is not positive, or ``mean`` not a number.
     """
     check_std("generator.pixels.std", std)
+    if not is_finite(mean):
+        raise ConfigError(f"generator.pixels.mean: {mean!r} is not a number")
 
     def build(setting: Setting) -> BuiltGenerator:
         shape = (setting.channels, *setting.size)
@@ -48,5 +51,5 @@ def check_std(key: str, std: float) -> None:
     Raises:
         ConfigError: it is not positive and finite.
     """
-    if not 0 < std < float("inf"):
-        raise ConfigError(f"{key}: {std} is not a positive number")
+    if not is_finite(std) or std <= 0:
+        raise ConfigError(f"{key}: {std!r} is not a positive number")

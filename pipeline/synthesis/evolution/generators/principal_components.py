@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from pipeline.errors import ConfigError
+from pipeline.synthesis.constraints.constraint import is_whole
 from pipeline.synthesis.evolution.generators.generator import BuiltGenerator, Generator
 from pipeline.synthesis.evolution.generators.priors import normal_prior
 from pipeline.synthesis.parameterizations import Setting
@@ -27,18 +28,17 @@ def principal_components(components: int = 256, images: int = 500) -> Generator:
         images: largest number of pictures from which they are computed.
 
     Raises:
-        ConfigError: a number is not positive, or there are fewer than two pictures.
+        ConfigError: a number is not whole or too small, or there are fewer than two pictures.
     """
-    if components < 1:
-        raise ConfigError(
-            f"generator.principal_components.components: {components} is not positive; use 1 or"
-            " more, such as 256"
-        )
-    if images < 2:
-        raise ConfigError(
-            f"generator.principal_components.images: {images} is too few; use 2 or more, such as"
-            " 500"
-        )
+    for name, value, least, example in (
+        ("components", components, 1, 256),
+        ("images", images, 2, 500),
+    ):
+        if not is_whole(value, least):
+            raise ConfigError(
+                f"generator.principal_components.{name}: {value!r} is not a whole number of at"
+                f" least {least}; use one such as {example}"
+            )
 
     def build(setting: Setting) -> BuiltGenerator:
         mean, directions, deviations = components_of(_pixels(setting, images), components)

@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from pipeline.errors import ConfigError
+from pipeline.synthesis.constraints.constraint import is_finite, is_whole
 from pipeline.synthesis.evolution.loop import Proposals
 from pipeline.synthesis.evolution.rivals.rival import Contest, Rival
 from pipeline.synthesis.evolution.searchers import Searching
@@ -29,11 +30,15 @@ def gradient(starts: int = 4, step: float = 0.2, gradient_queries: int = 3) -> R
             to 2.4 times as long as a forward pass on a CPU, hence 3.
 
     Raises:
-        ConfigError: a number is not positive.
+        ConfigError: a number is not positive, or not whole where it is a count.
     """
-    for name, value in (("starts", starts), ("step", step), ("gradient_queries", gradient_queries)):
-        if not value > 0:
-            raise ConfigError(f"rivals.gradient.{name}: {value!r} is not positive")
+    for name, value in (("starts", starts), ("gradient_queries", gradient_queries)):
+        if not is_whole(value, 1):
+            raise ConfigError(
+                f"rivals.gradient.{name}: {value!r} is not a whole number of at least 1"
+            )
+    if not is_finite(step) or step <= 0:
+        raise ConfigError(f"rivals.gradient.step: {step!r} is not a positive number")
 
     def begin(contest: Contest) -> Proposals:
         showing = contest.showing

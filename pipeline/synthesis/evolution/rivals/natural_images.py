@@ -10,7 +10,9 @@ from jaxtyping import Float
 from numpy.random import RandomState
 from torch import Tensor
 
+from pipeline.errors import ConfigError
 from pipeline.images.patches import cut_patch
+from pipeline.synthesis.constraints.constraint import is_whole
 from pipeline.synthesis.evolution import random_numbers
 from pipeline.synthesis.evolution.loop import Proposals
 from pipeline.synthesis.evolution.rivals.rival import Contest, Rival
@@ -26,13 +28,22 @@ def natural(population: int = 20) -> Rival:
 
     Args:
         population: patches per generation.
+
+    Raises:
+        ConfigError: ``population`` is not a positive whole number.
     """
+    if not is_whole(population, 1):
+        raise ConfigError(
+            f"rivals.natural.population: {population!r} is not a whole number of at least 1; use"
+            " one such as 20"
+        )
 
     def begin(contest: Contest) -> Proposals:
         def draw(codes: Float[Tensor, "batch 3"]) -> Float[Tensor, "batch c height width"]:
             patches = [_patch(contest, *code) for code in codes.tolist()]
             pixels = contest.showing.prepare.preprocessing.pixels(torch.stack(patches))
-            return pixels.to(codes.device)
+            # Network input of a notebook may go beyond black and white, which would cost contrast.
+            return pixels.clamp(0, 1).to(codes.device)
 
         return Proposals(Patches(contest.randoms, contest.images, population), draw, population)
 

@@ -40,6 +40,10 @@ def test_codes_come_back_from_their_picture(setting, random):
     torch.testing.assert_close(built.encode(built.draw(codes)), codes, rtol=0, atol=1e-4)
 
 
-def test_a_side_of_0_is_refused():
-    with pytest.raises(ConfigError, match=r"generator\.grid\.side: 0 is not positive"):
-        grid(0)
+@pytest.mark.parametrize("side", [0, 2.5, float("nan"), True, "12", None])
+def test_a_side_that_is_no_count_is_refused(side, untyped):
+    with pytest.raises(ConfigError) as refused:
+        grid(side)
+    assert str(refused.value) == (
+        f"generator.grid.side: {side!r} is not a whole number of at least 1; use one such as 12"
+    )

@@ -105,10 +105,13 @@ class Random(nn.Module):
         ((nn.Linear(5, 3), [5]), r"Linear returns \(2, 3\) for two codes, and pictures of shape"),
         ((Mixed(), [3]), "a picture of Mixed depends on the other codes"),
         ((Random(), [3]), "a picture of Random depends on the other codes"),
-        ((Uniform(), []), r"code_shape: \[\] is not one or more positive numbers"),
+        ((Uniform(), []), r"code_shape: \[\] is not a list of one or more positive whole numbers"),
+        ((Uniform(), 5), "code_shape: 5 is not a list"),
+        ((Uniform(), [5.0]), r"code_shape: \[5\.0\] is not a list"),
+        ((None, [5]), r"target: NoneType is neither a torch\.nn\.Module nor the dotted name"),
     ],
 )
-def test_what_cannot_draw_is_refused(arguments, message):
+def test_what_cannot_draw_is_refused(arguments, message, untyped):
     with pytest.raises(ConfigError, match=rf"^generator\.module(\.|: ){message}"):
         module(*arguments)
 
@@ -123,6 +126,7 @@ def test_what_cannot_draw_is_refused(arguments, message):
         ({"mean": "none.npy"}, r"\.mean: 'none.npy' cannot be read as an array of numbers"),
         ({"mean": float("nan")}, ": mean and std must be finite"),
         ({"encode": "codes"}, r"\.encode: Uniform has no method 'codes'"),
+        ({"white": float("nan")}, r"\.white: nan is not a number"),
         ({"black": 1.0}, r": black and white are both 1\.0; they must differ"),
         ({"fit": "stretch"}, r"\.fit: 'stretch' is neither 'crop' nor 'resize'"),
     ],

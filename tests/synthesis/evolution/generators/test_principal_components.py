@@ -51,9 +51,9 @@ def test_only_the_pictures_asked_for_are_used(setting, pictures):
 
 
 def test_what_cannot_be_used_is_refused(setting, pictures):
-    with pytest.raises(ConfigError, match="components: 0 is not positive; use 1 or more"):
+    with pytest.raises(ConfigError, match="components: 0 is not a whole number of at least 1"):
         principal_components(components=0)
-    with pytest.raises(ConfigError, match="images: 1 is too few; use 2 or more"):
+    with pytest.raises(ConfigError, match="images: 1 is not a whole number of at least 2"):
         principal_components(images=1)
     same = pictures[:1].expand(4, -1, -1, -1)
     with pytest.raises(ConfigError, match="needs two or more pictures that differ"):

@@ -13,6 +13,13 @@ WHOLE = "is not a whole number of at least"
 PAIRS = "is not an even number of at least 2, and the candidates come in pairs; use one such as 40"
 REFUSED = [
     ("genetic", "population", 1, f"1 {WHOLE} 2; use one such as 20"),
+    ("genetic", "population", 20.0, f"20.0 {WHOLE} 2; use one such as 20"),
+    ("genetic", "population", float("nan"), f"nan {WHOLE} 2; use one such as 20"),
+    ("genetic", "population", "20", f"'20' {WHOLE} 2; use one such as 20"),
+    ("genetic", "elites", None, "None is not a whole number from 0 to 19, below the population"),
+    ("genetic", "mutation_size", "1", "'1' is not a positive number; use one such as 0.5"),
+    ("genetic", "heritability", None, "None is not a number from 0 to 1"),
+    ("nes", "population", [40], f"[40] {PAIRS}"),
     ("genetic", "mutation_rate", 1.2, "1.2 is not a number from 0 to 1"),
     ("genetic", "mutation_size", 0.0, "0.0 is not a positive number; use one such as 0.5"),
     ("genetic", "selectivity", -1.0, "-1.0 is not a positive number; use one such as 2.0"),
@@ -60,7 +67,9 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("name", "setting", "value", "message"), REFUSED)
-def test_a_setting_out_of_its_range_is_refused(name: str, setting: str, value, message: str):
+def test_a_setting_out_of_its_range_is_refused(
+    name: str, setting: str, value, message: str, untyped: None
+):
     with pytest.raises(ConfigError) as refused:
         searcher(name, **{setting: value})
     assert str(refused.value).startswith(f"searcher.{name}.{setting}: {message}")
