@@ -127,7 +127,9 @@ def test_positions_cannot_step_where_units_see_different_fields():
     layer = net.layer("conv2")
     box = smallest_canvas(net.graph, layer.node).box
     stimuli = bars_on_stride(Field(box.height, box.width, 2))
-    with pytest.raises(ConfigError, match=r"^stimulus: units of conv2 do not all see"):
+    with pytest.raises(
+        ConfigError, match=r"^layers: a set that steps by the stride, .* cannot be shown to conv2"
+    ):
         Presentation(net.graph, layer, stimuli)
 
 

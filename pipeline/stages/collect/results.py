@@ -8,8 +8,9 @@
 
 from __future__ import annotations
 
+import logging
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from glob import glob
@@ -37,6 +38,8 @@ from pipeline.store.tables import read_table
 Place = str | Path
 
 SOURCES = ((SWEEP_CORRELATIONS, CORRELATIONS), (SWEEP_SUMMARY, SUMMARY))
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -290,3 +293,11 @@ def sweep_correlations(_run: ActiveRun, collection: Collection) -> pd.DataFrame:
 def sweep_summary(_run: ActiveRun, collection: Collection) -> pd.DataFrame:
     """Return the summary of every job."""
     return collection.sweep.summary
+
+
+def tell_left_out(stage: str, left_out: Mapping[Path, str]) -> None:
+    """Log which runs are left out, and why."""
+    for reason in dict.fromkeys(left_out.values()):
+        folders = [folder for folder, why in left_out.items() if why == reason]
+        names = listed([f"{each.parent.name}/{each.name}" for each in folders], 3, last=", ")
+        log.info("%s: left out, %s: %s", stage, reason, names)

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
 from pathlib import Path
 
-from pipeline.errors import listed
 from pipeline.figures.sweep import sweep_figure
 from pipeline.run.active_run import ActiveRun
-from pipeline.stages.collect.results import Collection
+from pipeline.stages.collect.results import Collection, tell_left_out
 
 log = logging.getLogger(__name__)
 FIGURE = "sweep"
@@ -28,14 +26,6 @@ def collect_runs(run: ActiveRun, collection: Collection) -> None:
     run.facts["left_out"] = {
         _place(run, folder): reason for folder, reason in sweep.left_out.items()
     }
-
-
-def tell_left_out(stage: str, left_out: Mapping[Path, str]) -> None:
-    """Log which runs are left out, and why."""
-    for reason in dict.fromkeys(left_out.values()):
-        folders = [folder for folder, why in left_out.items() if why == reason]
-        names = listed([f"{each.parent.name}/{each.name}" for each in folders], 3, last=", ")
-        log.info("%s: left out, %s: %s", stage, reason, names)
 
 
 def _place(run: ActiveRun, folder: Path) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pipeline.figures.opponency import opponency_of_controls
 from pipeline.run.active_run import ActiveRun
-from pipeline.stages.collect.work import tell_left_out
+from pipeline.stages.collect.results import tell_left_out
 from pipeline.stages.opponency_controls.results import Conditions
 
 
