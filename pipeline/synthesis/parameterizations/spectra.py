@@ -15,6 +15,7 @@ from jaxtyping import Complex, Float
 from torch import Tensor
 
 from pipeline.errors import ConfigError
+from pipeline.synthesis.constraints.constraint import is_finite
 from pipeline.synthesis.parameterizations.constants import Constant
 from pipeline.synthesis.parameterizations.pieces import Parameterization, Setting
 from pipeline.synthesis.parameterizations.pixels import normal
@@ -166,9 +167,9 @@ def check_decay(key: str, decay: float) -> None:
     Raises:
         ConfigError: it is negative or not finite.
     """
-    if not 0 <= decay < float("inf"):
+    if not is_finite(decay) or decay < 0:
         raise ConfigError(
-            f"{key}: {decay} is not 0 or a positive number; use 1 for the spectrum of photographs"
+            f"{key}: {decay!r} is not 0 or a positive number; use 1 for the spectrum of photographs"
         )
 
 

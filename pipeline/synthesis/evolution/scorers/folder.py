@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +16,7 @@ from torch import Tensor
 from pipeline.errors import ConfigError, StoreError
 from pipeline.runner.stopping import check_stopped
 from pipeline.store.files import read_regular
+from pipeline.synthesis.constraints.constraint import is_finite, is_whole
 from pipeline.synthesis.evolution.scorers.score_file import Scores, WrongRow, read_scores
 from pipeline.synthesis.evolution.scorers.scorer import Scorer
 from pipeline.synthesis.evolution.scorers.showing_folder import (
@@ -79,15 +79,15 @@ def folder(
     ...     folder(path, poll=0.01).score(torch.rand(2, 3, 8, 8), shown)
     array([0.5, 1.5])
     """
-    if isinstance(magnify, bool) or magnify != math.floor(magnify) or magnify < 1:
-        raise ConfigError(f"scorer.folder.magnify: {magnify} is not a whole number of at least 1")
-    if timeout is not None and not 0 < timeout < math.inf:
+    if not is_whole(magnify, 1):
+        raise ConfigError(f"scorer.folder.magnify: {magnify!r} is not a whole number of at least 1")
+    if timeout is not None and not (is_finite(timeout) and timeout > 0):
         raise ConfigError(
-            f"scorer.folder.timeout: {timeout} is not a positive number of seconds; give null (None"
-            " in Python) to wait without end"
+            f"scorer.folder.timeout: {timeout!r} is not a positive number of seconds; give null"
+            " (None in Python) to wait without end"
         )
-    if not 0 < poll < math.inf:
-        raise ConfigError(f"scorer.folder.poll: {poll} is not a positive number of seconds")
+    if not (is_finite(poll) and poll > 0):
+        raise ConfigError(f"scorer.folder.poll: {poll!r} is not a positive number of seconds")
     return Scorer(Rig(Path(path).expanduser().absolute(), int(magnify), timeout, poll), BITS)
 
 

@@ -28,6 +28,7 @@ def test_pictures_come_back_from_their_codes(setting, random):
     torch.testing.assert_close(again, pictures, rtol=0, atol=1e-5)
 
 
-def test_a_negative_decay_is_refused():
-    with pytest.raises(ConfigError, match=r"generator\.fourier\.decay: -1\.0 is not 0 or"):
-        fourier(-1.0)
+@pytest.mark.parametrize("decay", [-1.0, float("nan"), "1", None])
+def test_a_decay_that_is_negative_or_no_number_is_refused(decay, untyped):
+    with pytest.raises(ConfigError, match=rf"generator\.fourier\.decay: {decay!r} is not 0 or"):
+        fourier(decay)

@@ -129,6 +129,8 @@ def test_scores_that_cannot_be_read_are_told(tmp_path: Path):
     [
         ({"magnify": 0}, "scorer.folder.magnify: 0 is not a whole number of at least 1"),
         ({"magnify": 1.5}, "scorer.folder.magnify: 1.5 is not a whole number of at least 1"),
+        ({"magnify": "2"}, "scorer.folder.magnify: '2' is not a whole number of at least 1"),
+        ({"poll": None}, "scorer.folder.poll: None is not a positive number of seconds"),
         ({"timeout": 0}, "scorer.folder.timeout: 0 is not a positive number of seconds; give null"),
         ({"poll": -1.0}, "scorer.folder.poll: -1.0 is not a positive number of seconds"),
     ],
