@@ -274,7 +274,11 @@ def test_every_argument_that_may_name_a_file_is_looked_at():
             parameters = inspect.signature(get_object(option["_target_"])).parameters
             kinds = {name: str(each.annotation) for name, each in parameters.items()}
             found |= {n for n, k in kinds.items() if any(w in k for w in ("str", "Any", "Dir"))}
-    assert found - words == set(PATHS) - {"video", "elements"}  # which are of the schema
+    assert found - words == set(PATHS) - {
+        "video",
+        "elements",
+        "references",
+    }  # which are of the schema
 
 
 def test_pictures_behind_a_link_are_watched_too(little, tmp_path):

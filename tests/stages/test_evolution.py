@@ -53,7 +53,8 @@ def test_numbers_are_those_of_the_library(whole: ActiveRun):
     net = pipeline.network("miniature")
     run: Any = pipeline.open_run(whole.paths.folder)
     for scorer, noise in (("network", None), ("poisson", poisson())):
-        found = pipeline.evolve(net, "conv2", [3, 17], queries=100, restarts=2, noise=noise)
+        chosen: dict[str, Any] = {"generator": "grid", "restarts": 2, "noise": noise}
+        found = pipeline.evolve(net, "conv2", [3, 17], queries=100, **chosen)
         rows = run.evolution.query(f"scorer == '{scorer}' and generator == 'grid'")
         for column in ("unit", "restart", "response", "noise_free", "start", "queries_to_90"):
             assert rows[column].tolist() == found.table[column].tolist()

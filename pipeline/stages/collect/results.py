@@ -36,9 +36,7 @@ from pipeline.store.runs import Run, by_time, is_stamp
 from pipeline.store.tables import read_table
 
 Place = str | Path
-
 SOURCES = ((SWEEP_CORRELATIONS, CORRELATIONS), (SWEEP_SUMMARY, SUMMARY))
-
 log = logging.getLogger(__name__)
 
 
