@@ -99,7 +99,7 @@ ALL = ["search", *CLIMBS]
 @pytest.mark.parametrize(
     ("override", "misses"),
     [
-        ("images.crop=60", IMAGES),
+        ("images.crop=60", ALL),  # the shapes of the traced network
         ("images.resize=66", IMAGES),
         ("images.limit=2", IMAGES),
         ("search.keep=7", IMAGES),

@@ -142,7 +142,7 @@ def test_a_stopped_experiment_goes_on_and_shows_nothing_twice(
                 found = evolve(own, score=folder(tmp_path, poll=0.002, timeout=60.0))
             except type(stop):
                 stops += 1
-    assert stops > 1
+    assert stops  # how many depends on how fast the rig is
     assert_same(found, wanted)
     assert len(rig.shown) == len({*rig.shown})
 
