@@ -31,8 +31,8 @@ from pipeline.config.settings import (
     PagesConfig,
     ResponsesConfig,
     SearchConfig,
-    TrainingConfig,
 )
+from pipeline.config.training import TrainingConfig
 
 CHECK = "check"  # reports what the other stages would do and cost, and their faults
 DEFAULT_STAGES = ("top_patches", "ascent", "correlations", "figures", "pages")

@@ -241,38 +241,6 @@ class PagesConfig:
         yield from _positive("pages.ranks", self.ranks)
 
 
-TRAINED = ("classifier", "decoder")
-
-
-@dataclass
-class TrainingConfig:
-    """What embedded network is trained, and how.
-
-    Attributes:
-        network: ``classifier`` (the network that is examined) or ``decoder`` (the generator of
-            evolution, which draws from the features of the shipped classifier).
-        steps: number of training steps; by default 2500 for the classifier, 2400 for the decoder.
-        batch: batch size; by default 64 for the classifier, 16 for the decoder.
-        out: folder for the weights and their record; the run folder by default.
-    """
-
-    network: str = "classifier"
-    steps: int | None = None
-    batch: int | None = None
-    out: str | None = None
-
-    def faults(self) -> Iterator[str]:
-        """Yield the faults in the values."""
-        if self.network not in TRAINED:
-            yield (
-                f"training.network: '{self.network}' is neither 'classifier' nor 'decoder'"
-                f"{nearest(self.network, TRAINED)}"
-            )
-        for name, value in (("steps", self.steps), ("batch", self.batch)):
-            if value is not None and value < 1:
-                yield f"training.{name}: {value} is not positive; use 1 or more"
-
-
 @dataclass
 class CollectConfig:
     """Which runs are collected.

@@ -10,6 +10,7 @@ from jaxtyping import Float
 
 from pipeline.synthesis.evolution.searchers.batch import OneSearch
 from pipeline.synthesis.evolution.searchers.searcher import Search
+from pipeline.synthesis.evolution.searchers.settings import check_even, check_positive
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,19 @@ class Pairs:
     radius: float
     learning_rate: float
     standardize: bool
+
+    def check(self, searcher: str) -> None:
+        """Check that all are in their ranges.
+
+        Args:
+            searcher: name of the searcher, for the message.
+
+        Raises:
+            ConfigError: one is not.
+        """
+        check_even(f"{searcher}.population", self.population, 40)
+        check_positive(f"{searcher}.radius", self.radius, 0.5)
+        check_positive(f"{searcher}.learning_rate", self.learning_rate, 0.2)
 
 
 class AntitheticSearch(OneSearch):

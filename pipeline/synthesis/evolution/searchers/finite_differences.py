@@ -8,7 +8,6 @@ from jaxtyping import Float
 from pipeline.synthesis.evolution.searchers.antithetic import AntitheticSearch, Pairs
 from pipeline.synthesis.evolution.searchers.batch import side_by_side
 from pipeline.synthesis.evolution.searchers.searcher import Searcher
-from pipeline.synthesis.evolution.searchers.settings import check_even, check_positive
 
 
 def finite_differences(
@@ -46,10 +45,8 @@ def finite_differences(
         >>> finite_differences(population=10).population
         10
     """
-    check_even("finite_differences.population", population, 40)
-    check_positive("finite_differences.radius", radius, 0.5)
-    check_positive("finite_differences.learning_rate", learning_rate, 0.2)
     settings = Pairs(population, radius, learning_rate, standardize)
+    settings.check("finite_differences")
     return side_by_side(population, lambda search, index: DifferenceSearch(search, index, settings))
 
 

@@ -8,7 +8,6 @@ from jaxtyping import Float
 from pipeline.synthesis.evolution.searchers.antithetic import AntitheticSearch, Pairs
 from pipeline.synthesis.evolution.searchers.batch import side_by_side
 from pipeline.synthesis.evolution.searchers.searcher import Searcher
-from pipeline.synthesis.evolution.searchers.settings import check_even, check_positive
 
 
 def nes(
@@ -48,10 +47,8 @@ def nes(
         >>> nes(radius=0.3).population
         40
     """
-    check_even("nes.population", population, 40)
-    check_positive("nes.radius", radius, 0.5)
-    check_positive("nes.learning_rate", learning_rate, 0.2)
     settings = Pairs(population, radius, learning_rate, standardize)
+    settings.check("nes")
     return side_by_side(population, lambda search, index: NaturalSearch(search, index, settings))
 
 
