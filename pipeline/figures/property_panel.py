@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
-from pipeline.analysis.tuning.populations import Distribution, counts_of
+from pipeline.analysis.tuning.distributions import Distribution, counts_of
 from pipeline.analysis.tuning.properties import CIRCLES, PROPERTIES
 from pipeline.figures import style
 from pipeline.figures.property_names import YES_NO

@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, NullFormatter, NullLocator
 
 from pipeline.analysis.statistics import bootstrap_median, wilson_interval
-from pipeline.analysis.tuning.populations import Distribution, macaque_distributions
+from pipeline.analysis.tuning.distributions import Distribution, macaque_distributions
 from pipeline.analysis.tuning.properties import CIRCLES, PROPERTIES
 from pipeline.figures import style
 from pipeline.figures.property_names import YES_NO, property_name, unit_name

@@ -13,7 +13,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
 
-from pipeline.analysis.tuning.populations import Distribution, macaque_distributions
+from pipeline.analysis.tuning.distributions import Distribution, macaque_distributions
 from pipeline.analysis.tuning.properties import CIRCLES, PROPERTIES
 from pipeline.figures import style
 from pipeline.figures.property_names import YES_NO, property_name, unit_name

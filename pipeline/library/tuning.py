@@ -9,8 +9,8 @@ from typing import Any, SupportsFloat
 
 import pandas as pd
 
+from pipeline.analysis.tuning.distributions import own_distributions
 from pipeline.analysis.tuning.intervals import Noise
-from pipeline.analysis.tuning.populations import own_distributions
 from pipeline.errors import ConfigError, nearest
 from pipeline.library.arguments import (
     chosen_layers,

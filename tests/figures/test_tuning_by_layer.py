@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from matplotlib.text import Text
 
-from pipeline.analysis.tuning.populations import macaque_distributions
+from pipeline.analysis.tuning.distributions import macaque_distributions
 from pipeline.figures.tuning_by_layer import properties_by_layer
 
 

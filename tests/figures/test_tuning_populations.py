@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from matplotlib.text import Text
 
-from pipeline.analysis.tuning.populations import macaque_distributions, own_distributions
+from pipeline.analysis.tuning.distributions import macaque_distributions, own_distributions
 from pipeline.figures.tuning_populations import population_histograms
 
 SHARE = 0.88  # of a row, for the largest share of a panel

@@ -7,8 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 import pandas as pd
 
+from pipeline.analysis.tuning.distributions import Distribution, macaque_distributions
 from pipeline.analysis.tuning.measured import Measured, long_table
-from pipeline.analysis.tuning.populations import Distribution, compare, macaque_distributions
+from pipeline.analysis.tuning.populations import compare
 from pipeline.analysis.tuning.properties import CIRCLES
 from pipeline.search.tuning.measurement import Measures
 from pipeline.search.tuning.shown import Curve

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from pipeline.analysis.tuning.populations import macaque_distributions
+from pipeline.analysis.tuning.distributions import macaque_distributions
 from pipeline.analysis.tuning.properties import PROPERTIES
 from pipeline.figures.tuning_by_layer import SHOWN, properties_by_layer
 from pipeline.figures.tuning_curves import MOST, unit_tuning

@@ -6,17 +6,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline.analysis.tuning.measured import Measured
-from pipeline.analysis.tuning.orientation import orientation_properties
-from pipeline.analysis.tuning.phases import tuning_slice
-from pipeline.analysis.tuning.populations import (
+from pipeline.analysis.tuning.distributions import (
     Distribution,
-    compare,
     counts_of,
     macaque_distributions,
     own_distributions,
-    similarity,
 )
+from pipeline.analysis.tuning.measured import Measured
+from pipeline.analysis.tuning.orientation import orientation_properties
+from pipeline.analysis.tuning.phases import tuning_slice
+from pipeline.analysis.tuning.populations import compare, similarity
 from pipeline.analysis.tuning.properties import PROPERTIES
 from pipeline.errors import ConfigError
 
