@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import io
 import logging
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -61,6 +61,8 @@ class ImageSet:
             if contents cannot change.
         pixel_scale: mean and standard deviation per channel that convert back to pixels in 0..1;
             ``None`` if unknown.
+        columns: what else is known of each image (its class, its condition), one value per image
+            by the name of a column, carried into tables beside the image's name.
     """
 
     names: Sequence[str]
@@ -70,6 +72,7 @@ class ImageSet:
     digest: Callable[[int], int] = _unchanging
     like: str | None = None
     pixel_scale: tuple[Sequence[float], Sequence[float]] | None = None
+    columns: Mapping[str, Sequence[Any]] = field(default_factory=dict[str, Sequence[Any]])
 
     def __len__(self) -> int:
         return len(self.names)
