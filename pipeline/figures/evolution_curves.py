@@ -41,7 +41,7 @@ _OTHER: dict[str, Any] = {"color": style.INK, "linewidth": 0.7, "linestyle": (0,
 
 @style.paper_style()
 def evolution_curves(
-    history: pd.DataFrame, evolution: pd.DataFrame, over: Over = "top_patch"
+    history: pd.DataFrame, evolution: pd.DataFrame, over: Over | None = "top_patch"
 ) -> Figure:
     """Return the response to the best image so far by queries, one panel per layer.
 
@@ -50,22 +50,24 @@ def evolution_curves(
     lines where there are more than four methods. A unit with restarts counts once, with their mean.
     A search that ended early holds its last value. Horizontal lines are the reference, at 1, and
     the median of the other: the ascent images, or the top patches. Units whose reference is not
-    above 0 have no multiple; they are left out and counted.
+    above 0 have no multiple; they are left out and counted. With ``over=None``, responses are those
+    of the unit, or the scores that were measured where no response without noise is known.
 
     Args:
         history: table ``evolution_history`` of one model, with ``model``, ``layer``, ``unit``,
-            ``searcher``, ``generator``, ``restart``, ``queries`` and ``noise_free``.
+            ``searcher``, ``generator``, ``restart``, ``queries``, ``noise_free`` and,
+            without ``over``, ``best``.
         evolution: table ``evolution`` of the same runs, with the same keys, ``top_patch`` and
             ``ascent``.
-        over: what responses are divided by.
+        over: what responses are divided by, or ``None``.
 
     Raises:
         ValueError: a table has no rows, lacks a column, or is of several models.
     """
-    runs = checked(history, ("queries", "noise_free"))
+    runs = checked(history, ("queries", "noise_free", *(() if over else ("best",))))
     units = checked(evolution, ("top_patch", "ascent"))
-    merged = runs.merge(units[[*KEYS, "top_patch", "ascent"]], on=list(KEYS), how="left")
-    runs = merged.assign(ratio=merged["noise_free"] / merged[over].where(merged[over] > 0))
+    measured = over is None and not np.isfinite(runs["noise_free"]).any()
+    runs = _divided(runs, units, over, "best" if measured else "noise_free")
     chosen = methods(runs)
     shown = looks(chosen)
     layers = [str(layer) for layer in runs["layer"].unique()]
@@ -77,19 +79,40 @@ def evolution_curves(
         for at, method in enumerate(chosen):
             bar = last + (at + 1) * step if len(chosen) > FEW else None
             _draw_method(axis, rows_of(of_layer, method), shown[method], method.name, bar)
-        _draw_references(axis, units.loc[units["layer"] == layer], over)
-        _finish(axis, of_layer, layer)
+        if over is not None:
+            _draw_references(axis, units.loc[units["layer"] == layer], over)
+        _finish(
+            axis, of_layer, layer, "no reference\nabove 0" if over else "no response\nis finite"
+        )
         _number(axis, last, last + (len(chosen) + 1 if len(chosen) > FEW else 2) * step)
-    label_rows(axes, multiple_label(over))
-    words = f"{runs['model'].iloc[0]}: best image so far, without noise; {SHOWN}"
+    plain = "score" if measured else "response"
+    label_rows(axes, multiple_label(over) if over else plain)
+    best = "best score so far" if measured else "best image so far, without noise"
+    words = f"{runs['model'].iloc[0]}: {best}; {SHOWN}"
     figure.suptitle(style.wrapped(words, figure.get_figwidth() - 0.2))
     handles = [_handle(method, shown[method]) for method in chosen]
+    legend(figure, handles + _reference_handles(axes, over))
+    return figure
+
+
+def _divided(
+    runs: pd.DataFrame, units: pd.DataFrame, over: Over | None, column: str
+) -> pd.DataFrame:
+    """Return runs with a column ``ratio``: responses over the reference of their unit, if any."""
+    if over is None:
+        return runs.assign(ratio=runs[column])
+    merged = runs.merge(units[[*KEYS, over]], on=list(KEYS), how="left")
+    return merged.assign(ratio=merged[column] / merged[over].where(merged[over] > 0))
+
+
+def _reference_handles(axes: list[Axes], over: Over | None) -> list[Line2D]:
+    if over is None:
+        return []
+    handles = [Line2D([], [], label=REFERENCES[over], **_ONE)]
     other: Over = "ascent" if over == "top_patch" else "top_patch"
-    handles.append(Line2D([], [], label=REFERENCES[over], **_ONE))
     if any(line.get_gid() == other for axis in axes for line in axis.lines):
         handles.append(Line2D([], [], label=f"{REFERENCES[other]}, median", **_OTHER))
-    legend(figure, handles)
-    return figure
+    return handles
 
 
 def _draw_method(
@@ -123,14 +146,14 @@ def _draw_references(axis: Axes, units: pd.DataFrame, over: Over) -> None:
         axis.axhline(float(np.median(ratio[np.isfinite(ratio)])), gid=other, zorder=1, **_OTHER)
 
 
-def _finish(axis: Axes, rows: pd.DataFrame, layer: str) -> None:
+def _finish(axis: Axes, rows: pd.DataFrame, layer: str, without: str) -> None:
     finite = np.isfinite(rows["ratio"].to_numpy(np.float64))
     every, defined = (len(np.unique(own)) for own in (rows["unit"], rows.loc[finite, "unit"]))
     undefined = "" if defined == every else f" ({every - defined} undefined)"
     title = f"{layer}, n = {defined}{undefined}"
     axis.set_title(title, pad=3, fontsize=min(axis.title.get_fontsize(), _fitting(axis, title)))
     if not defined:
-        say(axis, "no reference\nabove 0")
+        say(axis, without)
 
 
 def _number(axis: Axes, last: float, end: float) -> None:

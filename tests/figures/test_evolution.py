@@ -103,6 +103,22 @@ def test_units_whose_top_patch_is_not_above_0_have_no_multiple_and_are_counted(v
     assert "conv2, n = 0 (3 undefined)" in words(figure)
 
 
+def test_without_a_reference_curves_are_of_responses_and_with_a_rig_of_scores():
+    evolution, history = tables()
+    none = without_reference(evolution, 1, 2, 4, value=np.nan).assign(ascent=np.nan)
+    final = history.query("unit == 2 and searcher == 'genetic' and generator == 'grid'").iloc[-1]
+    rig = history.assign(noise_free=np.nan, best=history["best"] + 1)
+    for runs, value, label in ((history, final["noise_free"], "response"),
+                               (rig, final["best"] + 1, "score")):  # fmt: skip
+        figure = evolution_curves(runs, none, None)
+        assert line(figure.axes[0], "genetic, grid")[1][-1] == value
+        assert figure.axes[0].get_ylabel() == label
+        assert figure.axes[0].get_title() == "conv2, n = 3"
+        assert not {"top patch", "ascent image, median"} & {*legend(figure)}
+    nothing = evolution_curves(rig.assign(best=np.nan), none, None)
+    assert "no response\nis finite" in words(nothing)
+
+
 def test_the_legend_names_the_lines_that_are_drawn():
     evolution, history = tables()
     assert "ascent image, median" in legend(evolution_curves(history, evolution))

@@ -15,7 +15,7 @@ from pipeline.run.active_run import ActiveRun
 from pipeline.run.parts import Parts
 from pipeline.stages.evolution import STAGE, work
 from pipeline.stages.evolution.plan import plan_evolution
-from pipeline.stages.evolution.tables import ranking
+from pipeline.stages.evolution.tables import ranking, reasons
 from pipeline.store.layout import CHECKPOINT, ITEM, Layout
 from pipeline.synthesis.evolution.loop import Evolution
 from tests.conftest import RunPipeline, compose_config, here
@@ -278,6 +278,14 @@ def test_the_summary_counts_the_units_whose_multiples_it_ranks():
     told = "genetic + grid 2 (median multiple of the response to the top patch"
     assert ranking(table) == f"{told}, 1 of 2 units)"
     assert ranking(table.assign(over_patch=2.0)) == f"{told}, 2 units)"
+
+
+def test_a_missing_multiple_of_a_known_response_is_explained():
+    rows = [("", 2.0, 4.0), ("", 0.0, 4.0), ("old", -1.0, 0.0), ("", np.nan, np.nan)]
+    table = pd.DataFrame(rows, columns=["reason", "top_patch", "ascent"])
+    patch = "the response to the top patch is not above 0, so there is no multiple of it"
+    ascent = patch.replace("top patch", "ascent image")
+    assert reasons(table) == ["", patch, f"old; {patch}; {ascent}", ""]
 
 
 def test_a_finished_run_is_found_in_the_store(run_pipeline: RunPipeline, whole: ActiveRun):

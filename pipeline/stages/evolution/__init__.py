@@ -29,7 +29,8 @@ EVOLUTION = Table(
         "ascent": "highest response to the unit's images of the stage ascent at the same contrast,"
         " without noise; missing if the store holds none",
         "over_ascent": "noise_free / ascent; missing if that is not above 0",
-        "reason": "what is missing or unusual; empty if nothing",
+        "reason": "what is missing or unusual, and why known responses have no multiple; empty if"
+        " nothing is",
     },
     later("pipeline.stages.evolution.tables.evolution"),
     csv=True,

@@ -54,9 +54,10 @@ def _references(table: pd.DataFrame) -> list[Over]:
 
 def _draw_numbers(run: ActiveRun, table: pd.DataFrame, history: pd.DataFrame, end: str) -> None:
     over = _references(table)
+    curves = evolution_curves(history, table, over[0] if over else None)
+    run.figure(f"evolution_curves{end}", curves)
     if not over:
         return
-    run.figure(f"evolution_curves{end}", evolution_curves(history, table, over[0]))
     run.figure(f"evolution_responses{end}", relative_responses(table, over))
     evolved = table.loc[table["generator"] != "", ["searcher", "generator"]]
     if len(evolved.drop_duplicates()) > 1:

@@ -69,7 +69,16 @@ def _compared(each: Searches, table: pd.DataFrame, compared: dict[str, Compariso
     ):
         table[name] = responses[rows] if known else np.nan
         table[over] = table["noise_free"] / table[name].where(table[name] > 0)
-    return table
+    return table.assign(reason=reasons(table))
+
+
+def reasons(table: pd.DataFrame) -> list[str]:
+    """Return the reasons of a table, with those of missing multiples of known responses."""
+    parts = [table["reason"].tolist()]
+    for name, said in (("top_patch", "top patch"), ("ascent", "ascent image")):
+        why = f"the response to the {said} is not above 0, so there is no multiple of it"
+        parts.append([why if value <= 0 else "" for value in table[name]])
+    return ["; ".join(filter(None, row)) for row in zip(*parts, strict=True)]
 
 
 def _joined(

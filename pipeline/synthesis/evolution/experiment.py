@@ -73,7 +73,10 @@ class Experiment:
         >>> Experiment(queries=2500, references=torch.rand(5, 3, 8, 8)).generations(40)
         61
         """
-        number = max(1, self.queries // (population * self.repeats * cost))
-        while number > 1 and self.spent(number, population, cost) > self.queries:
-            number -= 1
-        return number
+        generation = population * self.repeats * cost
+        # A round: the references, and the generations until they are shown again.
+        rounds, left = divmod(
+            self.queries, self.reference_every * generation + self.reference_queries
+        )
+        begun = max(0, left - self.reference_queries) // generation
+        return max(1, rounds * self.reference_every + begun)

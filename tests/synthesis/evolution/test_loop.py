@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import doctest
 from collections.abc import Callable, Sequence
+from itertools import product
 from types import ModuleType
 from typing import Any
 
@@ -70,6 +71,15 @@ def test_queries_are_counted(
     generations = plan.generations(population, cost)
     assert [plan.spent(n + 1, population, cost) for n in range(generations)] == queries
     assert generations == 1 or plan.spent(generations + 1, population, cost) > 100
+
+
+def test_as_many_generations_as_the_queries_allow():
+    for every, references, queries in product((1, 3), (0, 2, 60), (1, 59, 60, 199, 200, 201)):
+        shown = torch.rand(references, 1, 4, 4) if references else None
+        plan = Experiment(queries, references=shown, reference_every=every)
+        allowed = [n for n in range(1, 300) if plan.spent(n, 7) <= queries]
+        assert plan.generations(7) == max(allowed, default=1)
+    assert Experiment(10**15, references=torch.rand(9, 1, 4, 4)).generations(1) > 10**14
 
 
 def test_every_image_shown_is_counted(own: Network):

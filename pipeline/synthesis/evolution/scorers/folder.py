@@ -59,7 +59,8 @@ def folder(
         poll: seconds between two looks at the scores, above 0.
 
     Raises:
-        ConfigError: a setting is out of its range, or pictures have neither 1 nor 3 channels.
+        ConfigError: a setting is out of its range, the path is that of a file, or pictures have
+            neither 1 nor 3 channels.
         StoreError: while scoring: a line of the scores is wrong, no score came in time, the folder
             holds pictures of another experiment, or it cannot be written.
 
@@ -88,7 +89,28 @@ def folder(
         )
     if not (is_finite(poll) and poll > 0):
         raise ConfigError(f"scorer.folder.poll: {poll!r} is not a positive number of seconds")
-    return Scorer(Rig(Path(path).expanduser().absolute(), int(magnify), timeout, poll), BITS)
+    place = Path(path).expanduser().absolute()
+    _check_place(place)
+    return Scorer(Rig(place, int(magnify), timeout, poll), BITS)
+
+
+def _check_place(place: Path) -> None:
+    """Raise an error if there is a file where the folder, or one above it, would be."""
+    for each in (place, *place.parents):
+        try:
+            if each.is_dir():
+                return
+            there = each.exists()
+        except OSError as error:
+            raise ConfigError(
+                f"scorer.folder.path: '{each}' cannot be opened ({error.strerror or error}); give"
+                " another path"
+            ) from error
+        if there:
+            raise ConfigError(
+                f"scorer.folder.path: '{each}' is a file, and a folder is needed there; give"
+                " another path, or move the file away"
+            )
 
 
 @dataclass(frozen=True)

@@ -140,5 +140,14 @@ def test_settings_out_of_range_are_told(settings: dict[str, Any], sentence: str,
         folder("anywhere", **settings)
 
 
+@pytest.mark.parametrize("below", ["", "rig/monkey"])
+def test_a_path_that_is_a_file_is_told_at_once(below: str, tmp_path: Path):
+    (tmp_path / "file").touch()
+    with pytest.raises(
+        ConfigError, match=r"^scorer.folder.path: '.*/file' is a file, and a folder"
+    ):
+        folder(tmp_path / "file" / below)
+
+
 def test_the_example_runs():
     assert doctest.testmod(MODULE).failed == 0
