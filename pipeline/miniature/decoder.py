@@ -14,6 +14,7 @@ from typing import cast
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn import functional
 
 from pipeline.errors import NetworkError, listed
 from pipeline.miniature.network import MEAN, STD, Miniature, miniature, normalized
@@ -22,6 +23,7 @@ from pipeline.networks.loading.weights import load_weights, read_weights
 CODE_SHAPE = (48, 3, 3)
 SIDE = 96  # pixels along each side of a picture
 SLOPE = 0.3  # of LeakyReLU, for negative values
+FEW = 48  # channels of maps that are larger than the kernels, and better not enlarged (_doubled)
 CONTRAST = 1.3  # factor by which training images deviate more from their mean
 # Network input of black and white.
 BLACK, WHITE = (0 - MEAN[0]) / STD[0], (1 - MEAN[0]) / STD[0]
@@ -83,9 +85,20 @@ class Decoder(nn.Module):
             side: pixels along each side of the middle that is needed, up to 96. No more than 3 more
                 are returned, and the fewer there are, the faster it is.
         """
-        maps = codes
+        maps, repeat = codes, None
         for layer, half in zip(self.layers, self._halves(side), strict=True):
-            maps = layer(_middle(maps, half))
+            if repeat and isinstance(layer, nn.Conv2d) and layer.in_channels <= FEW:
+                maps, repeat = _doubled(maps, layer), None
+                continue
+            if repeat:
+                maps, repeat = repeat(maps), None
+            maps = _middle(maps, half)
+            if not isinstance(layer, nn.Upsample):
+                maps = layer(maps)
+            elif layer.mode == "bilinear":
+                maps = _interpolated(_interpolated(maps, 2), 3)
+            else:
+                repeat = layer
         return maps
 
     def _halves(self, side: int) -> list[int]:
@@ -119,6 +132,39 @@ def _middle(maps: Float[Tensor, "batch c _ _"], half: int) -> Float[Tensor, "bat
         return maps
     some = slice(side // 2 - half, side // 2 + half)
     return maps[:, :, some, some]
+
+
+def _doubled(
+    maps: Float[Tensor, "batch inputs rows columns"], layer: nn.Conv2d
+) -> Float[Tensor, "batch outputs _ _"]:
+    """Return what a convolution of 3 x 3 makes of maps in which each value is repeated 2 x 2 times.
+
+    The same sums, but for rounding, come from a convolution of the maps themselves with kernels of
+    summed weights, one for each of the 2 x 2 places. A transposed convolution would have fewer
+    products, but its last bits depend on the number of threads.
+    """
+    # Of 2 x 2 places, the upper meet rows (0, 1 + 2) of the weights in rows (0, 1) of the kernel.
+    rows = torch.tensor([[[1, 0, 0], [0, 1, 1], [0, 0, 0]], [[0, 0, 0], [1, 1, 0], [0, 0, 1]]])
+    sums = torch.einsum("apt,bqu->tuabpq", rows, rows).reshape(9, 4 * 9).to(layer.weight)
+    outputs, inputs = layer.weight.shape[:2]
+    kernels = (layer.weight.flatten(2) @ sums).view(outputs, inputs, 4, 3, 3).transpose(1, 2)
+    biases = None if layer.bias is None else layer.bias.repeat_interleave(4)
+    found = functional.conv2d(maps, kernels.flatten(0, 1), biases, padding=1)
+    return functional.pixel_shuffle(found, 2)
+
+
+def _interpolated(maps: Float[Tensor, "batch c _ _"], dim: int) -> Float[Tensor, "batch c _ _"]:
+    """Return maps with twice the rows (dim 2) or columns (dim 3), by linear interpolation.
+
+    That of PyTorch has other last bits on other numbers of threads.
+    """
+    near, far, size = maps * 0.75, maps * 0.25, maps.shape[dim]
+    doubled = torch.stack([near, near], dim + 1)
+    for number, inner, edge in ((0, 1, 0), (1, 0, size - 1)):
+        half = doubled.select(dim + 1, number)
+        half.narrow(dim, inner, size - 1).add_(far.narrow(dim, 1 - inner, size - 1))
+        half.narrow(dim, edge, 1).add_(far.narrow(dim, edge, 1))  # edges repeat
+    return doubled.flatten(dim, dim + 1)
 
 
 def trained_decoder(weights: str = "default") -> Decoder:

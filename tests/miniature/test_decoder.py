@@ -70,6 +70,15 @@ def test_a_colored_bar_comes_back_with_its_color_and_place(decoder):
     assert inside > 5 * blue.flip(0)[58:68, 14:50].abs().mean()
 
 
+def test_pictures_are_those_of_its_layers_one_by_one_with_any_number_of_threads(decoder):
+    codes = torch.randn(3, *CODE_SHAPE, generator=torch.Generator().manual_seed(1))
+    pictures = decoder(codes)
+    torch.testing.assert_close(pictures, decoder.layers(codes), rtol=0, atol=1e-6)
+    for threads in (2, 3):
+        torch.set_num_threads(threads)
+        assert torch.equal(decoder(codes), pictures)
+
+
 def test_codes_are_standardized_features_within_their_bounds(decoder):
     pictures = held_out_drawings(6, seed=0)[0]
     codes = decoder.encode(pictures)

@@ -66,6 +66,7 @@ STAGE = Stage(
     name="evolution",
     about="search images that drive units from responses alone, on a budget of pictures shown",
     plan=later("pipeline.stages.evolution.plan.plan_evolution"),
+    version=2,
     needs=("top_patches", "ascent"),
     tables=(EVOLUTION, HISTORY, REFERENCES),
     check=later("pipeline.stages.evolution.plan.evolution_faults"),
