@@ -89,7 +89,8 @@ def test_films_end_with_the_best_image(whole: ActiveRun):
 def test_a_search_that_was_stopped_goes_on_to_the_same_bytes(
     after: int, run_pipeline: RunPipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    given = (*SMALL, "units=[3]", "evolution.rivals=[natural,gradient]")
+    plain = ("units=[3]", "figures.formats=[]")
+    given = (*SMALL, *plain, "evolution.rivals=[natural,gradient]")
     run_pipeline(*given, f"out={tmp_path / 'whole'}")
     monkeypatch.setattr(work, "SECONDS", 0.0)
     step, done = Evolution.step, []
@@ -121,7 +122,7 @@ def test_a_checkpoint_that_cannot_be_used_is_set_aside(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ):
-    given = (*SMALL, "evolution.rivals=[]", f"out={tmp_path}")
+    given = (*SMALL, "evolution.rivals=[]", "figures.formats=[]", f"out={tmp_path}")
     whole = run_pipeline(*given)
     before = items(tmp_path)
     (each,) = whole.plan(STAGE)

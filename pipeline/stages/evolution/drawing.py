@@ -40,8 +40,11 @@ def draw(run: ActiveRun, plan: EvolutionPlan) -> None:
         if end:  # which titles tell
             model = f"{run.parts.network.name}, scorer {scorer}"
             own, runs = own.assign(model=model), runs.assign(model=model)
-        _draw_numbers(run, own, runs, end)
-        _draw_images(run, [each for (_, name), each in pictures.items() if name == scorer], end)
+        of_scorer = [each for (_, name), each in pictures.items() if name == scorer]
+        if run.parts.config.figures.formats:
+            _draw_numbers(run, own, runs, end)
+            _draw_images(run, of_scorer, end)
+        _animate(run, of_scorer, end)
     noises = table.assign(noise=table["scorer"])
     if len(scorers) > 1 and (over := _references(noises)):
         run.figure("evolution_noise", ranking_by_noise(noises, over[0]))
@@ -65,9 +68,7 @@ def _draw_numbers(run: ActiveRun, table: pd.DataFrame, history: pd.DataFrame, en
 
 
 def _draw_images(run: ActiveRun, layers: list[Pictures], end: str) -> None:
-    model, caption = run.parts.network.name, _caption(run)
-    if end:  # there are several scorers
-        model += f", scorer {layers[0].searches[0].scorer.name}"
+    model, caption = _model(run, layers, end), _caption(run)
     rows = [
         FinalImages(f"{of.searches[0].layer.name}/{unit}", of.final(unit), of.top_patch(unit))
         for of, unit in _some_units(layers)
@@ -77,11 +78,21 @@ def _draw_images(run: ActiveRun, layers: list[Pictures], end: str) -> None:
     strips = _strips(layers)
     title = f"{model}: generations, the best image so far"
     run.figure(f"evolution_film{end}", film_strips(strips, title, caption))
+
+
+def _animate(run: ActiveRun, layers: list[Pictures], end: str) -> None:
+    model, caption = _model(run, layers, end), _caption(run)
     for of in layers[:ANIMATED]:
         name, unit = of.searches[0].layer.name, of.units[0]
         searches = [of.animated(each, unit) for each in of.searches]
         frames = search_frames(searches, f"{model} {name} unit {unit}", caption)
         run.video(f"evolution_{name}_{unit}{end}", {"gif": gif(frames, FPS, rest=2.0)})
+
+
+def _model(run: ActiveRun, layers: list[Pictures], end: str) -> str:
+    """Return the name of the network, with that of the scorer if there are several."""
+    model = run.parts.network.name
+    return f"{model}, scorer {layers[0].searches[0].scorer.name}" if end else model
 
 
 def _alike(rows: list[FinalImages]) -> list[FinalImages]:
