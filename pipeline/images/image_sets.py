@@ -165,12 +165,7 @@ def folder(
     Raises:
         ConfigError: the folder is missing or holds no picture.
     """
-    preprocessing = preprocessing.sized(resize, crop)
-    if preprocessing.resize is not None and preprocessing.resize < min(preprocessing.input_size):
-        raise ConfigError(
-            f"images.resize: {preprocessing.resize} is smaller than the crop of"
-            f" {min(preprocessing.input_size)}; raise images.resize or lower images.crop"
-        )
+    preprocessing = sized_for_pictures(preprocessing, resize, crop)
     top = existing_folder(root)
     paths = sorted(path for path in files_below(top) if path.suffix.lower() in PICTURES)
     paths = not_hidden(paths, top)
@@ -191,6 +186,23 @@ def folder(
     scale_back = (preprocessing.mean, preprocessing.std)
     size = preprocessing.input_size
     return ImageSet(names, size, settings, files.load, files.digest, like, scale_back)
+
+
+def sized_for_pictures(
+    preprocessing: Preprocessing, resize: int | str | None, crop: int | str
+) -> Preprocessing:
+    """Return the preprocessing of pictures of any size, with another size.
+
+    Raises:
+        ConfigError: a size is not allowed, or resized pictures would be smaller than the crop.
+    """
+    sized = preprocessing.sized(resize, crop)
+    if sized.resize is not None and sized.resize < min(sized.input_size):
+        raise ConfigError(
+            f"images.resize: {sized.resize} is smaller than the crop of"
+            f" {min(sized.input_size)}; raise images.resize or lower images.crop"
+        )
+    return sized
 
 
 def arrays(preprocessing: Preprocessing, *, root: str, limit: int | None = None) -> ImageSet:
