@@ -11,15 +11,17 @@ import torch
 from jaxtyping import Float
 from PIL import Image
 from torch import Tensor
+from torch.utils.data import Dataset
 
 from pipeline.errors import ImageError
+from pipeline.images.dataset import dataset_images
 from pipeline.images.files import ImageFiles, Loaded, decode_picture, digest_list
 from pipeline.images.image_sets import ImageSet, folder
 from pipeline.images.preprocessing import Preprocessing
 
 KINDS = (
     "give a folder, paths of pictures, PIL pictures, uint8 pixels [images, height, width, channels]"
-    " or float network input [images, channels, height, width]"
+    ", float network input [images, channels, height, width] or a torch Dataset"
 )
 
 
@@ -32,7 +34,8 @@ def as_image_set(images: Any, preprocessing: Preprocessing) -> ImageSet:
             and cropped as the network wants it; or float network input
             ``[images, channels, height, width]``, which is taken as it is. Arrays and tensors may
             be lists of one per image; those of pixels may differ in size. Pictures are read in gray
-            for a network of one channel.
+            for a network of one channel. Or a ``torch.utils.data.Dataset``, or one of Hugging Face,
+            of pictures (``dataset_images``).
         preprocessing: of the network.
 
     Raises:
@@ -48,6 +51,8 @@ def as_image_set(images: Any, preprocessing: Preprocessing) -> ImageSet:
         return images
     if isinstance(images, str | Path) and Path(images).expanduser().is_dir():
         return folder(preprocessing, root=str(images))
+    if isinstance(images, Dataset) or type(images).__module__ == "datasets.arrow_dataset":
+        return dataset_images(images, preprocessing)
     if isinstance(images, Tensor | np.ndarray):
         return _of_tensors(plain_tensor("images", images), preprocessing)
     given: list[Any] = list(images) if isinstance(images, list | tuple) else [images]

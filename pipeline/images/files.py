@@ -21,7 +21,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -32,6 +32,7 @@ from torch import Tensor
 from pipeline.errors import ImageError, TransientError, first_line
 from pipeline.store.files import describe_bytes, file_stamp
 
+Read = TypeVar("Read")
 UNREADABLE = -1  # instead of a digest
 _NOWHERE = (
     -1,
@@ -213,7 +214,7 @@ def read_content(path: Path) -> bytes:
     return retried(lambda: _regular_content(path))
 
 
-def retried(read: Callable[[], bytes]) -> bytes:
+def retried(read: Callable[[], Read]) -> Read:
     """Return what a function reads, with retries after transient faults.
 
     Raises:

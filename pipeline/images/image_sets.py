@@ -165,7 +165,7 @@ def folder(
     Raises:
         ConfigError: the folder is missing or holds no picture.
     """
-    preprocessing = sized_for_pictures(preprocessing, resize, crop)
+    preprocessing = fitted(preprocessing, resize, crop)
     top = existing_folder(root)
     paths = sorted(path for path in files_below(top) if path.suffix.lower() in PICTURES)
     paths = not_hidden(paths, top)
@@ -188,7 +188,7 @@ def folder(
     return ImageSet(names, size, settings, files.load, files.digest, like, scale_back)
 
 
-def sized_for_pictures(
+def fitted(
     preprocessing: Preprocessing, resize: int | str | None, crop: int | str
 ) -> Preprocessing:
     """Return the preprocessing of pictures of any size, with another size.

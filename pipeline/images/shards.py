@@ -6,11 +6,12 @@ Braces are those of a shell and of the webdataset package: ``imagenet-{000000..0
 from __future__ import annotations
 
 import glob
-import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 from pipeline.errors import ConfigError
@@ -76,6 +77,22 @@ def _files(name: str) -> list[str]:
     return sorted(found, key=partial(natural_order, number=WHOLE))
 
 
+def shard_files(images: Any) -> Iterator[Path]:
+    """Yield the local tars among the settings of an image set, which may hold several sets.
+
+    Names that stand for none are left to the run, which says so.
+    """
+    if not isinstance(images, Mapping):
+        return
+    settings = cast("Mapping[str, Any]", images)
+    if settings.get("_target_") == "pipeline.images.webdataset.webdataset":
+        with suppress(ConfigError, TypeError):
+            places = shard_places(settings["shards"])
+            yield from (Path(place) for place in places if not place.startswith(SCHEMES))
+    for value in settings.values():
+        yield from shard_files(value)
+
+
 def shard_names(places: Sequence[str]) -> list[str]:
     """Return a name for each tar: its file name, with its folders if file names are not unique.
 
@@ -96,8 +113,9 @@ def shard_names(places: Sequence[str]) -> list[str]:
     parts = [path.removesuffix(".tar").split("/") for path in paths]
     if len({each[-1] for each in parts}) == len(parts):
         return [each[-1] for each in parts]
-    same = os.path.commonprefix([each[:-1] for each in parts])
-    names = ["/".join(each[len(same) :]) for each in parts]
+    levels = enumerate(zip(*parts, strict=False))
+    differs = next((level for level, names in levels if len(set(names)) > 1), 0)
+    names = ["/".join(each[differs:]) for each in parts]
     if twice := [name for name, count in Counter(names).items() if count > 1]:
         raise ConfigError(f"{KEY}: two tars are both named '{twice[0]}'; rename one of them")
     return names

@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple, cast
 
 import numpy as np
 from jaxtyping import Int
@@ -229,10 +229,6 @@ def _columns(
     """Return the values of samples by column."""
     columns: dict[str, list[Any]] = {}
     bad: list[str] = []
-
-    def put(name: str, row: int, value: Any) -> None:
-        columns.setdefault(name, [None] * len(samples))[row] = value
-
     for row, files in enumerate(samples):
         for ending, part in files.items():
             if ending not in (*WHOLE_NUMBERS, *TEXTS, *OBJECTS):
@@ -240,20 +236,25 @@ def _columns(
             value = _value(file, ending, part)
             if value is None:
                 bad.append(ending)
-            elif isinstance(value, Mapping):
-                for field, each in value.items():
-                    own = field in files or not field  # another file tells that
-                    if isinstance(each, str | int | float):
-                        put(f"{ending}.{field}" if own else str(field), row, each)
-            elif isinstance(value, str | int | float):
-                put(ending, row, value)
+            for name, each in _facts(ending, value, files):
+                columns.setdefault(name, [None] * len(samples))[row] = each
     if bad:
         log.warning(
-            "images: %d files of '%s' (%s) hold no value that can be read, or a larger one than %d"
-            " bytes; they are left out",
+            "images: %d files of '%s' (%s) hold no value that can be read, or more than %d bytes;"
+            " they are left out",
             len(bad), path.name, ", ".join(sorted(set(bad))), LARGEST_VALUE,
         )  # fmt: skip
     return {name: _of_one_type(values) for name, values in columns.items()}
+
+
+def _facts(ending: str, value: Any, files: Mapping[str, Part]) -> Iterator[tuple[str, Any]]:
+    """Yield the columns of one file: its ending, or the names of the fields of an object."""
+    fields = cast("Mapping[str, Any]", value) if isinstance(value, Mapping) else {"": value}
+    for field, each in fields.items():
+        if isinstance(each, str | int | float):
+            # Another file may tell what is named as a field.
+            taken = not field or field.lower() in files
+            yield (f"{ending}.{field}".rstrip(".") if taken else field), each
 
 
 def _value(file: BinaryIO, ending: str, part: Part) -> Any:

@@ -14,17 +14,17 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from pipeline.errors import ConfigError, ImageError, TransientError, listed
+from pipeline.images.decoding import PictureDecoder
 from pipeline.images.files import (
     LARGEST_FILE,
     UNREADABLE,
     Loaded,
     content_digest,
-    decode_picture,
     digest_list,
     not_now,
     retried,
 )
-from pipeline.images.image_sets import PICTURES, ImageSet, sized_for_pictures
+from pipeline.images.image_sets import PICTURES, ImageSet, fitted
 from pipeline.images.preprocessing import Preprocessing
 from pipeline.images.shard_downloads import cache_folder, local_shard
 from pipeline.images.shards import KEY, shard_names, shard_places
@@ -42,6 +42,7 @@ def webdataset(
     picture: str | None = None,
     resize: int | str | None = "default",
     crop: int | str = "default",
+    upright: bool = False,
     limit: int | None = None,
     seed: int | None = None,
     cache: str | None = None,
@@ -61,6 +62,7 @@ def webdataset(
             several; ``None`` if they have one.
         resize: length of the short side in pixels; ``None`` for no resizing.
         crop: side of the center crop in pixels.
+        upright: whether pictures are rotated according to their EXIF data.
         limit: number of pictures to keep; ``None`` for all.
         seed: of a random choice of them; ``None`` for the first ones.
         cache: folder of downloads and of the indices of tars; ``None`` for
@@ -71,7 +73,8 @@ def webdataset(
         ConfigError: a tar is missing, damaged, compressed or cannot be downloaded, or none holds a
             picture.
     """
-    preprocessing = sized_for_pictures(preprocessing, resize, crop)
+    preprocessing = fitted(preprocessing, resize, crop)
+    decode = PictureDecoder(preprocessing, upright)
     if not cache_gigabytes > 0:
         raise ConfigError(f"images.cache_gigabytes: {cache_gigabytes} is not a positive number")
     kept_indices(1, limit, seed)  # before anything is downloaded
@@ -90,9 +93,9 @@ def webdataset(
         raise ConfigError(f"{KEY}: {tried} holds no picture ending in {what}")
     kept = kept_indices(len(keys), limit, seed)
     names = [keys[number] for number in kept]
-    members = TarMembers.of(tars, indices, kept, lambda data: preprocessing(decode_picture(data)))
+    members = TarMembers.of(tars, indices, kept, decode)
     like, stamps = members.stamps(names)
-    settings = {"kind": "webdataset", "preprocessing": preprocessing.settings(), "images": stamps}
+    settings = decode.settings("webdataset") | {"images": stamps}
     return ImageSet(
         names,
         preprocessing.input_size,

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from pipeline.errors import StoreError
-from pipeline.images import image_sets
+from pipeline.images import huggingface, image_sets, webdataset
 from pipeline.images.image_sets import ImageSet
 from pipeline.images.patches import cut_patch
 from pipeline.images.preprocessing import UNSIZED, Preprocessing
@@ -20,8 +20,14 @@ from pipeline.store.runs import Run, find_run
 from pipeline.store.stacked import StackedArray
 
 KINDS = {
-    f"{image_sets.__name__}.{kind.__name__}": kind
-    for kind in (image_sets.photographs, image_sets.folder, image_sets.arrays)
+    f"{kind.__module__}.{kind.__name__}": kind
+    for kind in (
+        image_sets.photographs,
+        image_sets.folder,
+        image_sets.arrays,
+        webdataset.webdataset,
+        huggingface.huggingface,
+    )
 }
 
 
