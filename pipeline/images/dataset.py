@@ -97,6 +97,7 @@ def dataset_images(
     Raises:
         ConfigError: as of ``dataset``.
 
+    >>> import torch
     >>> from torch.utils.data import TensorDataset
     >>> from pipeline.images.preprocessing import Preprocessing
     >>> tensors = TensorDataset(torch.zeros(5, 3, 8, 8), torch.arange(5))

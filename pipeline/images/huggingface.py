@@ -150,14 +150,14 @@ class Rows:
 
     def _places(self) -> Iterator[tuple[int, str]]:
         """Yield the number of bytes of each image, or the path of its file, from the offsets."""
-        import pyarrow.compute as compute
+        from pyarrow.compute import call_function
 
         plain = self.dataset.with_format("arrow")
         for start in range(0, len(self.kept), _ROWS):
             some = self.kept[start : start + _ROWS]
             wanted = range(some[0], some[-1] + 1) if some[-1] - some[0] < len(some) else some
             pictures = plain[wanted].column(self.column).combine_chunks()
-            lengths = compute.binary_length(pictures.field("bytes")).to_pylist()
+            lengths = call_function("binary_length", [pictures.field("bytes")]).to_pylist()
             for length, path in zip(lengths, pictures.field("path").to_pylist(), strict=True):
                 yield (length, "") if length is not None else (_size(path), path or "")
 

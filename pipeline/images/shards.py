@@ -32,8 +32,8 @@ def shard_places(shards: str | Sequence[str]) -> list[str]:
     Raises:
         ConfigError: there is none, one is given twice, or a package is missing.
 
-    >>> shard_places(["https://host/a-{08..10}.tar", "b.tar"])[1:]
-    ['https://host/a-09.tar', 'https://host/a-10.tar', 'b.tar']
+    >>> shard_places("https://host/a-{08..10}.tar")[1:]
+    ['https://host/a-09.tar', 'https://host/a-10.tar']
     """
     given = [shards] if isinstance(shards, str) else list(shards)
     found = [place for name in given for part in _braces(str(name)) for place in _files(part)]
@@ -44,19 +44,20 @@ def shard_places(shards: str | Sequence[str]) -> list[str]:
     return found
 
 
-def _braces(name: str) -> list[str]:
+def _braces(name: str) -> Iterator[str]:
     if "{" not in name or Path(name).exists():
-        return [name]
+        yield name
+        return
     try:
-        from braceexpand import UnbalancedBracesError, braceexpand
+        from braceexpand import braceexpand
     except ImportError as error:
         raise ConfigError(
             f"{KEY}: braces need the package braceexpand; pip install 'artiphys[datasets]', or use"
             " a wildcard, as in imagenet-*.tar"
         ) from error
     try:
-        return list(braceexpand(name))
-    except UnbalancedBracesError as error:
+        yield from braceexpand(name)
+    except ValueError as error:
         raise ConfigError(f"{KEY}: '{name}' has a brace that is not closed") from error
 
 

@@ -154,7 +154,8 @@ def _members(file: BinaryIO, path: Path) -> Iterator[tuple[str, Part]]:
                     yield member.name, seen[member.name]
                 elif member.islnk() and member.linkname in seen:
                     yield member.name, seen[member.linkname]
-                tar.members.clear()  # which would keep every header in memory
+                # They would keep every header in memory.
+                tar.members.clear()  # pyright: ignore[reportAttributeAccessIssue]
             end = tar.offset
     except tarfile.TarError as error:
         if file.seek(0, 2) > tarfile.BLOCKSIZE and "unexpected end" in str(error):
