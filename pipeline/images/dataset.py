@@ -231,7 +231,7 @@ class DatasetItems:
 
     def facts(self, index: int) -> Facts:
         """Return what an item tells beside its picture; it is read if it has not been."""
-        if index not in self._facts:
+        if index not in self._digests:
             self.digest(index)
         return self._facts.get(index, {})
 

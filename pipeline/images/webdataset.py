@@ -32,6 +32,8 @@ from pipeline.images.subsets import kept_indices
 from pipeline.images.tar_index import TarIndex, tar_index
 from pipeline.store.files import describe_bytes, file_stamp
 
+_MANY = 20  # tars, from which on listing them is announced
+
 log = logging.getLogger(__name__)
 
 
@@ -80,6 +82,10 @@ def webdataset(
     kept_indices(1, limit, seed)  # before anything is downloaded
     folder = cache_folder() if cache is None else Path(cache).expanduser()
     places = shard_places(shards)
+    if len(places) > _MANY:
+        log.info(
+            "images: listing the files of %d tars, which takes longer the first time", len(places)
+        )
     tars, indices, keys = [], [], []
     for place, name in zip(places, shard_names(places), strict=True):
         tars.append(local_shard(place, folder, cache_gigabytes * 1e9))
