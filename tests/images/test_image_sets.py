@@ -10,7 +10,8 @@ from PIL import Image
 from pipeline.errors import ConfigError, ImageError
 from pipeline.images.bundled import bundled_photographs
 from pipeline.images.files import read_picture
-from pipeline.images.image_sets import arrays, folder, photographs
+from pipeline.images.image_sets import arrays, folder
+from pipeline.images.photographs import photographs
 from pipeline.images.preprocessing import Preprocessing
 
 PREPROCESSING = Preprocessing(8, 6, (0.5, 0.4, 0.3), (0.5, 0.25, 0.2))
