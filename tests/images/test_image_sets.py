@@ -87,7 +87,8 @@ def test_missing_and_empty_folders_are_refused(tmp_path: Path):
     with pytest.raises(ConfigError) as caught:
         folder(PREPROCESSING, root=str(tmp_path))
     assert str(caught.value) == (
-        f"images.root: '{tmp_path}' holds no picture ending in .jpg, .jpeg, .png, .webp"
+        f"images.root: '{tmp_path}' holds no picture ending in .jpg, .jpeg, .png, .ppm, .bmp, .pgm,"
+        " .tif, .tiff, .webp"
     )
     with pytest.raises(ConfigError) as caught:
         arrays(PREPROCESSING, root=str(tmp_path))
