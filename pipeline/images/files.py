@@ -25,7 +25,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, UInt8
 from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
@@ -82,7 +82,7 @@ class ImageFiles:
             content = read_content(self.paths[index])
         except ImageError as error:
             if isinstance(error.__cause__, OSError) and self.listed[index] != _NOWHERE:
-                raise TransientError(_not_now(error.__cause__)) from error
+                raise TransientError(not_now(error.__cause__)) from error
             raise
         return Loaded(self.decode(content), content_digest(content))
 
@@ -135,12 +135,7 @@ def decode_picture(content: bytes, *, upright: bool = False) -> Tensor:
         with Image.open(io.BytesIO(content), formats=FORMATS) as stored:
             _check_size(*stored.size)
             _check_depth(stored)
-            file = ImageOps.exif_transpose(stored) if upright else stored
-            if file.mode.startswith("I"):  # 16 bits a pixel, which Pillow would clip to 8
-                gray = (np.asarray(file).astype(np.int64) >> 8).clip(0, 255).astype(np.uint8)
-                pixels = np.stack([gray] * 3, axis=-1)
-            else:
-                pixels = np.array(file.convert("RGB"))
+            pixels = picture_pixels(ImageOps.exif_transpose(stored) if upright else stored)
     except (ImageError, TransientError):
         raise
     except UnidentifiedImageError as error:
@@ -148,16 +143,29 @@ def decode_picture(content: bytes, *, upright: bool = False) -> Tensor:
             "cannot be decoded (it is no JPEG, PNG, WebP, BMP, PPM, TIFF or GIF picture)"
         ) from error
     except MemoryError as error:
-        raise TransientError(_MEMORY) from error
+        raise TransientError(NO_MEMORY) from error
     except Image.DecompressionBombError as error:  # Pillow raises from twice the limit on
         raise ImageError(
             f"has more pixels than the {MOST_PIXELS // 10**6} million allowed"
         ) from error
     except Exception as error:  # a damaged file may raise anything
         if "out of memory" in str(error) or getattr(error, "errno", None) is not None:
-            raise TransientError(_MEMORY) from error
-        raise ImageError(f"cannot be decoded ({_lasting(error)})") from error
+            raise TransientError(NO_MEMORY) from error
+        raise ImageError(f"cannot be decoded ({lasting_reason(error)})") from error
     return torch.from_numpy(pixels).permute(2, 0, 1)
+
+
+def picture_pixels(picture: Image.Image) -> UInt8[np.ndarray, "height width 3"]:
+    """Return the RGB pixels of a decoded picture, 0 to 255.
+
+    Raises:
+        ImageError: its black and white are unknown.
+    """
+    _check_depth(picture)
+    if picture.mode.startswith("I"):  # 16 bits a pixel, which Pillow would clip to 8
+        gray = (np.asarray(picture).astype(np.int64) >> 8).clip(0, 255).astype(np.uint8)
+        return np.stack([gray] * 3, axis=-1)
+    return np.array(picture.convert("RGB"))
 
 
 def decode_array(content: bytes, size: tuple[int, int]) -> Float[Tensor, "c height width"]:
@@ -175,9 +183,9 @@ def decode_array(content: bytes, size: tuple[int, int]) -> Float[Tensor, "c heig
         array = np.load(io.BytesIO(content))
         shape, kind = array.shape, array.dtype.kind
     except MemoryError as error:
-        raise TransientError(_MEMORY) from error
+        raise TransientError(NO_MEMORY) from error
     except Exception as error:  # a damaged file may raise anything
-        reason = _lasting(error) if str(error) else "the file is empty"
+        reason = lasting_reason(error) if str(error) else "the file is empty"
         raise ImageError(f"cannot be read as an array ({reason})") from error
     if shape != (3, *size) or kind != "f":
         raise ImageError(
@@ -204,7 +212,7 @@ def _stamp(path: Path) -> tuple[int, ...]:
         found = file_stamp(path)
     except OSError as error:
         if error.errno not in _LASTING:
-            raise TransientError(f"images: '{path}' {_not_now(error)}") from error
+            raise TransientError(f"images: '{path}' {not_now(error)}") from error
         return _NOWHERE
     return found if os.access(path, os.R_OK) else _NOWHERE
 
@@ -216,21 +224,32 @@ def read_content(path: Path) -> bytes:
         ImageError: there is no such file, access is denied, or it is not a file to be read.
         TransientError: it cannot be read now.
     """
+    return retried(lambda: _regular_content(path))
+
+
+def retried(read: Callable[[], bytes]) -> bytes:
+    """Return what a function reads, with retries after transient faults.
+
+    Raises:
+        ImageError: there is no such file, access is denied, or it is not a file to be read.
+        TransientError: it cannot be read now.
+    """
     for wait in (*_WAITS, None):
         try:
-            return _regular_content(path)
+            return read()
         except OSError as error:
             if error.errno in _LASTING:
                 raise ImageError(f"cannot be read ({error.strerror})") from error
             if wait is None:
-                raise TransientError(_not_now(error)) from error
+                raise TransientError(not_now(error)) from error
             time.sleep(wait)
         except MemoryError as error:
-            raise TransientError(_MEMORY) from error
+            raise TransientError(NO_MEMORY) from error
     raise AssertionError  # no wait after the last try
 
 
-def _not_now(error: OSError) -> str:
+def not_now(error: OSError) -> str:
+    """Return a sentence about a transient fault, without the name of the image."""
     return (
         f"cannot be read now ({error.strerror or error}); repeat the command when it can; "
         "finished work is kept"
@@ -274,13 +293,13 @@ def _check_depth(stored: Image.Image) -> None:
 
 
 _BITS_PER_SAMPLE = 258  # tag of TIFF
-_MEMORY = (
+NO_MEMORY = (
     "cannot be read, as there is no memory left; lower runner.threads or search.batch_size, and"
     " give the same command again"
 )
 
 
-def _lasting(error: Exception) -> str:
+def lasting_reason(error: Exception) -> str:
     """Return an exception's message without memory addresses, which change every time."""
     return re.sub(r" ?<[^<>]* at 0x[0-9a-fA-F]+>", "", first_line(error))
 
