@@ -7,6 +7,7 @@ pickled object is loaded.
 
 from __future__ import annotations
 
+import errno
 import io
 import logging
 import os
@@ -16,11 +17,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
-from pipeline.errors import ConfigError, TransientError, first_line, listed, nearest
+from pipeline.errors import ConfigError, ImageError, TransientError, first_line, listed, nearest
+from pipeline.images.files import not_now, retried
 from pipeline.store.files import file_stamp
 
 log = logging.getLogger(__name__)
@@ -28,6 +30,7 @@ KEY = "images.file"
 _LOCAL_HEADER = 30  # bytes of a zip file before the name and the extra field of a member
 
 
+@runtime_checkable
 class ImageArray(Protocol):
     """An array of images in a file."""
 
@@ -89,14 +92,21 @@ class StoredArray:
             with self._lock:  # only one thread decompresses it
                 return self._whole[index]
         size = int(np.prod(self.shape[1:])) * self.dtype.itemsize
+        offset = self.offset + index * size
         try:
-            with self.path.open("rb", buffering=0) as file:
-                content = os.pread(file.fileno(), size, self.offset + index * size)
-        except OSError as error:
-            raise TransientError(_not_now(error.strerror or str(error))) from error
-        if len(content) < size:
-            raise TransientError(_not_now("the file is shorter than before"))
+            content = retried(lambda: self._bytes(offset, size))
+        except ImageError as error:  # it could be read when it was opened
+            if isinstance(error.__cause__, OSError):
+                raise TransientError(not_now(error.__cause__)) from error
+            raise
         return np.frombuffer(content, self.dtype).reshape(self.shape[1:])
+
+    def _bytes(self, offset: int, size: int) -> bytes:
+        with self.path.open("rb", buffering=0) as file:
+            content = os.pread(file.fileno(), size, offset)
+        if len(content) < size:
+            raise OSError(errno.EIO, f"{len(content)} of {size} bytes came")
+        return content
 
     @cached_property
     def _whole(self) -> np.ndarray:
@@ -265,7 +275,3 @@ def _fortran(path: Path) -> str:
         f"{KEY}: the images of '{path}' do not lie one after the other (its order is Fortran's);"
         " save numpy.ascontiguousarray(images)"
     )
-
-
-def _not_now(reason: str) -> str:
-    return f"cannot be read now ({reason}); repeat the command when it can; finished work is kept"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import accumulate
 from typing import Any
 
@@ -19,7 +19,7 @@ SET = "set"  # the column of the sets' names
 def several(
     preprocessing: Preprocessing,
     *,
-    sets: Mapping[str, Callable[[Preprocessing], ImageSet]],
+    sets: Mapping[str, Any],
     limit: int | None = None,
     seed: int | None = None,
 ) -> ImageSet:

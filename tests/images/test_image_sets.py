@@ -9,7 +9,6 @@ from PIL import Image
 
 from pipeline.errors import ConfigError, ImageError
 from pipeline.images.bundled import bundled_photographs
-from pipeline.images.files import read_picture
 from pipeline.images.image_sets import arrays, folder
 from pipeline.images.photographs import photographs
 from pipeline.images.preprocessing import Preprocessing
@@ -46,17 +45,6 @@ def test_center_crop_without_resizing(tmp_path: Path):
     Image.fromarray(pixels).save(tmp_path / "a.png")
     image = folder(PREPROCESSING, root=str(tmp_path), resize=None).read(0)
     assert torch.equal(image, PREPROCESSING.normalize(torch.ones(3, 6, 6)))
-
-
-def test_gray_palette_and_transparent_pictures_become_rgb(tmp_path: Path):
-    Image.new("L", (9, 9), 51).save(tmp_path / "gray.png")
-    Image.new("RGBA", (9, 9), (51, 51, 51, 10)).save(tmp_path / "alpha.png")
-    Image.new("P", (9, 9), 0).save(tmp_path / "palette.png")
-    Image.fromarray(np.full((9, 9), 51 * 257, np.uint16)).save(tmp_path / "deep.png")
-    for name, value in (("gray", 51), ("alpha", 51), ("palette", 0), ("deep", 51)):
-        picture = read_picture(tmp_path / f"{name}.png")
-        assert picture.shape == (3, 9, 9)
-        assert picture.unique().tolist() == [value]
 
 
 def test_truncated_picture_is_named_with_the_reason(tmp_path: Path):

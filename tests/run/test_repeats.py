@@ -267,7 +267,7 @@ def test_every_argument_that_may_name_a_file_is_looked_at():
         *("arguments", "target", "variant", "encode", "fit", "code_shape"),
         *("mean", "std", "low", "high", "black", "white"),
         # Of image sets: what is in a file.
-        *("array", "channels", "column", "columns", "dataset", "names", "values"),
+        *("array", "channels", "column", "columns", "dataset", "names", "sets", "values"),
     }
     found = set()
     for path in conf_dir().glob("*/*.yaml"):
