@@ -71,13 +71,22 @@ class _Opened:
     def __init__(self, path: Path, cache: int) -> None:
         self.path, self.cache = path, cache
         self.lock = threading.Lock()
-        self.process, self.file = -1, None
+        self.process = -1
+        self.file: Any = None
+        self.held: dict[str, Any] = {}
+
+    def dataset(self, name: str) -> Any:
+        """Return a dataset, which stays open, as its uncompressed chunks are kept with it."""
+        if name not in self.held:
+            self.held[name] = self.file[name]
+        return self.held[name]
 
     def __enter__(self) -> Any:
         self.lock.acquire()
         try:
             if self.process != os.getpid():
                 self.file, self.process = _open(self.path, self.cache), os.getpid()
+                self.held = {}
         except BaseException:
             self.lock.release()
             raise
@@ -113,8 +122,8 @@ class Hdf5Array:
             TransientError: it cannot be read now.
         """
         try:
-            with self.opened as file:
-                return np.asarray(file[self.name][index])
+            with self.opened:
+                return np.asarray(self.opened.dataset(self.name)[index])
         except (OSError, KeyError, RuntimeError, ValueError) as error:
             reason = first_line(error)
             if "errno = " in str(error) or getattr(error, "errno", None):
