@@ -1,8 +1,8 @@
 """Image files: read once, digested and decoded.
 
 A digest is 63 bits of a SHA-256, which fit into arrays of integers. Files must be regular files of
-at most ``LARGEST_FILE`` bytes; pictures must be JPEG, PNG or WebP, of at most 89 million pixels
-(Pillow's own limit) and an aspect ratio of at most ``NARROWEST``.
+at most ``LARGEST_FILE`` bytes; pictures must be in one of the ``FORMATS``, of at most 89 million
+pixels (Pillow's own limit) and an aspect ratio of at most ``NARROWEST``.
 
 Files that cannot be read or decoded are left out, with a reason that depends only on the file, as
 it is stored with results. A transient fault of a disk, a network or memory ends the run instead.
@@ -38,7 +38,7 @@ _NOWHERE = (
     -1,
     -1,
 )  # instead of a stamp: for a broken link, or an inaccessible file
-FORMATS = ("JPEG", "PNG", "WEBP")
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "PPM", "TIFF", "GIF")
 LARGEST_FILE = 1 << 30  # bytes
 MOST_PIXELS = 89_478_485  # of a picture; for more, Pillow warns of a decompression bomb
 NARROWEST = 64  # largest aspect ratio; resizing a longer picture takes gigabytes
@@ -118,22 +118,31 @@ def read_picture(path: Path) -> Tensor:
 def decode_picture(content: bytes, *, upright: bool = False) -> Tensor:
     """Return a picture as uint8 RGB [3, height, width], from the bytes of its file.
 
+    It is what torchvision's ``default_loader`` returns, ``Image.open(...).convert("RGB")``: opacity
+    is dropped, CMYK and palettes are converted, gray is repeated, and of several frames or pages
+    the first is taken. Only gray of 16 bits is read otherwise: its upper 8 bits are taken, as
+    Pillow does for colors, where ``convert`` would make white of all but the darkest values.
+
     Args:
         content: content of the file.
         upright: rotate it according to its EXIF data, which torchvision's image folders do not do.
 
     Raises:
-        ImageError: it cannot be decoded, or is larger or narrower than allowed.
+        ImageError: it cannot be decoded, is larger or narrower than allowed, or has pixels whose
+            range is unknown, such as floating-point numbers.
         TransientError: there is not enough memory.
     """
     try:
         with Image.open(io.BytesIO(content), formats=FORMATS) as stored:
             _check_size(*stored.size)
+            _check_depth(stored)
             pixels = picture_pixels(ImageOps.exif_transpose(stored) if upright else stored)
     except (ImageError, TransientError):
         raise
     except UnidentifiedImageError as error:
-        raise ImageError("cannot be decoded (it is no JPEG, PNG or WebP picture)") from error
+        raise ImageError(
+            "cannot be decoded (it is no JPEG, PNG, WebP, BMP, PPM, TIFF or GIF picture)"
+        ) from error
     except MemoryError as error:
         raise TransientError(NO_MEMORY) from error
     except Image.DecompressionBombError as error:  # Pillow raises from twice the limit on
@@ -148,7 +157,12 @@ def decode_picture(content: bytes, *, upright: bool = False) -> Tensor:
 
 
 def picture_pixels(picture: Image.Image) -> UInt8[np.ndarray, "height width 3"]:
-    """Return the RGB pixels of a decoded picture, 0 to 255."""
+    """Return the RGB pixels of a decoded picture, 0 to 255.
+
+    Raises:
+        ImageError: its black and white are unknown.
+    """
+    _check_depth(picture)
     if picture.mode.startswith("I"):  # 16 bits a pixel, which Pillow would clip to 8
         gray = (np.asarray(picture).astype(np.int64) >> 8).clip(0, 255).astype(np.uint8)
         return np.stack([gray] * 3, axis=-1)
@@ -268,6 +282,18 @@ def _check_size(width: int, height: int) -> None:
         )
 
 
+def _check_depth(stored: Image.Image) -> None:
+    """Refuse pixels whose black and white are unknown; Pillow would clip them to 0..255."""
+    tiff = stored.format == "TIFF"
+    bits = getattr(stored, "tag_v2", {}).get(_BITS_PER_SAMPLE, (8,)) if tiff else (8,)
+    if stored.mode == "F" or (tiff and (stored.mode == "I" or max(bits) not in (1, 2, 4, 8, 16))):
+        kind = "floating-point" if stored.mode == "F" else f"{max(bits)}-bit"
+        raise ImageError(
+            f"has {kind} pixels, whose black and white are unknown; convert it to 8 or 16 bits"
+        )
+
+
+_BITS_PER_SAMPLE = 258  # tag of TIFF
 NO_MEMORY = (
     "cannot be read, as there is no memory left; lower runner.threads or search.batch_size, and"
     " give the same command again"

@@ -23,6 +23,7 @@ from typing import Any
 
 from pipeline.config.schema import Config
 from pipeline.errors import ConfigError, StoreError
+from pipeline.images.listings import listed_files
 from pipeline.images.shards import shard_files
 from pipeline.store.checksummed import DamagedError, read_document, write_document
 from pipeline.store.code import code_digest, is_own, own_targets
@@ -56,7 +57,8 @@ def fingerprint(
         {**settings, "order": order, "code": code or {}}, sort_keys=True, default=str
     )
     digest = hashlib.sha256(known.encode())
-    for path in (PACKAGE, *_files(settings), *shard_files(settings["images"])):
+    images = settings["images"]
+    for path in (PACKAGE, *_files(settings), *listed_files(images), *shard_files(images)):
         for line in _stamps(path):
             digest.update(line.encode("utf-8", "surrogateescape"))
     with suppress(ConfigError):  # a file that cannot be found fails in the run too
