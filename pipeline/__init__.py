@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pipeline.library.evolution import evolve as evolve
     from pipeline.library.evolution_options import EvolutionOptions as EvolutionOptions
     from pipeline.library.export import export as export
+    from pipeline.library.image_sets import image_set as image_set
     from pipeline.library.networks import network as network
     from pipeline.library.networks import receptive_field as receptive_field
     from pipeline.library.opponency import opponency as opponency
@@ -42,6 +43,7 @@ _ROOMS = {
     "dream": "pipeline.library.dream",
     "evolve": "pipeline.library.evolution",
     "export": "pipeline.library.export",
+    "image_set": "pipeline.library.image_sets",
     "map_receptive_fields": "pipeline.library.receptive_fields",
     "network": "pipeline.library.networks",
     "open_run": "pipeline.library.runs",
@@ -58,9 +60,10 @@ _ROOMS = {
 }
 __all__ = [
     "EvolutionOptions", "Options", "ascend", "bar_tuning", "best_gabor", "collect",
-    "color_rotation_index", "dream", "evolve", "export", "map_receptive_fields", "network",
-    "open_run", "opponency", "opponency_fractions", "opponency_over_seeds", "receptive_field",
-    "responses", "shape_summary", "shape_tuning", "stimulus_set", "top_patches", "tuning",
+    "color_rotation_index", "dream", "evolve", "export", "image_set", "map_receptive_fields",
+    "network", "open_run", "opponency", "opponency_fractions", "opponency_over_seeds",
+    "receptive_field", "responses", "shape_summary", "shape_tuning", "stimulus_set", "top_patches",
+    "tuning",
 ]  # fmt: skip
 
 

@@ -88,11 +88,12 @@ def run_fingerprint(config: Config) -> str:
 
 def _in_process(runner: Runner, config: Config, job: Job, key: str) -> int:
     """Run the stages in one of the processes of a run."""
-    from pipeline.run.repeats import remember
+    from pipeline.run.repeats import known_by_files, remember
 
     log_to_console(runner.ranks.leads)
     finished = run_anew(config, runner, job)
-    if finished.leads and all(stage.repeats for stage in chosen_stages(config.stages)):
+    repeatable = all(stage.repeats for stage in chosen_stages(config.stages))
+    if finished.leads and repeatable and known_by_files(config.images):
         remember(finished.layout, key, finished.paths)
     return 0
 

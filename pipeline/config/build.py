@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields
 from types import UnionType
 from typing import Any, Union, cast, get_args, get_origin, get_type_hints
@@ -106,7 +106,18 @@ def signature_faults(group: Group, key: str) -> dict[str, str]:
         elif not _fits(value, hints.get(name, Any)):
             expected = parameters[name].annotation
             faults[name] = f"{key}.{name}: {value!r} is not of the type {expected}"
+        elif inner := list(_nested_faults(value, f"{key}.{name}")):
+            faults[name], *others = inner
+            faults |= {fault: fault for fault in others}
     return faults
+
+
+def _nested_faults(value: Any, key: str) -> Iterator[str]:
+    """Yield the faults of options that are given by name in an argument of another option."""
+    if isinstance(value, Mapping) and "_target_" not in value:
+        for name, option in cast("Mapping[str, Any]", value).items():
+            if isinstance(option, Mapping) and "_target_" in option:
+                yield from signature_faults(cast("Group", option), f"{key}.{name}").values()
 
 
 def required(group: Group) -> set[str]:

@@ -34,9 +34,18 @@ def value_faults(config: Config) -> Iterator[str]:
             yield from faults()
     yield from _name_faults(config)
     yield from _number_faults(asdict(config))
-    root = config.images.get("root")
+    yield from _root_faults(config.images, "images")
+
+
+def _root_faults(images: Mapping[str, Any], key: str) -> Iterator[str]:
+    """Yield the folders of an image set that are missing; of several sets, those of each."""
+    root = images.get("root")
     if root is not None and not Path(str(root)).expanduser().is_dir():
-        yield f"images.root: there is no folder '{root}'; give the path of one"
+        yield f"{key}.root: there is no folder '{root}'; give the path of one"
+    sets = images.get("sets")
+    for name, each in sets.items() if isinstance(sets, Mapping) else ():
+        if isinstance(each, Mapping):
+            yield from _root_faults(cast("Mapping[str, Any]", each), f"{key}.sets.{name}")
 
 
 def _name_faults(config: Config) -> Iterator[str]:

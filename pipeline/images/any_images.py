@@ -1,43 +1,65 @@
-"""Images in any form (a folder, files, pictures, arrays or tensors) as an image set."""
+"""Images in any form (folders, files, tables, pictures, arrays, tensors) as an image set."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 from jaxtyping import Float
 from PIL import Image
 from torch import Tensor
+from torch.utils.data import Dataset
 
 from pipeline.errors import ImageError
-from pipeline.images.files import ImageFiles, Loaded, decode_picture, digest_list
-from pipeline.images.image_sets import ImageSet, folder
+from pipeline.images import lists
+from pipeline.images.dataset import dataset_images
+from pipeline.images.files import Loaded, digest_list
+from pipeline.images.hdf5 import hdf5
+from pipeline.images.image_sets import ImageSet, folder, picture_files
+from pipeline.images.listings import listing_of
 from pipeline.images.preprocessing import Preprocessing
+from pipeline.images.several import joined
+from pipeline.images.stacks import stack
 
 KINDS = (
     "give a folder, paths of pictures, PIL pictures, uint8 pixels [images, height, width, channels]"
-    " or float network input [images, channels, height, width]"
+    ", float network input [images, channels, height, width] or a torch Dataset"
 )
+# What files that hold many images are, by their endings.
+FILES: dict[str, Callable[..., ImageSet]] = {
+    ".csv": lists.list,
+    ".tsv": lists.list,
+    ".npy": stack,
+    ".npz": stack,
+    ".h5": hdf5,
+    ".hdf5": hdf5,
+}
 
 
 def as_image_set(images: Any, preprocessing: Preprocessing) -> ImageSet:
     """Return images of any kind as an image set for a network.
 
     Args:
-        images: an ``ImageSet``; a folder; one path or several; one PIL picture or several; uint8
-            pixels ``[images, height, width, channels]``, an array or a tensor, which are resized
-            and cropped as the network wants it; or float network input
+        images: an ``ImageSet``; a folder; one path or several of pictures; a file of many images
+            (a ``.csv`` or ``.tsv`` list, an ``.npy`` or ``.npz`` stack, or HDF5, ``.h5``); a
+            DataFrame with a column of paths, whose other columns are those of the images; one PIL
+            picture or several; uint8 pixels ``[images, height, width, channels]``, an array or a
+            tensor, which are resized and cropped as the network wants it; or float network input
             ``[images, channels, height, width]``, which is taken as it is. Arrays and tensors may
             be lists of one per image; those of pixels may differ in size. Pictures are read in gray
-            for a network of one channel.
+            for a network of one channel. A dictionary of any of these by name, or a list of image
+            sets, is several sets at once. Or a ``torch.utils.data.Dataset``, or
+            one of Hugging Face, of pictures (``dataset_images``).
         preprocessing: of the network.
 
     Raises:
         ImageError: they are in none of these forms.
-        ConfigError: there is no such folder, or it holds no picture.
+        ConfigError: there is no such folder or file, or it holds no picture.
 
     >>> from pipeline.images.preprocessing import Preprocessing
     >>> small = Preprocessing(None, 8, mean=(0.5,), std=(0.5,))
@@ -46,10 +68,19 @@ def as_image_set(images: Any, preprocessing: Preprocessing) -> ImageSet:
     """
     if isinstance(images, ImageSet):
         return images
-    if isinstance(images, str | Path) and Path(images).expanduser().is_dir():
-        return folder(preprocessing, root=str(images))
+    if isinstance(images, Dataset) or type(images).__module__ == "datasets.arrow_dataset":
+        return dataset_images(images, preprocessing)
+    if isinstance(images, pd.DataFrame):
+        table: Mapping[Any, Any] = {column: plain_list(images[column]) for column in images.columns}
+        return lists.of_listing("list", preprocessing, listing_of(table))
+    if isinstance(images, str | Path) and (kind := kind_of_file(images)) is not None:
+        return kind(preprocessing)
     if isinstance(images, Tensor | np.ndarray):
         return _of_tensors(plain_tensor("images", images), preprocessing)
+    sets = _named_sets(images)
+    if sets:
+        made = {name: as_image_set(each, preprocessing) for name, each in sets.items()}
+        return joined(made, preprocessing)
     given: list[Any] = list(images) if isinstance(images, list | tuple) else [images]
     if given and all(isinstance(each, str | Path) for each in given):
         return _of_files([Path(each).expanduser() for each in given], preprocessing)
@@ -58,6 +89,34 @@ def as_image_set(images: Any, preprocessing: Preprocessing) -> ImageSet:
     if given and all(isinstance(each, Tensor | np.ndarray) for each in given):
         return _of_tensors([plain_tensor("images", each) for each in given], preprocessing)
     raise ImageError(f"images: {type(images).__name__} is no kind of images; {KINDS}")
+
+
+def kind_of_file(path: str | Path) -> Callable[..., ImageSet] | None:
+    """Return the kind of image set that a folder or a file is; ``None`` for one picture.
+
+    It takes the preprocessing and the settings of its kind.
+    """
+    if Path(path).expanduser().is_dir():
+        return partial(folder, root=str(path))
+    kind = FILES.get(Path(path).suffix.lower())
+    return None if kind is None else partial(kind, file=str(path))
+
+
+def plain_list(values: pd.Series) -> list[Any]:
+    """Return the values of a column as those of Python; missing ones are ``None``."""
+    kept = values.tolist()
+    if pd.api.types.is_float_dtype(values.dtype):
+        return kept
+    return [None if missing else value for value, missing in zip(kept, values.isna(), strict=True)]
+
+
+def _named_sets(images: Any) -> dict[str, Any]:
+    """Return several image sets by name, if that is what images are."""
+    if isinstance(images, Mapping):
+        return {str(name): each for name, each in images.items()}
+    if isinstance(images, list | tuple) and any(isinstance(each, ImageSet) for each in images):
+        return {str(number): each for number, each in enumerate(images)}
+    return {}
 
 
 def plain_tensor(key: str, numbers: Tensor | np.ndarray) -> Tensor:
@@ -138,12 +197,7 @@ def _of_files(paths: Sequence[Path], preprocessing: Preprocessing) -> ImageSet:
     for path in paths:
         if not path.is_file():
             raise ImageError(f"images: there is no file '{path}'; {KINDS}")
-    files = ImageFiles(paths, lambda content: preprocessing(decode_picture(content)))
-    like, stamps = files.stamps(names)
-    settings = {"kind": "files", "preprocessing": preprocessing.settings(), "images": stamps}
-    scale = (preprocessing.mean, preprocessing.std)
-    size = preprocessing.input_size
-    return ImageSet(names, size, settings, files.load, files.digest, like, scale)
+    return picture_files("files", preprocessing, names, paths)
 
 
 def _in_memory(

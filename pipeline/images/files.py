@@ -1,8 +1,8 @@
 """Image files: read once, digested and decoded.
 
 A digest is 63 bits of a SHA-256, which fit into arrays of integers. Files must be regular files of
-at most ``LARGEST_FILE`` bytes; pictures must be JPEG, PNG or WebP, of at most 89 million pixels
-(Pillow's own limit) and an aspect ratio of at most ``NARROWEST``.
+at most ``LARGEST_FILE`` bytes; pictures must be in one of the ``FORMATS``, of at most 89 million
+pixels (Pillow's own limit) and an aspect ratio of at most ``NARROWEST``.
 
 Files that cannot be read or decoded are left out, with a reason that depends only on the file, as
 it is stored with results. A transient fault of a disk, a network or memory ends the run instead.
@@ -21,23 +21,24 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, UInt8
 from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
 from pipeline.errors import ImageError, TransientError, first_line
 from pipeline.store.files import describe_bytes, file_stamp
 
+Read = TypeVar("Read")
 UNREADABLE = -1  # instead of a digest
 _NOWHERE = (
     -1,
     -1,
 )  # instead of a stamp: for a broken link, or an inaccessible file
-FORMATS = ("JPEG", "PNG", "WEBP")
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "PPM", "TIFF", "GIF")
 LARGEST_FILE = 1 << 30  # bytes
 MOST_PIXELS = 89_478_485  # of a picture; for more, Pillow warns of a decompression bomb
 NARROWEST = 64  # largest aspect ratio; resizing a longer picture takes gigabytes
@@ -82,14 +83,14 @@ class ImageFiles:
             content = read_content(self.paths[index])
         except ImageError as error:
             if isinstance(error.__cause__, OSError) and self.listed[index] != _NOWHERE:
-                raise TransientError(_not_now(error.__cause__)) from error
+                raise TransientError(not_now(error.__cause__)) from error
             raise
-        return Loaded(self.decode(content), _content_digest(content))
+        return Loaded(self.decode(content), content_digest(content))
 
     def digest(self, index: int) -> int:
         """Return the digest of one file; ``UNREADABLE`` if it cannot be read."""
         try:
-            return _content_digest(read_content(self.paths[index]))
+            return content_digest(read_content(self.paths[index]))
         except ImageError:
             return UNREADABLE
 
@@ -117,38 +118,55 @@ def read_picture(path: Path) -> Tensor:
 def decode_picture(content: bytes, *, upright: bool = False) -> Tensor:
     """Return a picture as uint8 RGB [3, height, width], from the bytes of its file.
 
+    It is what torchvision's ``default_loader`` returns, ``Image.open(...).convert("RGB")``: opacity
+    is dropped, CMYK and palettes are converted, gray is repeated, and of several frames or pages
+    the first is taken. Only gray of 16 bits is read otherwise: its upper 8 bits are taken, as
+    Pillow does for colors, where ``convert`` would make white of all but the darkest values.
+
     Args:
         content: content of the file.
         upright: rotate it according to its EXIF data, which torchvision's image folders do not do.
 
     Raises:
-        ImageError: it cannot be decoded, or is larger or narrower than allowed.
+        ImageError: it cannot be decoded, is larger or narrower than allowed, or has pixels whose
+            range is unknown, such as floating-point numbers.
         TransientError: there is not enough memory.
     """
     try:
         with Image.open(io.BytesIO(content), formats=FORMATS) as stored:
             _check_size(*stored.size)
-            file = ImageOps.exif_transpose(stored) if upright else stored
-            if file.mode.startswith("I"):  # 16 bits a pixel, which Pillow would clip to 8
-                gray = (np.asarray(file).astype(np.int64) >> 8).clip(0, 255).astype(np.uint8)
-                pixels = np.stack([gray] * 3, axis=-1)
-            else:
-                pixels = np.array(file.convert("RGB"))
+            _check_depth(stored)
+            pixels = picture_pixels(ImageOps.exif_transpose(stored) if upright else stored)
     except (ImageError, TransientError):
         raise
     except UnidentifiedImageError as error:
-        raise ImageError("cannot be decoded (it is no JPEG, PNG or WebP picture)") from error
+        raise ImageError(
+            "cannot be decoded (it is no JPEG, PNG, WebP, BMP, PPM, TIFF or GIF picture)"
+        ) from error
     except MemoryError as error:
-        raise TransientError(_MEMORY) from error
+        raise TransientError(NO_MEMORY) from error
     except Image.DecompressionBombError as error:  # Pillow raises from twice the limit on
         raise ImageError(
             f"has more pixels than the {MOST_PIXELS // 10**6} million allowed"
         ) from error
     except Exception as error:  # a damaged file may raise anything
         if "out of memory" in str(error) or getattr(error, "errno", None) is not None:
-            raise TransientError(_MEMORY) from error
-        raise ImageError(f"cannot be decoded ({_lasting(error)})") from error
+            raise TransientError(NO_MEMORY) from error
+        raise ImageError(f"cannot be decoded ({lasting_reason(error)})") from error
     return torch.from_numpy(pixels).permute(2, 0, 1)
+
+
+def picture_pixels(picture: Image.Image) -> UInt8[np.ndarray, "height width 3"]:
+    """Return the RGB pixels of a decoded picture, 0 to 255.
+
+    Raises:
+        ImageError: its black and white are unknown.
+    """
+    _check_depth(picture)
+    if picture.mode.startswith("I"):  # 16 bits a pixel, which Pillow would clip to 8
+        gray = (np.asarray(picture).astype(np.int64) >> 8).clip(0, 255).astype(np.uint8)
+        return np.stack([gray] * 3, axis=-1)
+    return np.array(picture.convert("RGB"))
 
 
 def decode_array(content: bytes, size: tuple[int, int]) -> Float[Tensor, "c height width"]:
@@ -166,9 +184,9 @@ def decode_array(content: bytes, size: tuple[int, int]) -> Float[Tensor, "c heig
         array = np.load(io.BytesIO(content))
         shape, kind = array.shape, array.dtype.kind
     except MemoryError as error:
-        raise TransientError(_MEMORY) from error
+        raise TransientError(NO_MEMORY) from error
     except Exception as error:  # a damaged file may raise anything
-        reason = _lasting(error) if str(error) else "the file is empty"
+        reason = lasting_reason(error) if str(error) else "the file is empty"
         raise ImageError(f"cannot be read as an array ({reason})") from error
     if shape != (3, *size) or kind != "f":
         raise ImageError(
@@ -195,7 +213,7 @@ def _stamp(path: Path) -> tuple[int, ...]:
         found = file_stamp(path)
     except OSError as error:
         if error.errno not in _LASTING:
-            raise TransientError(f"images: '{path}' {_not_now(error)}") from error
+            raise TransientError(f"images: '{path}' {not_now(error)}") from error
         return _NOWHERE
     return found if os.access(path, os.R_OK) else _NOWHERE
 
@@ -207,21 +225,32 @@ def read_content(path: Path) -> bytes:
         ImageError: there is no such file, access is denied, or it is not a file to be read.
         TransientError: it cannot be read now.
     """
+    return retried(lambda: _regular_content(path))
+
+
+def retried(read: Callable[[], Read]) -> Read:
+    """Return what a function reads, with retries after transient faults.
+
+    Raises:
+        ImageError: there is no such file, access is denied, or it is not a file to be read.
+        TransientError: it cannot be read now.
+    """
     for wait in (*_WAITS, None):
         try:
-            return _regular_content(path)
+            return read()
         except OSError as error:
             if error.errno in _LASTING:
                 raise ImageError(f"cannot be read ({error.strerror})") from error
             if wait is None:
-                raise TransientError(_not_now(error)) from error
+                raise TransientError(not_now(error)) from error
             time.sleep(wait)
         except MemoryError as error:
-            raise TransientError(_MEMORY) from error
+            raise TransientError(NO_MEMORY) from error
     raise AssertionError  # no wait after the last try
 
 
-def _not_now(error: OSError) -> str:
+def not_now(error: OSError) -> str:
+    """Return a sentence about a transient fault, without the name of the image."""
     return (
         f"cannot be read now ({error.strerror or error}); repeat the command when it can; "
         "finished work is kept"
@@ -253,17 +282,29 @@ def _check_size(width: int, height: int) -> None:
         )
 
 
-_MEMORY = (
+def _check_depth(stored: Image.Image) -> None:
+    """Refuse pixels whose black and white are unknown; Pillow would clip them to 0..255."""
+    tiff = stored.format == "TIFF"
+    bits = getattr(stored, "tag_v2", {}).get(_BITS_PER_SAMPLE, (8,)) if tiff else (8,)
+    if stored.mode == "F" or (tiff and (stored.mode == "I" or max(bits) not in (1, 2, 4, 8, 16))):
+        kind = "floating-point" if stored.mode == "F" else f"{max(bits)}-bit"
+        raise ImageError(
+            f"has {kind} pixels, whose black and white are unknown; convert it to 8 or 16 bits"
+        )
+
+
+_BITS_PER_SAMPLE = 258  # tag of TIFF
+NO_MEMORY = (
     "cannot be read, as there is no memory left; lower runner.threads or search.batch_size, and"
     " give the same command again"
 )
 
 
-def _lasting(error: Exception) -> str:
+def lasting_reason(error: Exception) -> str:
     """Return an exception's message without memory addresses, which change every time."""
     return re.sub(r" ?<[^<>]* at 0x[0-9a-fA-F]+>", "", first_line(error))
 
 
-def _content_digest(content: bytes) -> int:
+def content_digest(content: bytes) -> int:
     """Return 63 bits of the SHA-256, which fit into arrays of integers."""
     return int.from_bytes(hashlib.sha256(content).digest()[:8], "big") >> 1

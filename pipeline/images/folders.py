@@ -4,11 +4,21 @@ from __future__ import annotations
 
 import logging
 import os
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 from pipeline.errors import ConfigError
 
 log = logging.getLogger(__name__)
+# Endings of pictures that are not among torchvision's.
+OTHER_PICTURES = frozenset(
+    (
+        ".apng", ".arw", ".avif", ".cr2", ".cr3", ".dng", ".eps", ".exr", ".gif", ".hdr", ".heic",
+        ".heif", ".ico", ".j2k", ".jfif", ".jp2", ".jpe", ".jxl", ".nef", ".orf", ".pbm", ".pcx",
+        ".pfm", ".pnm", ".psd", ".raw", ".svg", ".tga", ".xcf",
+    )
+)  # fmt: skip
 
 
 def existing_folder(root: str) -> Path:
@@ -57,3 +67,24 @@ def not_hidden(paths: list[Path], top: Path) -> list[Path]:
     if len(shown) < len(paths):
         log.info("images: %d hidden files are left out", len(paths) - len(shown))
     return shown
+
+
+def tell_left_out(paths: Sequence[Path], read: Sequence[str]) -> str:
+    """Log how many pictures are left out for their endings; return the same for an error.
+
+    Args:
+        paths: all files that are not hidden.
+        read: endings of the pictures that are used.
+    """
+    endings = Counter(path.suffix.lower() for path in paths)
+    others = {end: count for end, count in endings.items() if end in OTHER_PICTURES}
+    if not others:
+        return ""
+    counts = ", ".join(f"{count} {end}" for end, count in sorted(others.items()))
+    log.warning(
+        "images: %d pictures are left out for their endings (%s); images.root takes %s",
+        sum(others.values()),
+        counts,
+        ", ".join(read),
+    )
+    return f"; it holds others, which are left out: {counts}"

@@ -1,27 +1,25 @@
 """Image sets: named images in network-input space, read one at a time.
 
-Three kinds: the photographs bundled with scikit-image, a folder of pictures, and a folder of arrays
-in the lab's own format. Each is one function that returns an ``ImageSet``.
+Two kinds of folders stand here, of pictures and of arrays in the lab's own format; each other kind
+has a file of its own. A kind is one function that returns an ``ImageSet``.
 """
 
 from __future__ import annotations
 
 import io
-import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import cache, partial
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from pipeline.errors import ConfigError, ImageError, TransientError
-from pipeline.images.bundled import bundled_photographs
 from pipeline.images.files import (
+    FORMATS,
     ImageFiles,
     Loaded,
     decode_array,
@@ -29,14 +27,13 @@ from pipeline.images.files import (
     digest_list,
     read_content,
 )
-from pipeline.images.folders import existing_folder, files_below, not_hidden
+from pipeline.images.folders import existing_folder, files_below, not_hidden, tell_left_out
 from pipeline.images.preprocessing import Preprocessing
-from pipeline.images.resize import resize
+from pipeline.images.subsets import check_names, kept_indices
 from pipeline.store.natural_order import WHOLE, natural_order
 
-log = logging.getLogger(__name__)
-
-PICTURES = (".jpg", ".jpeg", ".png", ".webp")
+# As torchvision's ``IMG_EXTENSIONS``.
+PICTURES = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")
 
 
 def _unchanging(_index: int) -> int:
@@ -62,7 +59,11 @@ class ImageSet:
         pixel_scale: mean and standard deviation per channel that convert back to pixels in 0..1;
             ``None`` if unknown.
         columns: what else is known of each image (its class, its condition), one value per image
-            by the name of a column, carried into tables beside the image's name.
+            by the name of a column, carried into tables beside the image's name. ``None`` is
+            missing. No number in the store depends on them.
+
+    Raises:
+        ConfigError: a column has not one value per image.
     """
 
     names: Sequence[str]
@@ -73,6 +74,14 @@ class ImageSet:
     like: str | None = None
     pixel_scale: tuple[Sequence[float], Sequence[float]] | None = None
     columns: Mapping[str, Sequence[Any]] = field(default_factory=dict[str, Sequence[Any]])
+
+    def __post_init__(self) -> None:
+        for name, values in self.columns.items():
+            if len(values) != len(self.names):
+                raise ConfigError(
+                    f"images: the column '{name}' has {len(values)} values for"
+                    f" {len(self.names)} images; give one for each"
+                )
 
     def __len__(self) -> int:
         return len(self.names)
@@ -98,49 +107,22 @@ class ImageSet:
             )
         return loaded.image
 
-
-def photographs(
-    preprocessing: Preprocessing,
-    *,
-    crop: int | str = "default",
-    stride: int | None = None,
-    scales: Sequence[float] = (1.0, 0.5),
-    limit: int | None = None,
-) -> ImageSet:
-    """Return overlapping crops of the photographs bundled with scikit-image.
-
-    Args:
-        preprocessing: gives the crop's side and the normalization.
-        crop: side in pixels that replaces the default.
-        stride: pixels from one crop to the next; by default three quarters of a crop, so that few
-            patches are found twice.
-        scales: scales of the photographs; a photograph that would be smaller than the crop is
-            resized to the crop's size.
-        limit: number of crops to keep, from the first.
-    """
-    preprocessing = preprocessing.sized(crop=crop)
-    side = _side(preprocessing)
-    if stride is not None and stride < 1:
-        raise ConfigError(f"images.stride: {stride} is not null or a positive number of pixels")
-    if not scales or not all(0 < scale <= 10 for scale in scales):
-        raise ConfigError(f"images.scales: {list(scales)} are not numbers above 0 and up to 10")
-    step = stride or max(1, 3 * side // 4)
-    crops: dict[str, tuple[str, float, int, int]] = {}
-    for name, picture in bundled_photographs().items():
-        for scale in dict.fromkeys(max(s, side / min(picture.shape[:2])) for s in scales):
-            height, width = (round(n * scale) for n in picture.shape[:2])
-            for top in range(0, height - side + 1, step):
-                for left in range(0, width - side + 1, step):
-                    crops[f"{name}/{scale:.3g}/{top}-{left}"] = (name, scale, top, left)
-    names = _first(list(crops), limit)
-    load = _Crop([crops[name] for name in names], preprocessing)
-    settings = {
-        "kind": "photographs",
-        "preprocessing": preprocessing.settings(),
-        "images": digest_list(names, [p.tobytes() for p in bundled_photographs().values()]),
-    }
-    scale_back = (preprocessing.mean, preprocessing.std)
-    return ImageSet(names, preprocessing.input_size, settings, load, pixel_scale=scale_back)
+    def subset(self, indices: Sequence[int]) -> ImageSet:
+        """Return the images at some indices, in their order; all of them are this set itself."""
+        if [*indices] == [*range(len(self))]:
+            return self
+        kept = list(indices)
+        chosen = [" ".join(map(str, kept)).encode()]
+        identity = digest_list([str(self.settings.get("images"))], chosen)
+        return replace(
+            self,
+            names=[self.names[index] for index in kept],
+            settings=self.settings | {"images": identity},
+            load=lambda index: self.load(kept[index]),
+            digest=lambda index: self.digest(kept[index]),
+            like=None if self.like is None else digest_list([self.like], chosen),
+            columns={name: [v[index] for index in kept] for name, v in self.columns.items()},
+        )
 
 
 def folder(
@@ -149,21 +131,80 @@ def folder(
     root: str,
     resize: int | str | None = "default",
     crop: int | str = "default",
+    upright: bool = False,
     limit: int | None = None,
+    seed: int | None = None,
 ) -> ImageSet:
-    """Return the JPEG, PNG and WebP pictures below a folder, sorted by path.
+    """Return the pictures below a folder, sorted by path.
 
-    As with torchvision's ``ImageFolder``, EXIF orientation is ignored.
+    They are the files that torchvision's ``ImageFolder`` finds, by their endings (``PICTURES``),
+    and are read as by its ``default_loader``, except for 16 bits; see ``decode_picture``.
 
     Args:
         preprocessing: resizing, center crop and normalization.
         resize: length of the short side in pixels; ``None`` for no resizing.
         crop: side of the center crop in pixels.
         root: the folder; subfolders are searched too.
-        limit: number of pictures to keep, from the first.
+        upright: whether pictures are rotated according to their EXIF data.
+        limit: number of pictures to keep, from the first; or a random choice with a ``seed``.
+        seed: of that choice.
 
     Raises:
         ConfigError: the folder is missing or holds no picture.
+    """
+    preprocessing = fitted(preprocessing, resize, crop)
+    top = existing_folder(root)
+    found = not_hidden(files_below(top), top)
+    paths = sorted(path for path in found if path.suffix.lower() in PICTURES)
+    left_out = tell_left_out(found, PICTURES)
+    if not paths:
+        kinds = ", ".join(PICTURES)
+        raise ConfigError(f"images.root: '{root}' holds no picture ending in {kinds}{left_out}")
+    names = [paths[n].relative_to(top).as_posix() for n in kept_indices(len(paths), limit, seed)]
+    check_names("images.root", names)
+    return picture_files("folder", preprocessing, names, [top / name for name in names], upright)
+
+
+def picture_files(
+    kind: str,
+    preprocessing: Preprocessing,
+    names: Sequence[str],
+    paths: Sequence[Path],
+    upright: bool = False,
+) -> ImageSet:
+    """Return files of pictures as an image set, known by names, stamps and contents.
+
+    Args:
+        kind: name of the kind of image set.
+        preprocessing: resizing, center crop and normalization.
+        names: one per picture.
+        paths: their files.
+        upright: whether pictures are rotated according to their EXIF data.
+    """
+    files = ImageFiles(
+        paths, lambda content: preprocessing(decode_picture(content, upright=upright))
+    )
+    like, stamps = files.stamps(names)
+    settings = {
+        "kind": kind,
+        "preprocessing": preprocessing.settings(),
+        "formats": list(FORMATS),  # what is readable, and so counts, depends on them
+        "images": stamps,
+    }
+    if upright:
+        settings["upright"] = True
+    scale_back = (preprocessing.mean, preprocessing.std)
+    size = preprocessing.input_size
+    return ImageSet(names, size, settings, files.load, files.digest, like, scale_back)
+
+
+def fitted(
+    preprocessing: Preprocessing, resize: int | str | None, crop: int | str
+) -> Preprocessing:
+    """Return the preprocessing with another size of pictures, which must cover the crop.
+
+    Raises:
+        ConfigError: it does not, or a size is wrong.
     """
     preprocessing = preprocessing.sized(resize, crop)
     if preprocessing.resize is not None and preprocessing.resize < min(preprocessing.input_size):
@@ -171,29 +212,16 @@ def folder(
             f"images.resize: {preprocessing.resize} is smaller than the crop of"
             f" {min(preprocessing.input_size)}; raise images.resize or lower images.crop"
         )
-    top = existing_folder(root)
-    paths = sorted(path for path in files_below(top) if path.suffix.lower() in PICTURES)
-    paths = not_hidden(paths, top)
-    names = _first([path.relative_to(top).as_posix() for path in paths], limit)
-    if not names:
-        kinds = ", ".join(PICTURES)
-        raise ConfigError(f"images.root: '{root}' holds no picture ending in {kinds}")
-
-    files = ImageFiles(
-        [top / name for name in names], lambda content: preprocessing(decode_picture(content))
-    )
-    like, stamps = files.stamps(names)
-    settings = {
-        "kind": "folder",
-        "preprocessing": preprocessing.settings(),
-        "images": stamps,
-    }
-    scale_back = (preprocessing.mean, preprocessing.std)
-    size = preprocessing.input_size
-    return ImageSet(names, size, settings, files.load, files.digest, like, scale_back)
+    return preprocessing
 
 
-def arrays(preprocessing: Preprocessing, *, root: str, limit: int | None = None) -> ImageSet:
+def arrays(
+    preprocessing: Preprocessing,
+    *,
+    root: str,
+    limit: int | None = None,
+    seed: int | None = None,
+) -> ImageSet:
     """Return the ``.npy`` arrays below a folder: float 3 x H x W, already normalized.
 
     They are sorted by the numbers in their names (``2.npy`` before ``10.npy``) and are passed to
@@ -206,55 +234,17 @@ def arrays(preprocessing: Preprocessing, *, root: str, limit: int | None = None)
     top = existing_folder(root)
     paths = not_hidden([path for path in files_below(top) if path.suffix == ".npy"], top)
     found = [path.relative_to(top).as_posix() for path in paths]
-    names = _first(sorted(found, key=partial(natural_order, number=WHOLE)), limit)
-    if not names:
+    found.sort(key=partial(natural_order, number=WHOLE))
+    if not found:
         raise ConfigError(f"images.root: '{root}' holds no array ending in .npy")
+    names = [found[index] for index in kept_indices(len(found), limit, seed)]
+    check_names("images.root", names)
     size = _first_size(top, names)
 
     files = ImageFiles([top / name for name in names], partial(decode_array, size=size))
     like, stamps = files.stamps(names)
     settings = {"kind": "arrays", "size": list(size), "images": stamps}
     return ImageSet(names, size, settings, files.load, files.digest, like)
-
-
-@dataclass(frozen=True)
-class _Crop:
-    places: Sequence[tuple[str, float, int, int]]  # photograph, scale, top, left
-    preprocessing: Preprocessing
-
-    def __call__(self, index: int) -> Loaded:
-        name, scale, top, left = self.places[index]
-        side = _side(self.preprocessing)
-        crop = _scaled_photograph(name, scale)[:, top : top + side, left : left + side]
-        return Loaded(self.preprocessing.normalize(crop.to(torch.float32) / 255), 0)
-
-
-@cache
-def _scaled_photograph(name: str, scale: float) -> Tensor:
-    picture = torch.tensor(bundled_photographs()[name]).permute(2, 0, 1)
-    height, width = (round(n * scale) for n in picture.shape[1:])
-    return resize(picture, (height, width))
-
-
-def _side(preprocessing: Preprocessing) -> int:
-    """Return the side of square crops."""
-    height, width = preprocessing.input_size
-    if height != width:
-        raise ConfigError(
-            f"images: crops of the bundled photographs are square, and the network takes {height} x"
-            f" {width} pixels; set images.crop, or choose images=folder"
-        )
-    return height
-
-
-def _first(names: list[str], limit: int | None) -> list[str]:
-    if limit is not None and limit < 1:
-        raise ConfigError(f"images.limit: {limit} leaves no image; use null or a positive number")
-    kept = names[:limit]
-    for name in kept:
-        if not name.isprintable():  # line breaks, or bytes that are not text
-            raise ConfigError(f"images.root: {name!r} is a name that cannot be stored; rename it")
-    return kept
 
 
 def _first_size(top: Path, names: Sequence[str]) -> tuple[int, int]:

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Num
 from torch import Tensor
 
 from pipeline.errors import ConfigError, ImageError
@@ -89,9 +89,12 @@ class Preprocessing:
         return images * std[:, None, None] + mean[:, None, None]
 
     def __call__(
-        self, picture: UInt8[Tensor, "given height width"]
+        self, picture: Num[Tensor, "given height width"]
     ) -> Float[Tensor, "c rows columns"]:
         """Return network input from a picture: resized, center-cropped, normalized.
+
+        Args:
+            picture: bytes, or floats in 0..1.
 
         Raises:
             ImageError: the picture is smaller than the crop, or has other channels.
@@ -108,14 +111,15 @@ class Preprocessing:
                 " images.crop or set images.resize"
             )
         picture = center_crop(picture, self.input_size)
-        return self.normalize(picture.to(torch.float32) / 255)
+        floats = picture.to(torch.float32)
+        return self.normalize(floats / 255 if picture.dtype == torch.uint8 else floats)
 
     def in_channels(
-        self, picture: UInt8[Tensor, "given height width"]
-    ) -> UInt8[Tensor, "c height width"]:
+        self, picture: Num[Tensor, "given height width"]
+    ) -> Num[Tensor, "c height width"]:
         """Return a picture in the channels that the network takes: for one, RGB becomes gray.
 
-        Gray is the luminance of ITU-R 601, to the bit as Pillow computes it.
+        Gray is the luminance of ITU-R 601, of bytes to the bit as Pillow computes it.
 
         Raises:
             ImageError: it has other channels; the message is without its name.
@@ -125,6 +129,9 @@ class Preprocessing:
             return picture
         if (given, wanted) != (3, 1):
             raise ImageError(f"has {given} channels, and the network takes {wanted}")
+        if picture.is_floating_point():
+            weights = picture.new_tensor((19595, 38470, 7471)) / 2**16
+            return (weights[:, None, None] * picture).sum(0, keepdim=True)
         red, green, blue = picture.to(torch.int32)
         return ((19595 * red + 38470 * green + 7471 * blue + 2**15) >> 16).to(torch.uint8)[None]
 

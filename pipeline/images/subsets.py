@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 
 from pipeline.errors import ConfigError
@@ -33,3 +35,18 @@ def kept_indices(count: int, limit: int | None, seed: int | None) -> list[int]:
     if seed is None:
         return list(range(limit))
     return sorted(np.random.default_rng(seed).permutation(count)[:limit].tolist())
+
+
+def check_names(key: str, names: Iterable[str]) -> None:
+    """Check that names can be stored: line breaks cannot, nor bytes that are not text.
+
+    Args:
+        key: key of the setting, for messages.
+        names: names of images or columns.
+
+    Raises:
+        ConfigError: one cannot.
+    """
+    for name in names:
+        if not name.isprintable():
+            raise ConfigError(f"{key}: {name!r} is a name that cannot be stored; rename it")

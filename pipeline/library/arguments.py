@@ -28,7 +28,10 @@ Returned = TypeVar("Returned")
 _ARGUMENTS = (
     (r"(?<!\S)init\.copies(?=\s|:)", "copies"),
     (r"(?<!\S)search\.batch_size(?=\s|,)", "batch_size"),
-    (r"^images\.root:", "images:"),
+    (r"^images\.(?:root|file):", "images:"),
+    (r"^images\.(?=[\w.]+[:,])", ""),
+    (r"\bimages\.(values|channels)=(\w+)", r"\1='\2'"),
+    (r"\bimages\.(?=column\b)", ""),
     (r"\blower images\.crop or set images\.resize\b", "enlarge it"),
     (r"^model\.name:", "model:"),
     (r"^init:", "start:"),

@@ -13,6 +13,7 @@ from torch import Tensor
 from pipeline.errors import ImageError
 from pipeline.images.any_images import as_image_set
 from pipeline.images.batches import load_batch, none_usable, split
+from pipeline.images.columns import with_image_columns
 from pipeline.images.image_sets import ImageSet
 from pipeline.library.arguments import chosen_layers, chosen_units, of_network, whole_number
 from pipeline.networks.layers import Layer
@@ -28,8 +29,8 @@ class TopPatches:
     """The patches with the strongest and weakest responses of units in some images.
 
     Attributes:
-        table: one row per layer, unit, sign (1 or -1) and rank, with image, position, response and
-            the box of the receptive field in pixels.
+        table: one row per layer, unit, sign (1 or -1) and rank, with image, position, response, the
+            box of the receptive field in pixels, and ``image_NAME`` for each column of the images.
         network: the network, traced at the size of the images.
         images: the searched images.
         unreadable: images that could not be read, with the reasons.
@@ -123,7 +124,7 @@ def top_patches(
         patch_table(net.name, sized.graph, layer, chosen[layer.name], by_sign, image_set)
         for layer, by_sign in kept.values()
     ]
-    table = pd.concat(tables, ignore_index=True)
+    table = with_image_columns(pd.concat(tables, ignore_index=True), image_set)
     return TopPatches(table, sized, image_set, found.unreadable, kept)
 
 

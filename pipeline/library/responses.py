@@ -7,11 +7,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 from torch import Tensor
 
 from pipeline.images.any_images import as_image_set
 from pipeline.images.batches import load_batch, none_usable, split
+from pipeline.images.columns import with_image_columns
+from pipeline.images.image_sets import ImageSet
 from pipeline.library.arguments import chosen_layers, chosen_units, of_network, whole_number
 from pipeline.networks.layers import Layer
 from pipeline.networks.loading.network import Network
@@ -26,11 +29,14 @@ class ImageResponses(dict[str, np.ndarray]):
     Attributes:
         images: names of the rows: of files their paths, below the folder if one was given; of
             others their numbers.
+        table: one row per row of the arrays: ``image``, its name, and ``image_NAME`` for each
+            column of the images.
     """
 
-    def __init__(self, by_layer: Mapping[str, np.ndarray], images: Sequence[str]) -> None:
+    def __init__(self, by_layer: Mapping[str, np.ndarray], images: ImageSet) -> None:
         super().__init__(by_layer)
-        self.images = list(images)
+        self.images = list(images.names)
+        self.table = with_image_columns(pd.DataFrame({"image": self.images}), images)
 
 
 @of_network
@@ -95,7 +101,7 @@ def responses(
         raise none_usable(unreadable)
     count = len(image_set)
     by_layer = {name: _whole(parts, rows, count) for name, parts in taken.items()}
-    return ImageResponses(by_layer, image_set.names)
+    return ImageResponses(by_layer, image_set)
 
 
 def _whole(parts: Sequence[Tensor], rows: Sequence[int], count: int) -> np.ndarray:

@@ -11,18 +11,13 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from pipeline.errors import StoreError
-from pipeline.images import image_sets
 from pipeline.images.image_sets import ImageSet
 from pipeline.images.patches import cut_patch
 from pipeline.images.preprocessing import UNSIZED, Preprocessing
+from pipeline.library.image_sets import described_set
 from pipeline.store.records import read_config
 from pipeline.store.runs import Run, find_run
 from pipeline.store.stacked import StackedArray
-
-KINDS = {
-    f"{image_sets.__name__}.{kind.__name__}": kind
-    for kind in (image_sets.photographs, image_sets.folder, image_sets.arrays)
-}
 
 
 @dataclass(frozen=True)
@@ -102,17 +97,16 @@ class OpenedRun(Run):
 
     def _images(self) -> ImageSet:
         group: Mapping[str, Any] = read_config(self.paths).get("images", {})
-        kind = KINDS.get(str(group.get("_target_")))
+        made = described_set(group)
         settings = self.record.get("images", {})
-        if kind is None:
+        if made is None:
             raise StoreError(
                 f"{self!r} has searched images of one's own; give them, as in patches(...,"
-                " images=pipeline.images.any_images.as_image_set(...))"
+                " images=pipeline.image_set(...))"
             )
         known = settings.get("preprocessing")
         preprocessing = Preprocessing.of(known) if known else UNSIZED
-        arguments = {name: v for name, v in group.items() if not name.startswith("_")}
-        return kind(preprocessing, **arguments)
+        return made(preprocessing)
 
 
 def open_run(path: str | Path) -> OpenedRun:

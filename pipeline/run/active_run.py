@@ -237,10 +237,18 @@ class ActiveRun:
     # Files of the run.
 
     def table(self, name: str, columns: Sequence[str], table: pd.DataFrame, csv: bool) -> None:
-        """Write a table of the run, and send it to the tracker if it is short."""
+        """Write a table of the run, and send it to the tracker if it is short.
+
+        What the image set knows of its images is added to the tables that name them.
+        """
+        from pipeline.images.columns import with_image_columns
         from pipeline.store.tables import write_table
 
-        write_table(self.paths.tables, name, columns, table, csv)
+        own = list(table.columns)
+        if "images" in vars(self):  # or else no stage has asked for them
+            table = with_image_columns(table, self.images)
+        added = [column for column in table.columns if column not in own]
+        write_table(self.paths.tables, name, [*columns, *added], table, csv)
         if len(table) <= 10_000:
             self.tracker.table(name, table)
 

@@ -23,6 +23,8 @@ from typing import Any
 
 from pipeline.config.schema import Config
 from pipeline.errors import ConfigError, StoreError
+from pipeline.images.listings import listed_files
+from pipeline.images.shards import shard_files
 from pipeline.store.checksummed import DamagedError, read_document, write_document
 from pipeline.store.code import code_digest, is_own, own_targets
 from pipeline.store.files import file_stamp, refusal
@@ -33,6 +35,7 @@ from pipeline.store.records import changed_files, read_checksummed_record, recor
 
 log = logging.getLogger(__name__)
 PACKAGE = Path(__file__).parents[1]
+ELSEWHERE = ("pipeline.images.dataset", "pipeline.images.huggingface")
 
 
 def fingerprint(
@@ -54,12 +57,24 @@ def fingerprint(
         {**settings, "order": order, "code": code or {}}, sort_keys=True, default=str
     )
     digest = hashlib.sha256(known.encode())
-    for path in (PACKAGE, *_files(settings)):
+    images = settings["images"]
+    for path in (PACKAGE, *_files(settings), *listed_files(images), *shard_files(images)):
         for line in _stamps(path):
             digest.update(line.encode("utf-8", "surrogateescape"))
     with suppress(ConfigError):  # a file that cannot be found fails in the run too
         digest.update(code_digest(own_targets(settings)).encode())
     return digest.hexdigest()[:16]
+
+
+def known_by_files(images: Any) -> bool:
+    """Return whether images are read from nothing but the files that their settings name.
+
+    A user's own dataset may be read from anywhere, and one on the Hub of Hugging Face may change.
+    """
+    if not isinstance(images, Mapping):
+        return True
+    kind = str(images.get("_target_", "")).rpartition(".")[0]
+    return kind not in ELSEWHERE and all(known_by_files(value) for value in images.values())
 
 
 def remember(layout: Layout, key: str, paths: RunPaths) -> None:

@@ -14,7 +14,7 @@ _SHARED = {
     "step": "number of optimizer steps taken so far, from 0",
     "transformed": "whether the score is that of a transformed image",
     "response": "the score at that step",
-    "image": "name of the image in its set",
+    "image": "name of the image in its set, whose columns follow the others as image_NAME",
     "status": "ok, zero_gradient or not_finite",
 }
 

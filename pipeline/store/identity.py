@@ -27,7 +27,7 @@ COPIES = "copies"  # a setting of all inits
 # folders, and their other words.
 PATHS = (
     "path", "root", "folder", "vector", "video", "weights", "elements", "table", "references",
-    "encoder",
+    "encoder", "file", "files", "shards",
 )  # fmt: skip
 WORDS = ("default", "random")
 

@@ -38,8 +38,9 @@ weight: 1.0
 def options(path: Path) -> None:
     """Write options of one's own as files, each where its first line says."""
     text = path.read_text(encoding="utf-8")
-    named = re.findall(r"# @package (\w+)\.(\w+)", text)
-    group, name = named[0] if named else ("model", text.split("\n")[0].rpartition(".")[2])
+    named = re.findall(r"# @package (\w+)(?:\.(\w+))?", text)
+    group, name = named[0] if named else ("model", "")
+    name = name or re.findall(r"_target_: [\w.]+\.(\w+)", text)[0]
     folder = path.parent / "conf" / group
     folder.mkdir(parents=True, exist_ok=True)
     (folder / f"{name}.yaml").write_text(text)
@@ -82,6 +83,10 @@ def test_the_examples_of_the_docs_work(tmp_path: Path):
     start = done.images("conv1", "flat").start
     np.testing.assert_array_equal(start, np.full_like(start, 0.2))
     assert set(done.ascents["objective"]) == {"channel_mean+sparse"}
+    command = next(command for command in commands if "images=" in command)
+    table = run(tmp_path, *command.split(), stage="responses").response_images
+    assert table["image"].tolist() == ["noise-0", "noise-1"]
+    assert table["image_half"].tolist() == [0, 1]
     command = next(command for command in commands if "stimulus=" in command)
     sets = run(tmp_path, *command.split(), stage="stimuli").stimulus_sets
     assert dict(zip(sets["set"], sets["written"], strict=True)) == {

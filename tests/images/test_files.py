@@ -35,12 +35,14 @@ def unreadable(path: Path, read=read_picture) -> str:
     return str(caught.value)
 
 
-@pytest.mark.parametrize("kind", ["GIF", "BMP", "TIFF", "PPM", "nothing"])
-def test_what_is_no_jpeg_png_or_webp_is_not_opened_whatever_its_name(tmp_path: Path, kind: str):
+@pytest.mark.parametrize("kind", ["EPS", "ICO", "TGA", "nothing"])
+def test_what_is_in_no_known_format_is_not_opened_whatever_its_name(tmp_path: Path, kind: str):
     path = tmp_path / "a.jpg"
     path.write_bytes(b"") if kind == "nothing" else picture(path, format=kind)
     # The same words every time: they are stored with the search.
-    assert unreadable(path) == "cannot be decoded (it is no JPEG, PNG or WebP picture)"
+    assert unreadable(path) == (
+        "cannot be decoded (it is no JPEG, PNG, WebP, BMP, PPM, TIFF or GIF picture)"
+    )
 
 
 @pytest.mark.timeout(20)

@@ -9,8 +9,8 @@ from PIL import Image
 
 from pipeline.errors import ConfigError, ImageError
 from pipeline.images.bundled import bundled_photographs
-from pipeline.images.files import read_picture
-from pipeline.images.image_sets import arrays, folder, photographs
+from pipeline.images.image_sets import arrays, folder
+from pipeline.images.photographs import photographs
 from pipeline.images.preprocessing import Preprocessing
 
 PREPROCESSING = Preprocessing(8, 6, (0.5, 0.4, 0.3), (0.5, 0.25, 0.2))
@@ -47,17 +47,6 @@ def test_center_crop_without_resizing(tmp_path: Path):
     assert torch.equal(image, PREPROCESSING.normalize(torch.ones(3, 6, 6)))
 
 
-def test_gray_palette_and_transparent_pictures_become_rgb(tmp_path: Path):
-    Image.new("L", (9, 9), 51).save(tmp_path / "gray.png")
-    Image.new("RGBA", (9, 9), (51, 51, 51, 10)).save(tmp_path / "alpha.png")
-    Image.new("P", (9, 9), 0).save(tmp_path / "palette.png")
-    Image.fromarray(np.full((9, 9), 51 * 257, np.uint16)).save(tmp_path / "deep.png")
-    for name, value in (("gray", 51), ("alpha", 51), ("palette", 0), ("deep", 51)):
-        picture = read_picture(tmp_path / f"{name}.png")
-        assert picture.shape == (3, 9, 9)
-        assert picture.unique().tolist() == [value]
-
-
 def test_truncated_picture_is_named_with_the_reason(tmp_path: Path):
     path = tmp_path / "cut.jpg"
     noise = np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8)
@@ -86,7 +75,8 @@ def test_missing_and_empty_folders_are_refused(tmp_path: Path):
     with pytest.raises(ConfigError) as caught:
         folder(PREPROCESSING, root=str(tmp_path))
     assert str(caught.value) == (
-        f"images.root: '{tmp_path}' holds no picture ending in .jpg, .jpeg, .png, .webp"
+        f"images.root: '{tmp_path}' holds no picture ending in .jpg, .jpeg, .png, .ppm, .bmp, .pgm,"
+        " .tif, .tiff, .webp"
     )
     with pytest.raises(ConfigError) as caught:
         arrays(PREPROCESSING, root=str(tmp_path))
