@@ -15,7 +15,7 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from pipeline.errors import ImageError
+from pipeline.errors import ConfigError, ImageError
 from pipeline.images import lists
 from pipeline.images.dataset import dataset_images
 from pipeline.images.files import Loaded, digest_list
@@ -71,8 +71,7 @@ def as_image_set(images: Any, preprocessing: Preprocessing) -> ImageSet:
     if isinstance(images, Dataset) or type(images).__module__ == "datasets.arrow_dataset":
         return dataset_images(images, preprocessing)
     if isinstance(images, pd.DataFrame):
-        table: Mapping[Any, Any] = {column: plain_list(images[column]) for column in images.columns}
-        return lists.of_listing("list", preprocessing, listing_of(table))
+        return lists.of_listing("list", preprocessing, listing_of(plain_columns(images)))
     if isinstance(images, str | Path) and (kind := kind_of_file(images)) is not None:
         return kind(preprocessing)
     if isinstance(images, Tensor | np.ndarray):
@@ -102,12 +101,22 @@ def kind_of_file(path: str | Path) -> Callable[..., ImageSet] | None:
     return None if kind is None else partial(kind, file=str(path))
 
 
-def plain_list(values: pd.Series) -> list[Any]:
-    """Return the values of a column as those of Python; missing ones are ``None``."""
-    kept = values.tolist()
-    if pd.api.types.is_float_dtype(values.dtype):
-        return kept
-    return [None if missing else value for value, missing in zip(kept, values.isna(), strict=True)]
+def plain_columns(table: pd.DataFrame) -> dict[Any, list[Any]]:
+    """Return the columns of a table with values of Python; missing ones but floats are ``None``.
+
+    Raises:
+        ConfigError: two columns have one name.
+    """
+    if not table.columns.is_unique:
+        twice = table.columns[table.columns.duplicated()][0]
+        raise ConfigError(f"images: the table has two columns '{twice}'; rename one of them")
+
+    def plain(values: Any) -> list[Any]:
+        if pd.api.types.is_float_dtype(values.dtype):
+            return values.tolist()
+        return [None if pd.isna(value) else value for value in values.tolist()]
+
+    return {name: plain(values) for name, values in table.items()}
 
 
 def _named_sets(images: Any) -> dict[str, Any]:

@@ -185,7 +185,7 @@ def picture_files(
         paths, lambda content: preprocessing(decode_picture(content, upright=upright))
     )
     like, stamps = files.stamps(names)
-    settings = {
+    settings: dict[str, Any] = {
         "kind": kind,
         "preprocessing": preprocessing.settings(),
         "formats": list(FORMATS),  # what is readable, and so counts, depends on them

@@ -257,7 +257,7 @@ def listed_files(options: Any) -> Iterator[Path]:
         try:
             named = (options.get(name) for name in ("column", "limit", "seed"))
             yield from read_listing(str(options.get("file")), *named).paths
-        except ConfigError:
+        except (ConfigError, TypeError):
             return
     for value in options.values():
         yield from listed_files(value)

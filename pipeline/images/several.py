@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from itertools import accumulate
-from typing import Any
+from typing import Any, cast
 
 from pipeline.errors import ArtiphysError, ConfigError
 from pipeline.images.files import Loaded, digest_list
@@ -47,7 +47,7 @@ def several(
                 f" +images@images.sets.{name}=folder"
             )
         try:
-            made[name] = make(preprocessing)
+            made[name] = cast("ImageSet", make(preprocessing))
         except ArtiphysError as error:
             text = str(error).removeprefix("images")
             error.args = (f"images.sets.{name}{text}",)
@@ -124,7 +124,7 @@ def _refuse_other_sizes(sets: Mapping[str, ImageSet]) -> None:
             )
 
 
-def _columns(sets: Mapping[str, ImageSet]) -> dict[str, Sequence[Any]]:
+def _columns(sets: Mapping[str, ImageSet]) -> dict[str, list[Any]]:
     columns: dict[str, list[Any]] = {SET: [n for n, images in sets.items() for _ in images.names]}
     for name, images in sets.items():
         if SET in images.columns:

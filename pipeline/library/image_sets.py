@@ -15,7 +15,7 @@ import yaml
 from pipeline.config.search_path import conf_dir
 from pipeline.errors import ConfigError, nearest
 from pipeline.images import lists
-from pipeline.images.any_images import as_image_set, kind_of_file, plain_list
+from pipeline.images.any_images import as_image_set, kind_of_file, plain_columns
 from pipeline.images.image_sets import ImageSet
 from pipeline.images.listings import listing_of
 from pipeline.images.subsets import kept_indices
@@ -49,7 +49,7 @@ def image_set(net: Network, images: Any = None, *, kind: str = "", **settings: A
     >>> import pipeline
     >>> net = pipeline.network("miniature")
     >>> pipeline.image_set(net, kind="photographs", limit=3, seed=0).names
-    ['camera/1/72-360', 'chelsea/1/144-288', 'motorcycle_left/0.5/144-216']
+    ['brick/1/72-288', 'camera/0.5/144-72', 'coffee/1/72-144']
     """
     if (images is None) == (not kind):
         raise ConfigError(
@@ -63,7 +63,7 @@ def image_set(net: Network, images: Any = None, *, kind: str = "", **settings: A
     chosen = {name: settings.pop(name, None) for name in ("limit", "seed")}
     if isinstance(images, pd.DataFrame):
         column = settings.pop("column", None)
-        listing = listing_of({name: plain_list(images[name]) for name in images.columns}, column)
+        listing = listing_of(plain_columns(images), column)
         made = lists.of_listing("list", net.preprocessing, listing)
     else:
         made = as_image_set(images, net.preprocessing)
