@@ -16,6 +16,7 @@ from pipeline.library.arguments import chosen_layers, chosen_units, of_network, 
 from pipeline.networks.layers import Layer
 from pipeline.networks.loading.network import Network
 from pipeline.networks.responses import LayerResponses, read_map
+from pipeline.store.summaries import shape
 
 log = logging.getLogger(__name__)
 
@@ -31,6 +32,10 @@ class ImageResponses(dict[str, np.ndarray]):
     def __init__(self, by_layer: Mapping[str, np.ndarray], images: Sequence[str]) -> None:
         super().__init__(by_layer)
         self.images = list(images)
+
+    def __repr__(self) -> str:
+        lines = [f"  {name}: {shape(array)}" for name, array in self.items()]
+        return "\n".join([f"Responses to {len(self.images)} images", *lines])
 
 
 @of_network

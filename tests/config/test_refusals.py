@@ -36,7 +36,7 @@ def said(*given: str) -> str:
     [
         ("modle=alexnet", "modle: there is no such key; nearest: model"),
         ("+modle=alexnet", "modle: there is no such key; nearest: model"),
-        ("tracking=wandbb", "tracking: 'wandbb' is not an option; choose from none, wandb; nearest:"),
+        ("tracking=wandbb", "'wandbb' is not an option; choose from none, wandb; nearest: wandb"),
         ("init=[zeros,noisse]", "uniform, zeros; nearest: noise"),
         ("init=", "init: the name of an option is missing; choose from constant, image"),
         ("model=3", "model: '3' is not an option; choose from alexnet"),
