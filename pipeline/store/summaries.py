@@ -9,7 +9,7 @@ from typing import Any
 LONGEST = 88  # characters of a value that is shown as it is
 
 
-def summary(result: Any) -> str:
+def summary(self: Any) -> str:
     """Return the name of a result's class, and a line for each of its fields.
 
     Arrays and tensors are shown by type and shape, tables by size and columns.
@@ -24,8 +24,8 @@ def summary(result: Any) -> str:
     Found
       images: float64 [2, 3]
     """
-    lines = [f"  {each.name}: {_shown(getattr(result, each.name))}" for each in fields(result)]
-    return "\n".join([type(result).__name__, *lines])
+    lines = [f"  {each.name}: {_shown(getattr(self, each.name))}" for each in fields(self)]
+    return "\n".join([type(self).__name__, *lines])
 
 
 def shape(array: Any) -> str:

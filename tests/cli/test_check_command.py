@@ -69,8 +69,8 @@ def test_the_check_of_an_experiment_is_of_its_stages(monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr("pipeline.cli.run.run", checking)
     monkeypatch.setattr("pipeline.cli.listen", lambda: None)
-    for given in (["experiment=xdream"], [], ["experiment=xdream", "evolution.queries=9"]):
+    for given in (["experiment=xdream"], []):
         monkeypatch.setattr("sys.argv", ["artiphys", *given, "stages=[check]"])
         _run_hydra()
     evolution = ["top_patches", "ascent", "evolution", "pages"]
-    assert seen == [evolution, [*DEFAULT_STAGES], evolution]
+    assert seen == [evolution, [*DEFAULT_STAGES]]
