@@ -70,7 +70,10 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name in _ROOMS:
         return getattr(import_module(_ROOMS[name]), name)
-    raise AttributeError(f"module 'pipeline' has no attribute '{name}'")
+    from pipeline.errors import nearest
+
+    near = "" if name.startswith("_") else nearest(name, __all__)
+    raise AttributeError(f"module 'pipeline' has no attribute '{name}'{near}")
 
 
 def __dir__() -> list[str]:

@@ -6,8 +6,8 @@ import io
 import os
 import shlex
 import sys
-from collections.abc import Callable, Sequence
-from contextlib import redirect_stdout
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager, redirect_stdout
 from importlib import import_module
 from typing import NoReturn
 
@@ -62,7 +62,9 @@ def name_stages() -> None:
 
 def _refuse_word(arguments: Sequence[str]) -> None:
     """Reject a first word that is neither a sub-command nor an argument for Hydra."""
-    word = arguments[0] if arguments else ""
+    word, after = (*arguments[:2], "", "")[:2]
+    if after.startswith("="):
+        return  # which is told with what to type
     if word and word.isidentifier() and word not in SUBCOMMANDS:
         raise ConfigError(
             f"'{word}' is neither KEY=VALUE nor one of the sub-commands {', '.join(SUBCOMMANDS)}"
@@ -71,20 +73,55 @@ def _refuse_word(arguments: Sequence[str]) -> None:
 
 
 def _run_hydra() -> None:
+    from pipeline.cli.flags import check_flags
     from pipeline.cli.jobs import summarize
     from pipeline.config.overrides import readable
 
-    sys.argv[1:] = readable(sys.argv[1:])
+    given = sys.argv[1:]
+    check_flags(given)
+    sys.argv[1:] = readable(given)
     command = hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="config")
-    if any(argument.split("=")[0] in PRINTING for argument in sys.argv[1:]):
-        _print(command(task))
+    if any(argument.split("=")[0] in PRINTING for argument in given):
+        with _refusals(given):
+            _print(command(task))
         return
     try:
-        command(task)()
+        with _refusals(given):
+            command(task)()
     finally:
         failed = summarize()
     if failed:
         raise SystemExit(1)
+
+
+_begun: list[DictConfig] = []  # configurations that could be composed
+FULL_ERROR = "HYDRA_FULL_ERROR"  # with which Hydra raises its errors instead of printing them
+
+
+@contextmanager
+def _refusals(given: Sequence[str]) -> Generator[None]:
+    """Turn what Hydra raises before a run begins into one sentence."""
+    if os.environ.get(FULL_ERROR) == "1":  # the user wants to see where Hydra raises
+        yield
+        return
+    os.environ[FULL_ERROR] = "1"
+    _begun.clear()
+    try:
+        yield
+    except ArtiphysError:
+        raise
+    except CompactHydraException as error:
+        from pipeline.config.refusals import refusal
+
+        raise ConfigError(str(error) if _begun else refusal(error, given)) from error
+    except Exception as error:
+        if _begun:  # a bug
+            raise
+        from pipeline.config.refusals import refusal
+
+        raise ConfigError(refusal(error, given)) from error
+    finally:
+        del os.environ[FULL_ERROR]
 
 
 def _print(command: Callable[[], None]) -> None:
@@ -117,15 +154,16 @@ def open_no_windows() -> None:
 
 def task(config: DictConfig) -> None:
     """Run one composed configuration (one job of a multirun)."""
-    from pipeline.cli.jobs import hydra_job, report
+    from pipeline.cli.jobs import hydra_job, otherwise_run, report
     from pipeline.cli.run import run
     from pipeline.config.build import typed
 
     listen()  # a launcher may have started this process without ``main``
+    _begun.append(config)
     job = hydra_job()
     try:
         with report(job):
-            run(typed(config), job)
+            run(typed(config), job, otherwise_run)
     except ArtiphysError as error:
         _refuse(str(error))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -107,8 +107,14 @@ class Checked:
     faults: list[str] = field(default_factory=list[str])
 
 
-def check(config: Config) -> Config:
+def check(
+    config: Config, otherwise: Callable[[], list[str]] = lambda: list(DEFAULT_STAGES)
+) -> Config:
     """Print the check of a job, and return the configuration that remains to be run.
+
+    Args:
+        config: configuration of the job.
+        otherwise: returns the stages that are checked if there are no others.
 
     Returns:
         The configuration without the check; its list of stages may be empty.
@@ -118,7 +124,7 @@ def check(config: Config) -> Config:
     """
     from pipeline.cli.check_table import table
 
-    checked = check_job(config)
+    checked = check_job(replace(config, stages=remaining(config) or otherwise()))
     log.info("%s", table(checked))
     if checked.faults:
         count = len(checked.faults)

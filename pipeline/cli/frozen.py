@@ -21,6 +21,7 @@ from pipeline.cli.jobs import Job, combinations, read_job, report
 from pipeline.cli.slurm import own_id
 from pipeline.config.build import typed
 from pipeline.config.overrides import readable
+from pipeline.config.refusals import refusal
 from pipeline.config.schema import Config, register
 from pipeline.config.search_path import conf_dir
 from pipeline.errors import ConfigError, StoreError
@@ -66,7 +67,7 @@ def composed(overrides: Sequence[str]) -> list[tuple[list[str], Config]]:
     except ConfigError:
         raise
     except Exception as error:  # Hydra's parser also raises other errors than its own
-        raise ConfigError(_sentence(error)) from error
+        raise ConfigError(refusal(error)) from error
     return [(job, typed(config)) for job, config in zip(jobs, configs, strict=True)]
 
 
@@ -86,7 +87,7 @@ def launcher(overrides: Sequence[str]) -> dict[str, Any]:
         node.submitit_folder = ""  # refers to values that only exist while Hydra runs
         found = OmegaConf.to_container(node, resolve=True)
     except (HydraException, ValueError) as error:
-        raise ConfigError(_sentence(error)) from error
+        raise ConfigError(refusal(error)) from error
     return cast("dict[str, Any]", found)
 
 
@@ -227,12 +228,6 @@ def _write_plan(sweep: Sweep, given: Sequence[str]) -> None:
             "submitted": list(sweep.submitted),
         },
     )
-
-
-def _sentence(error: Exception) -> str:
-    """Return an error message of Hydra in one line, without the link to its manual."""
-    lines = [line.strip() for line in str(error).splitlines()]
-    return " ".join(line for line in lines if line and not line.startswith("See http"))
 
 
 def _config(values: dict[str, Any]) -> Config:

@@ -10,18 +10,20 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+from hydra import compose
+from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.experimental.callback import Callback
 from hydra.types import RunMode
-from omegaconf import DictConfig, read_write
+from omegaconf import DictConfig, OmegaConf, read_write
 
 from pipeline.cli.output import say
 from pipeline.cli.slurm import own_id
 from pipeline.config.overrides import quoted
-from pipeline.config.schema import Config
+from pipeline.config.schema import CHECK, DEFAULT_STAGES, Config
 from pipeline.errors import ArtiphysError, ConfigError
 from pipeline.runner.outside import leads_outside
 from pipeline.runner.stopping import Stopped
@@ -107,10 +109,24 @@ def hydra_job() -> Job:
     if not HydraConfig.initialized():
         return Job()
     hydra = HydraConfig.get()
-    overrides = tuple(hydra.overrides.task)
+    overrides = tuple(given_overrides())
     if hydra.mode is not RunMode.MULTIRUN:
         return Job(overrides)
     return Job(overrides, Path(hydra.sweep.dir).absolute(), int(hydra.job.num))
+
+
+def given_overrides() -> list[str]:
+    """Return the overrides of Hydra's job as they were given, with references unresolved."""
+    return cast("list[str]", OmegaConf.to_container(HydraConfig.get().overrides.task))
+
+
+def otherwise_run() -> list[str]:
+    """Return the stages that Hydra's job would run without the override ``stages=[check]``."""
+    if not HydraConfig.initialized() or not GlobalHydra.instance().is_initialized():
+        return list(DEFAULT_STAGES)
+    others = [o for o in given_overrides() if o.lstrip("+").partition("=")[0] != "stages"]
+    whole = compose(HydraConfig.get().job.config_name, others)
+    return [stage for stage in whole.stages if stage != CHECK] or list(DEFAULT_STAGES)
 
 
 _sweeps: list[tuple[Path, int]] = []  # sweeps begun by this process, with the number of jobs
@@ -146,6 +162,9 @@ def summarize() -> int:
     """Print how the jobs of this process's sweeps ended; return how many did not finish."""
     failed = 0
     for sweep, total in _sweeps:
+        if _left_empty(sweep):  # a setting was refused before any job began
+            failed += total
+            continue
         numbers = sorted(int(path.stem) for path in SweepPaths(sweep).jobs.glob("[0-9]*.json"))
         jobs = {number: read_job(sweep, number) for number in numbers}
         bad = {number: job for number, job in jobs.items() if job.get("state") != "finished"}
@@ -166,6 +185,16 @@ def summarize() -> int:
             lines.append("the same command runs only what is missing")
         say("\n".join(lines))
     return failed
+
+
+def _left_empty(sweep: Path) -> bool:
+    """Delete a sweep's folder, and those around it, unless jobs wrote there; return whether so."""
+    with suppress(OSError):
+        if [each.name for each in sweep.iterdir()] == ["multirun.yaml"]:  # Hydra's
+            (sweep / "multirun.yaml").unlink()
+        for folder in (sweep, *list(sweep.parents)[:2]):  # sweeps, and the folder of all results
+            folder.rmdir()
+    return not sweep.exists()
 
 
 def combinations(overrides: Sequence[str]) -> list[list[str]]:

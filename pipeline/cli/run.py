@@ -26,6 +26,7 @@ from pipeline.stages.catalog import (
     chosen_stages,
     own_code,
     own_faults,
+    stage_faults,
     stage_versions,
 )
 from pipeline.stages.stage import Stage, naming
@@ -40,8 +41,17 @@ log = logging.getLogger("pipeline")
 Stages = Sequence[Stage[Any]]
 
 
-def run(config: Config, job: Job = ALONE) -> None:
+def run(
+    config: Config,
+    job: Job = ALONE,
+    otherwise: Callable[[], list[str]] = lambda: list(DEFAULT_STAGES),
+) -> None:
     """Check a configuration and run its stages, or reuse a finished run of the same configuration.
+
+    Args:
+        config: what to run.
+        job: job that the run belongs to.
+        otherwise: returns the stages that are checked where the check alone is chosen.
 
     Raises:
         ArtiphysError: as in ``run_anew``.
@@ -52,7 +62,7 @@ def run(config: Config, job: Job = ALONE) -> None:
     if CHECK in config.stages:
         from pipeline.cli.check import check
 
-        config = check(config)
+        config = check(config, otherwise)
         if not config.stages:
             return
     check_values(config)
@@ -73,7 +83,9 @@ def run(config: Config, job: Job = ALONE) -> None:
 
 
 def _check_own(config: Config) -> None:
-    """Reject unknown stages, and settings of the user's stages that are not chosen."""
+    """Reject no stages, unknown ones, and settings of the user's stages that are not chosen."""
+    if not config.stages:
+        raise ConfigError(next(iter(stage_faults([]))))
     for fault in own_faults(config):
         raise ConfigError(fault)
 
@@ -146,9 +158,11 @@ def run_anew(config: Config, runner: Runner | None = None, job: Job = ALONE) -> 
 def _check_parts(parts: Parts, network: bool) -> None:
     """Build everything that the stages need, so that bad input is found before work starts."""
     from pipeline.run.faults import Faults
-    from pipeline.run.inspection import inspect, precision_faults
+    from pipeline.run.inspection import inspect, inspect_settings, precision_faults
 
     faults = Faults()
+    inspect_settings(parts, faults, network=network)
+    faults.raise_first()  # before weights are read and images listed
     found = inspect(parts, faults, network=network)
     faults.add(precision_faults(parts.config.precision, parts.runner.device.type))
     faults.raise_first()

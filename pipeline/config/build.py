@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import fields
+from dataclasses import fields, is_dataclass
 from types import UnionType
 from typing import Any, Union, cast, get_args, get_origin, get_type_hints
 
@@ -13,6 +13,7 @@ from hydra.utils import get_object, instantiate
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from pipeline.config.refusals import in_words, refusal, unknown_key
 from pipeline.config.schema import Config
 from pipeline.errors import ArtiphysError, ConfigError, first_line, nearest
 
@@ -23,17 +24,28 @@ def typed(composed: DictConfig) -> Config:
     """Return a composed configuration as an instance of the schema, all values resolved.
 
     Raises:
-        ConfigError: a value is missing, or refers to something that does not exist.
+        ConfigError: a value is missing, or refers to something that does not exist, or a key that
+            was added with a plus does not exist.
     """
     try:
+        _check_keys(composed, Config)
         missing = sorted(str(key) for key in OmegaConf.missing_keys(composed))
         if missing:
             values = " ".join(f"{key}=VALUE" for key in missing)
             raise ConfigError(f"{', '.join(missing)}: must be given; add {values}")
         return cast("Config", OmegaConf.to_object(composed))
     except OmegaConfBaseException as error:
-        key = getattr(error, "full_key", None) or "configuration"
-        raise ConfigError(f"{key}: {first_line(error)}") from error
+        raise ConfigError(refusal(error)) from error
+
+
+def _check_keys(node: DictConfig, kind: type, at: str = "") -> None:
+    """Reject keys that only a plus has added, and that nothing would read."""
+    hints = get_type_hints(kind)
+    for name in map(str, node):
+        if name not in hints:
+            raise ConfigError(unknown_key(f"{at}{name}", f"{at}{name}"))
+        if is_dataclass(hints[name]) and not OmegaConf.is_missing(node, name):
+            _check_keys(node[name], hints[name], f"{at}{name}.")
 
 
 def build(group: Group, key: str) -> Any:
@@ -84,7 +96,7 @@ def signature_faults(group: Group, key: str) -> dict[str, str]:
     # For example, an experiment has settings for an option that the command no longer chooses.
     given: Any = group
     if not isinstance(given, Mapping) or "_target_" not in given:
-        return {"_target_": f"{key}: has settings, but is not chosen; choose it, or add ~{key}"}
+        return {"_target_": f"{key}: {_unchosen(given, key)}"}
     target = str(group["_target_"])
     try:
         function: Any = get_object(target)
@@ -104,8 +116,8 @@ def signature_faults(group: Group, key: str) -> dict[str, str]:
                 f" {', '.join(parameters) or 'none'}{nearest(name, parameters)}"
             )
         elif not _fits(value, hints.get(name, Any)):
-            expected = parameters[name].annotation
-            faults[name] = f"{key}.{name}: {value!r} is not of the type {expected}"
+            words = in_words(hints[name]) or f"of the type {parameters[name].annotation}"
+            faults[name] = f"{key}.{name}: {value!r} is not {words}"
         elif inner := list(_nested_faults(value, f"{key}.{name}")):
             faults[name], *others = inner
             faults |= {fault: fault for fault in others}
@@ -118,6 +130,19 @@ def _nested_faults(value: Any, key: str) -> Iterator[str]:
         for name, option in cast("Mapping[str, Any]", value).items():
             if isinstance(option, Mapping) and "_target_" in option:
                 yield from signature_faults(cast("Group", option), f"{key}.{name}").values()
+
+
+def _unchosen(given: Any, key: str) -> str:
+    """Return why something cannot be the chosen option of a group."""
+    group = key.partition(".")[0]
+    if isinstance(given, Mapping) and given:
+        return f"has settings, but is not chosen; choose it, or add ~{key}"
+    if isinstance(given, Mapping) or given is None:
+        return f"nothing is chosen; choose an option, as in {group}=OPTION"
+    return (
+        f"{given!r} is not an option with its settings; set one of them, as in {key}.NAME=VALUE,"
+        f" and begin the file of an option with _target_"
+    )
 
 
 def required(group: Group) -> set[str]:

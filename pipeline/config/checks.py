@@ -52,6 +52,8 @@ def _name_faults(config: Config) -> Iterator[str]:
     names = config.layers if isinstance(config.layers, list) else [config.layers]
     if not all(isinstance(name, str) for name in names):
         yield f"layers: {config.layers!r} is not 'all', a name or a list of names"
+    elif "" in names or not names:
+        yield "layers: it is empty; give all, a name or a list of names, as in layers=[conv1]"
     fault = name_fault("name", config.name)
     if fault is not None:
         yield fault

@@ -7,12 +7,9 @@ what to type.
 
 from __future__ import annotations
 
-import ast
 import re
 import shlex
 from collections.abc import Iterator, Sequence
-from functools import cache
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -20,9 +17,11 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 
+from pipeline.config.option_files import is_group, kinds, options, unknown_option
 from pipeline.config.schema import Config
 from pipeline.config.search_path import conf_dir
 from pipeline.errors import ConfigError
+from pipeline.store.identity import KEYS
 
 _OVERRIDE = re.compile(r"([+~]{0,2}[\w.@/:-]+)=(.*)", re.DOTALL)
 _MULTIRUN = re.compile(r"-[a-z]*m[a-z]*|--multirun|hydra\.mode=.*")
@@ -31,6 +30,7 @@ _FLAGS_WITH_VALUE = {
     "--cfg", "-c", "--info", "-i", "--experimental-rerun",
 }  # fmt: skip
 _OPENING = ("[", "{", "'", '"')
+SINGLE = {name for name, key in KEYS.items() if key.options == "one"}
 _NUMBERS = {"int", "float", "bool", "Any", "object"}
 
 
@@ -47,6 +47,7 @@ def readable(arguments: Sequence[str], several: bool | None = None) -> list[str]
     if several is None:
         several = any(_MULTIRUN.fullmatch(argument) for argument in arguments)
     before = ["", *arguments]
+    _refuse_split(arguments)
     return [
         argument if flag in _FLAGS_WITH_VALUE else _readable(argument, several)
         for flag, argument in zip(before, arguments, strict=False)
@@ -63,12 +64,46 @@ def quoted(text: str) -> str:
     return mark + escaped + mark
 
 
+def _refuse_split(arguments: Sequence[str]) -> None:
+    """Reject a list that the shell has split at its spaces, and spaces around an equals sign."""
+    for place, argument in enumerate(arguments):
+        key, equals, text = argument.partition("=")
+        following = [*arguments[place + 1 :]]
+        if equals and not key.startswith("-") and _open(text):
+            length = next(
+                (n for n in range(len(following)) if not _open(text, following[: n + 1])), -1
+            )
+            if length >= 0 and not any("=" in part for part in following[: length + 1]):
+                whole = " ".join([text, *following[: length + 1]])
+                tight, quotes = whole.replace(" ", ""), shlex.quote(f"{key}={whole}")
+                raise ConfigError(
+                    f"{key}: the shell splits {whole} at its spaces; write it without spaces,"
+                    f" {key}={tight}, or in quotes, {quotes}"
+                )
+        if argument.startswith("="):
+            before = arguments[place - 1] if place else "KEY"
+            after = text or (following[0] if following else "VALUE")
+            raise ConfigError(
+                f"'{argument}': there is no key before the equals sign; write {before}={after},"
+                " without spaces around it"
+            )
+
+
+def _open(text: str, more: Sequence[str] = ()) -> bool:
+    """Return whether a value has more opening than closing brackets, and no quotes."""
+    whole = "".join([text, *more])
+    opened = sum(map(whole.count, "[{"))
+    return opened > sum(map(whole.count, "]}")) and not set("\"'") & set(whole)
+
+
 def _readable(argument: str, several: bool) -> str:
     if not argument.isprintable() and any("\ud800" <= letter <= "\udfff" for letter in argument):
         raise ConfigError(
             f"{argument!r} is not UTF-8; rename the file, or give a link to it with another name"
         )
     found = _OVERRIDE.fullmatch(argument)
+    if "=" not in argument and argument[:1].isalnum():
+        raise ConfigError(f"'{argument}' is not KEY=VALUE, such as {argument}=VALUE")
     if found is None or argument.startswith(("hydra.", "hydra/", "-")):
         return argument
     key, text = found[1], found[2]
@@ -81,6 +116,7 @@ def _readable(argument: str, several: bool) -> str:
         if swept or text[:1] in _OPENING or not _text_kinds(key.lstrip("+")):
             raise ConfigError(_unreadable(key, text))
         return f"{key}={quoted(text)}"
+    _check_choice(key.lstrip("+"), text, override)
     if override.is_sweep_override():
         if not several and "," in text:
             raise ConfigError(
@@ -88,8 +124,26 @@ def _readable(argument: str, several: bool) -> str:
                 f" list {key}=[{text}], and to run each, -m before it"
             )
         return argument
-    kinds = _text_kinds(key.lstrip("+")) if _is_plain(override) else []
-    return _as_text(key, text, kinds) if kinds else argument
+    found = _text_kinds(key.lstrip("+")) if _is_plain(override) else []
+    return _as_text(key, text, found) if found else argument
+
+
+def _check_choice(key: str, text: str, override: Override) -> None:
+    """Reject what cannot be a choice of options in a group."""
+    if not is_group(key) or override.is_sweep_override():
+        return
+    chosen: Any = override.value()
+    if isinstance(chosen, list) and key in SINGLE:
+        names = ",".join(map(str, chosen)) or options(key)[0]
+        remedy = f"; to run each, give -m {key}={names}" if len(chosen) > 1 else ""
+        raise ConfigError(
+            f"{key}: {text} is a list; choose one option, as in {key}="
+            f"{names.partition(',')[0]}{remedy}"
+        )
+    if chosen is None and key == "experiment":
+        raise ConfigError("experiment: null chooses none; leave it out")
+    if not isinstance(chosen, list | str):
+        raise ConfigError(unknown_option(key, text))
 
 
 def _is_plain(override: Override) -> bool:
@@ -120,6 +174,8 @@ def _shown(key: str, text: str) -> str:
 
 def _unreadable(key: str, text: str) -> str:
     inner = text[1:-1]
+    if text.endswith(",") and text[:1] not in _OPENING:
+        return f"{key}: {text} ends with a comma; give {key}={text.rstrip(',')}, or another value"
     if text.startswith("[") and text.endswith("]") and not set("\"'[]{}") & set(inner):
         items = [item if _parsed(f"{key}={item}") else quoted(item) for item in inner.split(",")]
         remedy = shlex.quote(f"{key}=[{','.join(items)}]")
@@ -143,9 +199,9 @@ def _text_kinds(key: str) -> list[set[str]]:
         return [{"str"} if hint is str else {"str", "None"}]
     if len(names) == 1:
         return []
-    kinds = [kind for file in _option_files(group, names[1:-1]) for kind in _kinds(file, names[-1])]
-    text = all({"str", "Path"} & kind and not _NUMBERS & kind for kind in kinds)
-    return kinds if text else []
+    found = [kind for file in _option_files(group, names[1:-1]) for kind in kinds(file, names[-1])]
+    text = all({"str", "Path"} & kind and not _NUMBERS & kind for kind in found)
+    return found if text else []
 
 
 def _option_files(group: str, chosen: Sequence[str]) -> Iterator[Path]:
@@ -153,23 +209,3 @@ def _option_files(group: str, chosen: Sequence[str]) -> Iterator[Path]:
     folder = conf_dir() / group
     if group.isidentifier() and folder.is_dir():
         yield from [folder / f"{chosen[0]}.yaml"] if chosen else sorted(folder.glob("*.yaml"))
-
-
-@cache
-def _kinds(file: Path, argument: str) -> list[set[str]]:
-    """Return the names in the type of an option's argument, without importing its target."""
-    if not file.is_file():
-        return []
-    target = re.search(
-        r"^_target_: *([\w.]+)\.(\w+)", file.read_text(encoding="utf-8"), re.MULTILINE
-    )
-    module, name = target.groups() if target else ("", "")
-    spec = find_spec(module) if module else None
-    if spec is None or spec.origin is None:
-        return []
-    for node in ast.parse(Path(spec.origin).read_text(encoding="utf-8")).body:
-        if isinstance(node, ast.FunctionDef) and node.name == name:
-            given = [*node.args.args, *node.args.kwonlyargs]
-            hints = [one.annotation for one in given if one.arg == argument and one.annotation]
-            return [set(re.findall(r"\w+", ast.unparse(hint))) for hint in hints]
-    return []

@@ -89,7 +89,8 @@ class Config:
         units: ``all``, a list such as ``[2,7]``, or a range such as ``0:64``.
         stages: the stages of the run, a list. They run in a fixed order; ``check`` first reports
             what the others would do and cost, and all faults; if there are any, they do not run.
-            ``stages=[check]`` checks the default stages and writes nothing.
+            ``stages=[check]`` checks the stages that would run without it, such as those of an
+            experiment, and writes nothing.
         out: folder of all results: ``<out>/store`` and ``<out>/runs/<name>``.
         name: name of the run.
         seed: seed of all random numbers.

@@ -27,6 +27,7 @@ from pipeline.library.options import (
 from pipeline.networks.layers import Layer
 from pipeline.networks.loading.network import Network
 from pipeline.store.results import WHOLE_LAYER
+from pipeline.store.summaries import summary
 from pipeline.synthesis.climber import Batch, Climber
 from pipeline.synthesis.inits import Init, Request
 from pipeline.synthesis.objectives import Objective, Seen, unit_response
@@ -56,6 +57,8 @@ class Ascents:
     images: Float[Tensor, "images c height width"]
     responses: Float[Tensor, "images steps_and_one"]
     status: list[str]
+
+    __repr__ = summary
 
     @property
     def added(self) -> Float[Tensor, "images c height width"]:

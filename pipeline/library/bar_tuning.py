@@ -19,6 +19,7 @@ from pipeline.stimuli.bars import bars_4a, bars_4b
 from pipeline.stimuli.bars_on_stride import bars_on_stride
 from pipeline.stimuli.field import Colors, Field
 from pipeline.stimuli.stimulus_set import StimulusSet
+from pipeline.store.summaries import summary
 
 BARS: dict[str, Callable[[Field], StimulusSet]] = {
     "bars_on_stride": bars_on_stride,
@@ -53,6 +54,8 @@ class BarTuning:
 
     curves: pd.DataFrame
     preferred: pd.DataFrame
+
+    __repr__ = summary
 
 
 @of_network

@@ -28,6 +28,7 @@ from pipeline.networks.loading.network import Network
 from pipeline.networks.receptive_fields import smallest_canvas
 from pipeline.stimuli.field import Screen
 from pipeline.stimuli.parameters import PIXELS, in_degrees
+from pipeline.store.summaries import summary
 from pipeline.synthesis.gabor_search import RMS
 from pipeline.synthesis.gabors import gabor_climb
 
@@ -67,6 +68,8 @@ class BestGabor:
     images: dict[str, Float[Tensor, "units c height width"]]
     patches: dict[str, Float[Tensor, "units c height width"]]
     ascents: dict[str, Float[Tensor, "units c height width"]]
+
+    __repr__ = summary
 
 
 @of_network

@@ -26,6 +26,7 @@ from pipeline.library.options import (
 from pipeline.networks.layers import Layer
 from pipeline.networks.loading.network import Network
 from pipeline.store.results import WHOLE_LAYER
+from pipeline.store.summaries import summary
 from pipeline.synthesis.dream.octaves import CARRY, resized, sizes
 from pipeline.synthesis.dream.plan import Octave, plan_octaves
 from pipeline.synthesis.loop import Ascent
@@ -50,6 +51,8 @@ class Dream:
     image: Float[Tensor, "c height width"]
     octaves: list[Float[Tensor, "_ _ _"]]
     scores: list[Float[Tensor, " steps_and_one"]]
+
+    __repr__ = summary
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from pipeline.images.preprocessing import Preprocessing
@@ -18,7 +18,9 @@ from pipeline.library.arguments import chosen_layer, chosen_units, of_network, w
 from pipeline.library.evolution_options import EvolutionOptions, chosen_generator
 from pipeline.library.option_names import as_option, check_names, option_name
 from pipeline.networks.loading.network import Network
+from pipeline.store.summaries import summary
 from pipeline.synthesis.evolution.batch import Batch, field_size
+from pipeline.synthesis.evolution.film import Film
 from pipeline.synthesis.evolution.finished import (
     Finished,
     history_table,
@@ -52,6 +54,10 @@ class Evolved:
         references: one row per method, unit, restart, showing and reference image: ``generation``
             (number of generations before), ``reference``, ``response`` and ``noise_free``.
         preprocessing: of the network.
+        film: by method, the best images so far after some of the generations, in network-input
+            space: ``[frames, searches, channels, height, width]``, searches in the order of the
+            table.
+        film_generations: by method, the numbers of these generations, from 1.
     """
 
     images: Float[Tensor, "searches c height width"]
@@ -59,6 +65,10 @@ class Evolved:
     history: pd.DataFrame
     references: pd.DataFrame
     preprocessing: Preprocessing
+    film: Mapping[str, Float[Tensor, "frames _ c height width"]]
+    film_generations: Mapping[str, Int[np.ndarray, " frames"]]
+
+    __repr__ = summary
 
     @property
     def pictures(self) -> Float[Tensor, "searches c height width"]:
@@ -142,9 +152,13 @@ def evolve(
             evolutions[own] = batch.contest(own, method)
         else:
             evolutions[own] = batch.evolution((own, method), drawn, start)
-    for evolution in evolutions.values():
-        evolution.run()
-    return _evolved(batch, evolutions)
+    frames = whole_number("film", chosen.film)
+    films = {name: Film(evolution, frames) for name, evolution in evolutions.items()}
+    for film in films.values():
+        while not film.evolution.finished:
+            film.evolution.step()
+            film.watch()
+    return _evolved(batch, films)
 
 
 def _unlike(name: str, known: Container[str]) -> str:
@@ -153,8 +167,9 @@ def _unlike(name: str, known: Container[str]) -> str:
     return name if name not in known else next(each for each in numbered if each not in known)
 
 
-def _evolved(batch: Batch, evolutions: Mapping[str, Evolution]) -> Evolved:
-    found = {name: Finished.of(batch.searches, each) for name, each in evolutions.items()}
+def _evolved(batch: Batch, films: Mapping[str, Film]) -> Evolved:
+    searches = batch.searches
+    found = {name: Finished.of(searches, each.evolution, each) for name, each in films.items()}
     contrast, budget = batch.experiment.contrast, batch.experiment.queries
     return Evolved(
         torch.from_numpy(np.concatenate([each.images for each in found.values()])),
@@ -162,6 +177,8 @@ def _evolved(batch: Batch, evolutions: Mapping[str, Evolution]) -> Evolved:
         _joined({name: history_table(each) for name, each in found.items()}),
         _joined({name: reference_table(each) for name, each in found.items()}),
         batch.network.preprocessing,
+        {name: torch.from_numpy(each.film) for name, each in found.items()},
+        {name: each.film_generations for name, each in found.items()},
     )
 
 

@@ -58,6 +58,7 @@ class EvolutionOptions:
         references: images in network-input space, of the size of the receptive field, that are
             shown again and again, at the same contrast, and counted as queries.
         reference_every: number of generations from one showing of the references to the next.
+        film: number of generations of each search whose best image is kept, evenly spaced.
         searches_per_pass: number of searches whose pictures share forward passes. With 1, a search
             has the same bits whichever others run beside it; with more, it is the same but for
             float32 rounding, and faster on accelerators.
@@ -75,6 +76,7 @@ class EvolutionOptions:
     adaptation: Adaptation | str | None = None
     references: Any = None
     reference_every: int = 10
+    film: int = 8
     searches_per_pass: int = 1
 
     @staticmethod

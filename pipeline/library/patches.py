@@ -22,6 +22,7 @@ from pipeline.networks.responses import LayerResponses
 from pipeline.search.extremes import Kept, at_rank
 from pipeline.search.patches import cut_patches, patch_table
 from pipeline.search.top_patches import Found, find_peaks
+from pipeline.store.summaries import summary
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,8 @@ class TopPatches:
     images: ImageSet
     unreadable: dict[str, str]
     kept: dict[str, tuple[Layer, dict[int, Kept]]]
+
+    __repr__ = summary
 
     def patches(
         self, layer: str, units: Any = "all", *, rank: int = 0, sign: int = 1

@@ -25,6 +25,7 @@ from pipeline.search.field_mapping import Maps
 from pipeline.search.field_tables import PHOTOGRAPHS, with_degrees
 from pipeline.search.patch_maps import PATCH_METHODS, PatchOptions
 from pipeline.stimuli.sets import Builder
+from pipeline.store.summaries import summary
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,8 @@ class ReceptiveFieldMaps:
     summary: pd.DataFrame
     responses: pd.DataFrame
     patches: TopPatches | None = None
+
+    __repr__ = summary
 
     def agreement(self) -> pd.DataFrame:
         """Compare every method with every other, unit by unit.

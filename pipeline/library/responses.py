@@ -19,6 +19,7 @@ from pipeline.library.arguments import chosen_layers, chosen_units, of_network, 
 from pipeline.networks.layers import Layer
 from pipeline.networks.loading.network import Network
 from pipeline.networks.responses import LayerResponses, read_map
+from pipeline.store.summaries import shape
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +38,10 @@ class ImageResponses(dict[str, np.ndarray]):
         super().__init__(by_layer)
         self.images = list(images.names)
         self.table = with_image_columns(pd.DataFrame({"image": self.images}), images)
+
+    def __repr__(self) -> str:
+        lines = [f"  {name}: {shape(array)}" for name, array in self.items()]
+        return "\n".join([f"Responses to {len(self.images)} images", *lines])
 
 
 @of_network

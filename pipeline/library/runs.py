@@ -18,6 +18,7 @@ from pipeline.library.image_sets import described_set
 from pipeline.store.records import read_config
 from pipeline.store.runs import Run, find_run
 from pipeline.store.stacked import StackedArray
+from pipeline.store.summaries import summary
 
 
 @dataclass(frozen=True)
@@ -35,9 +36,55 @@ class Responses:
     images: list[str]
     units: Int[np.ndarray, " units"]
 
+    __repr__ = summary
+
 
 class OpenedRun(Run):
     """A run on disk: its configuration, its tables as DataFrames, and its arrays."""
+
+    @property
+    def mean(self) -> Float[np.ndarray, " channels"]:
+        """The mean that preprocessing subtracted from pixels in 0..1, by channel.
+
+        Raises:
+            StoreError: the run has not recorded it.
+        """
+        return np.asarray(self._preprocessing.mean, np.float32)
+
+    @property
+    def std(self) -> Float[np.ndarray, " channels"]:
+        """The standard deviation by which preprocessing divided pixels, by channel.
+
+        Raises:
+            StoreError: the run has not recorded it.
+        """
+        return np.asarray(self._preprocessing.std, np.float32)
+
+    def pixels(
+        self, images: Float[np.ndarray, "*batch channels height width"], *, clip: bool = True
+    ) -> Float[np.ndarray, "*batch height width channels"]:
+        """Return images in network-input space as pixels, ready for ``matplotlib``'s ``imshow``.
+
+        Args:
+            images: such as ``run.images("conv2", "zeros").image``. The *changes* made by an ascent
+                are no images; scale them instead.
+            clip: to 0..1, beyond which images without a constraint may reach.
+
+        Raises:
+            StoreError: the run has not recorded its preprocessing.
+        """
+        pixels = np.moveaxis(images, -3, -1) * self.std + self.mean
+        return pixels.clip(0, 1) if clip else pixels
+
+    @property
+    def _preprocessing(self) -> Preprocessing:
+        known = self.record.get("images", {}).get("preprocessing")
+        if not known:
+            raise StoreError(
+                f"{self!r} has not recorded the preprocessing of its images; take it from the"
+                " network, as in net.preprocessing.pixels(...)"
+            )
+        return Preprocessing.of(known)
 
     def responses(self, layer: str) -> Responses:
         """Return the responses of a layer's units to all images.

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from pipeline.config.build import Group, complete
+from pipeline.config.build import Group, complete, signature_faults
 from pipeline.images.batches import load_batch, spread
 from pipeline.images.image_sets import ImageSet
 from pipeline.images.preprocessing import UNSIZED
@@ -16,7 +16,7 @@ from pipeline.networks.graph.counting import forward_operations
 from pipeline.networks.layers import find_layers
 from pipeline.networks.loading.downloads import SCHEMES, cached
 from pipeline.networks.loading.network import Network
-from pipeline.networks.units.selection import select_units
+from pipeline.networks.units.selection import parse_units, select_units
 from pipeline.run.faults import Faults
 from pipeline.run.pace import SAMPLE
 from pipeline.run.parts import Parts, copies
@@ -24,6 +24,10 @@ from pipeline.store.identity import chosen
 
 TORCHVISION = "pipeline.networks.loading.torchvision.torchvision_network"
 LISTS = ("objective", "parameterization", "regularizer", "smoothing", "transform")
+
+
+# Options that stages build where they use them; some are large.
+SHOWN = ("stimulus", "searcher", "generator", "scorer")
 
 
 @dataclass
@@ -58,13 +62,12 @@ def inspect(
         download: whether weights may be downloaded; if not, random ones replace them.
     """
     found, before = Inspection(), len(faults.found)
-    _inspect_option(parts, "tracking", parts.config.tracking, faults)
+    inspect_settings(parts, faults, network=network)
     if not network:
         return found
     _inspect_network(parts, found, faults, download)
     _inspect_images(parts, found, faults)
     _inspect_layers(parts, found, faults)
-    _inspect_options(parts, faults)
     if len(faults.found) == before and found.has == {"network", "images", "layers"}:
         from pipeline.synthesis.combinations import combination_faults, combination_notes
 
@@ -75,6 +78,27 @@ def inspect(
             found.notes.extend(combination_notes(recipe))
         found.whole = len(faults.found) == before
     return found
+
+
+def inspect_settings(parts: Parts, faults: Faults, *, network: bool = True) -> None:
+    """Collect the faults of settings that show without the network and the images.
+
+    Args:
+        parts: parts of the run, where options that could be built are kept.
+        faults: collects the faults.
+        network: whether the run needs the network and the images.
+    """
+    config = parts.config
+    _inspect_option(parts, "tracking", config.tracking, faults)
+    if not network:
+        return
+    faults.attempt(lambda: parse_units(config.units))
+    for group in ("model", "images"):
+        faults.add(signature_faults(getattr(config, group), group).values())
+    for group in SHOWN:
+        for name, option in chosen(getattr(config, group)).items():
+            faults.add(signature_faults(option, f"{group}.{name}").values())
+    _inspect_options(parts, faults)
 
 
 def precision_faults(precision: str, device: str) -> Iterator[str]:
@@ -246,6 +270,6 @@ def _inspect_options(parts: Parts, faults: Faults) -> None:
 
 
 def _inspect_option(parts: Parts, key: str, option: Group, faults: Faults) -> None:
-    built = faults.option(option, key)
+    built = None if key in parts.built else faults.option(option, key)
     if built is not None:
         parts.built[key] = built

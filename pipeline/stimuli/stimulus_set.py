@@ -101,6 +101,10 @@ class StimulusSet:
     shifts: Shifts | None = None
     contents: str | None = None
 
+    def __repr__(self) -> str:
+        height, width = self.size
+        return f"StimulusSet({self.name}: {len(self.table)} stimuli of {height} x {width} pixels)"
+
     def __len__(self) -> int:
         return len(self.table)
 

@@ -24,6 +24,7 @@ from pipeline.errors import StoreError, nearest
 from pipeline.store.layout import STAMP, RunPaths
 from pipeline.store.records import read_record
 from pipeline.store.results import Result
+from pipeline.store.summaries import summary
 from pipeline.store.tables import read_table, table_names
 
 
@@ -47,6 +48,8 @@ class Images:
     start: Float[np.ndarray, "images 3 height width"]
     status: list[str]
     copies: Int[np.ndarray, " images"]
+
+    __repr__ = summary
 
     @property
     def added(self) -> Float[np.ndarray, "images 3 height width"]:
@@ -103,6 +106,8 @@ class Animation:
     responses: Float[np.ndarray, "copies steps_and_one"]
     status: list[str]
 
+    __repr__ = summary
+
     @property
     def added(self) -> Float[np.ndarray, "frames copies 3 height width"]:
         """The change of each image up to each step."""
@@ -129,7 +134,8 @@ class Run:
     """A run on disk: its configuration, its tables as DataFrames and its images.
 
     Tables are attributes, such as ``top_patches``, ``ascents``, ``trajectories``, ``correlations``
-    and ``correlation_summary``; ``tables`` lists the existing ones.
+    and ``correlation_summary``; ``tables`` lists the existing ones. Images are in network-input
+    space; ``pixels`` returns them to pixels.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -146,6 +152,10 @@ class Run:
     def tables(self) -> list[str]:
         """The names of the tables that the run has."""
         return table_names(self.paths.tables)
+
+    def __dir__(self) -> list[str]:
+        """List the tables of the run, too, so that notebooks complete their names."""
+        return [*super().__dir__(), *self.tables]
 
     def __getattr__(self, name: str) -> pd.DataFrame:
         if name.startswith("_") or name == "paths":  # accessed before the folder is set

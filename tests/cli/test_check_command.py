@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from pipeline.cli import _run_hydra
 from pipeline.cli.check import check
+from pipeline.cli.jobs import Job
+from pipeline.config.schema import DEFAULT_STAGES, Config
 from pipeline.errors import ConfigError
 from pipeline.run import pace
 from tests.conftest import Compose
@@ -55,3 +59,18 @@ def test_faults_are_printed_and_stop_the_job(composed: Compose, said: list[str])
     assert said[-4] == "faults:"
     assert said[-3].startswith("1. layers: 'conv6' is not in miniature")
     assert said[-1] == "2. units: [99] goes beyond conv1, which has units 0 to 23"
+
+
+def test_the_check_of_an_experiment_is_of_its_stages(monkeypatch: pytest.MonkeyPatch):
+    seen: list[list[str]] = []
+
+    def checking(_config: Config, _job: Job, otherwise: Callable[[], list[str]]) -> None:
+        seen.append(otherwise())
+
+    monkeypatch.setattr("pipeline.cli.run.run", checking)
+    monkeypatch.setattr("pipeline.cli.listen", lambda: None)
+    for given in (["experiment=xdream"], []):
+        monkeypatch.setattr("sys.argv", ["artiphys", *given, "stages=[check]"])
+        _run_hydra()
+    evolution = ["top_patches", "ascent", "evolution", "pages"]
+    assert seen == [evolution, [*DEFAULT_STAGES]]

@@ -48,10 +48,10 @@ def test_every_job_is_composed_with_its_own_values():
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("optimizer=sdg", "Could not find 'optimizer/sdg'"),
-        ("seeds=1", "Could not override 'seeds'."),
+        ("optimizer=sdg", "optimizer: 'sdg' is not an option; choose from adam"),
+        ("seeds=1", "seeds: there is no such key; nearest: seed"),
         ("seed=interval(0,1)", "seed: only lists, choices and ranges can be swept"),
-        ("seed", "missing EQUAL"),
+        ("seed", "'seed' is not KEY=VALUE, such as seed=VALUE"),
     ],
 )
 def test_a_wrong_override_is_one_sentence(override, message):

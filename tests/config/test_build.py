@@ -46,7 +46,10 @@ def test_missing_value_is_named(composed: Compose):
 def test_reference_to_nothing_is_named(composed: Compose):
     with pytest.raises(ConfigError) as caught:
         composed("optimizer.lr=${nothing}")
-    assert str(caught.value) == "optimizer.lr: Interpolation key 'nothing' not found"
+    assert str(caught.value) == (
+        "optimizer.lr: ${nothing} refers to a key that does not exist; refer to one, as in ${seed},"
+        " or write the value itself"
+    )
 
 
 def test_no_init_is_refused(composed: Compose):
@@ -71,7 +74,7 @@ def test_an_error_without_text_is_told_by_its_kind(tmp_path: Path, monkeypatch):
 def test_value_of_the_wrong_type_is_refused(composed: Compose):
     with pytest.raises(ConfigError) as caught:
         _ = Parts(composed("optimizer.steps=ten"), here()).optimizer
-    assert str(caught.value) == "optimizer.steps: 'ten' is not of the type int"
+    assert str(caught.value) == "optimizer.steps: 'ten' is not a whole number"
 
 
 def test_whole_number_will_do_for_a_float_and_null_where_it_may_be():

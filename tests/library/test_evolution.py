@@ -25,6 +25,16 @@ def evolve(net: Network, units: Any = (0,), layer: str = "conv2", **options: Any
     return pipeline.evolve(net, layer, [*units], **given)
 
 
+def test_the_film_of_each_method_ends_with_its_final_images(own: Network):
+    found = evolve(own, [4, 1], rivals=natural(), images=IMAGES, film=3)
+    for method, frames in found.film.items():
+        rows = np.flatnonzero(found.table["method"] == method)
+        assert torch.equal(frames[-1], found.images[rows])
+        assert frames.shape == (len(found.film_generations[method]), 2, *FIELD)
+    assert found.film_generations["searcher"].tolist() == [1, 3, 5]
+    assert repr(found).startswith("Evolved\n  images: float32 [4, 1, 10, 10]\n  table: 4 rows of")
+
+
 def test_tables_have_a_row_per_search(own: Network):
     found = evolve(own, [4, 1], restarts=2)
     assert found.table[["unit", "restart"]].to_numpy().tolist() == [[4, 0], [4, 1], [1, 0], [1, 1]]

@@ -26,7 +26,7 @@ def test_keys_that_a_target_does_not_take_do_not_hide_values_that_it_refuses():
     assert faults.found == [
         f"optimizer.setps: {target} takes no such argument; it takes steps, lr, momentum,"
         " normalize; nearest: steps",
-        "optimizer.momentum: 'fast' is not of the type float",
+        "optimizer.momentum: 'fast' is not a number",
         "optimizer.steps: -2 is not positive; use 1 or more",
     ]
 

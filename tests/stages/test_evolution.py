@@ -11,10 +11,13 @@ import pytest
 from PIL import Image
 
 import pipeline
+from pipeline.errors import ConfigError
+from pipeline.images.preprocessing import Preprocessing
 from pipeline.run.active_run import ActiveRun
 from pipeline.run.parts import Parts
 from pipeline.stages.evolution import STAGE, work
 from pipeline.stages.evolution.plan import plan_evolution
+from pipeline.stages.evolution.references import read_references
 from pipeline.stages.evolution.tables import ranking, reasons
 from pipeline.store.layout import CHECKPOINT, ITEM, Layout
 from pipeline.synthesis.evolution.loop import Evolution
@@ -223,6 +226,19 @@ def test_images_are_compared_at_one_contrast(run_pipeline: RunPipeline, tmp_path
     score = unit_network(net.graph, net.layer("conv2"))
     responses = score(from_numpy(images), tensor([3, 17])).tolist()
     assert rows.drop_duplicates("unit")["top_patch"].tolist() == pytest.approx(responses, rel=1e-4)
+
+
+def test_references_are_shown_in_gray_to_a_network_of_one_channel(tmp_path: Path):
+    red = np.zeros((12, 12, 3), np.uint8)
+    red[..., 0] = 255
+    Image.fromarray(red).save(tmp_path / "red.png")
+    gray = Preprocessing(None, 12, (0.5,), (0.25,))
+    shown = read_references(str(tmp_path), gray)
+    assert shown is not None
+    assert shown.covering((6, 6)).shape == (1, 1, 6, 6)
+    assert shown.covering((6, 6)).unique().tolist() == pytest.approx([76 / 255])  # 0.299 of red
+    with pytest.raises(ConfigError, match="pictures have 1 or 3 channels, and the network has 2"):
+        read_references(str(tmp_path), Preprocessing(None, 12, (0.5,) * 2, (0.25,) * 2))
 
 
 def run_scale(net: pipeline.Network) -> tuple[tuple[float, ...], tuple[float, ...]]:

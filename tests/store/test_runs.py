@@ -115,3 +115,25 @@ def test_runs_of_one_second_are_ordered_by_number(out: Path):
         (folder / f"2031-01-01_00-00-00_{number}").mkdir()
         (folder / f"2031-01-01_00-00-00_{number}" / "record.json").write_text('{"results": {}}')
     assert pipeline.open_run(folder).paths.folder.name == "2031-01-01_00-00-00_11"
+
+
+def test_images_of_a_run_become_pixels(out: Path):
+    run = pipeline.open_run(out / "runs" / "main")
+    with pytest.raises(StoreError, match="has not recorded the preprocessing of its images"):
+        run.pixels(run.images("conv1", "zeros").image)
+    seen = {"resize": None, "crop": 4, "mean": [0.5, 0.4, 0.3], "std": [0.25, 0.5, 1.0]}
+    run.record["images"] = {"preprocessing": seen | {"interpolation": "bilinear"}}
+    images = run.images("conv1", "zeros").image  # 0.5, 0.5, 1.5, 1.5
+    pixels = run.pixels(images)
+    assert pixels.shape == (4, 4, 4, 3)
+    np.testing.assert_allclose(pixels[0, 0, 0], [0.625, 0.65, 0.8])
+    np.testing.assert_allclose(pixels[2, 0, 0], [0.875, 1.0, 1.0])
+    np.testing.assert_allclose(run.pixels(images, clip=False)[2, 0, 0], [0.875, 1.15, 1.8])
+    assert repr(run.images("conv1", "zeros")).splitlines()[2] == "  image: float32 [4, 3, 4, 4]"
+
+
+def test_tables_of_a_run_are_among_its_completions(out: Path):
+    run = pipeline.open_run(out / "runs" / "main")
+    run.paths.tables.mkdir()
+    (run.paths.tables / "ascents.parquet").write_bytes(b"")
+    assert {"ascents", "images", "pixels", "patches", "responses"} <= {*dir(run)}

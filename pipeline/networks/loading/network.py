@@ -50,6 +50,14 @@ class Network:
     def __post_init__(self) -> None:
         object.__setattr__(self, "_parts", _parts(self.module))
 
+    def __repr__(self) -> str:
+        height, width = self.input_size or self.preprocessing.input_size
+        channels, weights = len(self.preprocessing.mean), self.weights.rpartition("/")[2]
+        return (
+            f"Network({self.name}: {type(self.module).__name__}, input {channels} x {height} x"
+            f" {width}, weights {weights})"
+        )
+
     def refuse_changes(self) -> None:
         """Refuse a module whose parts are not any more those that were traced and digested.
 

@@ -46,8 +46,8 @@ class EvolutionPlan(Plan[Searches]):
 def plan_evolution(run: ActiveRun) -> EvolutionPlan:
     """Return the searches of a run."""
     faults, parts = Faults(), run.parts
-    channels = len(parts.network.preprocessing.mean)
-    read = partial(read_references, parts.config.evolution.references, channels)
+    seen = parts.network.preprocessing
+    read = partial(read_references, parts.config.evolution.references, seen)
     references = faults.attempt(read)
     chosen, scored = methods(run, faults), scorers(run, faults)
     layers = [layer for layer in parts.layers if parts.units[layer.name]]

@@ -12,6 +12,7 @@ from torch import Tensor
 from pipeline.errors import ConfigError
 from pipeline.images.folders import files_below, not_hidden
 from pipeline.images.pictures import chosen_picture, cover
+from pipeline.images.preprocessing import Preprocessing
 
 KEY = "evolution.references"
 ENDINGS = (".jpg", ".jpeg", ".png", ".webp")
@@ -31,26 +32,26 @@ class References:
     pictures: list[Tensor]
     digests: list[str]
 
-    def covering(self, size: tuple[int, int]) -> Float[Tensor, "references 3 height width"]:
+    def covering(self, size: tuple[int, int]) -> Float[Tensor, "references c height width"]:
         """Return them in pixels 0..1, covering a size."""
         return torch.stack([cover(picture, size).float() / 255 for picture in self.pictures])
 
 
-def read_references(path: str | None, channels: int) -> References | None:
+def read_references(path: str | None, preprocessing: Preprocessing) -> References | None:
     """Return the reference images of a setting.
 
     Args:
         path: of a picture, or of a folder of pictures, which are taken in the order of their names.
-        channels: of the network.
+        preprocessing: of the network; one of one channel sees pictures in gray.
 
     Raises:
         ConfigError: there is none, or one cannot be read or shown.
     """
     if path is None:
         return None
-    if channels != 3:
+    if (channels := len(preprocessing.mean)) not in (1, 3):
         raise ConfigError(
-            f"{KEY}: pictures have 3 channels, and the network has {channels}; leave it out"
+            f"{KEY}: pictures have 1 or 3 channels, and the network has {channels}; leave it out"
         )
     given = Path(path).expanduser()
     files = [given]
@@ -64,4 +65,5 @@ def read_references(path: str | None, channels: int) -> References | None:
     read = [chosen_picture(KEY, str(file)) for file in files]
     top = given if given.is_dir() else given.parent
     names = [file.relative_to(top).as_posix() for file in files]
-    return References(names, [picture for picture, _ in read], [digest for _, digest in read])
+    pictures = [preprocessing.in_channels(picture) for picture, _ in read]
+    return References(names, pictures, [digest for _, digest in read])
