@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from pipeline.library.shape_tuning import shape_tuning as shape_tuning
     from pipeline.library.stimuli import stimulus_set as stimulus_set
     from pipeline.library.tuning import tuning as tuning
+    from pipeline.networks.units.dictionaries import dictionary as dictionary
     from pipeline.stages.collect.results import collect as collect
 
 # Loaded on first use: the command line must respond without importing torch and pandas.
@@ -39,6 +40,7 @@ _ROOMS = {
     "best_gabor": "pipeline.library.best_gabor",
     "collect": "pipeline.stages.collect.results",
     "color_rotation_index": "pipeline.library.color_rotation",
+    "dictionary": "pipeline.networks.units.dictionaries",
     "dream": "pipeline.library.dream",
     "evolve": "pipeline.library.evolution",
     "export": "pipeline.library.export",
@@ -58,7 +60,7 @@ _ROOMS = {
 }
 __all__ = [
     "EvolutionOptions", "Options", "ascend", "bar_tuning", "best_gabor", "collect",
-    "color_rotation_index", "dream", "evolve", "export", "map_receptive_fields", "network",
+    "color_rotation_index", "dictionary", "dream", "evolve", "export", "map_receptive_fields", "network",
     "open_run", "opponency", "opponency_fractions", "opponency_over_seeds", "receptive_field",
     "responses", "shape_summary", "shape_tuning", "stimulus_set", "top_patches", "tuning",
 ]  # fmt: skip

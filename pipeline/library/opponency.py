@@ -118,7 +118,7 @@ def opponency(
             by_set = {name: responses[layer.name][:, :, own] for name, responses in shown.items()}
             reason = nonlinearity(net.graph, layer).reason
             responses = OpponencyResponses(**by_set, reason=reason)
-            table = opponency_table(responses, gratings, own, rules, start, str(layer.number))
+            table = opponency_table(responses, gratings, own, rules, start, str(layer.identity))
             tables[layer.name] = table
             tables[layer.name].insert(0, "layer", layer.name)
     return pd.concat([tables[layer.name] for layer in found], ignore_index=True)

@@ -5,12 +5,14 @@ response of a unit is the module's own output: before the nonlinearity that foll
 but after the one at the end of a block. Layers are named by torch's dotted module names or, for
 convolutions, ``convN`` in call order, from 1; the last of any network is ``output``, whose units
 are its classes. The calls of a module that is called several times are ``again@0``, ``again@1`` and
-so on, as PyTorch writes them in traces.
+so on, as PyTorch writes them in traces. Readouts follow a colon, as in ``conv4:channel_mean``: what
+else than channels at positions units may be (``units/``).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,9 +21,18 @@ from torch import Tensor, fx, nn
 
 from pipeline.errors import ConfigError, nearest
 from pipeline.networks.graph.graph import Graph
-from pipeline.networks.graph.nodes import operation_name, traced_shape
+from pipeline.networks.graph.identity import layer_identity
+from pipeline.networks.graph.nodes import (
+    module_calls,
+    network_nodes,
+    network_users,
+    operation_name,
+    traced_shape,
+)
 from pipeline.networks.graph.opaque import Opaque
 from pipeline.networks.receptive_fields import center
+from pipeline.networks.units.attention import attention_blocks, attentions
+from pipeline.networks.units.chains import SEPARATOR, Output, read
 
 OUTPUT = "output"  # names the last layer of any network
 
@@ -31,7 +42,8 @@ class Layer:
     """One layer of a traced network.
 
     Attributes:
-        name: ``convN`` for a convolution, the dotted module name for anything else.
+        name: ``convN`` for a convolution, the dotted module name for anything else; followed by
+            its readouts, if it has some.
         module: the dotted module name; of a convolution by a function, that of its weight.
         call: the module, with the number of the call if there are several (``again@1``).
         node: the node whose output is the response.
@@ -50,9 +62,12 @@ class Layer:
     center: tuple[int | None, int | None] = (None, None)
 
     @property
-    def number(self) -> int:
-        """The number of its node in the graph, from 0, by which keys know it under any name."""
-        return list(self.node.graph.nodes).index(self.node)
+    def identity(self) -> int | str:
+        """What keys and seeds know it by under any name: the number of its node, from 0.
+
+        A layer with a readout has that of the node that is read, and a digest of the readout.
+        """
+        return layer_identity(self.node)
 
     def looked_at(
         self, responses: Float[Tensor, "batch units rows columns"]
@@ -117,25 +132,8 @@ def _numbered(names: Sequence[str]) -> list[str]:
 
 def _owner(node: fx.Node) -> tuple[str, int]:
     """Return the innermost module that a node belongs to, and the number of its call."""
-    calls = _module_calls(node)
+    calls = module_calls(node)
     return calls[-1] if calls else ("", 0)
-
-
-def _module_calls(node: fx.Node) -> list[tuple[str, int]]:
-    """Return the calls of modules that contain a node or are it, from the outermost.
-
-    PyTorch records them with the number of the call after an ``@``, from the second call on.
-    """
-    stack = node.meta.get("nn_module_stack") or {}
-    calls = [(str(entry[0]), _number(str(key))) for key, entry in stack.items()]
-    if not calls and node.op == "call_module":  # opaque
-        calls = [(str(node.target).partition("@")[0], _number(str(node.target)))]
-    return calls
-
-
-def _number(key: str) -> int:
-    number = key.rpartition("@")[2]
-    return int(number) if "@" in key and number.isdecimal() else 0
 
 
 def find_layers(graph: Graph, names: str | Sequence[str], network: str) -> list[Layer]:
@@ -143,21 +141,15 @@ def find_layers(graph: Graph, names: str | Sequence[str], network: str) -> list[
 
     Args:
         graph: the traced network.
-        names: ``all`` (every convolution), or names of layers.
+        names: ``all`` (``all_layers``), or names of layers.
         network: the network's name, for error messages.
 
     Raises:
         ConfigError: a name is not a layer of the network, or not one with a map of units.
     """
-    convs = convolutions(graph)
     if names == "all":
-        if not convs:
-            raise ConfigError(
-                f"layers: {network} has no convolution, and 'all' means all of them; name layers,"
-                f" such as {OUTPUT}{_other_layers(graph)}"
-            )
-        _refuse_transposed(graph, convs, network)
-        return convs
+        return all_layers(graph, network)
+    convs = convolutions(graph)
     wanted = [names] if isinstance(names, str) else list(names)
     if not wanted:
         raise ConfigError("layers: the list is empty; name at least one layer, or 'all'")
@@ -170,6 +162,32 @@ def find_layers(graph: Graph, names: str | Sequence[str], network: str) -> list[
     found = {layer.node: of_nodes.get(layer.node, layer) for layer in asked}
     order = list(graph.traced.graph.nodes)
     layers = sorted(found.values(), key=lambda layer: order.index(layer.node))
+    _refuse_transposed(graph, layers, network)
+    return layers
+
+
+def all_layers(graph: Graph, network: str) -> list[Layer]:
+    """Return every convolution; of a transformer, also the output of every block.
+
+    A transformer is a network that convolves only before its first attention. Blocks whose output
+    has no positions are left out.
+
+    Raises:
+        ConfigError: there is none, or one lies behind a transposed convolution.
+    """
+    layers = convolutions(graph)
+    order = {node: number for number, node in enumerate(graph.operations)}
+    found = attentions(graph)
+    if found and all(order[layer.node] < order[found[0]] for layer in layers):
+        by_name = {layer.name: layer for layer in layers}
+        for name in attention_blocks(graph, [layer.node for layer in by_name.values()]):
+            with suppress(ConfigError):
+                layers.append(_find(graph, name, by_name, network))
+    if not layers:
+        raise ConfigError(
+            f"layers: {network} has no convolution, and 'all' means all of them; name layers,"
+            f" such as {OUTPUT}{_other_layers(graph)}"
+        )
     _refuse_transposed(graph, layers, network)
     return layers
 
@@ -194,11 +212,24 @@ def _refuse_transposed(graph: Graph, layers: Sequence[Layer], network: str) -> N
 
 
 def _find(graph: Graph, name: str, convs: dict[str, Layer], network: str) -> Layer:
-    if name in convs:
-        return convs[name]
+    whole = name in convs or name in dict(graph.module.named_modules())
+    own, *readouts = [name] if whole else name.split(SEPARATOR)
+    if own in convs:
+        layer = convs[own]
+        if not readouts:
+            return layer
+        output = Output(own, layer.node, {layer.node})
+        module, call = layer.module, layer.call
+    else:
+        output = _output(graph, network) if own == OUTPUT else None
+        output = output or _module_output(graph, own, convs, network)
+        module, call = own.partition("@")[0], own
+    return _layer(graph, name, module, call, read(graph, output, readouts))
+
+
+def _module_output(graph: Graph, name: str, convs: dict[str, Layer], network: str) -> Output:
+    """Return the output of a module by its name, with the number of the call if need be."""
     modules = [module for module, _ in graph.module.named_modules() if module]
-    if name == OUTPUT and name not in modules:
-        return _output(graph, network)
     module, _, number = (name, "", "") if name in modules else name.partition("@")
     if module not in modules or (number and not number.isdecimal()):
         raise ConfigError(
@@ -215,20 +246,20 @@ def _find(graph: Graph, name: str, convs: dict[str, Layer], network: str) -> Lay
         )
     nodes = calls[int(number)] if number else next(iter(calls.values()))
     operations = [node for node in nodes if node in graph.operations]
-    exits = [node for node in operations if any(user not in nodes for user in node.users)]
+    exits = [node for node in operations if any(u not in nodes for u in network_users(node))]
     if len(exits) != 1:
         raise ConfigError(
             f"layers: '{name}' of {network} has {len(exits)} outputs, so that its response"
             " is not one map; name a layer inside or behind it"
         )
-    return _layer(graph, name, module, name, exits[0])
+    return Output(name, exits[0], nodes)
 
 
 def _calls(graph: Graph, module: str) -> dict[int, set[fx.Node]]:
     """Return the nodes of every call of a module, by its number from 0."""
     calls: dict[int, set[fx.Node]] = {}
-    for node in graph.traced.graph.nodes:  # also those that read sizes
-        within = _module_calls(node)
+    for node in network_nodes(graph.traced.graph):  # also those that read sizes
+        within = module_calls(node)
         numbers = [number for path, number in within if path == module]
         # A container may not be called itself, only its modules.
         inside = any(path.startswith(f"{module}.") for path, _ in within)
@@ -239,19 +270,21 @@ def _calls(graph: Graph, module: str) -> dict[int, set[fx.Node]]:
 
 def _other_layers(graph: Graph) -> str:
     """Return the first modules that are layers, as a list of alternatives."""
-    modules = dict.fromkeys(path for node in graph.operations for path, _ in _module_calls(node))
+    modules = dict.fromkeys(path for node in graph.operations for path, _ in module_calls(node))
     return "".join(f" or '{path}'" for path in [*filter(None, modules)][:3])
 
 
-def _output(graph: Graph, network: str) -> Layer:
-    """Return the last layer of a network, whose units are classes."""
+def _output(graph: Graph, network: str) -> Output | None:
+    """Return the last layer of a network, whose units are classes; ``None`` if a module is."""
+    if OUTPUT in (module for module, _ in graph.module.named_modules()):
+        return None
     last = graph.traced.graph.output_node().args[0]
     if not isinstance(last, fx.Node) or len(traced_shape(last)) != 2:
         raise ConfigError(
             f"layers: the output of {network} is not one number per class, so that there is no"
             f" layer '{OUTPUT}'; name a layer of the network"
         )
-    return _layer(graph, OUTPUT, OUTPUT, OUTPUT, last)
+    return Output(OUTPUT, last, {last})
 
 
 def _describe(convs: list[Layer]) -> str:

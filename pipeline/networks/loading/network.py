@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,8 @@ from pipeline.networks.loading.shuffling import shuffle_weights
 from pipeline.networks.loading.weights import digest_weights, load_weights, read_weights, seeded
 from pipeline.networks.receptive_fields import smallest_canvas, strides
 from pipeline.networks.unit_networks import UnitNetwork, unit_network
+from pipeline.networks.units.chains import check_readouts
+from pipeline.networks.units.readouts import Readout
 from pipeline.store.secrets import without_query
 
 if TYPE_CHECKING:
@@ -37,6 +39,7 @@ class Network:
         digest: SHA-256 of the weights.
         missing: parameters that the weights do not cover.
         input_size: height and width at which the network is traced; the preprocessing's by default.
+        readouts: readouts of the user's own, by name (``with_readouts``).
     """
 
     name: str
@@ -46,8 +49,10 @@ class Network:
     digest: str
     missing: frozenset[str] = frozenset()
     input_size: tuple[int, int] | None = None
+    readouts: Mapping[str, Readout] = field(default_factory=dict[str, Readout], hash=False)
 
     def __post_init__(self) -> None:
+        check_readouts(self.readouts)
         object.__setattr__(self, "_parts", _parts(self.module))
 
     def refuse_changes(self) -> None:
@@ -80,6 +85,20 @@ class Network:
             self._others[size] = replace(self, input_size=size)
         return self._others[size]
 
+    def with_readouts(self, readouts: Mapping[str, Readout]) -> Network:
+        """Return the same network with readouts, whose names follow that of a layer and a colon.
+
+        Args:
+            readouts: by name; those that the network has already are kept.
+
+        Raises:
+            ConfigError: one is no readout, or has a name that cannot be used.
+        """
+        self.refuse_changes()
+        if not readouts:
+            return self
+        return replace(self, readouts={**self.readouts, **readouts})
+
     @cached_property
     def _others(self) -> dict[tuple[int, int], Network]:
         return {}
@@ -93,7 +112,7 @@ class Network:
     def graph(self) -> Graph:
         """The traced computation."""
         size = self.input_size or self.preprocessing.input_size
-        return Graph(self.module, size, len(self.preprocessing.mean))
+        return Graph(self.module, size, len(self.preprocessing.mean), self.readouts)
 
     def find_layers(self, names: str | Sequence[str]) -> list[Layer]:
         """Return layers by name (``find_layers``), checked to have all their weights.
@@ -138,8 +157,8 @@ class Network:
         rows = []
         for layer in self._convolutions():
             box = smallest_canvas(self.graph, layer.node).box
-            field, apart = (box.height, box.width), strides(self.graph, layer.node)
-            rows.append((layer.name, layer.call, layer.units, field, layer.map_size, apart))
+            size, apart = (box.height, box.width), strides(self.graph, layer.node)
+            rows.append((layer.name, layer.call, layer.units, size, layer.map_size, apart))
         columns = ["name", "module", "units", "field", "map_size", "stride"]
         return pd.DataFrame(rows, columns=columns)
 
