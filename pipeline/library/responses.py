@@ -73,7 +73,7 @@ def responses(
     sized = net.sized(image_set.size)
     found = chosen_layers(sized, layers)
     chosen = {layer.name: chosen_units(units, layer) for layer in found}
-    network = LayerResponses(sized.graph, found)
+    network = LayerResponses(sized.graph, found, whole=True)
     taken: dict[str, list[Tensor]] = {layer.name: [] for layer in found}
 
     def take(layer: Layer, responses: Tensor) -> None:

@@ -23,6 +23,7 @@ from pipeline.errors import ConfigError, nearest
 from pipeline.networks.graph.graph import Graph
 from pipeline.networks.graph.identity import layer_identity
 from pipeline.networks.graph.nodes import (
+    is_appended,
     module_calls,
     network_nodes,
     network_users,
@@ -103,6 +104,8 @@ def convolutions(graph: Graph) -> list[Layer]:
 
 
 def _convolves(graph: Graph, node: fx.Node) -> bool:
+    if is_appended(node):
+        return False
     if node.op != "call_module":
         return operation_name(node) == "conv2d"
     module = graph.modules[str(node.target)]
@@ -307,8 +310,8 @@ def _layer(graph: Graph, name: str, module: str, call: str, node: fx.Node) -> La
         )
     if len(shape) not in (2, 4) or (len(shape) == 4 and graph.operations[node].axes != (2, 3)):
         raise ConfigError(
-            f"layers: the output of '{name}' has shape {tuple(shape)}, not [1, units] or"
-            " [1, units, rows, columns]; name another layer"
+            f"layers: the output of '{name}' has shape {tuple(shape)}, not [1, units],"
+            " [1, units, rows, columns] or [1, tokens, units]; name another layer"
         )
     map_size = (shape[2], shape[3]) if len(shape) == 4 else (1, 1)
     return Layer(name, module, call, node, shape[1], map_size, center(graph, node))

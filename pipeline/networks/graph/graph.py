@@ -138,7 +138,7 @@ class Graph:
         node.meta |= {APPENDED: name, "tensor_meta": Shaped(found.shape, found.dtype)}
         axes_of = {source: self.operations[source].axes for source in sources}
         axes, rules = placed or spatial_rules(node, module, axes_of)
-        if axes is None and found.ndim == 4:
+        if placed is None and axes is None and found.ndim == 4:
             axes, rules = (2, 3), (Global(found.shape[2]), Global(found.shape[3]))
         known = self.operations | {node: Operation(node, tuple(axes_of), axes, rules)}
         self.operations = {each: known[each] for each in self.traced.graph.nodes if each in known}

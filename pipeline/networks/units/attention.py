@@ -9,6 +9,7 @@ from typing import Any
 from torch import fx, nn
 
 from pipeline.errors import ConfigError
+from pipeline.networks.graph.geometry import Global
 from pipeline.networks.graph.graph import Graph
 from pipeline.networks.graph.nodes import module_calls, operation_name, traced_shape
 from pipeline.networks.units.modules import HeadNorms, HeadOutputs, JoinedHeads
@@ -83,7 +84,8 @@ def _head_outputs(graph: Graph, name: str, nodes: Collection[fx.Node]) -> fx.Nod
     module = graph.modules[str(node.target)] if node.op == "call_module" else None
     if isinstance(module, nn.MultiheadAttention):
         inputs = _inputs(node, module, name)
-        return graph.append(inputs, "head_outputs", lambda: HeadOutputs(module))
+        nowhere = None, (Global(), Global())
+        return graph.append(inputs, "attended", lambda: HeadOutputs(module), nowhere)
     shape = traced_shape(node)
     if len(shape) != 4 or shape[0] != 1 or operation_name(node) == "shifted_window_attention":
         raise ConfigError(
@@ -118,10 +120,20 @@ def _inputs(node: fx.Node, module: nn.MultiheadAttention, name: str) -> list[fx.
 def attention_blocks(graph: Graph, others: Collection[fx.Node]) -> list[str]:
     """Return the names of the blocks of a transformer, in call order.
 
-    A block is the outermost module with a single attention and none of some other nodes.
+    A block is the outermost module with a single attention and none of some other nodes; of a kind
+    that every attention is in, if there is one.
     """
+    kinds = {path: type(part) for path, part in graph.module.named_modules()}
     calls = [module_calls(node) for node in attentions(graph)]
     counts = Counter(call for each in calls for call in each)
     counts.update(call for node in others for call in module_calls(node))
-    outermost = [next((path for path, n in each if counts[path, n] == 1), "") for each in calls]
-    return [path for path in dict.fromkeys(outermost) if path]
+    single = [
+        [path for path, n in each if counts[path, n] == 1 and kinds.get(path) is not nn.Sequential]
+        for each in calls
+    ]
+    shared = set.intersection(*({kinds.get(path) for path in paths} for paths in single))
+    blocks = [
+        next((path for path in paths if not shared or kinds.get(path) in shared), "")
+        for paths in single
+    ]
+    return [path for path in dict.fromkeys(blocks) if path]
