@@ -70,6 +70,11 @@ class Layer:
         """
         return layer_identity(self.node)
 
+    @property
+    def number(self) -> int:
+        """The number of its node, or of the node that its readout reads, in call order."""
+        return int(str(self.identity).partition(":")[0])
+
     def looked_at(
         self, responses: Float[Tensor, "batch units rows columns"]
     ) -> Float[Tensor, "batch units seen_rows seen_columns"]:
@@ -163,8 +168,8 @@ def find_layers(graph: Graph, names: str | Sequence[str], network: str) -> list[
     of_nodes = {layer.node: layer for layer in convs}
     asked = [_find(graph, name, by_name, network) for name in wanted]
     found = {layer.node: of_nodes.get(layer.node, layer) for layer in asked}
-    order = list(graph.traced.graph.nodes)
-    layers = sorted(found.values(), key=lambda layer: order.index(layer.node))
+    # The readouts of a node come behind it, in the order in which they are asked for.
+    layers = sorted(found.values(), key=lambda layer: (layer.number, is_appended(layer.node)))
     _refuse_transposed(graph, layers, network)
     return layers
 
