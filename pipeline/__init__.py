@@ -60,9 +60,10 @@ _ROOMS = {
 }
 __all__ = [
     "EvolutionOptions", "Options", "ascend", "bar_tuning", "best_gabor", "collect",
-    "color_rotation_index", "dictionary", "dream", "evolve", "export", "map_receptive_fields", "network",
-    "open_run", "opponency", "opponency_fractions", "opponency_over_seeds", "receptive_field",
-    "responses", "shape_summary", "shape_tuning", "stimulus_set", "top_patches", "tuning",
+    "color_rotation_index", "dictionary", "dream", "evolve", "export", "map_receptive_fields",
+    "network", "open_run", "opponency", "opponency_fractions", "opponency_over_seeds",
+    "receptive_field", "responses", "shape_summary", "shape_tuning", "stimulus_set", "top_patches",
+    "tuning",
 ]  # fmt: skip
 
 

@@ -277,16 +277,6 @@ def test_an_output_that_is_no_map_of_units_is_refused(graph):
     )
 
 
-def test_channels_last_maps_are_refused():
-    network = torchvision_network("convnext_tiny", "random")
-    with pytest.raises(ConfigError) as caught:
-        network.find_layers("features.1.0.block.3")
-    assert str(caught.value) == (
-        "layers: the output of 'features.1.0.block.3' has shape (1, 56, 56, 384), not [1, units] or"
-        " [1, units, rows, columns]; name another layer"
-    )
-
-
 @pytest.fixture(scope="module")
 def layer(graph):
     (found,) = find_layers(graph, "conv4", "net")

@@ -79,8 +79,8 @@ def dictionary(
         )
     if (k is not None) != (nonlinearity == "topk") or (k is not None and k < 1):
         raise ConfigError(
-            f"readout.dictionary.k: {k} does not fit nonlinearity={nonlinearity}; give topk a number"
-            " of latents from 1, and the others none"
+            f"readout.dictionary.k: {k} does not fit nonlinearity={nonlinearity}; give topk a"
+            " number of latents from 1, and the others none"
         )
     _check_dictionary(found, nonlinearity, subtract_decoder_bias)
 
@@ -157,9 +157,7 @@ def linear(weights: str | Path | Mapping[str, Any]) -> Readout:
     return Readout(build)
 
 
-def directions(
-    weights: str | Path | Mapping[str, Any], normalized: bool = True
-) -> Readout:
+def directions(weights: str | Path | Mapping[str, Any], normalized: bool = True) -> Readout:
     """Return the channels along some directions: the dot product with each, at every position.
 
     Args:

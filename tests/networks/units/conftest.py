@@ -71,11 +71,15 @@ BEFORE = {"torchvision": 1, "timm": 3, "vit": 1, "clip": 1}  # class and registe
 @cache
 def transformer(name: str) -> Network:
     """Return a network of random weights, whose class token differs from the others."""
-    torch.manual_seed(0)
-    module = MAKERS[name]()
+    return pipeline.network(drawn(MAKERS[name]()), input_size=SIDE, name=name)
+
+
+def drawn(module: nn.Module) -> nn.Module:
+    """Give all weights random values, in eval mode."""
+    generator = torch.Generator().manual_seed(0)
     for parameter in module.parameters():
-        nn.init.normal_(parameter, std=0.3)
-    return pipeline.network(module, input_size=SIDE, name=name)
+        nn.init.normal_(parameter, std=0.3, generator=generator)
+    return module.eval()
 
 
 def hooked(module: nn.Module, name: str, images: Tensor) -> Tensor:

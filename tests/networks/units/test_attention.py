@@ -1,4 +1,4 @@
-"""Heads of attention: their outputs before the projection that joins them, however it is written."""
+"""Heads of attention: their outputs before the projection that joins them."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from pipeline.networks.receptive_fields import smallest_canvas
 from pipeline.networks.units.dictionaries import dictionary, directions, linear
 from pipeline.networks.units.readouts import Readout
 from pipeline.synthesis.optimizers import sgd
-from tests.networks.units.conftest import NAMES, WIDTH, hooked, transformer
+from tests.networks.units.conftest import NAMES, WIDTH, drawn, hooked, transformer
 
 RANDOM = np.random.default_rng(0)
 LATENTS, CHANNELS = 7, 6
@@ -53,10 +53,9 @@ def by_hand(way: str, channels: np.ndarray) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def net():
-    torch.manual_seed(0)
     own = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.ReLU(inplace=True))
     own.extend([nn.Conv2d(4, CHANNELS, 3), nn.ReLU(inplace=True), nn.Conv2d(CHANNELS, 5, 3)])
-    bare = pipeline.network(own, input_size=(12, 14))
+    bare = pipeline.network(drawn(own), input_size=(12, 14))
     return bare.with_readouts({way: dictionary(*WAYS[way][:1], **WAYS[way][1]) for way in WAYS})
 
 
@@ -203,11 +202,13 @@ def test_names_of_readouts(net):
         " tokens, class_token, heads, head_outputs, channel_mean, channel_max; nearest:"
         " channel_mean"
     )
-    with pytest.raises(ConfigError, match="readout.tokens: is not a name of a readout of your own"):
+    with pytest.raises(
+        ConfigError, match=r"readout\.tokens: is not a name of a readout of your own"
+    ):
         net.with_readouts({"tokens": Readout(lambda channels: nn.Identity())})
     with pytest.raises(ConfigError, match="so that there is no channel_mean"):
         net.layer("conv2:channel_mean:channel_mean")
-    with pytest.raises(ConfigError, match="'conv2' has shape .* so that it has no tokens"):
+    with pytest.raises(ConfigError, match=r"'conv2' has shape .* so that it has no tokens"):
         net.layer("conv2:class_token")
 
 
@@ -224,5 +225,5 @@ def test_files_are_read_without_pickle(net, shown, tmp_path):
     for name, said in (("evil.npz", "cannot be read"), ("no.npz", "there is no file")):
         with pytest.raises(ConfigError, match=said):
             dictionary(tmp_path / name)
-    with pytest.raises(ConfigError, match="is no file ending in .safetensors or .npz"):
+    with pytest.raises(ConfigError, match=r"is no file ending in \.safetensors or \.npz"):
         dictionary(tmp_path / "sae.pt")

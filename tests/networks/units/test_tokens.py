@@ -10,7 +10,16 @@ from torch import nn
 import pipeline
 from pipeline.errors import ConfigError
 from pipeline.synthesis.optimizers import sgd
-from tests.networks.units.conftest import BEFORE, GRID, NAMES, WIDTH, hooked, transformer
+from tests.networks.units.conftest import (
+    BEFORE,
+    GRID,
+    NAMES,
+    SIDE,
+    WIDTH,
+    drawn,
+    hooked,
+    transformer,
+)
 
 SLOW = [pytest.param(name, marks=pytest.mark.slow) for name in ("vit", "clip")]
 EACH = pytest.mark.parametrize("name", ["torchvision", "timm", *SLOW])
@@ -135,9 +144,29 @@ def test_tokens_may_come_before_the_batch():
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
 
 
+def test_maps_inside_a_block_of_convnext_have_exact_fields(images):
+    """Although channels are last there: the neurons of its hidden layer see what its map does."""
+    from torchvision.models.convnext import CNBlockConfig, ConvNeXt
+
+    module = drawn(ConvNeXt([CNBlockConfig(8, None, 1)]))
+    net = pipeline.network(module, input_size=SIDE)
+    hidden = "features.1.0.block.4"
+    expected = hooked(module, hidden, images).permute(0, 3, 1, 2)
+    maps = pipeline.responses(net, images, hidden, at="all")[hidden]
+    np.testing.assert_allclose(maps, expected, rtol=1e-5, atol=1e-6)
+    box = pipeline.receptive_field(net, hidden, (4, 4))
+    assert (box.height, box.width) == (4 * 6 + 4,) * 2  # seven positions of a stride of 4
+    asked = net.unit_network(hidden)
+    assert asked.input_size == (28, 28)
+    alone = asked(images[:, :, 0:28, 0:28], torch.tensor([2, 3, 4]))
+    row = column = 3  # whose field is free of padding
+    np.testing.assert_allclose(
+        alone.detach(), expected[[0, 1, 2], [2, 3, 4], row, column], rtol=1e-4, atol=1e-5
+    )
+
+
 @pytest.mark.parametrize("library", ["torchvision", "timm"])
 def test_channels_last_maps_of_shifted_windows(library):
-    torch.manual_seed(0)
     if library == "timm":
         swin = pytest.importorskip("timm.models.swin_transformer").SwinTransformer
         module = swin(img_size=32, embed_dim=8, depths=(2, 1), num_heads=(2, 2), window_size=4)
@@ -146,7 +175,7 @@ def test_channels_last_maps_of_shifted_windows(library):
         from torchvision.models.swin_transformer import SwinTransformer
 
         module, block = SwinTransformer([4, 4], 8, [2, 1], [2, 2], [4, 4]), "features.3.0"
-    net = pipeline.network(module, input_size=32)
+    net = pipeline.network(drawn(module), input_size=32)
     images = torch.randn(2, 3, 32, 32)
     expected = hooked(module, block, images).permute(0, 3, 1, 2)
     found = pipeline.responses(net, images, [block], at="all")[block]
