@@ -80,7 +80,7 @@ class Graph:
         self.input_size = input_size
         self.readouts = dict(readouts or {})
         self.traced = trace(module, input_size, channels)
-        self.modules = dict(self.traced.named_modules(remove_duplicate=False))
+        self.modules: dict[str, nn.Module] = dict(self.traced.named_modules(remove_duplicate=False))
         self.operations: dict[fx.Node, Operation] = {}
         for node in self.traced.graph.nodes:
             self._add(node)
@@ -128,8 +128,16 @@ class Graph:
         name = f"{APPENDED}_{len(self._appended)}"
         kind = next(self.module.parameters(), torch.empty(0))
         module.eval().requires_grad_(False).to(device=kind.device, dtype=kind.dtype)
+        for part in module.modules():
+            if getattr(part, "inplace", False):
+                vars(part)["inplace"] = False
+        drawn = torch.Generator().manual_seed(0)
+        given = [torch.randn(traced_shape(each), generator=drawn).to(kind) for each in sources]
         with torch.no_grad():
-            found = module(*(torch.zeros(traced_shape(each)).to(kind) for each in sources))
+            taken = [each.clone() for each in given]
+            found = module(*taken)
+        if not all(map(torch.equal, given, taken)):
+            raise ValueError("it overwrites what it reads")
         self.traced.add_submodule(name, module)
         self.modules[name] = module
         last = [each for each in self.operations if each in sources][-1]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from torch import fx, nn
 
@@ -97,7 +98,7 @@ def _of_units(graph: Graph, node: fx.Node, name: str, readout: str) -> fx.Node:
 
 
 def _parts(readout: Readout, channels: Channels, name: str) -> list[nn.Module]:
-    module = readout.build(channels)
+    module: Any = readout.build(channels)
     if not isinstance(module, nn.Module):
         raise ConfigError(
             f"readout.{name}: builds a {type(module).__name__}, not a torch.nn.Module from the"

@@ -280,7 +280,7 @@ def _with(kind: type[nn.Linear] | type[nn.Conv2d], weight: Tensor, bias: Tensor 
     """Return a linear map or a 1 x 1 convolution that shares its weights."""
     units, channels = weight.shape[:2]
     sizes: Any = (channels, units, 1) if kind is nn.Conv2d else (channels, units)
-    module = kind(*sizes, bias=bias is not None, device="meta")
+    module: Any = kind(*sizes, bias=bias is not None, device="meta")
     module.weight = nn.Parameter(weight, requires_grad=False)
     module.bias = None if bias is None else nn.Parameter(bias, requires_grad=False)
     return module

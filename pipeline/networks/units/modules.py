@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
@@ -75,7 +77,7 @@ class HeadOutputs(nn.Module):
         value: Float[Tensor, "batch keys value_width"],
     ) -> Float[Tensor, "batch heads tokens head_width"]:
         """Return the outputs of the heads."""
-        own = self.attention
+        own: Any = self.attention
         packed = own.in_proj_weight
         weights = (
             (own.q_proj_weight, own.k_proj_weight, own.v_proj_weight)
@@ -83,12 +85,13 @@ class HeadOutputs(nn.Module):
             else packed.chunk(3)
         )
         biases = (None,) * 3 if own.in_proj_bias is None else own.in_proj_bias.chunk(3)
-        heads: list[Tensor] = []
+        heads = list[Tensor]()
         for given, weight, bias in zip((query, key, value), weights, biases, strict=True):
             batched = given if own.batch_first else given.transpose(0, 1)
             projected = F.linear(batched, weight, bias)
             heads.append(projected.unflatten(2, (own.num_heads, -1)).transpose(1, 2))
-        return F.scaled_dot_product_attention(*heads)
+        queries, keys, values = heads
+        return F.scaled_dot_product_attention(queries, keys, values)
 
 
 class HeadNorms(nn.Module):

@@ -169,6 +169,24 @@ def test_readouts_follow_one_another_and_may_be_anyones_module(net, shown):
     assert (box.height, box.width) == (6, 6)  # two neighbors of 5 x 5
 
 
+class Overwriting(nn.Module):
+    def forward(self, maps):
+        return maps.mul_(2)
+
+
+def test_no_readout_changes_what_the_network_computes(net, shown):
+    """A part in place is made one that is not; code that overwrites its input is refused."""
+    silent = Readout(lambda channels: nn.Sequential(nn.Threshold(1e9, 0, inplace=True)))
+    own = net.with_readouts({"silent": silent, "doubled": Readout(lambda channels: Overwriting())})
+    found = pipeline.responses(own, shown, ["conv2", "conv2:silent", "conv3"])
+    with torch.no_grad():
+        expected = net.module(shown).amax((2, 3))
+    np.testing.assert_allclose(found["conv3"], expected, rtol=1e-5, atol=1e-6)
+    assert not found["conv2:silent"].any()
+    with pytest.raises(ConfigError, match=r"'conv2:doubled' cannot be computed from .* overwrites"):
+        own.layer("conv2:doubled")
+
+
 @pytest.mark.parametrize(
     ("weights", "settings", "said"),
     [

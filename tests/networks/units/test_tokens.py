@@ -148,7 +148,7 @@ def test_maps_inside_a_block_of_convnext_have_exact_fields(images):
     """Although channels are last there: the neurons of its hidden layer see what its map does."""
     from torchvision.models.convnext import CNBlockConfig, ConvNeXt
 
-    module = drawn(ConvNeXt([CNBlockConfig(8, None, 1)]))
+    module = drawn(ConvNeXt([CNBlockConfig(8, None, 2)]))
     net = pipeline.network(module, input_size=SIDE)
     hidden = "features.1.0.block.4"
     expected = hooked(module, hidden, images).permute(0, 3, 1, 2)
