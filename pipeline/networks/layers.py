@@ -19,23 +19,19 @@ import numpy as np
 from jaxtyping import Float, Int
 from torch import Tensor, fx, nn
 
-from pipeline.errors import ConfigError, nearest
+from pipeline.errors import ConfigError
 from pipeline.networks.graph.graph import Graph
 from pipeline.networks.graph.identity import layer_identity
 from pipeline.networks.graph.nodes import (
     is_appended,
     module_calls,
-    network_nodes,
-    network_users,
     operation_name,
-    traced_shape,
 )
 from pipeline.networks.graph.opaque import Opaque
 from pipeline.networks.receptive_fields import center
 from pipeline.networks.units.attention import attention_blocks, attentions
-from pipeline.networks.units.chains import SEPARATOR, Output, read
-
-OUTPUT = "output"  # names the last layer of any network
+from pipeline.networks.units.chains import SEPARATOR, read
+from pipeline.networks.units.outputs import OUTPUT, Output, last_output, module_output
 
 
 @dataclass(frozen=True)
@@ -229,80 +225,17 @@ def _find(graph: Graph, name: str, convs: dict[str, Layer], network: str) -> Lay
         output = Output(own, layer.node, {layer.node})
         module, call = layer.module, layer.call
     else:
-        output = _output(graph, network) if own == OUTPUT else None
-        output = output or _module_output(graph, own, convs, network)
+        output = last_output(graph, network) if own == OUTPUT else None
+        known = {layer.name: layer.module for layer in convs.values()}
+        output = output or module_output(graph, own, known, network)
         module, call = own.partition("@")[0], own
     return _layer(graph, name, module, call, read(graph, output, readouts))
-
-
-def _module_output(graph: Graph, name: str, convs: dict[str, Layer], network: str) -> Output:
-    """Return the output of a module by its name, with the number of the call if need be."""
-    modules = [module for module, _ in graph.module.named_modules() if module]
-    module, _, number = (name, "", "") if name in modules else name.partition("@")
-    if module not in modules or (number and not number.isdecimal()):
-        raise ConfigError(
-            f"layers: '{name}' is not in {network}, which has {_describe(list(convs.values()))}"
-            f"{nearest(name, [*convs, *modules])}"
-        )
-    calls = _calls(graph, module)
-    if not any(node in graph.operations for nodes in calls.values() for node in nodes):
-        raise ConfigError(f"layers: '{name}' of {network} is never called on the image")
-    if (int(number) not in calls) if number else (len(calls) > 1):
-        raise ConfigError(
-            f"layers: '{name}' of {network} is not one layer, as '{module}' is called"
-            f" {len(calls)} times; name a call: {', '.join(f'{module}@{n}' for n in calls)}"
-        )
-    nodes = calls[int(number)] if number else next(iter(calls.values()))
-    operations = [node for node in nodes if node in graph.operations]
-    exits = [node for node in operations if any(u not in nodes for u in network_users(node))]
-    if len(exits) != 1:
-        raise ConfigError(
-            f"layers: '{name}' of {network} has {len(exits)} outputs, so that its response"
-            " is not one map; name a layer inside or behind it"
-        )
-    return Output(name, exits[0], nodes)
-
-
-def _calls(graph: Graph, module: str) -> dict[int, set[fx.Node]]:
-    """Return the nodes of every call of a module, by its number from 0."""
-    calls: dict[int, set[fx.Node]] = {}
-    for node in network_nodes(graph.traced.graph):  # also those that read sizes
-        within = module_calls(node)
-        numbers = [number for path, number in within if path == module]
-        # A container may not be called itself, only its modules.
-        inside = any(path.startswith(f"{module}.") for path, _ in within)
-        if numbers or inside:
-            calls.setdefault(numbers[-1] if numbers else 0, set()).add(node)
-    return calls
 
 
 def _other_layers(graph: Graph) -> str:
     """Return the first modules that are layers, as a list of alternatives."""
     modules = dict.fromkeys(path for node in graph.operations for path, _ in module_calls(node))
     return "".join(f" or '{path}'" for path in [*filter(None, modules)][:3])
-
-
-def _output(graph: Graph, network: str) -> Output | None:
-    """Return the last layer of a network, whose units are classes; ``None`` if a module is."""
-    if OUTPUT in (module for module, _ in graph.module.named_modules()):
-        return None
-    last = graph.traced.graph.output_node().args[0]
-    if not isinstance(last, fx.Node) or len(traced_shape(last)) != 2:
-        raise ConfigError(
-            f"layers: the output of {network} is not one number per class, so that there is no"
-            f" layer '{OUTPUT}'; name a layer of the network"
-        )
-    return Output(OUTPUT, last, {last})
-
-
-def _describe(convs: list[Layer]) -> str:
-    unique = list({layer.node: layer for layer in convs}.values())
-    if not unique:
-        return "no convolution"
-    first, last = unique[0], unique[-1]
-    if first is last:
-        return f"{first.name} ({first.module})"
-    return f"{first.name} ({first.module}) to {last.name} ({last.module})"
 
 
 def _layer(graph: Graph, name: str, module: str, call: str, node: fx.Node) -> Layer:

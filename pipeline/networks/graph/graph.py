@@ -152,6 +152,10 @@ class Graph:
         self.operations = {each: known[each] for each in self.traced.graph.nodes if each in known}
         return node
 
+    def appended(self, node: fx.Node) -> list[fx.Node]:
+        """Return the nodes that a node depends on and that were appended."""
+        return [each for each in self.ancestors(node) if is_appended(each)]
+
     def place_appended(self) -> None:
         """Move what was appended to the device of the network, which may have moved since."""
         kind = next(self.module.parameters(), torch.empty(0))

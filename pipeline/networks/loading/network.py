@@ -175,6 +175,9 @@ class Network:
         return [layer for layer in layers if not self._lacks_weights(layer.node)]
 
     def _lacks_weights(self, node: fx.Node) -> bool:
+        reads = [self.graph.modules[str(n.target)] for n in self.graph.appended(node)]
+        if any(bool(weight.isnan().any()) for part in reads for weight in part.parameters()):
+            return True  # of an attention, as those that are missing are NaN
         needed = [
             str(ancestor.target)
             for ancestor in self.graph.ancestors(node)

@@ -117,6 +117,9 @@ def _inputs(node: fx.Node, module: nn.MultiheadAttention, name: str) -> list[fx.
     return [given["query"], given["key"], given["value"]]
 
 
+_NO_BLOCKS = (nn.Sequential, nn.MultiheadAttention)
+
+
 def attention_blocks(graph: Graph, others: Collection[fx.Node]) -> list[str]:
     """Return the names of the blocks of a transformer, in call order.
 
@@ -128,7 +131,7 @@ def attention_blocks(graph: Graph, others: Collection[fx.Node]) -> list[str]:
     counts = Counter(call for each in calls for call in each)
     counts.update(call for node in others for call in module_calls(node))
     single = [
-        [path for path, n in each if counts[path, n] == 1 and kinds.get(path) is not nn.Sequential]
+        [path for path, n in each if counts[path, n] == 1 and kinds.get(path) not in _NO_BLOCKS]
         for each in calls
     ]
     shared = set.intersection(*({kinds.get(path) for path in paths} for paths in single))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from torch import fx, nn
@@ -14,6 +13,7 @@ from pipeline.networks.graph.graph import Graph
 from pipeline.networks.graph.nodes import traced_shape
 from pipeline.networks.units.attention import head_outputs, heads
 from pipeline.networks.units.modules import AT_POSITIONS
+from pipeline.networks.units.outputs import Output
 from pipeline.networks.units.readouts import Channels, Readout, channel_max, channel_mean
 from pipeline.networks.units.tokens import as_units, class_token, patch_tokens
 
@@ -30,21 +30,6 @@ OF_ATTENTION: dict[str, Callable[[Graph, str, Collection[fx.Node]], fx.Node]] = 
 }
 OF_UNITS = {"channel_mean": channel_mean(), "channel_max": channel_max()}
 BUILT_IN = (*OF_TOKENS, *OF_ATTENTION, *OF_UNITS)
-
-
-@dataclass(frozen=True)
-class Output:
-    """The output of a layer, before it is read.
-
-    Attributes:
-        name: of the layer.
-        node: whose output it is.
-        nodes: all nodes of the layer.
-    """
-
-    name: str
-    node: fx.Node
-    nodes: Collection[fx.Node]
 
 
 def read(graph: Graph, output: Output, readouts: Sequence[str]) -> fx.Node:
