@@ -64,7 +64,7 @@ def opponency(
 
     Args:
         net: the network, of 3 channels.
-        layers: names of layers, or ``all`` for all convolutions.
+        layers: names of layers, or ``all`` for those of ``net.layers``.
         units: ``all``, a number, a list of numbers, or a range such as ``0:64``.
         baseline: ``black``, ``gray`` or ``white``, several of them, or ``all``.
         require_positive_baseline: whether only units with a baseline above 0 may be opponent: True,

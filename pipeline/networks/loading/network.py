@@ -145,12 +145,13 @@ class Network:
 
     @cached_property
     def layers(self) -> pd.DataFrame:
-        """The convolutions, one row each, in call order.
+        """The convolutions, and the blocks of a transformer, one row each, in call order.
 
         Columns are ``name``, ``module`` (torch's name of the call), ``units``, ``field`` (height
         and width of the receptive field in pixels), ``map_size`` (rows and columns of units) and
         ``stride`` (pixels from one unit to the next, down and across). Other layers have torch's
-        dotted names; the last is ``output``.
+        dotted names; the last is ``output``. Other units of a layer are named behind a colon, as in
+        ``conv2:channel_mean`` (``networks/units``).
         """
         import pandas as pd  # takes half a second to import, which searches do not need
 
