@@ -29,8 +29,8 @@ from pipeline.stages.catalog import all_stages, stages_before
 DOCS = Path(__file__).parent
 GROUPS = (
     "model", "images", "objective", "init", "parameterization", "constraint", "optimizer",
-    "regularizer", "smoothing", "transform", "gradient", "stimulus", "searcher", "generator",
-    "scorer", "runner", "tracking",
+    "regularizer", "smoothing", "transform", "gradient", "readout", "stimulus", "searcher",
+    "generator", "scorer", "runner", "tracking",
 )  # fmt: skip
 # Which section of the configuration holds the settings of a stage, where names differ.
 SECTIONS = {"top_patches": "search", "train": "training"}
@@ -314,7 +314,8 @@ def options_page() -> str:
 
 Every setting is a [Hydra](https://hydra.cc) override: `KEY=VALUE` sets a key, `GROUP=OPTION`
 chooses an option of a group. `init`, `objective`, `parameterization`, `regularizer`, `smoothing`,
-`transform`, `stimulus`, `searcher`, `generator` and `scorer` take lists: `init=[zeros,noise]`.
+`transform`, `readout`, `stimulus`, `searcher`, `generator` and `scorer` take lists:
+`init=[zeros,noise]`.
 `artiphys --help` prints the whole configuration with its defaults. A default of `null` means that
 the setting is not given.
 [vocabulary.md](vocabulary.md) shows what most options do in pictures.

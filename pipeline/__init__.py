@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from pipeline.library.shape_tuning import shape_tuning as shape_tuning
     from pipeline.library.stimuli import stimulus_set as stimulus_set
     from pipeline.library.tuning import tuning as tuning
+    from pipeline.networks.units.dictionaries import dictionary as dictionary
     from pipeline.stages.collect.results import collect as collect
 
 # Loaded on first use: the command line must respond without importing torch and pandas.
@@ -40,6 +41,7 @@ _ROOMS = {
     "best_gabor": "pipeline.library.best_gabor",
     "collect": "pipeline.stages.collect.results",
     "color_rotation_index": "pipeline.library.color_rotation",
+    "dictionary": "pipeline.networks.units.dictionaries",
     "dream": "pipeline.library.dream",
     "evolve": "pipeline.library.evolution",
     "export": "pipeline.library.export",
@@ -60,10 +62,10 @@ _ROOMS = {
 }
 __all__ = [
     "EvolutionOptions", "Options", "ascend", "bar_tuning", "best_gabor", "collect",
-    "color_rotation_index", "dream", "evolve", "export", "image_set", "map_receptive_fields",
-    "network", "open_run", "opponency", "opponency_fractions", "opponency_over_seeds",
-    "receptive_field", "responses", "shape_summary", "shape_tuning", "stimulus_set", "top_patches",
-    "tuning",
+    "color_rotation_index", "dictionary", "dream", "evolve", "export", "image_set",
+    "map_receptive_fields", "network", "open_run", "opponency", "opponency_fractions",
+    "opponency_over_seeds", "receptive_field", "responses", "shape_summary", "shape_tuning",
+    "stimulus_set", "top_patches", "tuning",
 ]  # fmt: skip
 
 

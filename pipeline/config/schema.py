@@ -71,6 +71,8 @@ class Config:
         transform: random transforms of the image before the network, drawn again at every step: a
             list, applied in order.
         gradient: how the gradient passes ReLU and max pooling.
+        readout: units that are computed from the channels of a layer, by files of weights: a list.
+            Those of a layer are named behind a colon, as in ``layers=[conv4:dictionary]``.
         stimulus: sets of stimuli by formula, and of pictures, a list; each is drawn on the
             receptive field of every layer.
         searcher: how evolution chooses the next pictures from the responses to those before, a
@@ -82,10 +84,12 @@ class Config:
         runner: the devices, processes and threads that do the work. The number of processes and
             threads does not change the results, to the last bit.
         tracking: the service that tracks runs.
-        layers: ``all`` (every convolution), or a list of names: PyTorch's dotted names, ``convN``
-            in the order of calls (the downsample convolutions of a ResNet count), or ``output``,
-            the last layer. If a module is called several times, its calls are ``NAME@0``,
-            ``NAME@1`` and so on.
+        layers: ``all`` (every convolution; of a transformer, also the output of every block), or a
+            list of names: PyTorch's dotted names, ``convN`` in the order of calls (the downsample
+            convolutions of a ResNet count), or ``output``, the last layer. If a module is called
+            several times, its calls are ``NAME@0``, ``NAME@1`` and so on. ``NAME:READOUT`` are
+            other units of a layer: ``tokens``, ``class_token``, ``heads``, ``head_outputs``,
+            ``channel_mean``, ``channel_max``, or those of ``readout``; see ``docs/units.md``.
         units: ``all``, a list such as ``[2,7]``, or a range such as ``0:64``.
         stages: the stages of the run, a list. They run in a fixed order; ``check`` first reports
             what the others would do and cost, and all faults; if there are any, they do not run.
@@ -127,6 +131,7 @@ class Config:
     smoothing: dict[str, Any] = field(default_factory=dict[str, Any])
     transform: dict[str, Any] = field(default_factory=dict[str, Any])
     gradient: dict[str, Any] = field(default_factory=dict[str, Any])
+    readout: dict[str, Any] = field(default_factory=dict[str, Any])
     stimulus: dict[str, Any] = field(default_factory=dict[str, Any])
     searcher: dict[str, Any] = field(default_factory=dict[str, Any])
     generator: dict[str, Any] = field(default_factory=dict[str, Any])

@@ -99,7 +99,7 @@ def chosen_layers(net: Network, layers: Any) -> list[Layer]:
 
     Args:
         net: the network.
-        layers: ``all`` for all convolutions, a name, or several.
+        layers: ``all`` for those of ``net.layers``, a name, or several.
 
     Raises:
         ConfigError: they are no names, or of no layers.

@@ -75,7 +75,7 @@ def bar_tuning(
 
     Args:
         net: the network.
-        layers: names of layers, or ``all`` for all convolutions.
+        layers: names of layers, or ``all`` for those of ``net.layers``.
         units: ``all``, a number, a list of numbers, or a range such as ``0:64``.
         stimulus: ``bars_on_stride``; or ``bars_4a`` or ``bars_4b``, whose positions are finer for
             short bars and which take far longer.

@@ -102,7 +102,7 @@ def best_gabor(
 
     Args:
         net: the network.
-        layers: names of layers, or ``all`` for all convolutions.
+        layers: names of layers, or ``all`` for those of ``net.layers``.
         units: ``all``, a number, a list of numbers, or a range such as ``0:64``.
         images: anything that ``pipeline.images.any_images.as_image_set`` takes, in which the top
             patch of each unit is searched: of the best ten, each from another image, the first that

@@ -54,7 +54,7 @@ def color_rotation_index(
     Args:
         net: the network, of three channels.
         images: anything that ``pipeline.images.any_images.as_image_set`` takes, at least two.
-        layers: names of layers, or ``all`` for all convolutions.
+        layers: names of layers, or ``all`` for those of ``net.layers``.
         units: ``all``, a number, a list of numbers, or a range such as ``0:64``.
         limit: of more images, so many are drawn at random.
         seed: of the draw.

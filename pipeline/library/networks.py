@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from pipeline.networks.loading.preparation import prepared
 from pipeline.networks.loading.weights import load_weights, read_weights
 from pipeline.networks.receptive_fields import Box, smallest_canvas
 from pipeline.networks.receptive_fields import receptive_field as field_at
+from pipeline.networks.units.readouts import Readout
 
 MINIATURE = "miniature"
 GABOR_BANK = "gabor_bank"
@@ -34,6 +35,7 @@ def network(
     mean: Sequence[float] | float | None = None,
     std: Sequence[float] | float | None = None,
     name: str | None = None,
+    readouts: Mapping[str, Readout] | None = None,
 ) -> Network:
     """Return a network ready for use: in eval mode, in float32, traced on first use.
 
@@ -58,6 +60,8 @@ def network(
             for all; zeros by default.
         std: of a module: what they were divided by; ones by default.
         name: of a module, in tables; its class by default.
+        readouts: units that are computed from the channels of a layer, by the names that follow
+            that of the layer and a colon, as in ``{"sae": pipeline.dictionary("sae.npz")}``.
 
     Raises:
         ConfigError: there is no network of that name, or it has an input of its own.
@@ -72,6 +76,10 @@ def network(
     [(5, 5), (7, 7)]
     """
     seed = whole_number("seed", seed, 0)
+    if readouts:
+        given = {"input_size": input_size, "mean": mean, "std": std, "name": name}
+        bare = network(model, weights=weights, shuffled=shuffled, seed=seed, **given)
+        return bare.with_readouts(readouts)
     if isinstance(model, str):
         _refuse_for_names(model, input_size=input_size, mean=mean, std=std, name=name)
         return _by_name(model, "default" if weights is None else str(weights), seed, shuffled)

@@ -64,7 +64,7 @@ def opponency(
 
     Args:
         net: the network, of 3 channels.
-        layers: names of layers, or ``all`` for all convolutions.
+        layers: names of layers, or ``all`` for those of ``net.layers``.
         units: ``all``, a number, a list of numbers, or a range such as ``0:64``.
         baseline: ``black``, ``gray`` or ``white``, several of them, or ``all``.
         require_positive_baseline: whether only units with a baseline above 0 may be opponent: True,
@@ -118,7 +118,7 @@ def opponency(
             by_set = {name: responses[layer.name][:, :, own] for name, responses in shown.items()}
             reason = nonlinearity(net.graph, layer).reason
             responses = OpponencyResponses(**by_set, reason=reason)
-            table = opponency_table(responses, gratings, own, rules, start, str(layer.number))
+            table = opponency_table(responses, gratings, own, rules, start, str(layer.identity))
             tables[layer.name] = table
             tables[layer.name].insert(0, "layer", layer.name)
     return pd.concat([tables[layer.name] for layer in found], ignore_index=True)

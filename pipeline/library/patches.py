@@ -94,7 +94,7 @@ def top_patches(
     Args:
         net: the network.
         images: anything that ``pipeline.images.any_images.as_image_set`` takes.
-        layers: names of layers, or ``all`` for all convolutions.
+        layers: names of layers, or ``all`` for those of ``net.layers``.
         keep: patches per unit and sign, each from a different image.
         units: ``all``, a number, a list of numbers, or a range such as ``0:64``.
         batch_size: images per forward pass, on the device of the network.

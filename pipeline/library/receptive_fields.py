@@ -104,7 +104,7 @@ def map_receptive_fields(
 
     Args:
         net: the network.
-        layers: names of layers, or ``all`` for all convolutions.
+        layers: names of layers, or ``all`` for those of ``net.layers``.
         methods: some of ``bars_on_stride``, ``bars_4a``, ``bars_4b``, ``bars_4c7o``, ``sin1``,
             ``shapes``, ``blocks``, ``sparse_noise``, ``dense_noise`` and
             ``marques_receptive_field``; ``gradient``, ``guided_backprop``, ``integrated_gradient``

@@ -61,7 +61,7 @@ def responses(
     Args:
         net: the network.
         images: anything that ``pipeline.images.any_images.as_image_set`` takes.
-        layers: names of layers, or ``all`` for all convolutions.
+        layers: names of layers, or ``all`` for those of ``net.layers``.
         at: part of a unit's map: its ``max``, its ``mean``, its ``center``, or ``all`` positions.
         units: ``all``, a number, a list of numbers, or a range such as ``0:64``.
         batch_size: images per forward pass, on the device of the network.
@@ -84,7 +84,7 @@ def responses(
     sized = net.sized(image_set.size)
     found = chosen_layers(sized, layers)
     chosen = {layer.name: chosen_units(units, layer) for layer in found}
-    network = LayerResponses(sized.graph, found)
+    network = LayerResponses(sized.graph, found, whole=True)
     taken: dict[str, list[Tensor]] = {layer.name: [] for layer in found}
 
     def take(layer: Layer, responses: Tensor) -> None:

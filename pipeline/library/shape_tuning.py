@@ -48,7 +48,7 @@ def shape_tuning(
 
     Args:
         net: the network.
-        layers: names of layers, or ``all`` for all convolutions.
+        layers: names of layers, or ``all`` for those of ``net.layers``.
         units: ``all``, a number, a list of numbers, or a range such as ``0:64``.
         width: pixels that all shapes together are wide.
         positions: pixels to the right of the center, ascending, with 0 among them; by default steps

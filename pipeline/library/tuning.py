@@ -107,7 +107,7 @@ def tuning(
 
     Args:
         net: the network.
-        layers: names of layers, or ``all`` for all convolutions.
+        layers: names of layers, or ``all`` for those of ``net.layers``.
         properties: ``all``, or names of properties or of their groups: ``receptive_field``,
             ``orientation``, ``spatial_frequency``, ``size``, ``contrast``, ``texture``, ``hue`` and
             ``cones``. Only the sets that these need are shown.

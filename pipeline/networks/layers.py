@@ -5,25 +5,33 @@ response of a unit is the module's own output: before the nonlinearity that foll
 but after the one at the end of a block. Layers are named by torch's dotted module names or, for
 convolutions, ``convN`` in call order, from 1; the last of any network is ``output``, whose units
 are its classes. The calls of a module that is called several times are ``again@0``, ``again@1`` and
-so on, as PyTorch writes them in traces.
+so on, as PyTorch writes them in traces. Readouts follow a colon, as in ``conv4:channel_mean``: what
+else than channels at positions units may be (``units/``).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float, Int
 from torch import Tensor, fx, nn
 
-from pipeline.errors import ConfigError, nearest
+from pipeline.errors import ConfigError
 from pipeline.networks.graph.graph import Graph
-from pipeline.networks.graph.nodes import operation_name, traced_shape
+from pipeline.networks.graph.identity import layer_identity
+from pipeline.networks.graph.nodes import (
+    is_appended,
+    module_calls,
+    operation_name,
+)
 from pipeline.networks.graph.opaque import Opaque
 from pipeline.networks.receptive_fields import center
-
-OUTPUT = "output"  # names the last layer of any network
+from pipeline.networks.units.attention import attention_blocks, attentions
+from pipeline.networks.units.chains import SEPARATOR, read
+from pipeline.networks.units.outputs import OUTPUT, Output, last_output, module_output
 
 
 @dataclass(frozen=True)
@@ -31,7 +39,8 @@ class Layer:
     """One layer of a traced network.
 
     Attributes:
-        name: ``convN`` for a convolution, the dotted module name for anything else.
+        name: ``convN`` for a convolution, the dotted module name for anything else; followed by
+            its readouts, if it has some.
         module: the dotted module name; of a convolution by a function, that of its weight.
         call: the module, with the number of the call if there are several (``again@1``).
         node: the node whose output is the response.
@@ -50,9 +59,17 @@ class Layer:
     center: tuple[int | None, int | None] = (None, None)
 
     @property
+    def identity(self) -> int | str:
+        """What keys and seeds know it by under any name: the number of its node, from 0.
+
+        A layer with a readout has that of the node that is read, and a digest of the readout.
+        """
+        return layer_identity(self.node)
+
+    @property
     def number(self) -> int:
-        """The number of its node in the graph, from 0, by which keys know it under any name."""
-        return list(self.node.graph.nodes).index(self.node)
+        """The number of its node, or of the node that its readout reads, in call order."""
+        return int(str(self.identity).partition(":")[0])
 
     def looked_at(
         self, responses: Float[Tensor, "batch units rows columns"]
@@ -88,6 +105,8 @@ def convolutions(graph: Graph) -> list[Layer]:
 
 
 def _convolves(graph: Graph, node: fx.Node) -> bool:
+    if is_appended(node):
+        return False
     if node.op != "call_module":
         return operation_name(node) == "conv2d"
     module = graph.modules[str(node.target)]
@@ -117,25 +136,8 @@ def _numbered(names: Sequence[str]) -> list[str]:
 
 def _owner(node: fx.Node) -> tuple[str, int]:
     """Return the innermost module that a node belongs to, and the number of its call."""
-    calls = _module_calls(node)
+    calls = module_calls(node)
     return calls[-1] if calls else ("", 0)
-
-
-def _module_calls(node: fx.Node) -> list[tuple[str, int]]:
-    """Return the calls of modules that contain a node or are it, from the outermost.
-
-    PyTorch records them with the number of the call after an ``@``, from the second call on.
-    """
-    stack = node.meta.get("nn_module_stack") or {}
-    calls = [(str(entry[0]), _number(str(key))) for key, entry in stack.items()]
-    if not calls and node.op == "call_module":  # opaque
-        calls = [(str(node.target).partition("@")[0], _number(str(node.target)))]
-    return calls
-
-
-def _number(key: str) -> int:
-    number = key.rpartition("@")[2]
-    return int(number) if "@" in key and number.isdecimal() else 0
 
 
 def find_layers(graph: Graph, names: str | Sequence[str], network: str) -> list[Layer]:
@@ -143,21 +145,15 @@ def find_layers(graph: Graph, names: str | Sequence[str], network: str) -> list[
 
     Args:
         graph: the traced network.
-        names: ``all`` (every convolution), or names of layers.
+        names: ``all`` (``all_layers``), or names of layers.
         network: the network's name, for error messages.
 
     Raises:
         ConfigError: a name is not a layer of the network, or not one with a map of units.
     """
-    convs = convolutions(graph)
     if names == "all":
-        if not convs:
-            raise ConfigError(
-                f"layers: {network} has no convolution, and 'all' means all of them; name layers,"
-                f" such as {OUTPUT}{_other_layers(graph)}"
-            )
-        _refuse_transposed(graph, convs, network)
-        return convs
+        return all_layers(graph, network)
+    convs = convolutions(graph)
     wanted = [names] if isinstance(names, str) else list(names)
     if not wanted:
         raise ConfigError("layers: the list is empty; name at least one layer, or 'all'")
@@ -168,8 +164,34 @@ def find_layers(graph: Graph, names: str | Sequence[str], network: str) -> list[
     of_nodes = {layer.node: layer for layer in convs}
     asked = [_find(graph, name, by_name, network) for name in wanted]
     found = {layer.node: of_nodes.get(layer.node, layer) for layer in asked}
-    order = list(graph.traced.graph.nodes)
-    layers = sorted(found.values(), key=lambda layer: order.index(layer.node))
+    # The readouts of a node come behind it, in the order in which they are asked for.
+    layers = sorted(found.values(), key=lambda layer: (layer.number, is_appended(layer.node)))
+    _refuse_transposed(graph, layers, network)
+    return layers
+
+
+def all_layers(graph: Graph, network: str) -> list[Layer]:
+    """Return every convolution; of a transformer, also the output of every block.
+
+    A transformer is a network that convolves only before its first attention. Blocks whose output
+    has no positions are left out.
+
+    Raises:
+        ConfigError: there is none, or one lies behind a transposed convolution.
+    """
+    layers = convolutions(graph)
+    order = {node: number for number, node in enumerate(graph.operations)}
+    found = attentions(graph)
+    if found and all(order[layer.node] < order[found[0]] for layer in layers):
+        by_name = {layer.name: layer for layer in layers}
+        for name in attention_blocks(graph, [layer.node for layer in by_name.values()]):
+            with suppress(ConfigError):
+                layers.append(_find(graph, name, by_name, network))
+    if not layers:
+        raise ConfigError(
+            f"layers: {network} has no convolution, and 'all' means all of them; name layers,"
+            f" such as {OUTPUT}{_other_layers(graph)}"
+        )
     _refuse_transposed(graph, layers, network)
     return layers
 
@@ -194,74 +216,26 @@ def _refuse_transposed(graph: Graph, layers: Sequence[Layer], network: str) -> N
 
 
 def _find(graph: Graph, name: str, convs: dict[str, Layer], network: str) -> Layer:
-    if name in convs:
-        return convs[name]
-    modules = [module for module, _ in graph.module.named_modules() if module]
-    if name == OUTPUT and name not in modules:
-        return _output(graph, network)
-    module, _, number = (name, "", "") if name in modules else name.partition("@")
-    if module not in modules or (number and not number.isdecimal()):
-        raise ConfigError(
-            f"layers: '{name}' is not in {network}, which has {_describe(list(convs.values()))}"
-            f"{nearest(name, [*convs, *modules])}"
-        )
-    calls = _calls(graph, module)
-    if not any(node in graph.operations for nodes in calls.values() for node in nodes):
-        raise ConfigError(f"layers: '{name}' of {network} is never called on the image")
-    if (int(number) not in calls) if number else (len(calls) > 1):
-        raise ConfigError(
-            f"layers: '{name}' of {network} is not one layer, as '{module}' is called"
-            f" {len(calls)} times; name a call: {', '.join(f'{module}@{n}' for n in calls)}"
-        )
-    nodes = calls[int(number)] if number else next(iter(calls.values()))
-    operations = [node for node in nodes if node in graph.operations]
-    exits = [node for node in operations if any(user not in nodes for user in node.users)]
-    if len(exits) != 1:
-        raise ConfigError(
-            f"layers: '{name}' of {network} has {len(exits)} outputs, so that its response"
-            " is not one map; name a layer inside or behind it"
-        )
-    return _layer(graph, name, module, name, exits[0])
-
-
-def _calls(graph: Graph, module: str) -> dict[int, set[fx.Node]]:
-    """Return the nodes of every call of a module, by its number from 0."""
-    calls: dict[int, set[fx.Node]] = {}
-    for node in graph.traced.graph.nodes:  # also those that read sizes
-        within = _module_calls(node)
-        numbers = [number for path, number in within if path == module]
-        # A container may not be called itself, only its modules.
-        inside = any(path.startswith(f"{module}.") for path, _ in within)
-        if numbers or inside:
-            calls.setdefault(numbers[-1] if numbers else 0, set()).add(node)
-    return calls
+    whole = name in convs or name in dict(graph.module.named_modules())
+    own, *readouts = [name] if whole else name.split(SEPARATOR)
+    if own in convs:
+        layer = convs[own]
+        if not readouts:
+            return layer
+        output = Output(own, layer.node, {layer.node})
+        module, call = layer.module, layer.call
+    else:
+        output = last_output(graph, network) if own == OUTPUT else None
+        known = {layer.name: layer.module for layer in convs.values()}
+        output = output or module_output(graph, own, known, network)
+        module, call = own.partition("@")[0], own
+    return _layer(graph, name, module, call, read(graph, output, readouts))
 
 
 def _other_layers(graph: Graph) -> str:
     """Return the first modules that are layers, as a list of alternatives."""
-    modules = dict.fromkeys(path for node in graph.operations for path, _ in _module_calls(node))
+    modules = dict.fromkeys(path for node in graph.operations for path, _ in module_calls(node))
     return "".join(f" or '{path}'" for path in [*filter(None, modules)][:3])
-
-
-def _output(graph: Graph, network: str) -> Layer:
-    """Return the last layer of a network, whose units are classes."""
-    last = graph.traced.graph.output_node().args[0]
-    if not isinstance(last, fx.Node) or len(traced_shape(last)) != 2:
-        raise ConfigError(
-            f"layers: the output of {network} is not one number per class, so that there is no"
-            f" layer '{OUTPUT}'; name a layer of the network"
-        )
-    return _layer(graph, OUTPUT, OUTPUT, OUTPUT, last)
-
-
-def _describe(convs: list[Layer]) -> str:
-    unique = list({layer.node: layer for layer in convs}.values())
-    if not unique:
-        return "no convolution"
-    first, last = unique[0], unique[-1]
-    if first is last:
-        return f"{first.name} ({first.module})"
-    return f"{first.name} ({first.module}) to {last.name} ({last.module})"
 
 
 def _layer(graph: Graph, name: str, module: str, call: str, node: fx.Node) -> Layer:
@@ -274,8 +248,8 @@ def _layer(graph: Graph, name: str, module: str, call: str, node: fx.Node) -> La
         )
     if len(shape) not in (2, 4) or (len(shape) == 4 and graph.operations[node].axes != (2, 3)):
         raise ConfigError(
-            f"layers: the output of '{name}' has shape {tuple(shape)}, not [1, units] or"
-            " [1, units, rows, columns]; name another layer"
+            f"layers: the output of '{name}' has shape {tuple(shape)}, not [1, units],"
+            " [1, units, rows, columns] or [1, tokens, units]; name another layer"
         )
     map_size = (shape[2], shape[3]) if len(shape) == 4 else (1, 1)
     return Layer(name, module, call, node, shape[1], map_size, center(graph, node))

@@ -12,13 +12,14 @@ from torch.fx.node import map_arg
 from torch.nn.modules.batchnorm import _BatchNorm  # pyright: ignore[reportPrivateUsage]
 
 from pipeline.networks.graph.graph import Graph
-from pipeline.networks.graph.nodes import operation_name
+from pipeline.networks.graph.nodes import network_users, operation_name
 from pipeline.networks.layers import Layer
+from pipeline.networks.units.modules import JumpReLU, TopK
 
 MODULES = (
     nn.CELU, nn.ELU, nn.GELU, nn.Hardshrink, nn.Hardsigmoid, nn.Hardswish, nn.Hardtanh,
     nn.LeakyReLU, nn.LogSigmoid, nn.Mish, nn.PReLU, nn.ReLU, nn.SELU, nn.SiLU, nn.Sigmoid,
-    nn.Softplus, nn.Softshrink, nn.Softsign, nn.Tanh, nn.Tanhshrink, nn.Threshold,
+    nn.Softplus, nn.Softshrink, nn.Softsign, nn.Tanh, nn.Tanhshrink, nn.Threshold, JumpReLU, TopK,
 )  # fmt: skip
 NAMES = frozenset(
     [
@@ -122,8 +123,9 @@ def nonlinearity(graph: Graph, layer: Layer) -> Nonlinearity:
     if _kind(graph, node) == "nonlinearity":
         return Nonlinearity(graph, layer, (), "")
     while True:
-        readers = [user for user in node.users if user in graph.operations]
-        if len(readers) != 1 or len(node.users) > len(readers):
+        users = network_users(node)
+        readers = [user for user in users if user in graph.operations]
+        if len(readers) != 1 or len(users) > len(readers):
             return Nonlinearity(graph, layer, (), _none(layer, "several" if readers else ""))
         (node,) = readers
         found.append(node)

@@ -13,11 +13,11 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 from jaxtyping import Int
-from torch import fx
+from torch import fx, nn
 
 from pipeline.networks.graph.geometry import EVERYTHING, Adaptive, Anchored, Global, Interval
 from pipeline.networks.graph.graph import Graph
-from pipeline.networks.graph.nodes import operation_name
+from pipeline.networks.graph.nodes import operation_name, traced_shape
 
 
 class Box(NamedTuple):
@@ -134,6 +134,8 @@ def bound_note(graph: Graph, node: fx.Node, layer: str) -> str | None:
     This is the case after an operation on a map that is neither known to mix all positions, as a
     mean over the map does, nor shown by probing to act on every position separately.
     """
+    if any(_attends_to_all(graph, ancestor) for ancestor in graph.ancestors(node)):
+        return None
     for ancestor in graph.ancestors(node):
         operation = graph.operations.get(ancestor)
         if operation is None or not isinstance(operation.rules[0], Global):
@@ -148,6 +150,14 @@ def bound_note(graph: Graph, node: fx.Node, layer: str) -> str | None:
                 f"{ancestor.name} ({name})"
             )
     return None
+
+
+def _attends_to_all(graph: Graph, node: fx.Node) -> bool:
+    """Return whether a node is an attention of one image's tokens, to all of them."""
+    if node.op == "call_module":
+        return isinstance(graph.modules[str(node.target)], nn.MultiheadAttention)
+    shape = traced_shape(node)
+    return operation_name(node) == "scaled_dot_product_attention" and shape[:1] == (1,)
 
 
 # Operations that mix a whole map, by parts of names; untraceable ones have their own warning.

@@ -19,9 +19,14 @@ class LayerResponses(fx.Interpreter):
 
     A layer's output is passed on before the next operation runs, so that a following in-place
     nonlinearity cannot change it, and is dropped as soon as it is no longer needed.
+
+    Args:
+        graph: the traced network.
+        layers: the layers.
+        whole: whether whole maps are passed on, even where only the center is searched and climbed.
     """
 
-    def __init__(self, graph: Graph, layers: Sequence[Layer]) -> None:
+    def __init__(self, graph: Graph, layers: Sequence[Layer], *, whole: bool = False) -> None:
         truncated = graph.truncated([layer.node for layer in layers])
         output = truncated.graph.output_node()
         copies = output.args[0] if len(layers) > 1 else output.args
@@ -29,6 +34,7 @@ class LayerResponses(fx.Interpreter):
         output.args = ((),)  # so that no layer is kept until the end of the pass
         super().__init__(truncated)
         self.extra_traceback = False  # errors keep their original messages
+        self._whole = whole
         self._take: Callable[[Layer, Tensor], None] = lambda _layer, _responses: None
 
     def visit(
@@ -39,8 +45,8 @@ class LayerResponses(fx.Interpreter):
         """Call ``take(layer, responses)`` for every layer.
 
         Responses are ``[batch, units, rows, columns]``, with one row and column for a layer without
-        a map or with a center; they must be used immediately and not kept. Several threads may do
-        so at the same time.
+        a map or, unless whole maps are asked for, with a center; they must be used immediately and
+        not kept. Several threads may do so at the same time.
         """
         visitor = copy(self)
         visitor._take = take
@@ -54,7 +60,7 @@ class LayerResponses(fx.Interpreter):
         layer = self._layers.get(n)
         if layer is not None:
             responses = result if result.ndim == 4 else result[:, :, None, None]
-            self._take(layer, layer.looked_at(responses))
+            self._take(layer, responses if self._whole else layer.looked_at(responses))
         return result
 
 

@@ -17,7 +17,7 @@ from pipeline.run.parts import Parts
 from pipeline.store.code import own_targets
 from pipeline.store.files import lost_below, write_bytes
 from pipeline.store.identity import described_images
-from pipeline.store.layout import Layout, RunPaths
+from pipeline.store.layout import Layout, RunPaths, file_name
 from pipeline.store.provenance import provenance
 from pipeline.store.results import HasResult, Result, find_result
 from pipeline.store.secrets import without_queries
@@ -258,7 +258,7 @@ class ActiveRun:
 
         for kind in self.parts.config.figures.formats:
             content = style.render(figure, cast("Any", kind), dpi)
-            path = self.paths.figures / f"{name}.{kind}"
+            path = self.paths.figures / f"{file_name(name)}.{kind}"
             write_bytes(path, content)
             if kind == "png":
                 self.tracker.figure(name, path)
@@ -266,7 +266,7 @@ class ActiveRun:
     def video(self, name: str, videos: Mapping[str, bytes]) -> None:
         """Write a video of the run in each format, and send it to the tracker."""
         for kind, content in videos.items():
-            path = self.paths.figures / f"{name}.{kind}"
+            path = self.paths.figures / f"{file_name(name)}.{kind}"
             write_bytes(path, content)
             self.tracker.video(f"{name}.{kind}", path)
 

@@ -33,4 +33,4 @@ def canvas_settings(run: ActiveRun, layer: Layer) -> dict[str, Any]:
     """
     canvas = run.parts.canvas(layer)
     shown = [*canvas.size, *canvas.position, *canvas.box]
-    return {**network_settings(run), "layer": layer.number, "canvas": shown}
+    return {**network_settings(run), "layer": layer.identity, "canvas": shown}

@@ -65,6 +65,7 @@ def inspect(
     inspect_settings(parts, faults, network=network)
     if not network:
         return found
+    _inspect_readouts(parts, faults)
     _inspect_network(parts, found, faults, download)
     _inspect_images(parts, found, faults)
     _inspect_layers(parts, found, faults)
@@ -132,8 +133,15 @@ def _inspect_network(parts: Parts, found: Inspection, faults: Faults, download: 
     else:
         found.weights, found.own_weights = pending or _described(network), not pending
     if network is not None:
-        parts.network = network
+        parts.network = network.with_readouts(parts.readouts)
         found.has.add("network")
+
+
+def _inspect_readouts(parts: Parts, faults: Faults) -> None:
+    for name, option in chosen(parts.config.readout).items():
+        _inspect_option(parts, f"readout.{name}", option, faults)
+    if faults.attempt(lambda: parts.readouts) is None:
+        parts.readouts = {}
 
 
 def _described(network: Network) -> str:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pipeline.networks.layers import Layer
     from pipeline.networks.loading.network import Network
     from pipeline.networks.receptive_fields import Canvas
+    from pipeline.networks.units.readouts import Readout
     from pipeline.runner.runner import Runner
     from pipeline.stimuli.field import Colors, Field
     from pipeline.synthesis.constraints import Constraint
@@ -58,12 +59,25 @@ class Parts:
 
     @cached_property
     def network(self) -> Network:
-        """The network with its weights.
+        """The network with its weights and with readouts.
 
         Raises:
             ConfigError: the model is not a ``Network``.
         """
-        return self.build_network(self.config.model)
+        return self.build_network(self.config.model).with_readouts(self.readouts)
+
+    @cached_property
+    def readouts(self) -> dict[str, Readout]:
+        """The readouts by name.
+
+        Raises:
+            ConfigError: one cannot be used.
+        """
+        from pipeline.networks.units.chains import check_readouts
+
+        readouts = self._several("readout")
+        check_readouts(readouts)
+        return readouts
 
     def build_network(self, group: Group) -> Network:
         """Return the network that a configuration group describes.

@@ -66,6 +66,7 @@ KEYS = {
     "smoothing": Key(Effect.NUMBERS, "several"),
     "transform": Key(Effect.NUMBERS, "several"),
     "gradient": Key(Effect.NUMBERS, "one"),
+    "readout": Key(Effect.NUMBERS, "several"),
     "stimulus": Key(Effect.NUMBERS, "several"),
     "searcher": Key(Effect.NUMBERS, "several"),
     "generator": Key(Effect.NUMBERS, "several"),

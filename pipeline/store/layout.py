@@ -22,6 +22,15 @@ STAMP = "%Y-%m-%d_%H-%M-%S"
 UNFIT = '/\\:*?"<>|%'  # some file system cannot hold them; in the names of logs Slurm replaces %
 
 
+def file_name(text: str) -> str:
+    """Return a name without the colon of a layer's readout, which some file systems cannot hold.
+
+    >>> file_name("top_patches_conv4:sae")
+    'top_patches_conv4--sae'
+    """
+    return text.replace(":", "--")
+
+
 class Layout:
     """The paths below one ``out`` folder."""
 
@@ -33,7 +42,7 @@ class Layout:
 
     def result(self, stage: str, network: str, layer: str, key: str) -> Path:
         """Return the folder of one result."""
-        return self.store / stage / network / layer / key
+        return self.store / stage / network / file_name(layer) / key
 
     def place(self, path: Path) -> str:
         """Return the place of a file in the store, which the file also contains."""

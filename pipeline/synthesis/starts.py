@@ -183,6 +183,6 @@ class Starts:
 
 def image_seed(recipe: Recipe, layer: Layer, init: str, unit: int, copy: int) -> int:
     """Return the seed of one image of one unit, independent of order and process."""
-    identity = f"{recipe.seed}/{recipe.network.digest}/{layer.number}/{init}/{unit}"
+    identity = f"{recipe.seed}/{recipe.network.digest}/{layer.identity}/{init}/{unit}"
     identity += f"/{copy}" if copy else ""
     return int.from_bytes(hashlib.sha256(identity.encode()).digest()[:8], "big") >> 1

@@ -295,7 +295,7 @@ def identity(network: nn.Module, size: tuple[int, int] = (12, 12)) -> tuple[str,
     """Return all of the network and its last convolution that is in the key of a result."""
     graph = Graph(network, size)
     convolutions = find_layers(graph, "all", "own")
-    return digest_weights(network), graph.digest, convolutions[-1].number
+    return digest_weights(network), graph.digest, convolutions[-1].identity
 
 
 @pytest.mark.parametrize("change", CHANGES)

@@ -50,6 +50,7 @@ class _Builder:
         self.attributes: dict[str, Any] = {}
 
     def build(self) -> fx.GraphModule:
+        self.graph.place_appended()
         seen = set(self.crop.nodes)
         for node in self.graph.ancestors(self.crop.node):
             if node not in self.graph.operations:

@@ -7,17 +7,23 @@ fields follow by arithmetic, in time linear in the number of nodes, for any inpu
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import threading
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
+import torch
 from torch import fx, nn
 
 from pipeline.networks.graph.geometry import EVERYTHING, Global, Interval, Rule
 from pipeline.networks.graph.identity import GraphIdentity, graph_identity
-from pipeline.networks.graph.nodes import operation_name
-from pipeline.networks.graph.operations import Axes, spatial_rules
-from pipeline.networks.graph.tracing import ancestors, trace, truncated
+from pipeline.networks.graph.nodes import APPENDED, is_appended, operation_name, traced_shape
+from pipeline.networks.graph.operations import Axes, Placed, spatial_rules
+from pipeline.networks.graph.tracing import Shaped, ancestors, trace, truncated
+
+if TYPE_CHECKING:
+    from pipeline.networks.units.readouts import Readout
 
 
 @dataclass(frozen=True)
@@ -57,19 +63,29 @@ class Graph:
         module: the network, in eval mode, from images ``[batch, channels, height, width]``.
         input_size: height and width at which shapes are traced.
         channels: number of channels of an image.
+        readouts: readouts of the user's own, by the names that follow a layer's and a colon.
 
     Raises:
         NetworkError: the network does not run at this size.
     """
 
-    def __init__(self, module: nn.Module, input_size: tuple[int, int], channels: int = 3) -> None:
+    def __init__(
+        self,
+        module: nn.Module,
+        input_size: tuple[int, int],
+        channels: int = 3,
+        readouts: Mapping[str, Readout] | None = None,
+    ) -> None:
         self.module = module
         self.input_size = input_size
+        self.readouts = dict(readouts or {})
         self.traced = trace(module, input_size, channels)
-        self.modules = dict(self.traced.named_modules(remove_duplicate=False))
+        self.modules: dict[str, nn.Module] = dict(self.traced.named_modules(remove_duplicate=False))
         self.operations: dict[fx.Node, Operation] = {}
         for node in self.traced.graph.nodes:
             self._add(node)
+        self._appended: dict[tuple[Hashable, ...], fx.Node] = {}
+        self._appending = threading.RLock()
 
     def _add(self, node: fx.Node) -> None:
         if node.op == "output" or (node.op != "placeholder" and "tensor_meta" not in node.meta):
@@ -82,6 +98,69 @@ class Graph:
             module = self.modules.get(str(node.target)) if node.op == "call_module" else None
             axes, rules = spatial_rules(node, module, axes_of)
             self.operations[node] = Operation(node, inputs, axes, rules)
+
+    def append(
+        self,
+        sources: Sequence[fx.Node],
+        key: Hashable,
+        make: Callable[[], nn.Module],
+        placed: Placed | None = None,
+    ) -> fx.Node:
+        """Return a node that applies a module to the outputs of others, right behind them.
+
+        It reads the network and is no part of it: it changes neither the number of another node
+        nor the digest, and runs before an operation that overwrites what it reads.
+
+        Args:
+            sources: nodes whose outputs the module takes.
+            key: what tells the module apart from others on the same sources; it is made once.
+            make: returns the module, which must not overwrite its input.
+            placed: spatial axes and rules of its output; found as for any other node by default.
+        """
+        with self._appending:
+            if (*sources, key) not in self._appended:
+                self._appended[*sources, key] = self._append(sources, make(), placed)
+            return self._appended[*sources, key]
+
+    def _append(
+        self, sources: Sequence[fx.Node], module: nn.Module, placed: Placed | None
+    ) -> fx.Node:
+        name = f"{APPENDED}_{len(self._appended)}"
+        kind = next(self.module.parameters(), torch.empty(0))
+        module.eval().requires_grad_(False).to(device=kind.device, dtype=kind.dtype)
+        for part in module.modules():
+            if getattr(part, "inplace", False):
+                vars(part)["inplace"] = False
+        drawn = torch.Generator().manual_seed(0)
+        given = [torch.randn(traced_shape(each), generator=drawn).to(kind) for each in sources]
+        with torch.no_grad():
+            taken = [each.clone() for each in given]
+            found = module(*taken)
+        if not all(map(torch.equal, given, taken)):
+            raise ValueError("it overwrites what it reads")
+        self.traced.add_submodule(name, module)
+        self.modules[name] = module
+        last = [each for each in self.operations if each in sources][-1]
+        with self.traced.graph.inserting_after(last):
+            node = self.traced.graph.call_module(name, tuple(sources))
+        node.meta |= {APPENDED: name, "tensor_meta": Shaped(found.shape, found.dtype)}
+        axes_of = {source: self.operations[source].axes for source in sources}
+        axes, rules = placed or spatial_rules(node, module, axes_of)
+        if placed is None and axes is None and found.ndim == 4:
+            axes, rules = (2, 3), (Global(found.shape[2]), Global(found.shape[3]))
+        known = self.operations | {node: Operation(node, tuple(axes_of), axes, rules)}
+        self.operations = {each: known[each] for each in self.traced.graph.nodes if each in known}
+        return node
+
+    def appended(self, node: fx.Node) -> list[fx.Node]:
+        """Return the nodes that a node depends on and that were appended."""
+        return [each for each in self.ancestors(node) if is_appended(each)]
+
+    def place_appended(self) -> None:
+        """Move what was appended to the device of the network, which may have moved since."""
+        kind = next(self.module.parameters(), torch.empty(0))
+        for name in [str(node.target) for node in self.operations if is_appended(node)]:
+            self.modules[name].to(device=kind.device, dtype=kind.dtype)
 
     @cached_property
     def identity(self) -> GraphIdentity:
@@ -217,4 +296,5 @@ class Graph:
         With one node the result returns its output, with several a tuple. Later operations are
         removed, so that an in-place nonlinearity after a single layer cannot change its response.
         """
+        self.place_appended()
         return truncated(self.traced, nodes)

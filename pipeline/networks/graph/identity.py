@@ -14,6 +14,8 @@ from typing import Any, NamedTuple
 from torch import fx, nn
 
 from pipeline.networks.graph.description import Describer
+from pipeline.networks.graph.nodes import is_appended, network_nodes
+from pipeline.networks.graph.tracing import ancestors
 
 
 class GraphIdentity(NamedTuple):
@@ -45,13 +47,43 @@ def graph_identity(traced: fx.GraphModule, module: nn.Module) -> GraphIdentity:
     describe = Describer({id(tensor): number for number, tensor in enumerate(weights)})
     digest = hashlib.sha256()
     numbers: dict[fx.Node, int] = {}
-    for number, node in enumerate(traced.graph.nodes):
+    for number, node in enumerate(network_nodes(traced.graph)):
         numbers[node] = number
         arguments = fx.map_arg((node.args, node.kwargs), lambda other: f"%{numbers[other]}")
         shapes = node.meta.get("tensor_meta")
         for value in (_called(traced, node), arguments, shapes):
             digest.update("\n".join([node.op, *describe(value), ""]).encode())
     return GraphIdentity(digest.hexdigest(), bool(describe.own_code))
+
+
+def layer_identity(node: fx.Node) -> int | str:
+    """Return what tells a layer apart from all others of the same network.
+
+    This is the number of its node, from 0. For a node that was appended to the network, it is the
+    number of the node that it reads, followed by a digest of what was appended: its operations,
+    their arguments and their weights.
+
+    Raises:
+        ConfigError: the code of what was appended cannot be found.
+    """
+    traced: Any = node.graph.owning_module
+    numbers = {each: number for number, each in enumerate(network_nodes(node.graph))}
+    if not is_appended(node):
+        return numbers[node]
+    if _IDENTITY not in node.meta:
+        appended = [each for each in ancestors(node.graph, [node]) if is_appended(each)]
+        places = numbers | {each: f"+{place}" for place, each in enumerate(appended)}
+        describe, digest = Describer({}), hashlib.sha256()
+        for each in appended:
+            sources = [str(places[source]) for source in each.all_input_nodes]
+            for value in (_called(traced, each), sources):
+                digest.update("\n".join([*describe(value), ""]).encode())
+        first = next(numbers[n] for n in appended[0].all_input_nodes)
+        node.meta[_IDENTITY] = f"{first}:{digest.hexdigest()[:16]}"
+    return node.meta[_IDENTITY]
+
+
+_IDENTITY = "identity"
 
 
 def _called(traced: fx.GraphModule, node: fx.Node) -> Any:

@@ -15,6 +15,41 @@ def traced_shape(node: Any) -> tuple[int, ...]:
     return tuple(getattr(getattr(node, "meta", {}).get("tensor_meta"), "shape", ()))
 
 
+APPENDED = "appended"  # marks nodes that read the network and are no part of it
+
+
+def is_appended(node: fx.Node) -> bool:
+    """Return whether a node was appended to the network's own, as those of readouts are."""
+    return APPENDED in node.meta
+
+
+def network_nodes(graph: fx.Graph) -> list[fx.Node]:
+    """Return the nodes of the network itself, in call order."""
+    return [node for node in graph.nodes if not is_appended(node)]
+
+
+def network_users(node: fx.Node) -> list[fx.Node]:
+    """Return the nodes of the network itself that read a node."""
+    return [user for user in node.users if not is_appended(user)]
+
+
+def module_calls(node: fx.Node) -> list[tuple[str, int]]:
+    """Return the calls of modules that contain a node or are it, from the outermost.
+
+    PyTorch records them with the number of the call after an ``@``, from the second call on.
+    """
+    stack = node.meta.get("nn_module_stack") or {}
+    calls = [(str(entry[0]), _number(str(key))) for key, entry in stack.items()]
+    if not calls and node.op == "call_module":  # opaque
+        calls = [(str(node.target).partition("@")[0], _number(str(node.target)))]
+    return calls
+
+
+def _number(key: str) -> int:
+    number = key.rpartition("@")[2]
+    return int(number) if "@" in key and number.isdecimal() else 0
+
+
 def operation_name(node: fx.Node) -> str:
     """Return the plain name of the function or method that a node calls.
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,8 @@ from pipeline.networks.loading.shuffling import shuffle_weights
 from pipeline.networks.loading.weights import digest_weights, load_weights, read_weights, seeded
 from pipeline.networks.receptive_fields import smallest_canvas, strides
 from pipeline.networks.unit_networks import UnitNetwork, unit_network
+from pipeline.networks.units.chains import check_readouts
+from pipeline.networks.units.readouts import Readout
 from pipeline.store.secrets import without_query
 
 if TYPE_CHECKING:
@@ -37,6 +39,7 @@ class Network:
         digest: SHA-256 of the weights.
         missing: parameters that the weights do not cover.
         input_size: height and width at which the network is traced; the preprocessing's by default.
+        readouts: readouts of the user's own, by name (``with_readouts``).
     """
 
     name: str
@@ -46,8 +49,10 @@ class Network:
     digest: str
     missing: frozenset[str] = frozenset()
     input_size: tuple[int, int] | None = None
+    readouts: Mapping[str, Readout] = field(default_factory=dict[str, Readout], hash=False)
 
     def __post_init__(self) -> None:
+        check_readouts(self.readouts)
         object.__setattr__(self, "_parts", _parts(self.module))
 
     def __repr__(self) -> str:
@@ -88,6 +93,20 @@ class Network:
             self._others[size] = replace(self, input_size=size)
         return self._others[size]
 
+    def with_readouts(self, readouts: Mapping[str, Readout]) -> Network:
+        """Return the same network with readouts, whose names follow that of a layer and a colon.
+
+        Args:
+            readouts: by name; those that the network has already are kept.
+
+        Raises:
+            ConfigError: one is no readout, or has a name that cannot be used.
+        """
+        self.refuse_changes()
+        if not readouts:
+            return self
+        return replace(self, readouts={**self.readouts, **readouts})
+
     @cached_property
     def _others(self) -> dict[tuple[int, int], Network]:
         return {}
@@ -101,7 +120,7 @@ class Network:
     def graph(self) -> Graph:
         """The traced computation."""
         size = self.input_size or self.preprocessing.input_size
-        return Graph(self.module, size, len(self.preprocessing.mean))
+        return Graph(self.module, size, len(self.preprocessing.mean), self.readouts)
 
     def find_layers(self, names: str | Sequence[str]) -> list[Layer]:
         """Return layers by name (``find_layers``), checked to have all their weights.
@@ -134,20 +153,21 @@ class Network:
 
     @cached_property
     def layers(self) -> pd.DataFrame:
-        """The convolutions, one row each, in call order.
+        """The convolutions, and the blocks of a transformer, one row each, in call order.
 
         Columns are ``name``, ``module`` (torch's name of the call), ``units``, ``field`` (height
         and width of the receptive field in pixels), ``map_size`` (rows and columns of units) and
         ``stride`` (pixels from one unit to the next, down and across). Other layers have torch's
-        dotted names; the last is ``output``.
+        dotted names; the last is ``output``. Other units of a layer are named behind a colon, as in
+        ``conv2:channel_mean`` (``networks/units``).
         """
         import pandas as pd  # takes half a second to import, which searches do not need
 
         rows = []
         for layer in self._convolutions():
             box = smallest_canvas(self.graph, layer.node).box
-            field, apart = (box.height, box.width), strides(self.graph, layer.node)
-            rows.append((layer.name, layer.call, layer.units, field, layer.map_size, apart))
+            size, apart = (box.height, box.width), strides(self.graph, layer.node)
+            rows.append((layer.name, layer.call, layer.units, size, layer.map_size, apart))
         columns = ["name", "module", "units", "field", "map_size", "stride"]
         return pd.DataFrame(rows, columns=columns)
 
@@ -164,6 +184,9 @@ class Network:
         return [layer for layer in layers if not self._lacks_weights(layer.node)]
 
     def _lacks_weights(self, node: fx.Node) -> bool:
+        reads = [self.graph.modules[str(n.target)] for n in self.graph.appended(node)]
+        if any(bool(weight.isnan().any()) for part in reads for weight in part.parameters()):
+            return True  # of an attention, as those that are missing are NaN
         needed = [
             str(ancestor.target)
             for ancestor in self.graph.ancestors(node)

@@ -127,7 +127,7 @@ class LayerTuning:
         if not options.draws:
             return replace(shown, rate=rate)
         noise, again = (
-            Bootstrap(draw, options.draws, seed=options.seed, layer=str(self.layer.number))
+            Bootstrap(draw, options.draws, seed=options.seed, layer=str(self.layer.identity))
             for draw in (options.noise, resampling(SAMPLES))
         )
         in_spikes = name != "identity"

@@ -110,7 +110,7 @@ def plan_climb(
     starts = range(0, len(units), size)
     blocks = {f"block-{n:04d}": units[at : at + size] for n, at in enumerate(starts)}
     determined_by: dict[str, Any] = {
-        "layer": layer.number,
+        "layer": layer.identity,
         "units": list(units),
         "copies": parts.copies,
         "block": size,

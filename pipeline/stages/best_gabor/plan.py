@@ -118,7 +118,7 @@ def _gabors(run: ActiveRun, of: Searched) -> LayerGabors:
     canvas = run.parts.canvas(layer)
     settings: dict[str, Any] = {
         **network_settings(run),
-        "layer": layer.number,
+        "layer": layer.identity,
         "units": list(of.units),
         "canvas": [*canvas.size, *canvas.position, *canvas.box],
         "black": list(field.colors.black),

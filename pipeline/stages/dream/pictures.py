@@ -17,6 +17,7 @@ from pipeline.run.active_run import ActiveRun
 from pipeline.stages.dream.results import Dream, read_frame
 from pipeline.stages.dream.tables import dream_features
 from pipeline.store.files import write_bytes
+from pipeline.store.layout import file_name
 
 
 def write_pictures(run: ActiveRun, planned: Sequence[Dream]) -> None:
@@ -34,7 +35,7 @@ def _write_images(run: ActiveRun, dream: Dream) -> None:
         for number in range(len(dream.result.items))
     ]
     folder, fps = run.paths.figures, run.parts.config.dream.fps
-    path = folder / f"dream_{dream.name}.png"
+    path = folder / f"dream_{file_name(dream.name)}.png"
     write_bytes(path, png(Image.fromarray(shown[-1])))
     run.tracker.figure(path.stem, path)
     if len(shown) > 1:

@@ -118,7 +118,7 @@ def _dream(run: ActiveRun, layer: Layer, init: str, unit: int) -> Dream:
     config = run.parts.config
     octaves = dream_octaves(run, init)
     determined_by: dict[str, Any] = {
-        "layer": layer.number,
+        "layer": layer.identity,
         "unit": unit,
         "precision": config.precision,
         **settings_of_images(run, layer),

@@ -110,7 +110,7 @@ def planned_searches(
     canvas = parts.canvas(layer)
     settings: dict[str, Any] = {
         **network_settings(run),
-        "layer": layer.number,
+        "layer": layer.identity,
         "preprocessing": parts.network.preprocessing.settings(),
         "canvas": [*canvas.size, *canvas.position, *canvas.box],
         "seed": parts.config.seed,

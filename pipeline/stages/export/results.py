@@ -43,7 +43,7 @@ def _export(run: ActiveRun, layer: Layer) -> Export:
     canvas = run.parts.canvas(layer)
     settings = {
         **network_settings(run),
-        "layer": layer.number,
+        "layer": layer.identity,
         "canvas": [*canvas.size, *canvas.position, *canvas.box],
     }
     return Export(layer, run.result(STAGE, layer.name, layer.name, settings, ITEMS))

@@ -18,6 +18,7 @@ from pipeline.stages.export.results import (
     write_network,
 )
 from pipeline.store.files import write_bytes
+from pipeline.store.layout import file_name
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +30,7 @@ def export(run: ActiveRun, planned: Sequence[Export]) -> None:
         if each.result.missing() and not _export(run, each):
             continue
         layer, network = each.layer, read_network(each.result)
-        folder = run.paths.networks / layer.name
+        folder = run.paths.networks / file_name(layer.name)
         for name in FILES:
             write_bytes(folder / f"{name}.onnx", getattr(network, name))
         write_bytes(folder / "meaning.json", as_json(meaning(run, layer, network)))

@@ -28,6 +28,7 @@ from pipeline.stages.correlations import STAGE as CORRELATIONS
 from pipeline.stages.correlations.results import correlations
 from pipeline.stages.top_patches.results import SIGNS, find_search, shown_patches
 from pipeline.store.files import write_bytes
+from pipeline.store.layout import file_name
 from pipeline.store.results import WHOLE_LAYER
 from pipeline.store.runs import Images, read_images
 
@@ -53,7 +54,7 @@ def draw(run: ActiveRun, _plan: object) -> None:
 
 def _save_sheet(run: ActiveRun, name: str, draw: Callable[[], Image.Image]) -> Path:
     content = png(draw())
-    path = run.paths.figures / f"{name}.png"
+    path = run.paths.figures / f"{file_name(name)}.png"
     write_bytes(path, content)
     return path
 

@@ -70,7 +70,7 @@ class LayerOpponency:
     def table(self) -> pd.DataFrame:
         """The class of every unit by every rule, computed once in a run."""
         rules = OpponencyRules.every()
-        number = str(self.layer.number)
+        number = str(self.layer.identity)
         return opponency_table(self.responses, self.gratings, self.units, rules, self.seed, number)
 
 
@@ -89,7 +89,7 @@ def _layer(run: ActiveRun, layer: Layer, protocol: OpponencyProtocol) -> LayerOp
     colors = stimulus_colors(parts.network.preprocessing)
     settings = {
         **network_settings(run),
-        "layer": layer.number,
+        "layer": layer.identity,
         "units": list(units),
         "stimuli": list(SETS),  # raise the stage's version when they are drawn otherwise
         "where": protocol.where,

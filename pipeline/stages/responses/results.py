@@ -41,7 +41,7 @@ def _layer(run: ActiveRun, layer: Layer) -> LayerResponses:
     blocks = image_blocks(run)
     settings = {
         **network_settings(run),
-        "layer": layer.number,
+        "layer": layer.identity,
         "units": units,
         "images": dict(run.images.settings),
         "at": config.at,

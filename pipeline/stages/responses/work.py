@@ -69,7 +69,9 @@ class ResponseWork(ImageBlocks):
         super().__init__(run, [each.result for each in planned])
         self.planned = planned
         self.units = {each.layer.name: list(each.units) for each in planned}
-        self.network = ResponseNetwork(run.parts.graph, [each.layer for each in planned])
+        self.network = ResponseNetwork(
+            run.parts.graph, [each.layer for each in planned], whole=True
+        )
 
     def run(self, batch: Batch) -> Answers:
         """Run the network on a batch."""

@@ -72,7 +72,7 @@ def plan_searches(run: ActiveRun) -> Plan[Search]:
     def search(layer: Layer) -> Search:
         settings = {
             **network_settings(run),
-            "layer": layer.number,
+            "layer": layer.identity,
             "images": dict(run.images.settings),
             "keep": config.keep,
             "batch_size": config.batch_size,

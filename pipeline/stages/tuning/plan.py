@@ -141,7 +141,7 @@ def _settings(run: ActiveRun, layer: Layer, field: Field, units: Sequence[int]) 
     colors, seen = field.colors, field.seen
     return {
         **network_settings(run),
-        "layer": layer.number,
+        "layer": layer.identity,
         "units": list(units),
         "input": [seen.height, seen.width],
         "visual_degrees": seen.visual_degrees,

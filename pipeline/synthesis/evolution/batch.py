@@ -224,7 +224,7 @@ class Batch:
 
     def _identities(self, searcher: str, generator: str) -> list[tuple[object, ...]]:
         """Return what makes each search what it is."""
-        shared = (self.seed, self.network.digest, self.layer.number)
+        shared = (self.seed, self.network.digest, self.layer.identity)
         return [(*shared, *search, searcher, generator) for search in self.searches]
 
     def _image(self, number: int) -> Float[Tensor, "c height width"]:
