@@ -83,22 +83,24 @@ def ranks(z: Float[np.ndarray, "n units"]) -> Int[np.ndarray, "n units"]:
     return np.stack(above).astype(np.int64) if above else np.zeros(z.shape, np.int64)
 
 
-def above_others(responses: Float[np.ndarray, "n units"]) -> Float[np.ndarray, "n units"]:
-    """Return, for each image and unit, the percentage of the other images that drive it less.
+def above_others(
+    responses: Float[np.ndarray, "n units"],
+    rows: Int[np.ndarray, " m"],
+    units: Int[np.ndarray, " m"],
+) -> Float[np.ndarray, " m"]:
+    """Return, for some images and units, the percentage of the other images that drive it less.
 
-    100 says that the unit is driven by this image and not by all images of such contrast. Equal
+    100 says that the unit is driven by this image, and not by all images of such contrast. Equal
     responses count half; NaN if there is no other image.
     """
-    count = len(responses)
+    count, found = len(responses), np.full(len(rows), np.nan)
     if count < 2:
-        return np.full(responses.shape, np.nan)
-    ascending = np.sort(responses, axis=0)
-    found = np.empty(responses.shape)
-    for unit in range(responses.shape[1]):
-        own = responses[:, unit]
-        below = np.searchsorted(ascending[:, unit], own, "left")
-        upto = np.searchsorted(ascending[:, unit], own, "right")
-        found[:, unit] = 50.0 * (below + upto - 1) / (count - 1)
+        return found
+    for unit in np.unique(units):
+        chosen, known = units == unit, np.sort(responses[:, unit])
+        own = responses[rows[chosen], unit]
+        below, upto = (np.searchsorted(known, own, side) for side in ("left", "right"))
+        found[chosen] = 50.0 * (below + upto - 1) / (count - 1)
     return found
 
 
@@ -149,7 +151,7 @@ def matched(
         "z": z[rows, units],
         "percentile": norms.percentiles(own, units),
         "drop": drops(z[rows, units], own_z[rows]),
-        "above_others": above_others(responses)[rows, units],
+        "above_others": above_others(responses, rows, units),
     }
     return pd.DataFrame(table)
 

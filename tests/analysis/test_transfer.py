@@ -29,8 +29,9 @@ def test_responses_are_compared_within_their_unit():
 
 
 def test_a_unit_that_every_image_drives_is_above_half_of_the_others():
-    assert above_others(np.full((5, 1), 7.0)).tolist() == [[50.0]] * 5
-    assert np.isnan(above_others(np.ones((1, 2)))).all()
+    rows, units = np.arange(5), np.zeros(5, np.int64)
+    assert above_others(np.full((5, 1), 7.0), rows, units).tolist() == [50.0] * 5
+    assert np.isnan(above_others(np.ones((1, 2)), rows[:1], units[:1])).all()
     assert np.isnan(drops(np.array([1.0]), np.array([-1.0]))).all()
 
 
