@@ -190,4 +190,5 @@ def grouping(
         ]
     )
     p = (1 + int((drawn >= observed).sum())) / (1 + draws)
-    return {"groups": float(groups), "silhouette": observed, "null": float(np.median(drawn)), "p": p}
+    null = float(np.median(drawn))
+    return {"groups": float(groups), "silhouette": observed, "null": null, "p": p}

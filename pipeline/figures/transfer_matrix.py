@@ -149,12 +149,13 @@ def _draw(
 def _number(value: float) -> str:
     """Return three digits at most.
 
-    >>> _number(99.96), _number(12.34), _number(-0.123)
-    ('100', '12.3', '-0.12')
+    >>> _number(99.96), _number(12.34), _number(-0.123), _number(-0.001)
+    ('100', '12.3', '-0.12', '0')
     """
     digits = 2 if abs(value) < 10 else 1 if abs(value) < 99.95 else 0
     text = f"{value:.{digits}f}"
-    return text.rstrip("0").rstrip(".") if "." in text else text
+    short = text.rstrip("0").rstrip(".") if "." in text else text
+    return "0" if short == "-0" else short
 
 
 def _finish(figure: Figure, norm: Normalize, measure: str, layers: pd.DataFrame) -> None:

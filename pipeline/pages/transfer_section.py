@@ -21,7 +21,7 @@ _AXES = {
 
 def transfer_section(
     title: str,
-    pictures: Sequence[tuple[str, Float[np.ndarray, "height width channels"] | None, list[str]]],
+    pictures: Sequence[tuple[str, Float[np.ndarray, "*_"] | None, list[str]]],
     changed: pd.DataFrame,
     about: str,
 ) -> Section:

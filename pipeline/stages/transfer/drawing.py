@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from pipeline.config.transfer import ITSELF
 from pipeline.figures.best_matches import MOST_ROWS, best_matches
 from pipeline.figures.transfer_matrix import transfer_matrix
 from pipeline.figures.transfer_robustness import AXES, robustness_curves
@@ -23,9 +24,11 @@ def draw(run: ActiveRun, plan: TransferPlan) -> None:
     layers: Any = transfer_layers(run, plan)
     for (kind, init), own in layers.groupby(["kind", "init"], sort=False):
         end = _end(str(kind), str(init))
+        others = own.loc[own["network"] != ITSELF]  # to itself, the drop is 0 by definition
         for measure in DRAWN:
-            if own[f"{measure}_median"].notna().any():
-                run.figure(f"transfer_{measure}{end}", transfer_matrix(own, measure))
+            rows = others if measure == "drop" and len(others) else own
+            if rows[f"{measure}_median"].notna().any():
+                run.figure(f"transfer_{measure}{end}", transfer_matrix(rows, measure))
     _draw_matches(run, plan)
     robust: Any = transfer_robustness(run, plan)
     by = ["kind", "init", "network"]
@@ -69,5 +72,5 @@ def _end(kind: str, init: str) -> str:
 
 def _title(run: ActiveRun, kind: str, init: str, network: str) -> str:
     images = f"ascents from {init}" if kind == "ascent" else "top patches"
-    by = "its own units" if network == "itself" else f"the best matches of {network}"
+    by = "its own units" if network == ITSELF else f"the best matches of {network}"
     return f"{run.parts.network.name}: changed {images}, scored by {by}"

@@ -68,8 +68,8 @@ class Seen:
     result: Result
 
     @cached_property
-    def responses(self) -> Float[np.ndarray, "n units"]:
-        """The responses, read once."""
+    def responses(self) -> Float[np.ndarray, "n *units"]:
+        """The responses, read once: ``[n, units]``; of changed images ``[n, changes, units]``."""
         return self.result.read(ITEM)[0]["responses"]
 
     @cached_property

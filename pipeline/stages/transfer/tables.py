@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -132,24 +131,29 @@ def _named(table: Table, found: list[pd.DataFrame]) -> pd.DataFrame:
 
 
 def summary(run: ActiveRun, plan: TransferPlan) -> list[str]:
-    """Return a line for each layer and network: the layer that answers most to its images."""
+    """Return a line for each kind of images and network: what their best matches reach."""
     table: Any = transfer_layers(run, plan)
-    lines = []
-    for (layer, _, init, network), rows in table.groupby(CELL[:4], sort=False):
+    lines: list[str] = []
+    for (kind, init, network), rows in table.groupby(CELL[1:4], sort=False):
         known = rows.dropna(subset=["z_median"])
-        if len(known):
-            images = f"{layer} from {init}" if init else f"{layer} top patches"
-            lines.append(_line(images, network, known.loc[known["z_median"].idxmax()]))
+        # Of each layer of images, the layer that responds most to them.
+        best = known.loc[known.groupby("layer", sort=False)["z_median"].idxmax()]
+        if len(best):
+            images = f"ascents from {init}" if kind == "ascent" else "top patches"
+            lines.append(f"transfer: {images} -> {network}: {_said(best)}")
     return lines
 
 
-def _line(images: str, network: str, row: Mapping[str, Any]) -> str:
-    said = (
-        f"transfer: {images} -> {network} {row['layer_b']}: best matches at z"
-        f" {row['z_median']:.1f} (median of {row['images']} images)"
-    )
-    if np.isfinite(row["drop_median"]):
-        said += f", drop {row['drop_median']:.0%}"
-    if np.isfinite(row["own_rank"]):
-        said += f", same unit at rank {row['own_rank']:g}"
-    return said
+def _said(best: Any) -> str:
+    """Return ranges over layers of what the best matches in their best layers reach."""
+    said = [f"best matches at z {_range(best['z_median'], '{:.1f}')}"]
+    if best["drop_median"].notna().any():
+        said.append(f"drop {_range(best['drop_median'], '{:.0%}')}")
+    if best["own_rank"].notna().any():
+        said.append(f"the same unit at rank {_range(best['own_rank'], '{:g}')}")
+    return f"{', '.join(said)} (medians of {len(best)} layers)"
+
+
+def _range(values: Any, form: str) -> str:
+    ends = dict.fromkeys(form.format(end) for end in (values.min(), values.max()))
+    return " to ".join(ends)
