@@ -9,6 +9,7 @@ import pytest
 from pipeline.figures.best_matches import Match, Matched, best_matches
 from pipeline.figures.transfer_matrix import transfer_matrix
 from pipeline.figures.transfer_robustness import robustness_curves
+from pipeline.figures.unit_similarity import similarity_matrices
 
 
 def cells(count: int) -> pd.DataFrame:
@@ -58,3 +59,15 @@ def test_rows_of_matches_have_the_same_networks():
         best_matches([*rows, Matched("conv1/1", image, (), [])], "", "")
     with pytest.raises(ValueError, match="0 rows do not fit on a page"):
         best_matches([], "", "")
+
+
+def test_similar_units_stand_side_by_side():
+    labels = np.array([0, 1, 0, 1])
+    matrix = np.where(labels[:, None] == labels, 0.9, -0.2)
+    agreement = pd.DataFrame({"first": ["images"], "second": ["weights"], "r": [0.5], "p": [0.01]})
+    figure = similarity_matrices([5, 6, 7, 8], {"images": matrix, "weights": matrix}, agreement)
+    names = [label.get_text() for label in figure.axes[0].get_xticklabels()]
+    assert {frozenset(names[:2]), frozenset(names[2:])} == {frozenset("57"), frozenset("68")}
+    assert "images and weights: r = 0.50, p = 0.01" in figure.get_supxlabel()
+    with pytest.raises(ValueError, match="2 units have no matrix worth a figure"):
+        similarity_matrices([1, 2], {"images": matrix[:2, :2]}, agreement)
