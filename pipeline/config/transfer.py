@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -38,6 +39,8 @@ class TransferConfig:
             ``max``, the largest response anywhere on the map. The image set is taken likewise.
         scale: ``pixels`` shows the same pixels, on gray or cut to the field; ``field`` resizes the
             image to the field of the units that see it.
+        contrast: root mean square about gray to which every image is scaled, in the network-input
+            space of the run, where photographs have about 1; ``null`` shows images as they are.
         keep: best matches per image and layer in the table.
         crops: shares of height and width that are left of an image, for robustness.
         jpeg: qualities, 1 to 95.
@@ -51,6 +54,7 @@ class TransferConfig:
     kinds: list[str] = field(default_factory=lambda: [*KINDS])
     at: str = "center"
     scale: str = "pixels"
+    contrast: float | None = 1.0
     keep: int = 3
     crops: list[float] = field(default_factory=lambda: [0.9, 0.75, 0.5])
     jpeg: list[int] = field(default_factory=lambda: [90, 50, 20])
@@ -74,6 +78,14 @@ class TransferConfig:
                     )
         if not self.kinds:
             yield f"transfer.kinds: the list is empty; choose from {', '.join(KINDS)}"
+        yield from self._number_faults()
+
+    def _number_faults(self) -> Iterator[str]:
+        if self.contrast is not None and not 0 < self.contrast < math.inf:
+            yield (
+                f"transfer.contrast: {self.contrast} is not a positive number; photographs have"
+                " about 1, and null shows images as they are"
+            )
         if self.keep < 1:
             yield f"transfer.keep: {self.keep} is not positive; use 1 or more"
         if self.robust < 0:

@@ -34,6 +34,7 @@ def robustness(
     shifts: Sequence[SupportsFloat] = (1, 2, 4),
     at: str = "center",
     scale: str = "pixels",
+    contrast: float | None = 1.0,
     image_set: Any = None,
     seed: int = 0,
 ) -> pd.DataFrame:
@@ -55,6 +56,7 @@ def robustness(
         shifts: pixels; responses are means over shifts up, down, left and right.
         at: as for ``pipeline.transfer``.
         scale: as for ``pipeline.transfer``.
+        contrast: as for ``pipeline.transfer``, before any change.
         image_set: as for ``pipeline.transfer``.
         seed: of the noise.
 
@@ -77,7 +79,7 @@ def robustness(
     (['clean', 'crop', 'crop', 'noise'], [1.0, 1.0])
     """
     with own_names():
-        viewing, number = Viewing(at, scale), whole_number("seed", seed, 0)
+        viewing, number = Viewing(at, scale, contrast), whole_number("seed", seed, 0)
         changes = perturbations(crops, jpeg, noise, shifts)
         rows: list[pd.DataFrame] = []
         for each in made_images(images, source, init):
@@ -107,7 +109,8 @@ def _scorers(
 def _perturbed(
     made: MadeImages, viewer: Viewer, changes: Sequence[Perturbation], seed: int
 ) -> Float[np.ndarray, "n changes units"]:
-    several = zip(made.images, made.units.tolist(), made.copies.tolist(), strict=True)
+    images = viewer.viewing.prepared(made.images)
+    several = zip(images, made.units.tolist(), made.copies.tolist(), strict=True)
     found = [
         perturbed_responses(viewer, image, list(changes), (seed, made.layer, unit, copy))
         for image, unit, copy in several

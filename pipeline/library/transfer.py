@@ -63,6 +63,7 @@ def transfer(
     init: str | None = None,
     at: str = "center",
     scale: str = "pixels",
+    contrast: float | None = 1.0,
     image_set: Any = None,
     keep: int | None = None,
 ) -> Transfer:
@@ -87,6 +88,9 @@ def transfer(
         at: ``center``, or ``max``: the largest response anywhere on B's map, to the image on B's
             whole input.
         scale: ``pixels``, or ``field``: the image is resized to the field of B's units.
+        contrast: root mean square of every image about gray, to which it is scaled, in the
+            network-input space of ``source``, where photographs have about 1. ``None`` shows images
+            as they are: those of ascents may have any contrast, and strong ones drive every unit.
         image_set: images to which responses are compared: anything that
             ``pipeline.images.any_images.as_image_set`` takes; by default crops of the bundled
             photographs.
@@ -104,7 +108,7 @@ def transfer(
     [5, 7]
     """
     with own_names():
-        viewing = Viewing(at, scale)
+        viewing = Viewing(at, scale, contrast)
         count = None if keep is None else whole_number("keep", keep)
         shown = made_images(images, source, init)
         wanted = layers_of(net_b, layers)
@@ -185,7 +189,7 @@ def layers_of(network: Any, layers: Any) -> list[Layer]:
 def view(made: MadeImages, network: Network, layer: Layer, viewing: Viewing) -> np.ndarray:
     """Return the responses of all units of a layer to images, ``[images, units]``."""
     viewer = Viewer(network, layer, made.preprocessing, viewing, network.device)
-    return viewer(made.images).numpy()
+    return viewer(viewing.prepared(made.images)).numpy()
 
 
 def labeled(made: MadeImages, layer: Layer, rows: pd.DataFrame) -> pd.DataFrame:

@@ -6,7 +6,9 @@ that see it.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -14,7 +16,7 @@ from torch import Tensor
 
 from pipeline.errors import ConfigError, nearest
 from pipeline.images.batches import split
-from pipeline.images.conversion import converted, on_gray, rescaled
+from pipeline.images.conversion import at_contrast, converted, on_gray, rescaled
 from pipeline.images.perturbations import Perturbation, perturbed
 from pipeline.images.preprocessing import Preprocessing
 from pipeline.networks.layers import Layer
@@ -37,6 +39,8 @@ class Viewing:
     Attributes:
         at: ``center``: the response of the units whose field has the image at its center; ``max``:
             the largest response anywhere on the map, with that image on the whole input.
+        contrast: RMS contrast to which images are scaled about gray, in the network-input space of
+            the network that they were made for; ``None`` shows them as they are.
         scale: ``pixels`` shows the same pixels, on gray or cut to the field; ``field`` rescales the
             image to the field of the units that see it (bilinear, antialiased).
         prefix: of the names of these, in messages.
@@ -47,6 +51,7 @@ class Viewing:
 
     at: str = "center"
     scale: str = "pixels"
+    contrast: float | None = 1.0
     prefix: str = ""
 
     def __post_init__(self) -> None:
@@ -57,6 +62,17 @@ class Viewing:
                     f"{self.prefix}{name}: '{given}' is not one of {', '.join(known)}"
                     f"{nearest(given, known)}"
                 )
+        given: Any = self.contrast
+        number = isinstance(given, int | float) and not isinstance(given, bool)
+        if given is not None and not (number and 0 < given < math.inf):
+            raise ConfigError(
+                f"{self.prefix}contrast: {given!r} is not a positive number; photographs have about"
+                " 1, and None shows images as they are"
+            )
+
+    def prepared(self, images: Float[Tensor, "n c height width"]) -> Float[Tensor, "n c h w"]:
+        """Return images at the contrast at which they are shown, before any other change."""
+        return at_contrast(images, self.contrast)
 
 
 class Viewer:

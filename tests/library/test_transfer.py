@@ -44,7 +44,7 @@ def same(module: nn.Module, mean: float = 0.5, std: float = 0.25) -> Network:
 
 def test_units_in_another_order_are_found_with_the_same_numbers(own: Network, climbed: Ascents):
     a, b = (
-        pipeline.transfer(climbed, net, "conv2", image_set=PICTURES)
+        pipeline.transfer(climbed, net, "conv2", image_set=PICTURES, contrast=None)
         for net in (own, same(permuted()))
     )
     renamed = b.table.assign(unit_b=np.array(ORDER)[b.table["unit_b"]])
@@ -67,7 +67,8 @@ def test_another_normalization_changes_nothing_that_is_seen(own: Network, climbe
         first.weight.mul_(2.0 / 0.25)
     other = same(module, 0.1, 2.0)
     pixels = (own.preprocessing.pixels(PICTURES) * 255).round().clamp(0, 255).to(torch.uint8)
-    found = pipeline.transfer(climbed, other, "conv2", image_set=pixels.permute(0, 2, 3, 1))
+    shown = pixels.permute(0, 2, 3, 1)
+    found = pipeline.transfer(climbed, other, "conv2", image_set=shown, contrast=None)
     of_self = found.table.query("unit == unit_b")
     assert np.allclose(of_self["response"], climbed.responses[:, -1], rtol=1e-3)
     assert of_self["drop"].abs().max() < 1e-3  # the image set is shown to both
@@ -81,7 +82,9 @@ def test_all_forms_of_images_give_the_same_numbers(own: Network, climbed: Ascent
     assert array.table["drop"].isna().all()  # whose images they are is not known
     assert set(array.table["kind"]) == {"given"}
     top = pipeline.top_patches(own, PICTURES, "conv2", keep=1)
-    both = pipeline.transfer([climbed, top], own, ["conv1", "conv2"], image_set=PICTURES, keep=1)
+    both = pipeline.transfer(
+        [climbed, top], own, ["conv1", "conv2"], image_set=PICTURES, keep=1, contrast=None
+    )
     assert both.layers[["kind", "layer_b"]].to_numpy().tolist() == [
         ["ascent", "conv1"], ["ascent", "conv2"], ["top_patch", "conv1"], ["top_patch", "conv2"]
     ]  # fmt: skip
@@ -90,6 +93,15 @@ def test_all_forms_of_images_give_the_same_numbers(own: Network, climbed: Ascent
     inside = top.table.query("sign == 1").set_index("unit")["inside"]
     for unit, response in patches.set_index("unit")["response"].items():
         assert response == pytest.approx(known[unit], rel=1e-4) or not inside[unit]
+
+
+def test_at_one_contrast_a_stronger_image_is_the_same_image(own: Network, climbed: Ascents):
+    one, strong = (
+        pipeline.transfer(factor * climbed.images, own, "conv2", source=own, image_set=PICTURES)
+        for factor in (1, 1000)
+    )
+    pd.testing.assert_frame_equal(one.table, strong.table, rtol=1e-4)
+    assert one.table["z"].abs().max() < 100
 
 
 def test_anywhere_on_the_map_the_response_is_at_least_that_at_the_center(
@@ -158,6 +170,7 @@ def test_what_is_refused(own: Network, climbed: Ascents, untyped: None):
         (lambda: pipeline.transfer(climbed.images, own), "source: must be given for an array"),
         (lambda: pipeline.transfer("images", own), "images: str is no images made for units; give"),
         (lambda: pipeline.transfer([], own), "images: there are none"),
+        (lambda: pipeline.transfer(climbed, own, contrast=0), "contrast: 0 is not a positive numb"),
         (lambda: pipeline.transfer(climbed, own, keep=0), "keep: 0 is not positive"),
         (lambda: pipeline.robustness(climbed.images, source=own), "net_b: must be given for"),
         (

@@ -97,6 +97,7 @@ def keys(*overrides: str) -> dict[str, set[str]]:
         ("images.limit=5", {"transfer", "transfer_norms", "transfer_changed"}),
         ("optimizer.steps=5", {"transfer", "transfer_changed"}),
         ("transfer.scale=field", {"transfer", "transfer_changed"}),
+        ("transfer.contrast=null", {"transfer", "transfer_changed"}),
         ("transfer.at=max", {"transfer", "transfer_norms", "transfer_changed"}),
         ("transfer.jpeg=[51]", {"transfer_changed"}),
         ("transfer.keep=3", set()),

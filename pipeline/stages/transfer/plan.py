@@ -91,7 +91,7 @@ def _check_stored(source: Source, stage: str) -> None:
 
 def _items(run: ActiveRun, found: Sequence[Seer], shown: Sequence[Source]) -> Iterator[Any]:
     config = run.parts.config.transfer
-    viewing = Viewing(config.at, config.scale, "transfer.")
+    viewing = Viewing(config.at, config.scale, config.contrast, "transfer.")
     levels = (config.crops, config.jpeg, config.noise, config.shifts)
     changes = perturbations(*levels, prefix="transfer.")
     norms = {
@@ -150,6 +150,7 @@ def _base(run: ActiveRun, norms: Norms, viewing: Viewing) -> dict[str, Any]:
         "input": list(of.parts.images.size),
         "at": viewing.at,
         "scale": viewing.scale,
+        "contrast": viewing.contrast,
         "together": TOGETHER,
     }
 

@@ -161,7 +161,7 @@ class ShowWork:
 
 def seen_responses(seen: Seen, shown: Shown) -> Arrays:
     """Return the responses of all units of a layer to the images of a source."""
-    responses = seen.viewer()(shown.images).numpy()
+    responses = seen.viewer()(seen.viewing.prepared(shown.images)).numpy()
     return {"responses": responses, "units": shown.units, "copies": shown.copies}
 
 
@@ -170,12 +170,13 @@ def changed_responses(seen: Changed, shown: Shown) -> Arrays:
     viewer = seen.viewer()
     check = seen.norms.seer.run.parts.runner.check
     rows = np.flatnonzero(np.isin(shown.units, seen.units))
+    images = seen.viewing.prepared(shown.images[rows])
     found = [np.zeros((0, len(seen.changes), seen.norms.layer.units), np.float32)]
-    for row in rows.tolist():
+    for number, row in enumerate(rows.tolist()):
         check()
         image = (int(shown.units[row]), int(shown.copies[row]))
         identity = (seen.seed, seen.source.layer.name, *image)
-        changed = perturbed_responses(viewer, shown.images[row], seen.changes, identity)
+        changed = perturbed_responses(viewer, images[number], seen.changes, identity)
         found.append(changed.numpy()[None])
     return {
         "responses": np.concatenate(found),
