@@ -39,8 +39,9 @@ class TransferConfig:
             ``max``, the largest response anywhere on the map. The image set is taken likewise.
         scale: ``pixels`` shows the same pixels, on gray or cut to the field; ``field`` resizes the
             image to the field of the units that see it.
-        contrast: root mean square about gray to which every image is scaled, in the network-input
-            space of the run, where photographs have about 1; ``null`` shows images as they are.
+        contrast: root mean square about gray to which every image is scaled within pixels of 0..1,
+            in the network-input space of the run, where photographs have about 1; ``null`` shows
+            images as they are, however strong.
         keep: best matches per image and layer in the table.
         crops: shares of height and width that are left of an image, for robustness.
         jpeg: qualities, 1 to 95.

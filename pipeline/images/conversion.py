@@ -47,25 +47,6 @@ def converted(
     return target.normalize(pixels)
 
 
-def at_contrast(
-    images: Float[Tensor, "n c height width"], contrast: float | None
-) -> Float[Tensor, "n c height width"]:
-    """Return images scaled about gray to an RMS contrast, over all pixels and channels.
-
-    Args:
-        images: network input, whose zeros are gray; photographs have about 1.
-        contrast: the root mean square of each; ``None`` leaves them. An image that is gray all over
-            stays so.
-
-    >>> at_contrast(torch.tensor([[[[3.0, -4.0]]]]), 1.0).square().mean().item()
-    1.0
-    """
-    if contrast is None:
-        return images
-    present = images.square().mean((1, 2, 3), keepdim=True).sqrt()
-    return torch.where(present > 0, images * (contrast / present), images)
-
-
 def on_gray(
     images: Float[Tensor, "n c height width"],
     size: tuple[int, int],

@@ -19,6 +19,7 @@ from pipeline.library.transfer import labeled, layers_of, unit_norms
 from pipeline.networks.layers import Layer
 from pipeline.networks.loading.network import Network
 from pipeline.search.transfer import Viewer, Viewing, perturbed_responses
+from pipeline.synthesis.evolution.contrast import at_contrast
 
 
 def robustness(
@@ -109,7 +110,7 @@ def _scorers(
 def _perturbed(
     made: MadeImages, viewer: Viewer, changes: Sequence[Perturbation], seed: int
 ) -> Float[np.ndarray, "n changes units"]:
-    images = viewer.viewing.prepared(made.images)
+    images = at_contrast(made.images, viewer.viewing.contrast, made.preprocessing)
     several = zip(images, made.units.tolist(), made.copies.tolist(), strict=True)
     found = [
         perturbed_responses(viewer, image, list(changes), (seed, made.layer, unit, copy))

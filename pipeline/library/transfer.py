@@ -20,6 +20,7 @@ from pipeline.library.responses import responses
 from pipeline.networks.layers import Layer
 from pipeline.networks.loading.network import Network
 from pipeline.search.transfer import Viewer, Viewing
+from pipeline.synthesis.evolution.contrast import at_contrast
 
 CELL = ["layer", "kind", "init", "layer_b"]
 
@@ -88,9 +89,10 @@ def transfer(
         at: ``center``, or ``max``: the largest response anywhere on B's map, to the image on B's
             whole input.
         scale: ``pixels``, or ``field``: the image is resized to the field of B's units.
-        contrast: root mean square of every image about gray, to which it is scaled, in the
-            network-input space of ``source``, where photographs have about 1. ``None`` shows images
-            as they are: those of ascents may have any contrast, and strong ones drive every unit.
+        contrast: root mean square of every image about gray, to which it is scaled within pixels
+            of 0..1, in the network-input space of its own network, where photographs have about 1.
+            ``None`` shows images as they are: those of ascents may have any contrast, far beyond
+            black and white, and strong ones drive every unit.
         image_set: images to which responses are compared: anything that
             ``pipeline.images.any_images.as_image_set`` takes; by default crops of the bundled
             photographs.
@@ -189,7 +191,7 @@ def layers_of(network: Any, layers: Any) -> list[Layer]:
 def view(made: MadeImages, network: Network, layer: Layer, viewing: Viewing) -> np.ndarray:
     """Return the responses of all units of a layer to images, ``[images, units]``."""
     viewer = Viewer(network, layer, made.preprocessing, viewing, network.device)
-    return viewer(viewing.prepared(made.images)).numpy()
+    return viewer(at_contrast(made.images, viewing.contrast, made.preprocessing)).numpy()
 
 
 def labeled(made: MadeImages, layer: Layer, rows: pd.DataFrame) -> pd.DataFrame:

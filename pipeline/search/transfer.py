@@ -16,7 +16,7 @@ from torch import Tensor
 
 from pipeline.errors import ConfigError, nearest
 from pipeline.images.batches import split
-from pipeline.images.conversion import at_contrast, converted, on_gray, rescaled
+from pipeline.images.conversion import converted, on_gray, rescaled
 from pipeline.images.perturbations import Perturbation, perturbed
 from pipeline.images.preprocessing import Preprocessing
 from pipeline.networks.layers import Layer
@@ -39,8 +39,8 @@ class Viewing:
     Attributes:
         at: ``center``: the response of the units whose field has the image at its center; ``max``:
             the largest response anywhere on the map, with that image on the whole input.
-        contrast: RMS contrast to which images are scaled about gray, in the network-input space of
-            the network that they were made for; ``None`` shows them as they are.
+        contrast: RMS contrast to which whoever shows images brings them before, by
+            ``synthesis.evolution.contrast.at_contrast``; ``None`` leaves them as they are.
         scale: ``pixels`` shows the same pixels, on gray or cut to the field; ``field`` rescales the
             image to the field of the units that see it (bilinear, antialiased).
         prefix: of the names of these, in messages.
@@ -69,10 +69,6 @@ class Viewing:
                 f"{self.prefix}contrast: {given!r} is not a positive number; photographs have about"
                 " 1, and None shows images as they are"
             )
-
-    def prepared(self, images: Float[Tensor, "n c height width"]) -> Float[Tensor, "n c h w"]:
-        """Return images at the contrast at which they are shown, before any other change."""
-        return at_contrast(images, self.contrast)
 
 
 class Viewer:

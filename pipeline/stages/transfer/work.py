@@ -23,6 +23,7 @@ from pipeline.stages.transfer.plan import TransferPlan
 from pipeline.stages.transfer.results import ITEM, Changed, Norms, Seen
 from pipeline.stages.transfer.sources import Shown, Source
 from pipeline.store.results import Arrays
+from pipeline.synthesis.evolution.contrast import at_contrast
 
 log = logging.getLogger(__name__)
 RECENT = 2  # sources whose images are held in memory
@@ -161,7 +162,8 @@ class ShowWork:
 
 def seen_responses(seen: Seen, shown: Shown) -> Arrays:
     """Return the responses of all units of a layer to the images of a source."""
-    responses = seen.viewer()(seen.viewing.prepared(shown.images)).numpy()
+    images = at_contrast(shown.images, seen.viewing.contrast, seen.made_in)
+    responses = seen.viewer()(images).numpy()
     return {"responses": responses, "units": shown.units, "copies": shown.copies}
 
 
@@ -170,7 +172,7 @@ def changed_responses(seen: Changed, shown: Shown) -> Arrays:
     viewer = seen.viewer()
     check = seen.norms.seer.run.parts.runner.check
     rows = np.flatnonzero(np.isin(shown.units, seen.units))
-    images = seen.viewing.prepared(shown.images[rows])
+    images = at_contrast(shown.images[rows], seen.viewing.contrast, seen.made_in)
     found = [np.zeros((0, len(seen.changes), seen.norms.layer.units), np.float32)]
     for number, row in enumerate(rows.tolist()):
         check()
