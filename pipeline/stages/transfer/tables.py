@@ -155,5 +155,6 @@ def _said(best: Any) -> str:
 
 
 def _range(values: Any, form: str) -> str:
-    ends = dict.fromkeys(form.format(end) for end in (values.min(), values.max()))
+    # Rounding leaves a sign to what becomes 0.
+    ends = dict.fromkeys(form.format(round(end, 4) + 0.0) for end in (values.min(), values.max()))
     return " to ".join(ends)
