@@ -155,6 +155,7 @@ def _said(best: Any) -> str:
 
 
 def _range(values: Any, form: str) -> str:
+    texts = [form.format(end) for end in (values.min(), values.max())]
     # Rounding leaves a sign to what becomes 0.
-    ends = dict.fromkeys(form.format(round(end, 4) + 0.0) for end in (values.min(), values.max()))
+    ends = dict.fromkeys(text if text.strip("-0.%") else text.lstrip("-") for text in texts)
     return " to ".join(ends)
