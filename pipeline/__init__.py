@@ -25,10 +25,14 @@ if TYPE_CHECKING:
     from pipeline.library.patches import top_patches as top_patches
     from pipeline.library.receptive_fields import map_receptive_fields as map_receptive_fields
     from pipeline.library.responses import responses as responses
+    from pipeline.library.robustness import robustness as robustness
     from pipeline.library.runs import open_run as open_run
     from pipeline.library.shape_tuning import shape_tuning as shape_tuning
     from pipeline.library.stimuli import stimulus_set as stimulus_set
+    from pipeline.library.transfer import transfer as transfer
     from pipeline.library.tuning import tuning as tuning
+    from pipeline.library.unit_similarity import unit_facets as unit_facets
+    from pipeline.library.unit_similarity import unit_similarity as unit_similarity
     from pipeline.networks.units.dictionaries import dictionary as dictionary
     from pipeline.stages.collect.results import collect as collect
 
@@ -54,18 +58,23 @@ _ROOMS = {
     "opponency_over_seeds": "pipeline.analysis.opponency_fractions",
     "receptive_field": "pipeline.library.networks",
     "responses": "pipeline.library.responses",
+    "robustness": "pipeline.library.robustness",
     "shape_summary": "pipeline.analysis.shape_summary",
     "shape_tuning": "pipeline.library.shape_tuning",
     "stimulus_set": "pipeline.library.stimuli",
     "top_patches": "pipeline.library.patches",
+    "transfer": "pipeline.library.transfer",
     "tuning": "pipeline.library.tuning",
+    "unit_facets": "pipeline.library.unit_similarity",
+    "unit_similarity": "pipeline.library.unit_similarity",
 }
 __all__ = [
     "EvolutionOptions", "Options", "ascend", "bar_tuning", "best_gabor", "collect",
     "color_rotation_index", "dictionary", "dream", "evolve", "export", "image_set",
     "map_receptive_fields", "network", "open_run", "opponency", "opponency_fractions",
-    "opponency_over_seeds", "receptive_field", "responses", "shape_summary", "shape_tuning",
-    "stimulus_set", "top_patches", "tuning",
+    "opponency_over_seeds", "receptive_field", "responses", "robustness", "shape_summary",
+    "shape_tuning", "stimulus_set", "top_patches", "transfer", "tuning", "unit_facets",
+    "unit_similarity",
 ]  # fmt: skip
 
 

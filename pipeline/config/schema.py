@@ -33,6 +33,7 @@ from pipeline.config.settings import (
     SearchConfig,
 )
 from pipeline.config.training import TrainingConfig
+from pipeline.config.transfer import TransferConfig
 
 CHECK = "check"  # reports what the other stages would do and cost, and their faults
 DEFAULT_STAGES = ("top_patches", "ascent", "correlations", "figures", "pages")
@@ -110,6 +111,7 @@ class Config:
         best_gabor: settings of the stage ``best_gabor``.
         evolution: settings of the stage ``evolution``.
         ascent: settings of the stage ``ascent``.
+        transfer: settings of the stage ``transfer``.
         dream: settings of the stage ``dream``.
         stimuli: settings of the stage ``stimuli``.
         figures: settings of the stage ``figures``.
@@ -155,6 +157,7 @@ class Config:
     best_gabor: BestGaborConfig = field(default_factory=BestGaborConfig)
     evolution: EvolutionConfig = field(default_factory=EvolutionConfig)
     ascent: AscentConfig = field(default_factory=AscentConfig)
+    transfer: TransferConfig = field(default_factory=TransferConfig)
     dream: DreamConfig = field(default_factory=DreamConfig)
     stimuli: StimuliConfig = field(default_factory=StimuliConfig)
     figures: FiguresConfig = field(default_factory=FiguresConfig)

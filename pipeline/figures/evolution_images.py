@@ -28,7 +28,9 @@ _PAGE = 8.6
 
 
 @dataclass(frozen=True, eq=False)
-class _Cell:
+class Cell:
+    """An image of a grid, light gray if there is none, and the lines below it."""
+
     image: Image | None
     lines: Sequence[str]
 
@@ -65,7 +67,7 @@ def film_strips(
     heads[0] = "1 query" if columns[0] == 1 else f"{heads[0]} queries"
     empty = any(cell.image is None for _, cells in rows for cell in cells)
     said = "Below each image: response." + empty * f" {EMPTY}"
-    return _grid(rows, heads, title, f"{said} {caption}")
+    return image_grid(rows, heads, title, f"{said} {caption}")
 
 
 def chosen_queries(queries: Sequence[Sequence[int]], most: int) -> list[int]:
@@ -82,11 +84,11 @@ def chosen_queries(queries: Sequence[Sequence[int]], most: int) -> list[int]:
     return known[np.unique(nearest)].tolist()
 
 
-def _frame(strip: FilmStrip, at: int) -> _Cell:
+def _frame(strip: FilmStrip, at: int) -> Cell:
     index = int(np.searchsorted(np.asarray(strip.queries), at, "right")) - 1
     if index < 0:
-        return _Cell(None, [""])
-    return _Cell(strip.images[index], [response_text(float(strip.responses[index]))])
+        return Cell(None, [""])
+    return Cell(strip.images[index], [response_text(float(strip.responses[index]))])
 
 
 @style.paper_style()
@@ -115,15 +117,15 @@ def final_images(rows: Sequence[FinalImages], title: str, caption: str) -> Figur
     cells = [(row.name, [_final(image, row.top_patch) for image in row.images]) for row in rows]
     undefined = any(not row.top_patch > 0 for row in rows)
     words = f"{MULTIPLES}{UNDEFINED if undefined else ''}. {caption}"
-    return _grid(cells, names, title, words)
+    return image_grid(cells, names, title, words)
 
 
-def _final(shown: FinalImage, top_patch: float) -> _Cell:
+def _final(shown: FinalImage, top_patch: float) -> Cell:
     if shown.image is None and not np.isfinite(shown.response):
-        return _Cell(None, ["none", ""])
+        return Cell(None, ["none", ""])
     defined = top_patch > 0 and np.isfinite(shown.response)
     multiple = f"{TIMES} {number(shown.response / top_patch)}" if defined else "undefined"
-    return _Cell(shown.image, [response_text(shown.response), multiple])
+    return Cell(shown.image, [response_text(shown.response), multiple])
 
 
 def _check_rows(count: int, what: str) -> None:
@@ -133,10 +135,13 @@ def _check_rows(count: int, what: str) -> None:
         raise ValueError(f"{count} {what} do not fit on a page; select up to {MOST_ROWS}")
 
 
-def _grid(
-    rows: Sequence[tuple[str, Sequence[_Cell]]], heads: Sequence[str], title: str, caption: str
+def image_grid(
+    rows: Sequence[tuple[str, Sequence[Cell]]], heads: Sequence[str], title: str, caption: str
 ) -> Figure:
-    """Return images in rows with names at the left, headings above and lines below each."""
+    """Return images in rows with names at the left, headings above and lines below each.
+
+    It is called by functions that draw in ``style.paper_style``.
+    """
     columns = len(heads)
     labels = [style.wrapped(name, _LONGEST, style.TEXT) for name, _ in rows]
     lines = [line for label in labels for line in label.split("\n")]
@@ -178,7 +183,7 @@ def _grid(
     return figure
 
 
-def _draw(axis: Axes, cell: _Cell, side: float) -> None:
+def _draw(axis: Axes, cell: Cell, side: float) -> None:
     axis.set(xticks=[], yticks=[])
     axis.spines[:].set_visible(False)
     missing = np.full((1, 1, 3), style.MISSING_GRAY)

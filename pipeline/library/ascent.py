@@ -49,6 +49,8 @@ class Ascents:
         images: the images after the last step.
         responses: the score before every step and after the last.
         status: per image ``ok``, ``zero_gradient`` (the start could not move) or ``not_finite``.
+        layer: name of the layer.
+        network: the network that they are for.
     """
 
     units: Int[np.ndarray, " images"]
@@ -57,6 +59,8 @@ class Ascents:
     images: Float[Tensor, "images c height width"]
     responses: Float[Tensor, "images steps_and_one"]
     status: list[str]
+    layer: str
+    network: Network
 
     __repr__ = summary
 
@@ -186,6 +190,8 @@ def _climb(recipe: Recipe, layer: Layer, units: Sequence[int], optimizer: Optimi
         torch.cat([ascent.images for _, ascent in done]).cpu(),
         torch.cat([ascent.responses for _, ascent in done]).cpu(),
         [status for _, ascent in done for status in ascent.status],
+        layer.name,
+        recipe.network,
     )
 
 

@@ -17,7 +17,7 @@ from pipeline.config.build import build
 from pipeline.config.checks import check_values
 from pipeline.config.schema import Config
 from pipeline.config.search_path import conf_dir
-from pipeline.store.identity import chosen
+from pipeline.store.identity import chosen, option_name
 from pipeline.synthesis.dream.octaves import Size
 from pipeline.synthesis.dream.plan import Octave, octave_sizes, plan_octaves
 from pipeline.synthesis.schedules import value_at
@@ -98,6 +98,12 @@ RUNS = {
         "layers=[conv1] units=[2,5] search.keep=2 optimizer.steps=2 ascent.size=24", units=(2, 5)
     ),
     "three_optimizers": Small("optimizer.steps=2 animate.formats=[gif]", units=(2,)),
+    "transfer": Small(
+        "layers=[conv1] units=[2,5] images.limit=4 search.keep=2 optimizer.steps=2"
+        " transfer.jpeg=[50] transfer.crops=[] transfer.noise=[] transfer.shifts=[]"
+        " +transfer.layers.random=[conv1] +transfer.layers.shuffled=[conv1]",
+        units=(2, 5),
+    ),
     "v4_shapes": Small(
         "layers=[conv2] units=[2,5] shape_tuning.width=12 shape_tuning.positions=[-2,0,2]"
         " shape_tuning.shuffles=2",
@@ -180,14 +186,16 @@ def test_every_experiment_says_how_it_is_run(name: str):
 def test_every_command_in_an_experiment_chooses_what_it_says(command: str):
     config = compose_config(*command.split())
     for override in command.split()[1:]:
-        key, _, value = override.partition("=")
+        key, _, value = override.lstrip("+").partition("=")
+        group, _, place = key.partition("@")  # of an option that stands elsewhere
+        key = place or group
         found: Any = config
         for part in key.split("."):
             found = found[part] if isinstance(found, dict) else getattr(found, part)
         if key in LISTS:
             found = list(chosen(found))
-        elif key == "model":
-            found = found["name"]
+        elif group == "model":
+            found = option_name(found)
         assert value == str(found) or yaml.safe_load(value) == found
 
 

@@ -35,6 +35,22 @@ def pixel_bounds(preprocessing: Preprocessing) -> list[tuple[float, float]]:
     return [(-mean / std, (1 - mean) / std) for mean, std in scale]
 
 
+def at_contrast(
+    images: Float[Tensor, "batch c height width"],
+    value: float | None,
+    preprocessing: Preprocessing,
+) -> Float[Tensor, "batch c height width"]:
+    """Return network input at one contrast, within pixels of 0..1; as it is without one.
+
+    >>> gray = Preprocessing(None, 2, mean=(0.5,), std=(0.25,))
+    >>> at_contrast(torch.tensor([[[[400.0, 100.0]]]]), 1.2, gray).square().mean().sqrt().item()
+    1.19999...
+    """
+    if value is None:
+        return images
+    return Contrast(value, preprocessing)(preprocessing.pixels(images))
+
+
 class Contrast:
     """Brings pictures to one contrast, within pixels of 0..1, as network input.
 
