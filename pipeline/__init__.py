@@ -6,8 +6,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from pipeline.analysis.mixed_effects import mixed_effects as mixed_effects
     from pipeline.analysis.opponency_fractions import opponency_fractions as opponency_fractions
     from pipeline.analysis.opponency_fractions import opponency_over_seeds as opponency_over_seeds
+    from pipeline.analysis.paired_tests import paired_tests as paired_tests
     from pipeline.analysis.shape_summary import shape_summary as shape_summary
     from pipeline.library.ascent import ascend as ascend
     from pipeline.library.bar_tuning import bar_tuning as bar_tuning
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from pipeline.library.responses import responses as responses
     from pipeline.library.runs import open_run as open_run
     from pipeline.library.shape_tuning import shape_tuning as shape_tuning
+    from pipeline.library.similarity import similarity as similarity
     from pipeline.library.stimuli import stimulus_set as stimulus_set
     from pipeline.library.tuning import tuning as tuning
     from pipeline.stages.collect.results import collect as collect
@@ -43,24 +46,28 @@ _ROOMS = {
     "evolve": "pipeline.library.evolution",
     "export": "pipeline.library.export",
     "map_receptive_fields": "pipeline.library.receptive_fields",
+    "mixed_effects": "pipeline.analysis.mixed_effects",
     "network": "pipeline.library.networks",
     "open_run": "pipeline.library.runs",
     "opponency": "pipeline.library.opponency",
     "opponency_fractions": "pipeline.analysis.opponency_fractions",
     "opponency_over_seeds": "pipeline.analysis.opponency_fractions",
+    "paired_tests": "pipeline.analysis.paired_tests",
     "receptive_field": "pipeline.library.networks",
     "responses": "pipeline.library.responses",
     "shape_summary": "pipeline.analysis.shape_summary",
     "shape_tuning": "pipeline.library.shape_tuning",
+    "similarity": "pipeline.library.similarity",
     "stimulus_set": "pipeline.library.stimuli",
     "top_patches": "pipeline.library.patches",
     "tuning": "pipeline.library.tuning",
 }
 __all__ = [
     "EvolutionOptions", "Options", "ascend", "bar_tuning", "best_gabor", "collect",
-    "color_rotation_index", "dream", "evolve", "export", "map_receptive_fields", "network",
-    "open_run", "opponency", "opponency_fractions", "opponency_over_seeds", "receptive_field",
-    "responses", "shape_summary", "shape_tuning", "stimulus_set", "top_patches", "tuning",
+    "color_rotation_index", "dream", "evolve", "export", "map_receptive_fields", "mixed_effects",
+    "network", "open_run", "opponency", "opponency_fractions", "opponency_over_seeds",
+    "paired_tests", "receptive_field", "responses", "shape_summary", "shape_tuning", "similarity",
+    "stimulus_set", "top_patches", "tuning",
 ]  # fmt: skip
 
 

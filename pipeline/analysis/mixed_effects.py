@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from pipeline.errors import ConfigError
 UNFITTED = {"estimate": np.nan, "low": np.nan, "high": np.nan, "p": np.nan}
 
 
-def layer_means(table: pd.DataFrame, value: str = "value", unit: str = "unit") -> pd.DataFrame:
+def mixed_effects(table: pd.DataFrame, value: str = "value", unit: str = "unit") -> pd.DataFrame:
     """Return the mean of each layer by a linear mixed model, with a random intercept for each unit.
 
     value = mean of the layer + deviation of the unit + residual. The copies of a unit, or its pairs
@@ -40,15 +41,14 @@ def layer_means(table: pd.DataFrame, value: str = "value", unit: str = "unit") -
     layers = [str(name) for name in dict.fromkeys(table["layer"])]
     values = table[value].to_numpy(np.float64)
     defined = table.loc[np.isfinite(values)]
-    there = defined.groupby("layer", observed=True)[unit].nunique()
-    units = table.groupby("layer", observed=True)[unit].nunique()
-    counts = [int(there.get(name, 0)) for name in layers]
+    there, units = (_units(rows, unit) for rows in (defined, table))
+    counts = [there.get(name, 0) for name in layers]
     found = pd.DataFrame(
         {
             "layer": layers,
             **UNFITTED,
             "units": counts,
-            "undefined": [int(units[name]) - n for name, n in zip(layers, counts, strict=True)],
+            "undefined": [units[name] - n for name, n in zip(layers, counts, strict=True)],
             "unit_share": np.nan,
             "note": "",
         }
@@ -65,6 +65,13 @@ def layer_means(table: pd.DataFrame, value: str = "value", unit: str = "unit") -
     found["unit_share"] = share
     found.loc[found["units"] == 0, "note"] = "no unit of this layer has a value"
     return found
+
+
+def _units(table: pd.DataFrame, unit: str) -> dict[str, int]:
+    """Return the number of units of each layer."""
+    names = table["layer"].astype(str)
+    pairs = dict.fromkeys(zip(names.tolist(), table[unit].tolist(), strict=True))
+    return dict(Counter(name for name, _ in pairs))
 
 
 def _unfit(defined: pd.DataFrame, unit: str) -> str:

@@ -32,6 +32,7 @@ from pipeline.config.settings import (
     ResponsesConfig,
     SearchConfig,
 )
+from pipeline.config.similarity import SimilarityConfig
 from pipeline.config.training import TrainingConfig
 
 CHECK = "check"  # reports what the other stages would do and cost, and their faults
@@ -105,6 +106,7 @@ class Config:
         best_gabor: settings of the stage ``best_gabor``.
         evolution: settings of the stage ``evolution``.
         ascent: settings of the stage ``ascent``.
+        similarity: settings of the stage ``similarity``.
         dream: settings of the stage ``dream``.
         stimuli: settings of the stage ``stimuli``.
         figures: settings of the stage ``figures``.
@@ -149,6 +151,7 @@ class Config:
     best_gabor: BestGaborConfig = field(default_factory=BestGaborConfig)
     evolution: EvolutionConfig = field(default_factory=EvolutionConfig)
     ascent: AscentConfig = field(default_factory=AscentConfig)
+    similarity: SimilarityConfig = field(default_factory=SimilarityConfig)
     dream: DreamConfig = field(default_factory=DreamConfig)
     stimuli: StimuliConfig = field(default_factory=StimuliConfig)
     figures: FiguresConfig = field(default_factory=FiguresConfig)

@@ -27,7 +27,8 @@ class Sample:
         own: the unit for which each was made, by its channel; needed with responses.
         weights: how much every pixel matters to the unit, if that is known.
         responses: of all units of the layer to the images, if they are known.
-        population: responses to the images of many units, with which responses are compared.
+        population: responses to images of many units from the same init, with which responses are
+            compared.
     """
 
     images: Float[np.ndarray, "images channels height width"]
@@ -66,6 +67,7 @@ class Statistic:
         prepare: returns what is compared of a sample.
         compare: returns a number for each image from what was prepared of two samples.
         span: lowest and highest possible value; None where there is none.
+        of_both: whether it compares both images with each other, so that a ceiling limits it.
     """
 
     name: str
@@ -75,13 +77,16 @@ class Statistic:
     prepare: Callable[[Sample], Any]
     compare: Callable[[Any, Any], Values]
     span: tuple[float | None, float | None] = (-1.0, 1.0)
+    of_both: bool = True
 
     def between(self, first: Sample, second: Sample) -> Values:
         """Return the similarity of the images of two samples, one by one."""
         return self.compare(self.prepare(first), self.prepare(second))
 
 
-def _dots(first: Values, second: Values) -> Values:
+def _dots(
+    first: Float[np.ndarray, "images values"], second: Float[np.ndarray, "images values"]
+) -> Values:
     return np.clip(np.einsum("up,up->u", first, second), -1.0, 1.0)
 
 
@@ -180,11 +185,13 @@ def statistics(shift: int = shifts.SHIFT, window: int = structure.WINDOW) -> dic
             "own_percentile", "percentile of own unit", "percentage of the images of other units"
             " that drive the unit less than the weaker of both images",
             RESPONSES, _selectivity(populations.own_percentiles), np.minimum, (0.0, 100.0),
+            of_both=False,
         ),
         Statistic(
-            "d_prime", "d′ of own unit", "how far the weaker of both images drives the unit beyond"
+            "d_prime", "d' of own unit", "how far the weaker of both images drives the unit beyond"
             " images of other units, in their standard deviations",
             RESPONSES, _selectivity(populations.own_d_primes), np.minimum, (None, None),
+            of_both=False,
         ),
     )  # fmt: skip
     return {each.name: each for each in found}

@@ -78,23 +78,22 @@ def check_nulls(names: Sequence[str], known: Sequence[str] = DRAWN) -> None:
 
 
 def compare(
-    first: Sample,
+    own: Sample,
     second: Sample,
+    at: Int[np.ndarray, " images"],
     statistics: Sequence[Statistic],
     nulls: NullDraws,
-    rows: slice = slice(None),
 ) -> Similarities:
-    """Compare the images of two samples one by one, some rows of them, and draw nulls.
+    """Compare images with some of those of a second sample, one by one, and draw nulls.
 
     Args:
-        first: one image of each unit and copy.
-        second: the other image of each.
+        own: one image of each unit and copy.
+        second: the other image of each; images of further units serve as null.
+        at: which image of the second sample belongs to each of the first.
         statistics: what is computed.
-        nulls: what is drawn, for all rows of the samples.
-        rows: which rows are compared; the others serve as images of other units.
+        nulls: what is drawn, for all images of the second sample.
     """
-    at = np.arange(len(first.images))[rows]
-    own, rival = first.taken(at), second.taken(at)
+    rival = second.taken(at, own=own)
     prepared = [each.prepare(own) for each in statistics]
 
     def against(sample: Sample) -> Float[np.ndarray, "statistics images"]:

@@ -92,7 +92,7 @@ def coherence_of_spectra(
     if width % 2 == 0:
         twice[-1] = 1.0
     with np.errstate(invalid="ignore", divide="ignore"):
-        products = [(first * second.conj()).real, np.abs(first) ** 2, np.abs(second) ** 2]
+        products = [np.real(first * second.conj()), np.abs(first) ** 2, np.abs(second) ** 2]
         cross, own_a, own_b = (_by_ring((p * twice).sum(axis=1), which, count) for p in products)
         largest = [own.max(axis=1, keepdims=True, initial=0.0) for own in (own_a, own_b)]
         silent = (own_a <= FLOOR**2 * largest[0]) | (own_b <= FLOOR**2 * largest[1])
