@@ -47,7 +47,7 @@ def similarity(
     *,
     nulls: str | Sequence[str] = "units",
     draws: int = 99,
-    net: Network | None = None,
+    net: Any = None,
     layer: str | None = None,
     weights: Any = None,
     shift: int = 4,

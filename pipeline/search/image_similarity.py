@@ -159,7 +159,9 @@ def compare_rivals(
     return without(found, ~rivals.usable[at])
 
 
-def _weights(weights: Weights, units: Int[np.ndarray, " images"]) -> Images:
+def _weights(
+    weights: Weights, units: Int[np.ndarray, " images"]
+) -> Float[np.ndarray, "images height width"]:
     names, which = np.unique(units, return_inverse=True)
     return weights(names.tolist())[which]
 

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations, combinations_with_replacement
-from typing import Any, Protocol, cast
+from typing import Any, Protocol, cast, runtime_checkable
 
 import numpy as np
 import pandas as pd
@@ -106,6 +106,7 @@ def correlation_summary(run: ActiveRun, pairs: Sequence[Pair]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=list(SUMMARY.columns))
 
 
+@runtime_checkable
 class OfInits(Protocol):
     """What is made of two inits of one layer."""
 
