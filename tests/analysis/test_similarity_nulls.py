@@ -117,13 +117,13 @@ def test_all_statistics_have_their_nominal_rate(kind: str):
 
 @pytest.mark.slow
 def test_layers_without_any_relation_are_significant_in_5_percent():
-    """By the median over units, of 2000 layers of 12 units."""
+    """By the median over units, of 600 layers of 24 units; the standard error is 0.9 %."""
     p = []
-    for seed in range(2000):
+    for seed in range(600):
         found = compared(24, ["pearson"], "units", 10_000 + 2 * seed)
         row = similarity_summary(found, np.arange(24), np.random.default_rng(0)).iloc[0]
         p.append(row["p"])
-    assert np.mean(np.array(p) <= 0.05) == pytest.approx(0.05, abs=0.01)
+    assert np.mean(np.array(p) <= 0.05) == pytest.approx(0.05, abs=0.02)
 
 
 def test_tables_count_units_without_a_value_and_average_copies_first():
