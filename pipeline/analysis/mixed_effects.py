@@ -76,10 +76,11 @@ def _units(table: pd.DataFrame, unit: str) -> dict[str, int]:
 
 def _unfit(defined: pd.DataFrame, unit: str) -> str:
     """Return why the model cannot be fitted, or an empty string."""
-    rows = defined.groupby(["layer", unit], observed=True).size()
+    units = zip(defined["layer"].tolist(), defined[unit].tolist(), strict=True)
+    rows = Counter(units)
     if len(rows) < 2:
         return "the mixed model cannot be fitted: fewer than two units have a value"
-    if int(rows.max()) < 2:
+    if max(rows.values()) < 2:
         return (
             "the mixed model cannot be fitted: no unit has two values, so units cannot be told from"
             " chance; use init.copies=2 or more, or three inits"

@@ -54,8 +54,8 @@ def signed_rank(differences: Float[np.ndarray, " units"]) -> dict[str, Any]:
     if len(changed) < FEWEST:
         note = f"only {len(changed)} units differ; the test needs {FEWEST} or more"
         return row | {"note": note}
-    _, p = wilcoxon(changed)
-    return row | {"p": float(p)}
+    tested: Any = wilcoxon(changed)
+    return row | {"p": float(tested.pvalue)}
 
 
 def paired_tests(

@@ -130,6 +130,18 @@ def test_statistics_are_1_for_an_image_itself_and_undefined_for_none(name: str):
     np.testing.assert_allclose(statistic.between(*some), statistic.between(*pair)[rows])
 
 
+@pytest.mark.parametrize("size", [(1, 1), (2, 2), (3, 3), (1, 9)])
+def test_tiny_fields_are_compared_as_far_as_that_is_possible(size: tuple[int, int]):
+    """A convolution of one pixel sees three numbers; they have no frequencies and no windows."""
+    a, b = (RNG.normal(size=(2, 3, *size)) for _ in range(2))
+    none = {"ssim": min(size) < 3, "coherence": min(size) < 2, "amplitude": max(size) < 2}
+    for name, each in statistics().items():
+        if each.needs == "images":
+            found = each.between(Sample(a, np.arange(2)), Sample(b, np.arange(2)))
+            assert np.isnan(found).all() == none.get(name, False), name
+            assert np.isfinite(found).all() != none.get(name, False), name
+
+
 @given(st.floats(1e-6, 1e6), st.integers(0, 3), st.booleans())
 @settings(max_examples=8)
 def test_statistics_do_not_depend_on_the_size_of_steps(scale: float, row: int, both: bool):

@@ -94,14 +94,16 @@ def compare(
         nulls: what is drawn, for all images of the second sample.
     """
     rival = second.taken(at, own=own)
-    prepared = [each.prepare(own) for each in statistics]
+    with _quiet():
+        prepared = [each.prepare(own) for each in statistics]
 
     def against(sample: Sample) -> Float[np.ndarray, "statistics images"]:
         nulls.check()
-        found = [
-            each.compare(ready, each.prepare(sample))
-            for each, ready in zip(statistics, prepared, strict=True)
-        ]
+        with _quiet():
+            found = [
+                each.compare(ready, each.prepare(sample))
+                for each, ready in zip(statistics, prepared, strict=True)
+            ]
         return np.stack(found) if found else np.empty((0, len(at)))
 
     values = against(rival)
@@ -114,6 +116,11 @@ def compare(
         empty = np.empty((len(statistics), 0, len(at)))
         draws[kind] = np.stack(drawn, axis=1) if drawn else empty
     return Similarities([each.name for each in statistics], values, draws)
+
+
+def _quiet() -> np.errstate:
+    """Do not warn of images that are not finite: their similarity is NaN."""
+    return np.errstate(invalid="ignore", divide="ignore", over="ignore")
 
 
 Against = Callable[[Sample], Float[np.ndarray, "statistics images"]]
@@ -140,7 +147,8 @@ def _against_scrambled(
     respond = nulls.respond if any(each.needs == RESPONSES for each in statistics) else None
     found: list[Float[np.ndarray, "statistics images"]] = []
     for _ in range(nulls.count):
-        images = SCRAMBLED[kind](rival.images, rngs)
+        with _quiet():
+            images = SCRAMBLED[kind](rival.images, rngs)
         responses = None if respond is None else respond(images)
         found.append(against(replace(rival, images=images, responses=responses)))
     return found

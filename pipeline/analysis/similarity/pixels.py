@@ -109,6 +109,8 @@ def _weighted(images: Batch, weights: Float[np.ndarray, "units pixels"]) -> Batc
 def standardized(images: Batch) -> Float[np.ndarray, "units pixels"]:
     """Return images with mean 0 and length 1, flat, in float64; NaN where they are constant."""
     flat = images.reshape(len(images), -1)
+    if not flat.shape[1]:
+        return np.full((len(images), 1), np.nan)
     centered = flat - flat.mean(axis=1, keepdims=True, dtype=np.float64)
     _drop_rounding(centered, flat)
     return _unit_length(centered)

@@ -117,7 +117,7 @@ def _by_ring(
     used = which >= 0
     places = which[used] + count * np.arange(units)[:, None]
     sums = np.bincount(places.ravel(), flat[:, used].ravel(), minlength=units * count)
-    return sums.reshape(units, count)
+    return sums.astype(np.float64).reshape(units, count)  # counts, if there are no rings
 
 
 def log_amplitudes(images: Images) -> Float[np.ndarray, "units frequencies"]:
