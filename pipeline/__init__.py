@@ -6,8 +6,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from pipeline.analysis.mixed_effects import mixed_effects as mixed_effects
     from pipeline.analysis.opponency_fractions import opponency_fractions as opponency_fractions
     from pipeline.analysis.opponency_fractions import opponency_over_seeds as opponency_over_seeds
+    from pipeline.analysis.paired_tests import paired_tests as paired_tests
     from pipeline.analysis.shape_summary import shape_summary as shape_summary
     from pipeline.library.ascent import ascend as ascend
     from pipeline.library.bar_tuning import bar_tuning as bar_tuning
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from pipeline.library.robustness import robustness as robustness
     from pipeline.library.runs import open_run as open_run
     from pipeline.library.shape_tuning import shape_tuning as shape_tuning
+    from pipeline.library.similarity import similarity as similarity
     from pipeline.library.stimuli import stimulus_set as stimulus_set
     from pipeline.library.transfer import transfer as transfer
     from pipeline.library.tuning import tuning as tuning
@@ -51,16 +54,19 @@ _ROOMS = {
     "export": "pipeline.library.export",
     "image_set": "pipeline.library.image_sets",
     "map_receptive_fields": "pipeline.library.receptive_fields",
+    "mixed_effects": "pipeline.analysis.mixed_effects",
     "network": "pipeline.library.networks",
     "open_run": "pipeline.library.runs",
     "opponency": "pipeline.library.opponency",
     "opponency_fractions": "pipeline.analysis.opponency_fractions",
     "opponency_over_seeds": "pipeline.analysis.opponency_fractions",
+    "paired_tests": "pipeline.analysis.paired_tests",
     "receptive_field": "pipeline.library.networks",
     "responses": "pipeline.library.responses",
     "robustness": "pipeline.library.robustness",
     "shape_summary": "pipeline.analysis.shape_summary",
     "shape_tuning": "pipeline.library.shape_tuning",
+    "similarity": "pipeline.library.similarity",
     "stimulus_set": "pipeline.library.stimuli",
     "top_patches": "pipeline.library.patches",
     "transfer": "pipeline.library.transfer",
@@ -71,10 +77,10 @@ _ROOMS = {
 __all__ = [
     "EvolutionOptions", "Options", "ascend", "bar_tuning", "best_gabor", "collect",
     "color_rotation_index", "dictionary", "dream", "evolve", "export", "image_set",
-    "map_receptive_fields", "network", "open_run", "opponency", "opponency_fractions",
-    "opponency_over_seeds", "receptive_field", "responses", "robustness", "shape_summary",
-    "shape_tuning", "stimulus_set", "top_patches", "transfer", "tuning", "unit_facets",
-    "unit_similarity",
+    "map_receptive_fields", "mixed_effects", "network", "open_run", "opponency",
+    "opponency_fractions", "opponency_over_seeds", "paired_tests", "receptive_field", "responses",
+    "robustness", "shape_summary", "shape_tuning", "similarity", "stimulus_set", "top_patches",
+    "transfer", "tuning", "unit_facets", "unit_similarity",
 ]  # fmt: skip
 
 

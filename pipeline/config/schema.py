@@ -32,6 +32,7 @@ from pipeline.config.settings import (
     ResponsesConfig,
     SearchConfig,
 )
+from pipeline.config.similarity import SimilarityConfig
 from pipeline.config.training import TrainingConfig
 from pipeline.config.transfer import TransferConfig
 
@@ -112,6 +113,7 @@ class Config:
         evolution: settings of the stage ``evolution``.
         ascent: settings of the stage ``ascent``.
         transfer: settings of the stage ``transfer``.
+        similarity: settings of the stage ``similarity``.
         dream: settings of the stage ``dream``.
         stimuli: settings of the stage ``stimuli``.
         figures: settings of the stage ``figures``.
@@ -158,6 +160,7 @@ class Config:
     evolution: EvolutionConfig = field(default_factory=EvolutionConfig)
     ascent: AscentConfig = field(default_factory=AscentConfig)
     transfer: TransferConfig = field(default_factory=TransferConfig)
+    similarity: SimilarityConfig = field(default_factory=SimilarityConfig)
     dream: DreamConfig = field(default_factory=DreamConfig)
     stimuli: StimuliConfig = field(default_factory=StimuliConfig)
     figures: FiguresConfig = field(default_factory=FiguresConfig)

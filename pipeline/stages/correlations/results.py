@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations, combinations_with_replacement
-from typing import Any, cast
+from typing import Any, Protocol, cast, runtime_checkable
 
 import numpy as np
 import pandas as pd
@@ -18,6 +18,7 @@ from pipeline.stages.ascent.results import Climb, find_climb
 from pipeline.stages.correlations import CORRELATIONS, STAGE, SUMMARY
 from pipeline.stages.stage import Plan
 from pipeline.store.results import Result
+from pipeline.store.runs import Images
 from pipeline.store.tables import read_table
 
 
@@ -60,6 +61,17 @@ def _pair(run: ActiveRun, layer: Layer, first: str, second: str) -> Pair:
     return Pair(layer, (first, second), climbs, exact, result)
 
 
+def paired(inits: tuple[str, str], images: Sequence[Images]) -> list[Images]:
+    """Return the images to compare; for an init with itself, each copy and the next."""
+    if inits[0] != inits[1]:
+        return list(images)
+    found, copies = images[0], int(images[0].copies.max()) + 1
+    own = np.arange(len(found.units)).reshape(-1, copies)
+    following = np.roll(own, -1, axis=1)
+    pairs = 1 if copies == 2 else copies  # copies 2 and 1 are the same pair as 1 and 2
+    return [found.taken(at[:, :pairs].ravel()) for at in (own, following)]
+
+
 def correlations(run: ActiveRun, pairs: Sequence[Pair]) -> pd.DataFrame:
     """Return the table of correlations of some pairs: a row per layer, pair, unit and copy."""
     columns = list(CORRELATIONS.columns)
@@ -94,7 +106,22 @@ def correlation_summary(run: ActiveRun, pairs: Sequence[Pair]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=list(SUMMARY.columns))
 
 
-def random_numbers(run: ActiveRun, pair: Pair, purpose: str) -> np.random.Generator:
+@runtime_checkable
+class OfInits(Protocol):
+    """What is made of two inits of one layer."""
+
+    @property
+    def layer(self) -> Layer:
+        """The layer."""
+        ...
+
+    @property
+    def inits(self) -> tuple[str, str]:
+        """The names of the inits."""
+        ...
+
+
+def random_numbers(run: ActiveRun, pair: OfInits, purpose: str) -> np.random.Generator:
     """Return a random generator for one pair and one purpose."""
     names = "/".join((run.parts.network.name, pair.layer.name, *pair.inits))
     identity = f"{run.parts.config.seed}/{names}/{purpose}"

@@ -12,7 +12,7 @@ from pipeline.analysis.similarity import pearson
 from pipeline.analysis.statistics import shuffled_partners, unit_means
 from pipeline.errors import StoreError
 from pipeline.run.active_run import ActiveRun
-from pipeline.stages.correlations.results import Pair, random_numbers
+from pipeline.stages.correlations.results import Pair, paired, random_numbers
 from pipeline.store.runs import Images, read_images
 
 log = logging.getLogger(__name__)
@@ -37,7 +37,7 @@ def _correlate(run: ActiveRun, pair: Pair) -> None:
                 f" '{climb.init}' for this configuration; add ascent to stages"
             )
     read = [read_images(climb.result) for climb in pair.climbs]
-    images = _paired(pair, read)
+    images = paired(pair.inits, read)
     status = [_first_failure(*both) for both in zip(*(i.status for i in images), strict=True)]
     ok = np.array([reason == "ok" for reason in status])
     first, second = (found.added for found in images)
@@ -58,17 +58,6 @@ def _correlate(run: ActiveRun, pair: Pair) -> None:
     ]
     pair.result.write("pairs", arrays, {"status": status})
     run.done += 1
-
-
-def _paired(pair: Pair, images: list[Images]) -> list[Images]:
-    """Return the images to correlate; for an init with itself, each copy and the next."""
-    if pair.inits[0] != pair.inits[1]:
-        return images
-    found, copies = images[0], int(images[0].copies.max()) + 1
-    own = np.arange(len(found.units)).reshape(-1, copies)
-    following = np.roll(own, -1, axis=1)
-    pairs = 1 if copies == 2 else copies  # copies 2 and 1 are the same pair as 1 and 2
-    return [found.taken(at[:, :pairs].ravel()) for at in (own, following)]
 
 
 def _other_units(images: Images, rng: np.random.Generator) -> Int[np.ndarray, " images"]:

@@ -1,0 +1,18 @@
+"""Drawing: a panel for each statistic, for each pair of inits."""
+
+from __future__ import annotations
+
+from typing import cast
+
+from pipeline.figures.similarity import statistics_by_layer
+from pipeline.run.active_run import ActiveRun
+from pipeline.stages.similarity.plan import SimilarityPlan
+from pipeline.stages.similarity.tables import PAIR, similarity_summary
+
+
+def draw(run: ActiveRun, plan: SimilarityPlan) -> None:
+    """Draw the figures of a run."""
+    summary = similarity_summary(run, plan)
+    for inits, rows in summary.groupby(PAIR, sort=False):
+        name = "_".join(cast("tuple[str, str]", inits))
+        run.figure(f"similarity_{name}", statistics_by_layer(rows))
