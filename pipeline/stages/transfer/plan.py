@@ -125,7 +125,7 @@ def _norms(run: ActiveRun, seer: Seer, layer: Layer) -> Norms:
     blocks = image_blocks(of)
     settings = {
         **network_settings(of),
-        "layer": layer.number,
+        "layer": layer.identity,
         "images": dict(of.images.settings),
         "at": run.parts.config.transfer.at,
         "batch_size": of.parts.config.search.batch_size,
@@ -144,7 +144,7 @@ def _base(run: ActiveRun, norms: Norms, viewing: Viewing) -> dict[str, Any]:
     return {
         "image preprocessing": run.parts.network.preprocessing.settings(),
         **network_settings(of),
-        "layer": layer.number,
+        "layer": layer.identity,
         "preprocessing": of.parts.network.preprocessing.settings(),
         "canvas": [*canvas.size, *canvas.position, *canvas.box],
         "input": list(of.parts.images.size),
