@@ -30,7 +30,7 @@ from pipeline.images.files import (
     read_content,
 )
 from pipeline.images.folders import existing_folder, files_below, not_hidden
-from pipeline.images.preprocessing import Preprocessing
+from pipeline.images.preprocessing import Crop, Preprocessing
 from pipeline.images.resize import resize
 from pipeline.store.natural_order import WHOLE, natural_order
 
@@ -102,7 +102,7 @@ class ImageSet:
 def photographs(
     preprocessing: Preprocessing,
     *,
-    crop: int | str = "default",
+    crop: Crop = "default",
     stride: int | None = None,
     scales: Sequence[float] = (1.0, 0.5),
     limit: int | None = None,
@@ -111,7 +111,7 @@ def photographs(
 
     Args:
         preprocessing: gives the crop's side and the normalization.
-        crop: side in pixels that replaces the default.
+        crop: side in pixels that replaces the default, or height and width.
         stride: pixels from one crop to the next; by default three quarters of a crop, so that few
             patches are found twice.
         scales: scales of the photographs; a photograph that would be smaller than the crop is
@@ -119,18 +119,20 @@ def photographs(
         limit: number of crops to keep, from the first.
     """
     preprocessing = preprocessing.sized(crop=crop)
-    side = _side(preprocessing)
+    preprocessing.check_pictures()
+    rows, columns = preprocessing.input_size
     if stride is not None and stride < 1:
         raise ConfigError(f"images.stride: {stride} is not null or a positive number of pixels")
     if not scales or not all(0 < scale <= 10 for scale in scales):
         raise ConfigError(f"images.scales: {list(scales)} are not numbers above 0 and up to 10")
-    step = stride or max(1, 3 * side // 4)
+    down, across = (stride or max(1, 3 * side // 4) for side in (rows, columns))
     crops: dict[str, tuple[str, float, int, int]] = {}
     for name, picture in bundled_photographs().items():
-        for scale in dict.fromkeys(max(s, side / min(picture.shape[:2])) for s in scales):
+        least = max(rows / picture.shape[0], columns / picture.shape[1])
+        for scale in dict.fromkeys(max(s, least) for s in scales):
             height, width = (round(n * scale) for n in picture.shape[:2])
-            for top in range(0, height - side + 1, step):
-                for left in range(0, width - side + 1, step):
+            for top in range(0, height - rows + 1, down):
+                for left in range(0, width - columns + 1, across):
                     crops[f"{name}/{scale:.3g}/{top}-{left}"] = (name, scale, top, left)
     names = _first(list(crops), limit)
     load = _Crop([crops[name] for name in names], preprocessing)
@@ -148,7 +150,7 @@ def folder(
     *,
     root: str,
     resize: int | str | None = "default",
-    crop: int | str = "default",
+    crop: Crop = "default",
     limit: int | None = None,
 ) -> ImageSet:
     """Return the JPEG, PNG and WebP pictures below a folder, sorted by path.
@@ -158,7 +160,7 @@ def folder(
     Args:
         preprocessing: resizing, center crop and normalization.
         resize: length of the short side in pixels; ``None`` for no resizing.
-        crop: side of the center crop in pixels.
+        crop: side of the center crop in pixels, or its height and width.
         root: the folder; subfolders are searched too.
         limit: number of pictures to keep, from the first.
 
@@ -166,6 +168,7 @@ def folder(
         ConfigError: the folder is missing or holds no picture.
     """
     preprocessing = preprocessing.sized(resize, crop)
+    preprocessing.check_pictures()
     if preprocessing.resize is not None and preprocessing.resize < min(preprocessing.input_size):
         raise ConfigError(
             f"images.resize: {preprocessing.resize} is smaller than the crop of"
@@ -194,26 +197,30 @@ def folder(
 
 
 def arrays(preprocessing: Preprocessing, *, root: str, limit: int | None = None) -> ImageSet:
-    """Return the ``.npy`` arrays below a folder: float 3 x H x W, already normalized.
+    """Return the ``.npy`` arrays below a folder: float C x H x W, already normalized.
 
     They are sorted by the numbers in their names (``2.npy`` before ``10.npy``) and are passed to
-    the network unchanged; ``preprocessing`` is not applied.
+    the network unchanged; of ``preprocessing``, only the number of channels is used.
 
     Raises:
         ConfigError: the folder is missing, or contains no array of the right shape.
     """
-    del preprocessing  # arrays are network input already
+    channels = preprocessing.channels  # all that is used: arrays are network input already
     top = existing_folder(root)
     paths = not_hidden([path for path in files_below(top) if path.suffix == ".npy"], top)
     found = [path.relative_to(top).as_posix() for path in paths]
     names = _first(sorted(found, key=partial(natural_order, number=WHOLE)), limit)
     if not names:
         raise ConfigError(f"images.root: '{root}' holds no array ending in .npy")
-    size = _first_size(top, names)
+    size = _first_size(top, names, channels)
 
-    files = ImageFiles([top / name for name in names], partial(decode_array, size=size))
+    files = ImageFiles(
+        [top / name for name in names], partial(decode_array, size=(channels, *size))
+    )
     like, stamps = files.stamps(names)
     settings = {"kind": "arrays", "size": list(size), "images": stamps}
+    if channels != 3:
+        settings["channels"] = channels
     return ImageSet(names, size, settings, files.load, files.digest, like)
 
 
@@ -224,8 +231,9 @@ class _Crop:
 
     def __call__(self, index: int) -> Loaded:
         name, scale, top, left = self.places[index]
-        side = _side(self.preprocessing)
-        crop = _scaled_photograph(name, scale)[:, top : top + side, left : left + side]
+        rows, columns = self.preprocessing.input_size
+        crop = _scaled_photograph(name, scale)[:, top : top + rows, left : left + columns]
+        crop = self.preprocessing.in_channels(crop)
         return Loaded(self.preprocessing.normalize(crop.to(torch.float32) / 255), 0)
 
 
@@ -234,17 +242,6 @@ def _scaled_photograph(name: str, scale: float) -> Tensor:
     picture = torch.tensor(bundled_photographs()[name]).permute(2, 0, 1)
     height, width = (round(n * scale) for n in picture.shape[1:])
     return resize(picture, (height, width))
-
-
-def _side(preprocessing: Preprocessing) -> int:
-    """Return the side of square crops."""
-    height, width = preprocessing.input_size
-    if height != width:
-        raise ConfigError(
-            f"images: crops of the bundled photographs are square, and the network takes {height} x"
-            f" {width} pixels; set images.crop, or choose images=folder"
-        )
-    return height
 
 
 def _first(names: list[str], limit: int | None) -> list[str]:
@@ -257,8 +254,8 @@ def _first(names: list[str], limit: int | None) -> list[str]:
     return kept
 
 
-def _first_size(top: Path, names: Sequence[str]) -> tuple[int, int]:
-    """Return height and width of the first array of three channels."""
+def _first_size(top: Path, names: Sequence[str], channels: int) -> tuple[int, int]:
+    """Return height and width of the first array of a number of channels."""
     others = ""
     for name in names:
         try:
@@ -271,8 +268,11 @@ def _first_size(top: Path, names: Sequence[str]) -> tuple[int, int]:
             ) from error
         except Exception:  # noqa: BLE001 - the search will report the fault
             continue
-        if array.ndim == 3 and array.shape[0] == 3:
+        if array.ndim == 3 and array.shape[0] == channels:
             return (array.shape[1], array.shape[2])
         shape = " x ".join(map(str, array.shape)) or "a single number"
         others = others or f"; '{name}' is {shape}"
-    raise ConfigError(f"images.root: no array in '{top}' can be read as 3 x height x width{others}")
+    raise ConfigError(
+        f"images.root: no array in '{top}' can be read as {channels} x height x width, with the"
+        f" channels of the network{others}"
+    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -110,7 +110,9 @@ class OpenedRun(Run):
                 " images=pipeline.images.any_images.as_image_set(...))"
             )
         known = settings.get("preprocessing")
-        preprocessing = Preprocessing.of(known) if known else UNSIZED
+        channels = int(settings.get("channels", 3))
+        unscaled = replace(UNSIZED, mean=(0.0,) * channels, std=(1.0,) * channels)
+        preprocessing = Preprocessing.of(known) if known else unscaled
         arguments = {name: v for name, v in group.items() if not name.startswith("_")}
         return kind(preprocessing, **arguments)
 
