@@ -107,10 +107,10 @@ def test_any_number_of_channels_is_shown_in_color():
     assert scaling.to_display(two, "symmetric").tolist() == [[[0.75, 0, 0.5], [1, 0.5, 0.5]]]
     assert scaling.to_display(two).tolist() == [[[0.75, 0, 0], [1, 0.5, 0]]]
     assert scaling.to_display(four).tolist() == scaling.to_display(four[:3]).tolist()
-    assert scaling.to_pixels(two, (0, 0.5), (0.1, 0.1))[0, 0].tolist() == pytest.approx(
+    assert scaling.to_pixels(two, (0.0, 0.5), (0.1, 0.1))[0, 0].tolist() == pytest.approx(
         [0.2, 0.1, 0]
     )
-    assert scaling.to_pixels(two[:1], (0,), (0.1,))[0, 1].tolist() == pytest.approx([0.4] * 3)
+    assert scaling.to_pixels(two[:1], (0.0,), (0.1,))[0, 1].tolist() == pytest.approx([0.4] * 3)
     film = scaling.all_to_display(two[None], "last")
     assert film[0].tolist() == scaling.to_display(two, "symmetric").tolist()
 

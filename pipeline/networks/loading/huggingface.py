@@ -13,20 +13,18 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, no_type_check
 
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from pipeline.errors import ConfigError, NetworkError, first_line
+from pipeline.errors import ConfigError, NetworkError, first_line, listed
 from pipeline.images.preprocessing import Preprocessing
-from pipeline.networks.loading.module import (
-    OWN,
-    Numbers,
-    of_module,
-    per_channel,
-    preprocessing_of,
-)
+from pipeline.networks.loading.hub import hub
+from pipeline.networks.loading.module import OWN, Numbers, per_channel, preprocessing_of
 from pipeline.networks.loading.network import Network, refuse_key_alone, with_shuffled_weights
-from pipeline.networks.loading.weights import seeded
+from pipeline.networks.loading.preparation import prepared
+from pipeline.networks.loading.weights import load_weights, read_weights, seeded
+from pipeline.store.secrets import without_query
 
 MISSING = (
     "model: transformers is not installed; install it with pip install 'artiphys[huggingface]'"
@@ -103,15 +101,62 @@ def huggingface_network(
     transformers.utils.logging.disable_progress_bar()
     with seeded(seed):
         if weights == "default":
-            model = _read(name, lambda: kind.from_pretrained(_place(name), config=config))
+            asked = {"config": config, "output_loading_info": True}
+            read: Any = _read(name, lambda: kind.from_pretrained(_place(name), **asked))
+            model, missing = read[0], _without_weights(name, *read)
+        elif weights == "random":
+            model, missing = kind(config), frozenset[str]()
         else:
-            model = kind(config)
+            model, missing = _with_file(kind, config, weights, weights_key)
     output = "logits" if "ForImageClassification" in kind.__name__ else "last_hidden_state"
     module = ImageModel(model, output).eval()
-    called = Path(name).name
-    source = OWN if weights == "default" else weights
-    network = of_module(module, preprocessing, called, source, weights_key)
+    source = OWN if weights == "default" else without_query(weights)
+    missing = frozenset(f"model.{each}" for each in missing)
+    network = prepared(Network(Path(name).name, module, preprocessing, source, "", missing))
     return with_shuffled_weights(network, seed) if shuffled else network
+
+
+def _with_file(
+    kind: Any, config: Any, weights: str, key: str | None
+) -> tuple[nn.Module, frozenset[str]]:
+    """Return a network with the weights of a file, and the names of those that it lacks.
+
+    The names in the file are those of the network, or those of files of transformers.
+
+    Raises:
+        NetworkError: they do not fit.
+    """
+    found, model = read_weights(weights), kind(config)
+    try:
+        return model, load_weights(model, found, weights, key)
+    except NetworkError:
+        tensors = found.get(key or "") or next(iter(found.values()))
+        if key not in (None, *found) or (key is None and len(found) > 1):
+            raise
+        asked = {"config": config, "state_dict": dict(tensors), "output_loading_info": True}
+        with hub():
+            read = kind.from_pretrained(None, **asked)
+        missing = _without_weights(weights, *read)
+        if 2 * len(missing) > len(model.state_dict()):
+            raise
+        return read[0], missing
+
+
+def _without_weights(source: str, model: nn.Module, told: Mapping[str, Any]) -> frozenset[str]:
+    """Return the names of weights that were not in a file, which are filled with NaN.
+
+    transformers would leave random numbers there. What is left out is logged.
+    """
+    if left := sorted(told["unexpected_keys"]):
+        some = listed([f"'{each}'" for each in left], 1)
+        log.info("model.weights: '%s': left out: %s", source, some)
+    mismatched = [each[0] for each in told["mismatched_keys"]]
+    missing = frozenset([*told["missing_keys"], *mismatched])
+    with torch.no_grad():
+        for name, tensor in model.state_dict().items():
+            if name in missing and tensor.is_floating_point():
+                tensor.fill_(float("nan"))
+    return missing
 
 
 def _place(name: str) -> str:
@@ -127,7 +172,8 @@ def _read(name: str, read: Any) -> Any:
         NetworkError: it is not there, or cannot be downloaded.
     """
     try:
-        return read()
+        with hub():
+            return read()
     except Exception as error:  # files may hold anything, and the hub may be out of reach
         folder = Path(name).expanduser().is_dir()
         where = "the folder" if folder else "the Hugging Face hub"

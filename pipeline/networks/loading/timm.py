@@ -12,6 +12,7 @@ from torch import nn
 from pipeline.errors import ConfigError, NetworkError, first_line, nearest
 from pipeline.images.preprocessing import Preprocessing
 from pipeline.images.resize import FILTERS
+from pipeline.networks.loading.hub import hub
 from pipeline.networks.loading.module import OWN, Numbers, of_module, per_channel
 from pipeline.networks.loading.network import Network, refuse_key_alone, with_shuffled_weights
 from pipeline.networks.loading.weights import seeded
@@ -70,13 +71,14 @@ def _check_name(name: str) -> None:
     import timm
 
     architecture, _, tag = name.partition(".")
-    if ":" in name or timm.is_model(name) or (tag and name in timm.list_pretrained()):
+    if ":" in name or (timm.is_model(name) and not tag):
         return  # a name with a colon is of the hub or a folder
     known = timm.list_pretrained(f"{architecture}.*") or timm.list_models()
-    raise ConfigError(
-        f"model.name: '{name}' is not one of timm's networks"
-        f"{nearest(name, [*known, *timm.list_models()])}; timm.list_models() lists them"
-    )
+    if name not in known:
+        raise ConfigError(
+            f"model.name: '{name}' is not one of timm's networks{nearest(name, known)}; see"
+            " timm.list_models(pretrained=True)"
+        )
 
 
 def _created(name: str, arguments: dict[str, Any], *, pretrained: bool) -> nn.Module:
@@ -89,7 +91,8 @@ def _created(name: str, arguments: dict[str, Any], *, pretrained: bool) -> nn.Mo
     import timm
 
     try:
-        return timm.create_model(name, pretrained=pretrained, **arguments)
+        with hub():
+            return timm.create_model(name, pretrained=pretrained, **arguments)
     except Exception as error:
         if pretrained and _can_be_built(name, arguments):
             raise NetworkError(
