@@ -68,7 +68,9 @@ def channel_note(channels: int) -> str:
 
 def noted(caption: str, channels: int) -> str:
     """Return a caption that also says which channels are shown, where it is not obvious."""
-    return f"{caption} {channel_note(channels)}".strip()
+    note = channel_note(channels)
+    stop = "" if not note or not caption or caption.endswith(".") else "."
+    return f"{caption}{stop} {note}".strip()
 
 
 def to_display(
