@@ -121,25 +121,27 @@ def _with_file(
 ) -> tuple[nn.Module, frozenset[str]]:
     """Return a network with the weights of a file, and the names of those that it lacks.
 
-    The names in the file are those of the network, or those of files of transformers.
+    The names in the file are those of files of transformers, or of the network itself.
 
     Raises:
         NetworkError: they do not fit.
     """
-    found, model = read_weights(weights), kind(config)
-    try:
-        return model, load_weights(model, found, weights, key)
-    except NetworkError:
-        tensors = found.get(key or "") or next(iter(found.values()))
-        if key not in (None, *found) or (key is None and len(found) > 1):
-            raise
-        asked = {"config": config, "state_dict": dict(tensors), "output_loading_info": True}
-        with hub():
-            read = kind.from_pretrained(None, **asked)
-        missing = _without_weights(weights, *read)
-        if 2 * len(missing) > len(model.state_dict()):
-            raise
-        return read[0], missing
+    found = read_weights(weights)
+    tensors = found.get(key or "", next(iter(found.values())) if len(found) == 1 else {})
+    asked = {"config": config, "state_dict": dict(tensors), "output_loading_info": True}
+    with hub():
+        model, told = kind.from_pretrained(None, **asked)
+    if told["missing_keys"] or told["mismatched_keys"]:
+        other = kind(config)
+        try:
+            missing = load_weights(other, found, weights, key)
+        except NetworkError:
+            if 2 * len(told["missing_keys"]) > len(other.state_dict()):
+                raise
+            missing = None
+        if missing is not None and len(missing) < len(told["missing_keys"]):
+            return other, missing
+    return model, _without_weights(weights, model, told)
 
 
 def _without_weights(source: str, model: nn.Module, told: Mapping[str, Any]) -> frozenset[str]:
