@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager, redirect_stdout
 from importlib import import_module
+from pathlib import Path
 from typing import NoReturn
 
 import hydra
@@ -37,6 +38,7 @@ def main() -> None:
     share_cores()
     open_no_windows()
     register()
+    look_here()
     name_stages()
     listen()
     try:
@@ -135,6 +137,12 @@ def _print(command: Callable[[], None]) -> None:
             say(text)
 
 
+def look_here() -> None:
+    """Let Python find a user's modules in the current folder, after all others."""
+    if not {"", str(Path.cwd())} & set(sys.path):
+        sys.path.append(str(Path.cwd()))
+
+
 def share_cores() -> None:
     """Limit how long waiting threads spin; call this before torch loads.
 
@@ -158,7 +166,8 @@ def task(config: DictConfig) -> None:
     from pipeline.cli.run import run
     from pipeline.config.build import typed
 
-    listen()  # a launcher may have started this process without ``main``
+    look_here()  # a launcher may have started this process without ``main``
+    listen()
     _begun.append(config)
     job = hydra_job()
     try:

@@ -25,6 +25,7 @@ from pipeline.store.identity import KEYS
 
 _OVERRIDE = re.compile(r"([+~]{0,2}[\w.@/:-]+)=(.*)", re.DOTALL)
 _MULTIRUN = re.compile(r"-[a-z]*m[a-z]*|--multirun|hydra\.mode=.*")
+_ARGUMENT = re.compile(r"\w[\w.]*\.arguments\.\w")  # as in model.arguments.width=8
 _FLAGS_WITH_VALUE = {
     "--config-dir", "-cd", "--config-path", "-cp", "--config-name", "-cn", "--package", "-p",
     "--cfg", "-c", "--info", "-i", "--experimental-rerun",
@@ -49,9 +50,17 @@ def readable(arguments: Sequence[str], several: bool | None = None) -> list[str]
     before = ["", *arguments]
     _refuse_split(arguments)
     return [
-        argument if flag in _FLAGS_WITH_VALUE else _readable(argument, several)
+        argument if flag in _FLAGS_WITH_VALUE else _opened(_readable(argument, several))
         for flag, argument in zip(before, arguments, strict=False)
     ]
+
+
+def _opened(argument: str) -> str:
+    """Return an override that may name any argument of a user's own class or function.
+
+    Hydra only takes keys that the YAML file has, unless a plus says that the key may be new.
+    """
+    return f"++{argument}" if _ARGUMENT.match(argument) else argument
 
 
 def quoted(text: str) -> str:

@@ -1,4 +1,8 @@
-"""Scaling of raw pixels for display; only copies of stored values are changed."""
+"""Scaling of raw pixels for display; only copies of stored values are changed.
+
+Everything that is shown, in figures and on pages, is shown in red, green and blue, by one rule
+(``in_color``); captions say which channels those are where it is not obvious (``channel_note``).
+"""
 
 from __future__ import annotations
 
@@ -26,47 +30,94 @@ OF_VIDEOS = {
 }
 
 
+def in_color(
+    pixels: Float[np.ndarray, "*image channels"], dark: float = 0.0
+) -> Float[np.ndarray, "*image 3"]:
+    """Return pixels of any number of channels in red, green and blue.
+
+    One channel is gray. Two are red and green, without blue. Of more than three, the first three
+    are shown.
+
+    Args:
+        pixels: channels last.
+        dark: value of blue where there are two channels.
+
+    >>> in_color(np.array([0.2, 0.7])).tolist()
+    [0.2, 0.7, 0.0]
+    """
+    channels = pixels.shape[-1]
+    if channels == 1:
+        return np.repeat(pixels, 3, axis=-1)
+    if channels == 2:
+        return np.concatenate([pixels, np.full_like(pixels[..., :1], dark)], axis=-1)
+    return pixels[..., :3]
+
+
+def channel_note(channels: int) -> str:
+    """Return a sentence for captions on what is shown of images; empty for one and for three.
+
+    >>> channel_note(2), channel_note(13)[:35]
+    ('Red and green are channels 0 and 1.', 'Red, green and blue are channels 0,')
+    """
+    if channels in (1, 3):
+        return ""
+    if channels == 2:
+        return "Red and green are channels 0 and 1."
+    return f"Red, green and blue are channels 0, 1 and 2 of {channels}."
+
+
+def noted(caption: str, channels: int) -> str:
+    """Return a caption that also says which channels are shown, where it is not obvious."""
+    note = channel_note(channels)
+    stop = "" if not note or not caption or caption.endswith(".") else "."
+    return f"{caption}{stop} {note}".strip()
+
+
 def to_display(
     image: Float[np.ndarray, "c height width"], mode: Mode = "range"
-) -> Float[np.ndarray, "height width channels"]:
-    """Return a copy for display, float32 in 0..1.
+) -> Float[np.ndarray, "height width 3"]:
+    """Return a copy for display, float32 in 0..1, in color (``in_color``).
 
-    ``range`` maps the smallest value over all pixels and channels to 0 and the largest to 1, and an
-    image whose range is below 1e-5 to 0.5. ``symmetric`` is ``0.5 + x / (2 max|x|)``: zero is
-    mid-gray. Values that are not finite are ignored in the scaling and become NaN.
+    ``range`` maps the smallest value over all pixels and the channels shown to 0 and the largest to
+    1, and an image whose range is below 1e-5 to 0.5. ``symmetric`` is ``0.5 + x / (2 max|x|)``:
+    zero is mid-gray. Values that are not finite are ignored in the scaling and become NaN.
     """
-    pixels = np.moveaxis(image, 0, -1).astype(np.float64)
+    pixels = np.moveaxis(image[:3], 0, -1).astype(np.float64)
     pixels[~np.isfinite(pixels)] = np.nan
     if np.isnan(pixels).all():
-        return pixels.astype(np.float32)
-    scaled = _by_range(pixels) if mode == "range" else _by_magnitude(pixels)
-    return scaled.astype(np.float32)
+        return in_color(pixels, np.nan).astype(np.float32)
+    if mode == "range":
+        return in_color(_by_range(pixels)).astype(np.float32)
+    return in_color(_by_magnitude(pixels), 0.5).astype(np.float32)
 
 
 def all_to_display(
-    frames: Float[np.ndarray, "frames 3 height width"], by: Literal["last", "frame"]
+    frames: Float[np.ndarray, "frames c height width"], by: Literal["last", "frame"]
 ) -> Float[np.ndarray, "frames height width 3"]:
     """Return copies of the frames of a video for display, float32 in 0..1; zero is mid-gray.
 
     ``last`` divides all by the largest magnitude of the last frame, beyond which values are
     clipped; ``frame`` divides each by its own, as ``symmetric`` does for one image.
     """
-    pixels = np.moveaxis(frames, 1, -1).astype(np.float64)
+    pixels = np.moveaxis(frames[:, :3], 1, -1).astype(np.float64)
     largest = np.abs(pixels).max((1, 2, 3), keepdims=True)
     largest = largest[-1:] if by == "last" else largest
     shown = 0.5 + pixels / np.where(largest > 0, largest, 1) / 2
-    return shown.clip(0, 1).astype(np.float32)
+    return in_color(shown.clip(0, 1), 0.5).astype(np.float32)
 
 
 def to_pixels(
     image: Float[np.ndarray, "c height width"],
     mean: Sequence[float],
     std: Sequence[float],
-) -> Float[np.ndarray, "height width channels"]:
-    """Return a natural image in its own colors: ``x * std + mean`` per channel, clipped to 0..1."""
+) -> Float[np.ndarray, "height width 3"]:
+    """Return a natural image in its own colors: ``x * std + mean`` per channel, clipped to 0..1.
+
+    Of other numbers of channels than three, what is shown is that of ``in_color``.
+    """
     pixels = np.moveaxis(image, 0, -1).astype(np.float64)
     pixels = pixels * np.asarray(std, np.float64) + np.asarray(mean, np.float64)
-    return pixels.clip(0.0, 1.0).astype(np.float32)
+    return in_color(pixels.clip(0.0, 1.0)).astype(np.float32)
 
 
 def _by_range(pixels: np.ndarray) -> np.ndarray:

@@ -29,7 +29,7 @@ from pipeline.images.files import (
 )
 from pipeline.images.image_sets import ImageSet, fitted
 from pipeline.images.items import Facts, network_input, plain_picture, taken
-from pipeline.images.preprocessing import Preprocessing
+from pipeline.images.preprocessing import Crop, Preprocessing
 from pipeline.images.subsets import kept_indices
 
 log = logging.getLogger(__name__)
@@ -43,7 +43,7 @@ def dataset(
     item: int | str | None = None,
     values: str | None = None,
     resize: int | str | None = "default",
-    crop: int | str = "default",
+    crop: Crop = "default",
     limit: int | None = None,
     seed: int | None = None,
 ) -> ImageSet:
@@ -99,7 +99,7 @@ def dataset_images(
 
     >>> import torch
     >>> from torch.utils.data import TensorDataset
-    >>> from pipeline.images.preprocessing import Preprocessing
+    >>> from pipeline.images.preprocessing import Crop, Preprocessing
     >>> tensors = TensorDataset(torch.zeros(5, 3, 8, 8), torch.arange(5))
     >>> small = Preprocessing(None, 8, mean=(0.5,) * 3, std=(0.5,) * 3)
     >>> images = dataset_images(tensors, small, values="input")

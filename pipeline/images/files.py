@@ -169,15 +169,15 @@ def picture_pixels(picture: Image.Image) -> UInt8[np.ndarray, "height width 3"]:
     return np.array(picture.convert("RGB"))
 
 
-def decode_array(content: bytes, size: tuple[int, int]) -> Float[Tensor, "c height width"]:
+def decode_array(content: bytes, size: tuple[int, int, int]) -> Float[Tensor, "c height width"]:
     """Return an array, which is network input, as float32, from the bytes of its file.
 
     Args:
         content: content of a NumPy file.
-        size: height and width that it must have.
+        size: channels, height and width that it must have.
 
     Raises:
-        ImageError: it cannot be decoded, or is not finite float 3 x height x width.
+        ImageError: it cannot be decoded, or is not finite float of that size.
         TransientError: there is not enough memory.
     """
     try:
@@ -188,10 +188,10 @@ def decode_array(content: bytes, size: tuple[int, int]) -> Float[Tensor, "c heig
     except Exception as error:  # a damaged file may raise anything
         reason = lasting_reason(error) if str(error) else "the file is empty"
         raise ImageError(f"cannot be read as an array ({reason})") from error
-    if shape != (3, *size) or kind != "f":
+    if shape != size or kind != "f":
         raise ImageError(
-            f"is {array.dtype} {' x '.join(map(str, array.shape))}, not float 3 x {size[0]} x"
-            f" {size[1]} as the others"
+            f"is {array.dtype} {' x '.join(map(str, shape))}, not float"
+            f" {' x '.join(map(str, size))} as the others"
         )
     with np.errstate(over="ignore"):
         array = array.astype(np.float32, copy=False)

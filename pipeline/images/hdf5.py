@@ -15,7 +15,7 @@ import numpy as np
 from pipeline.errors import ConfigError, ImageError, TransientError, first_line
 from pipeline.images.array_files import checked_file, chosen_name
 from pipeline.images.image_sets import ImageSet
-from pipeline.images.preprocessing import Preprocessing
+from pipeline.images.preprocessing import Crop, Preprocessing
 from pipeline.images.stacks import Reading, image_array
 from pipeline.images.subsets import kept_indices
 
@@ -33,7 +33,7 @@ def hdf5(
     channels: str | None = None,
     values: str | None = None,
     resize: int | str | None = "default",
-    crop: int | str = "default",
+    crop: Crop = "default",
     limit: int | None = None,
     seed: int | None = None,
 ) -> ImageSet:

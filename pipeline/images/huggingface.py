@@ -26,7 +26,7 @@ from pipeline.images.files import (
     read_content,
 )
 from pipeline.images.image_sets import ImageSet, fitted
-from pipeline.images.preprocessing import Preprocessing
+from pipeline.images.preprocessing import Crop, Preprocessing
 from pipeline.images.subsets import kept_indices
 from pipeline.store.files import file_stamp
 
@@ -43,7 +43,7 @@ def huggingface(
     subset: str | None = None,
     files: str | Sequence[str] | None = None,
     resize: int | str | None = "default",
-    crop: int | str = "default",
+    crop: Crop = "default",
     upright: bool = False,
     limit: int | None = None,
     seed: int | None = None,

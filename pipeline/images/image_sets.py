@@ -28,7 +28,7 @@ from pipeline.images.files import (
     read_content,
 )
 from pipeline.images.folders import existing_folder, files_below, not_hidden, tell_left_out
-from pipeline.images.preprocessing import Preprocessing
+from pipeline.images.preprocessing import Crop, Preprocessing
 from pipeline.images.subsets import check_names, kept_indices
 from pipeline.store.natural_order import WHOLE, natural_order
 
@@ -130,7 +130,7 @@ def folder(
     *,
     root: str,
     resize: int | str | None = "default",
-    crop: int | str = "default",
+    crop: Crop = "default",
     upright: bool = False,
     limit: int | None = None,
     seed: int | None = None,
@@ -143,7 +143,7 @@ def folder(
     Args:
         preprocessing: resizing, center crop and normalization.
         resize: length of the short side in pixels; ``None`` for no resizing.
-        crop: side of the center crop in pixels.
+        crop: side of the center crop in pixels, or its height and width.
         root: the folder; subfolders are searched too.
         upright: whether pictures are rotated according to their EXIF data.
         limit: number of pictures to keep, from the first; or a random choice with a ``seed``.
@@ -198,15 +198,14 @@ def picture_files(
     return ImageSet(names, size, settings, files.load, files.digest, like, scale_back)
 
 
-def fitted(
-    preprocessing: Preprocessing, resize: int | str | None, crop: int | str
-) -> Preprocessing:
+def fitted(preprocessing: Preprocessing, resize: int | str | None, crop: Crop) -> Preprocessing:
     """Return the preprocessing with another size of pictures, which must cover the crop.
 
     Raises:
         ConfigError: it does not, or a size is wrong.
     """
     preprocessing = preprocessing.sized(resize, crop)
+    preprocessing.check_pictures()
     if preprocessing.resize is not None and preprocessing.resize < min(preprocessing.input_size):
         raise ConfigError(
             f"images.resize: {preprocessing.resize} is smaller than the crop of"
@@ -222,15 +221,15 @@ def arrays(
     limit: int | None = None,
     seed: int | None = None,
 ) -> ImageSet:
-    """Return the ``.npy`` arrays below a folder: float 3 x H x W, already normalized.
+    """Return the ``.npy`` arrays below a folder: float C x H x W, already normalized.
 
     They are sorted by the numbers in their names (``2.npy`` before ``10.npy``) and are passed to
-    the network unchanged; ``preprocessing`` is not applied.
+    the network unchanged; of ``preprocessing``, only the number of channels is used.
 
     Raises:
         ConfigError: the folder is missing, or contains no array of the right shape.
     """
-    del preprocessing  # arrays are network input already
+    channels = preprocessing.channels  # all that is used: arrays are network input already
     top = existing_folder(root)
     paths = not_hidden([path for path in files_below(top) if path.suffix == ".npy"], top)
     found = [path.relative_to(top).as_posix() for path in paths]
@@ -239,16 +238,20 @@ def arrays(
         raise ConfigError(f"images.root: '{root}' holds no array ending in .npy")
     names = [found[index] for index in kept_indices(len(found), limit, seed)]
     check_names("images.root", names)
-    size = _first_size(top, names)
+    size = _first_size(top, names, channels)
 
-    files = ImageFiles([top / name for name in names], partial(decode_array, size=size))
+    files = ImageFiles(
+        [top / name for name in names], partial(decode_array, size=(channels, *size))
+    )
     like, stamps = files.stamps(names)
     settings = {"kind": "arrays", "size": list(size), "images": stamps}
+    if channels != 3:
+        settings["channels"] = channels
     return ImageSet(names, size, settings, files.load, files.digest, like)
 
 
-def _first_size(top: Path, names: Sequence[str]) -> tuple[int, int]:
-    """Return height and width of the first array of three channels."""
+def _first_size(top: Path, names: Sequence[str], channels: int) -> tuple[int, int]:
+    """Return height and width of the first array of a number of channels."""
     others = ""
     for name in names:
         try:
@@ -261,8 +264,11 @@ def _first_size(top: Path, names: Sequence[str]) -> tuple[int, int]:
             ) from error
         except Exception:  # noqa: BLE001 - the search will report the fault
             continue
-        if array.ndim == 3 and array.shape[0] == 3:
+        if array.ndim == 3 and array.shape[0] == channels:
             return (array.shape[1], array.shape[2])
         shape = " x ".join(map(str, array.shape)) or "a single number"
         others = others or f"; '{name}' is {shape}"
-    raise ConfigError(f"images.root: no array in '{top}' can be read as 3 x height x width{others}")
+    raise ConfigError(
+        f"images.root: no array in '{top}' can be read as {channels} x height x width, with the"
+        f" channels of the network{others}"
+    )

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from pipeline.images.image_sets import ImageSet, fitted, picture_files
 from pipeline.images.listings import Listing, read_listing
-from pipeline.images.preprocessing import Preprocessing
+from pipeline.images.preprocessing import Crop, Preprocessing
 
 
 def list(
@@ -18,7 +18,7 @@ def list(
     file: str,
     column: str | None = None,
     resize: int | str | None = "default",
-    crop: int | str = "default",
+    crop: Crop = "default",
     upright: bool = False,
     limit: int | None = None,
     seed: int | None = None,

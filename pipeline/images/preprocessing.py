@@ -1,12 +1,12 @@
 """From pixels to network input and back.
 
-Pixel space is RGB in 0..1; in network-input space, as in training, each channel has a mean
-subtracted and is divided by a standard deviation.
+Pixel space is in 0..1, in RGB if there are three channels; in network-input space, as
+in training, each channel has a mean subtracted and is divided by a standard deviation.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -17,6 +17,7 @@ from torch import Tensor
 from pipeline.errors import ConfigError, ImageError
 from pipeline.images.resize import center_crop, resize, with_short_side
 
+Crop = int | str | Sequence[int]  # a side, height and width, or ``default``
 LARGEST = 4096  # pixels; the activations of a larger image would not fit in memory
 
 
@@ -51,24 +52,47 @@ class Preprocessing:
         )
 
     @property
+    def channels(self) -> int:
+        """Number of channels of an image."""
+        return len(self.mean)
+
+    @property
     def input_size(self) -> tuple[int, int]:
         """Height and width of the network input."""
         return (self.crop, self.crop) if isinstance(self.crop, int) else self.crop
 
-    def sized(
-        self, resize: int | str | None = "default", crop: int | str = "default"
-    ) -> Preprocessing:
+    def sized(self, resize: int | str | None = "default", crop: Crop = "default") -> Preprocessing:
         """Return the preprocessing with another size; ``default`` keeps the declared one.
+
+        Args:
+            resize: length of the short side in pixels, or ``None`` for no resizing.
+            crop: side of the crop in pixels, or its height and width.
 
         Raises:
             ConfigError: a size is neither ``default`` nor a positive number of pixels.
+
+        >>> UNSIZED.sized(crop=[128, 192]).input_size
+        (128, 192)
         """
         changed = self
         if resize != "default":
             changed = replace(changed, resize=None if resize is None else _side("resize", resize))
         if crop != "default":
-            changed = replace(changed, crop=_side("crop", crop))
+            changed = replace(changed, crop=_crop(crop))
         return changed
+
+    def check_pictures(self) -> None:
+        """Refuse pictures, which are gray or RGB, for networks of other channels.
+
+        Raises:
+            ConfigError: the network takes neither 1 nor 3 channels.
+        """
+        if self.channels not in (1, 3):
+            raise ConfigError(
+                f"images: pictures are gray or red, green and blue, and the network takes"
+                f" {self.channels} channels; give arrays of these, as in images=arrays"
+                " images.root=FOLDER"
+            )
 
     def settings(self) -> dict[str, Any]:
         """Return the fields as plain data, for records and keys."""
@@ -124,11 +148,12 @@ class Preprocessing:
         Raises:
             ImageError: it has other channels; the message is without its name.
         """
-        given, wanted = len(picture), len(self.mean)
+        given, wanted = len(picture), self.channels
         if given == wanted:
             return picture
         if (given, wanted) != (3, 1):
-            raise ImageError(f"has {given} channels, and the network takes {wanted}")
+            hint = "" if wanted == 3 else "; give arrays of that many (images=arrays)"
+            raise ImageError(f"has {given} channels, and the network takes {wanted}{hint}")
         if picture.is_floating_point():
             weights = picture.new_tensor((19595, 38470, 7471)) / 2**16
             return (weights[:, None, None] * picture).sum(0, keepdim=True)
@@ -152,6 +177,18 @@ class Preprocessing:
 
 # For images that are network input already, or whose network is unknown.
 UNSIZED = Preprocessing(None, 1, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
+
+
+def _crop(crop: Any) -> int | tuple[int, int]:
+    if isinstance(crop, int | str):
+        return _side("crop", crop)
+    if not isinstance(crop, Sequence) or len(crop) != 2:
+        raise ConfigError(
+            f"images.crop: {crop!r} is not 'default', a side, or height and width, as in"
+            " images.crop=[128,192]"
+        )
+    height, width = (_side("crop", side) for side in crop)
+    return height if height == width else (height, width)
 
 
 def _words(crop: int | tuple[int, int]) -> str:

@@ -12,6 +12,7 @@ from jaxtyping import Num
 from torch import Tensor
 from torch.nn.functional import interpolate
 
+FILTERS = ("bilinear", "bicubic", "nearest", "nearest-exact")  # torchvision's names
 # Other filters are left to torchvision.
 _ANTIALIASED = ("bilinear", "bicubic")
 

@@ -18,7 +18,7 @@ from pipeline.images.axes import Axes, find_axes
 from pipeline.images.batches import spread
 from pipeline.images.files import UNREADABLE, Loaded, content_digest, digest_list
 from pipeline.images.image_sets import ImageSet, fitted
-from pipeline.images.preprocessing import Preprocessing
+from pipeline.images.preprocessing import Crop, Preprocessing
 from pipeline.images.subsets import check_names, kept_indices
 
 log = logging.getLogger(__name__)
@@ -36,7 +36,7 @@ def stack(
     channels: str | None = None,
     values: str | None = None,
     resize: int | str | None = "default",
-    crop: int | str = "default",
+    crop: Crop = "default",
     limit: int | None = None,
     seed: int | None = None,
 ) -> ImageSet:

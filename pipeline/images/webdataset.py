@@ -25,7 +25,7 @@ from pipeline.images.files import (
     retried,
 )
 from pipeline.images.image_sets import PICTURES, ImageSet, fitted
-from pipeline.images.preprocessing import Preprocessing
+from pipeline.images.preprocessing import Crop, Preprocessing
 from pipeline.images.shard_downloads import cache_folder, local_shard
 from pipeline.images.shards import KEY, shard_names, shard_places
 from pipeline.images.subsets import kept_indices
@@ -43,7 +43,7 @@ def webdataset(
     shards: str | Sequence[str],
     picture: str | None = None,
     resize: int | str | None = "default",
-    crop: int | str = "default",
+    crop: Crop = "default",
     upright: bool = False,
     limit: int | None = None,
     seed: int | None = None,

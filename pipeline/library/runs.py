@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -152,8 +152,9 @@ class OpenedRun(Run):
                 " images=pipeline.image_set(...))"
             )
         known = settings.get("preprocessing")
-        preprocessing = Preprocessing.of(known) if known else UNSIZED
-        return made(preprocessing)
+        channels = int(settings.get("channels", 3))
+        unscaled = replace(UNSIZED, mean=(0.0,) * channels, std=(1.0,) * channels)
+        return made(Preprocessing.of(known) if known else unscaled)
 
 
 def open_run(path: str | Path) -> OpenedRun:

@@ -16,7 +16,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from pipeline.images.preprocessing import Preprocessing
-from pipeline.networks.loading.network import Network, build_network
+from pipeline.networks.loading.network import Network, build_network, refuse_key_alone
 
 INPUT_SIZE = 96  # pixels along each side
 # Per channel, for pixels in 0..1: the network's input is (pixels - MEAN) / STD.
@@ -66,13 +66,20 @@ class Miniature(nn.Module):
         return self.classifier(torch.flatten(self.avgpool(self.features(images)), 1))
 
 
-def miniature(weights: str = "default", seed: int = 0, shuffled: bool = False) -> Network:
+def miniature(
+    weights: str = "default",
+    seed: int = 0,
+    shuffled: bool = False,
+    weights_key: str | None = None,
+) -> Network:
     """Return the embedded network, which the project trained on its own drawings.
 
     Args:
         weights: ``default`` (shipped with the package), ``random``, or the path of a file.
         seed: seed of random and of shuffled weights.
         shuffled: whether the weights are shuffled within each layer, as a control.
+        weights_key: dotted place in a weights file, such as ``ema``, under which the weights are;
+            by default, the one that fits best.
 
     Raises:
         NetworkError: the weights cannot be read or do not fit.
@@ -83,8 +90,11 @@ def miniature(weights: str = "default", seed: int = 0, shuffled: bool = False) -
         mean=MEAN,
         std=STD,
     )
+    refuse_key_alone(weights, weights_key)
     if weights != "default":
-        return build_network("miniature", Miniature, preprocessing, weights, seed, shuffled)
+        return build_network(
+            "miniature", Miniature, preprocessing, weights, seed, shuffled, weights_key
+        )
     shipped = files("pipeline.miniature") / "weights" / "miniature.safetensors"
     with as_file(shipped) as path:
         return build_network("miniature", Miniature, preprocessing, str(path), seed, shuffled)

@@ -31,9 +31,9 @@ class Tile:
     Attributes:
         region: rows and columns of the layer's map, half-open.
         box: pixels of the image that are read; it lies within the image.
-        network: from these pixels, ``[batch, 3, height, width]``, to the layer's responses on the
-            region, ``[batch, units, rows, columns]``, or to its whole output if that is not a map.
-            Tiles of equal geometry share a network.
+        network: from these pixels, ``[batch, channels, height, width]``, to the layer's responses
+            on the region, ``[batch, units, rows, columns]``, or to its whole output if that is not
+            a map. Tiles of equal geometry share a network.
     """
 
     region: tuple[Interval, Interval]

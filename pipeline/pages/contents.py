@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float, UInt8
 
+from pipeline.figures.scaling import in_color
 from pipeline.pages.sections import UnitSections
 
 
@@ -22,17 +23,21 @@ class ShownPreprocessing:
     """How a picture becomes network input: resized, cropped, then (pixel - mean) / std."""
 
     resize: int | None
-    crop: int
+    crop: int | tuple[int, int]
     interpolation: str
-    mean: tuple[float, float, float]
-    std: tuple[float, float, float]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
 
     def to_pixels(
-        self, images: Float[np.ndarray, "*batch 3 height width"], *, shift: bool = True
+        self, images: Float[np.ndarray, "*batch c height width"], *, shift: bool = True
     ) -> Float[np.ndarray, "*batch height width 3"]:
-        """Return pixels, unclipped; without ``shift``, for the difference of two images."""
-        mean = np.asarray(self.mean if shift else (0.0, 0.0, 0.0), np.float32)
-        return np.moveaxis(images, -3, -1) * np.asarray(self.std, np.float32) + mean
+        """Return pixels in color (``in_color``), unclipped.
+
+        Without ``shift``, that is for the difference of two images.
+        """
+        std = np.asarray(self.std, np.float32)
+        mean = np.asarray(self.mean if shift else np.zeros_like(std), np.float32)
+        return in_color(np.moveaxis(images, -3, -1) * std + mean)
 
 
 @dataclass(frozen=True)
@@ -61,8 +66,8 @@ class ShownAscent:
 
     init: str
     copy: int
-    image: Float[np.ndarray, "3 height width"]
-    start: Float[np.ndarray, "3 height width"]
+    image: Float[np.ndarray, "c height width"]
+    start: Float[np.ndarray, "c height width"]
     responses: Float[np.ndarray, " steps_and_one"]
     status: str
     transformed: bool = False

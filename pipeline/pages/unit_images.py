@@ -11,6 +11,7 @@ from typing import Any, Literal
 import numpy as np
 from jaxtyping import Float, UInt8
 
+from pipeline.figures.scaling import in_color
 from pipeline.images.boxes import Box, overlap
 from pipeline.pages.contents import Picture, ShownAscent, ShownPreprocessing
 from pipeline.pages.data_scripts import data_url
@@ -80,7 +81,7 @@ def ascent_images(
 
 def patch_image(picture: Picture, box: Box, preprocessing: ShownPreprocessing) -> UnitImage:
     """Return a patch of a source image, with the mean color (network input 0) outside the image."""
-    mean = np.asarray(preprocessing.mean, np.float32)
+    mean = in_color(np.asarray(preprocessing.mean, np.float32))
     outside = to_bytes(mean, picture.low, picture.high)
     pixels = cut(picture.pixels, box, outside)
     return UnitImage("top patch", None, 0, "image", pixels, picture.low, picture.high)

@@ -120,7 +120,8 @@ def _inspect_network(parts: Parts, found: Inspection, faults: Faults, download: 
     taken = faults.taken(group, "model")
     if taken is None:
         return
-    substitute = {**taken, "weights": "random"}
+    # A place in a file is of no use without one.
+    substitute = {k: v for k, v in taken.items() if k != "weights_key"} | {"weights": "random"}
     if pending:
         network = faults.attempt(lambda: parts.build_network(substitute))
     elif taken == group:

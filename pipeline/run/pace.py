@@ -76,11 +76,21 @@ def step_seconds(
     scorer: Scorer,
     optimizer: Optimizer,
     units: Sequence[int],
+    shape: tuple[int, int, int],
     kind: torch.dtype = torch.float32,
 ) -> float:
-    """Return the seconds per ascent step of some units, with all workers busy."""
+    """Return the seconds per ascent step of some units, with all workers busy.
+
+    Args:
+        machine: what works.
+        scorer: scores the images.
+        optimizer: of the ascent.
+        units: a unit for each image.
+        shape: channels, height and width of an image.
+        kind: data type of the images.
+    """
     random = torch.Generator().manual_seed(0)
-    starts = 0.3 * torch.randn(len(units), 3, *scorer.input_size, generator=random)
+    starts = 0.3 * torch.randn(len(units), *shape, generator=random)
     starts = starts.to(machine.device, kind)
     numbers = torch.tensor(units, device=machine.device)
 

@@ -12,7 +12,7 @@ from pipeline.config.build import Group, build, complete
 from pipeline.config.schema import Config
 from pipeline.config.settings import whole_size
 from pipeline.errors import ConfigError
-from pipeline.store.code import own_targets
+from pipeline.store.code import is_own
 from pipeline.store.identity import COPIES, chosen, group_name
 from pipeline.store.results import WHOLE_LAYER
 
@@ -95,7 +95,7 @@ class Parts:
                 "pipeline.networks.loading.network.Network; make one with build_network of "
                 "that module"
             )
-        return prepared(network) if own_targets(group) else network
+        return prepared(network) if is_own(str(group["_target_"])) else network
 
     @cached_property
     def images(self) -> ImageSet:

@@ -26,7 +26,7 @@ from pipeline.errors import ConfigError, StoreError
 from pipeline.images.listings import listed_files
 from pipeline.images.shards import shard_files
 from pipeline.store.checksummed import DamagedError, read_document, write_document
-from pipeline.store.code import code_digest, is_own, own_targets
+from pipeline.store.code import TARGETS, code_digest, own_targets
 from pipeline.store.files import file_stamp, refusal
 from pipeline.store.identity import PATHS, WORDS, Effect, with_effect
 from pipeline.store.layout import Layout, RunPaths
@@ -152,10 +152,12 @@ def _files(settings: Any, key: str = "", own: bool = False) -> Iterator[Path]:
     For targets of this package it is known which arguments name files; for others any may.
     """
     if isinstance(settings, Mapping):
-        if isinstance(settings.get("_target_"), str):
-            own = is_own(settings["_target_"])
+        option = isinstance(settings.get("_target_"), str)
+        if option:
+            own = bool(own_targets({k: settings[k] for k in TARGETS if k in settings}))
         for name, value in settings.items():
-            yield from _files(value, str(name), own)
+            # The name of an option may be that of a folder, as of a network on disk.
+            yield from _files(value, "path" if option and name == "name" else str(name), own)
     elif isinstance(settings, list | tuple):
         for value in settings:
             yield from _files(value, key, own)

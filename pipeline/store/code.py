@@ -29,6 +29,9 @@ from pipeline.store.modules import (
     variables_read,
 )
 
+# Keys of an option that hold dotted names: its own, and that of a user's class that it calls.
+TARGETS = ("_target_", "target")
+
 
 def is_own(target: str) -> bool:
     """Return whether a target is a user's own, and not this package's."""
@@ -44,7 +47,7 @@ def own_targets(settings: Any) -> list[str]:
     """
     found: list[str] = []
     if isinstance(settings, Mapping):
-        names = ("_target_", "target") if "_target_" in settings else ()
+        names = TARGETS if "_target_" in settings else ()
         for name in names:
             target = settings.get(name)
             if isinstance(target, str) and is_own(target):

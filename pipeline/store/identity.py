@@ -30,6 +30,8 @@ PATHS = (
     "encoder", "file", "files", "shards",
 )  # fmt: skip
 WORDS = ("default", "random")
+# Where networks come from whose names another may have as well.
+SOURCES = ("timm", "huggingface")
 
 
 class Effect(StrEnum):
@@ -110,9 +112,18 @@ def option_name(option: Mapping[str, Any]) -> str:
 
     >>> option_name({"_target_": "pipeline.synthesis.optimizers.named", "name": "RMSprop"})
     'RMSprop'
+    >>> option_name({"_target_": "pipeline.networks.loading.timm.timm_network", "name": "resnet18"})
+    'timm/resnet18'
+    >>> option_name({"_target_": "module_network", "name": None, "target": "my_net.MyNet"})
+    'MyNet'
     """
     target = str(option.get("_target_", "")).rpartition(".")[2]
-    return str(option.get("name", target))
+    source = target.removesuffix("_network")
+    if source in SOURCES:
+        return f"{source}/{option.get('name')}"
+    if "name" in option and option["name"] is None:
+        target = str(option.get("target", target)).rpartition(".")[2]
+    return str(option.get("name") or target)
 
 
 def group_name(group: str, options: Mapping[str, Any]) -> str:

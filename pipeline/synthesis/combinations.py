@@ -9,6 +9,7 @@ import torch
 from pipeline.errors import ConfigError, NetworkError
 from pipeline.networks.gradient_rules import check_rule
 from pipeline.synthesis.constraints import ConstraintContext
+from pipeline.synthesis.parameterizations.colors import not_in_color
 from pipeline.synthesis.recipe import Recipe
 
 
@@ -47,11 +48,14 @@ def _unit_faults(recipe: Recipe) -> Iterator[str]:
 
 
 def _channel_faults(recipe: Recipe) -> Iterator[str]:
-    """Yield why a constraint does not fit the channels of images, as an image of zeros shows."""
+    """Yield why options do not fit the channels of images; of constraints, as zeros show."""
+    preprocessing = recipe.network.preprocessing
+    for name, piece in recipe.parameterization.items():
+        if piece.colored and preprocessing.channels != 3:
+            yield not_in_color(name, preprocessing.channels)
     if recipe.constraint is None or recipe.constraint.needs_patches:
         return
-    preprocessing = recipe.network.preprocessing
-    zeros = torch.zeros(1, len(preprocessing.mean), 1, 1)
+    zeros = torch.zeros(1, preprocessing.channels, 1, 1)
     try:
         recipe.constraint.bind(ConstraintContext(zeros, preprocessing, lambda: zeros))
     except ConfigError as error:

@@ -28,7 +28,7 @@ class Patches(Protocol):
     """The source of starting images that are patches of the image set."""
 
     def __call__(self, units: Sequence[int], rank: int, sign: int, /) -> Tensor:
-        """Return the patches of some units at one rank, [units, 3, height, width]."""
+        """Return the patches of some units at one rank, [units, channels, height, width]."""
         ...
 
 
@@ -66,8 +66,8 @@ class Init:
     """A kind of starting image.
 
     Attributes:
-        start: maps a request to images [units, 3, height, width]; ``None`` if the parameterization
-            draws its own parameters.
+        start: maps a request to images [units, channels, height, width]; ``None`` if the
+            parameterization draws its own parameters.
         needs_top_patches: whether the image set must have been searched before.
         needs_units: whether the image depends on the unit, so that there is none for a layer as a
             whole.

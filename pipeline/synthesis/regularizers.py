@@ -28,8 +28,8 @@ class Regularizer:
     """A penalty and its weight.
 
     Attributes:
-        penalty: maps images and their starts, both [batch, 3, height, width], to penalties [batch];
-            differentiable in the images.
+        penalty: maps images and their starts, both [batch, channels, height, width], to
+            penalties [batch]; differentiable in the images.
         weight: factor of the penalty, which is then subtracted from the score.
     """
 

@@ -18,6 +18,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, fx, nn
 
 from pipeline.networks.gradient_rules import at_step
+from pipeline.networks.graph.nodes import traced_shape
 from pipeline.networks.unit_networks import UnitNetwork
 from pipeline.synthesis.objectives import Objective, Seen
 
@@ -158,7 +159,8 @@ class MapScorer(TermScorer):
             return False  # maps are compared position by position
         height, width = self.input_size
         weight = next(self.network.parameters(), torch.empty(0))
-        other = weight.new_zeros(1, 3, height + 7, width + 5)
+        channels = traced_shape(next(iter(self.network.graph.nodes)))[1]
+        other = weight.new_zeros(1, channels, height + 7, width + 5)
         try:
             with torch.no_grad():
                 self.network(other)

@@ -39,6 +39,9 @@ OPTIONS = [
 # Keys that only the user can know.
 REQUIRED = {
     ("model", "torchvision"): ["model.name=alexnet"],
+    ("model", "timm"): ["model.name=resnet18"],
+    ("model", "huggingface"): ["model.name=facebook/dinov2-small"],
+    ("model", "module"): ["model.target=a.b", "model.input_size=[3,8,8]", "model.weights=/weights"],
     ("images", "folder"): ["images.root=/images"],
     ("images", "arrays"): ["images.root=/images"],
     ("images", "list"): ["images.file=/images.csv"],
@@ -99,7 +102,7 @@ def test_option_composes_and_fits_its_target(group: str, name: str):
     config = composed_option(group, name)
     node = getattr(config, group)[name] if group in LISTS else getattr(config, group)
     check_signature(node, group)
-    allowed = {name, "torchvision_network"} if group == "model" else {name}
+    allowed = {name, "torchvision_network", f"{name}_network"} if group == "model" else {name}
     assert node["_target_"].rpartition(".")[2] in allowed
 
 

@@ -10,11 +10,15 @@ def image(*values: float) -> np.ndarray:
 
 
 def test_range_by_hand():
-    assert scaling.to_display(image(-1, 0, 3)).ravel().tolist() == [0, 0.25, 1]
+    assert scaling.to_display(image(-1, 0, 3))[..., 0].ravel().tolist() == [0, 0.25, 1]
 
 
 def test_symmetric_by_hand():
-    assert scaling.to_display(image(-1, 0, 4), "symmetric").ravel().tolist() == [0.375, 0.5, 1]
+    assert scaling.to_display(image(-1, 0, 4), "symmetric")[..., 0].ravel().tolist() == [
+        0.375,
+        0.5,
+        1,
+    ]
 
 
 def test_range_is_over_all_channels_and_channels_come_last():
@@ -50,21 +54,23 @@ def test_constant_images_are_mid_gray(value):
 
 
 def test_a_range_just_above_the_smallest_is_stretched():
-    assert scaling.to_display(image(0, 2e-5)).ravel().tolist() == [0, 1]
+    assert scaling.to_display(image(0, 2e-5))[..., 0].ravel().tolist() == [0, 1]
 
 
 @pytest.mark.parametrize("mode", ["range", "symmetric"])
 def test_values_not_finite_come_out_as_nan_and_do_not_scale(mode):
-    shown = scaling.to_display(image(-1, np.inf, np.nan, 1), mode).ravel()
+    shown = scaling.to_display(image(-1, np.inf, np.nan, 1), mode)[..., 0].ravel()
     np.testing.assert_array_equal(shown, [0, np.nan, np.nan, 1])
     assert np.isnan(scaling.to_display(image(np.nan, np.inf), mode)).all()
-    np.testing.assert_array_equal(scaling.to_display(image(np.nan, 0)).ravel(), [np.nan, 0.5])
+    np.testing.assert_array_equal(
+        scaling.to_display(image(np.nan, 0))[..., 0].ravel(), [np.nan, 0.5]
+    )
 
 
 def test_denormal_and_huge_values_stay_in_range():
     for x in (image(-1e-40, 1e-40), image(-3e38, 3e38)):
-        assert scaling.to_display(x, "symmetric").ravel().tolist() == [0, 1]
-    assert scaling.to_display(image(-3e38, 3e38)).ravel().tolist() == [0, 1]
+        assert scaling.to_display(x, "symmetric")[..., 0].ravel().tolist() == [0, 1]
+    assert scaling.to_display(image(-3e38, 3e38))[..., 0].ravel().tolist() == [0, 1]
 
 
 def test_to_pixels_undoes_normalization_per_channel_and_clips():
@@ -93,3 +99,23 @@ def test_frames_of_a_video_are_scaled_by_hand():
 
 def test_a_video_that_ends_where_its_last_frame_is_zero_is_gray():
     assert (scaling.all_to_display(np.zeros((2, 3, 4, 5), np.float32), "last") == 0.5).all()
+
+
+def test_any_number_of_channels_is_shown_in_color():
+    numbers = np.array([[2, 4], [-4, 0], [8, 8], [100, -100]], np.float32)[:, None]
+    two, four = numbers[:2], numbers
+    assert scaling.to_display(two, "symmetric").tolist() == [[[0.75, 0, 0.5], [1, 0.5, 0.5]]]
+    assert scaling.to_display(two).tolist() == [[[0.75, 0, 0], [1, 0.5, 0]]]
+    assert scaling.to_display(four).tolist() == scaling.to_display(four[:3]).tolist()
+    assert scaling.to_pixels(two, (0.0, 0.5), (0.1, 0.1))[0, 0].tolist() == pytest.approx(
+        [0.2, 0.1, 0]
+    )
+    assert scaling.to_pixels(two[:1], (0.0,), (0.1,))[0, 1].tolist() == pytest.approx([0.4] * 3)
+    film = scaling.all_to_display(two[None], "last")
+    assert film[0].tolist() == scaling.to_display(two, "symmetric").tolist()
+
+
+def test_captions_say_which_channels_are_shown():
+    assert scaling.noted("Scaled.", 3) == scaling.noted("Scaled.", 1) == "Scaled."
+    assert scaling.noted("Scaled.", 2) == "Scaled. Red and green are channels 0 and 1."
+    assert scaling.noted("", 6) == "Red, green and blue are channels 0, 1 and 2 of 6."

@@ -107,7 +107,7 @@ def test_a_lack_of_memory_is_not_a_fault_of_the_picture(tmp_path, monkeypatch):
 
     monkeypatch.setattr(Image, "open", fail)
     monkeypatch.setattr(np, "load", fail)
-    for decode in (decode_picture, lambda data: decode_array(data, (2, 2))):
+    for decode in (decode_picture, lambda data: decode_array(data, (3, 2, 2))):
         with pytest.raises(TransientError, match="there is no memory left"):
             decode(content)
 

@@ -160,7 +160,8 @@ def test_no_usable_array_is_refused(tmp_path: Path):
     with pytest.raises(ConfigError) as caught:
         arrays(PREPROCESSING, root=str(tmp_path))
     assert str(caught.value) == (
-        f"images.root: no array in '{tmp_path}' can be read as 3 x height x width; '0.npy' is 4 x 4"
+        f"images.root: no array in '{tmp_path}' can be read as 3 x height x width, with the"
+        " channels of the network; '0.npy' is 4 x 4"
     )
 
 

@@ -397,16 +397,31 @@ def test_several_networks_that_differ_are_told_apart_by_the_user(tensors):
     other = {name: tensor + 1 for name, tensor in tensors.items()}
     found = {"": prefixed(tensors, "student.") | prefixed(other, "teacher.")}
     assert refused(load_weights, network(), found, "w.pth") == (
-        "model.weights: 'w.pth' holds several networks that fit ('student' and 'teacher'); save the"
-        " tensors of one alone"
+        "model.weights: 'w.pth' holds several networks that fit ('student' and 'teacher'); choose"
+        " one, as in model.weights_key=student"
+    )
+    module = network()
+    load_weights(module, found, "w.pth", "teacher")
+    assert torch.equal(module[0].weight, other["0.weight"])
+    assert refused(load_weights, module, found, "w.pth", "techer") == (
+        "model.weights_key: nothing under 'techer' in 'w.pth' fits the network; what fits is under"
+        " 'student', 'teacher'; nearest: teacher"
     )
 
 
-def test_an_average_that_is_not_taken_is_named(tensors, caplog):
+def test_what_is_done_to_a_file_is_in_the_log(tensors, caplog):
+    found = SCRIPTS["an average beside"]({n: t.bfloat16() for n, t in tensors.items()})
     with caplog.at_level("INFO"):
-        load_weights(network(), SCRIPTS["an average beside"](tensors), "w.pth")
+        load_weights(network(), found, "w.pth")
+        load_weights(network(), found, "w.pth", "state_dict_ema")
+        load_weights(network(), {"": tensors}, "w.pth")
     assert caplog.messages == [
-        "model.weights: 'w.pth' also holds 'state_dict_ema.0.bias' and 8 more, left out"
+        "model.weights: 'w.pth': the weights are those under 'state_dict'; converted from bfloat16"
+        " to float32; left out: 'state_dict_ema.0.bias' and 8 more; other weights that fit:"
+        " 'state_dict_ema', taken with model.weights_key=state_dict_ema",
+        "model.weights: 'w.pth': the weights are those under 'state_dict_ema'; converted from"
+        " bfloat16 to float32; left out: 'state_dict.0.bias' and 8 more; other weights that fit:"
+        " 'state_dict', taken with model.weights_key=state_dict",
     ]
 
 

@@ -4,7 +4,8 @@ Training scripts add prefixes (``module.``, ``net.``, ``model.backbone.``) and i
 (``_orig_mod``, ``module``), and store averages of the weights, losses or metrics. The weights are
 found by the network's own names and shapes:
 
-- a file whose names fit in several ways is read in the way that covers most of the network;
+- a file whose names fit in several ways is read in the way that covers most of the network, unless
+the user names a place in the file;
 - tensors outside the network (``criterion.weight``, ``n_averaged``) are left out;
 - a last layer with another number of classes, or replaced by a module of another kind, counts as
 missing;
@@ -48,6 +49,7 @@ class Fit:
         others: tensors with the network's names but another shape.
         strangers: the file's names, below the prefix, that the network does not have.
         outside: names in the file with another prefix.
+        rivals: other places in the file that fit as well and hold other weights.
     """
 
     where: str
@@ -56,6 +58,7 @@ class Fit:
     others: dict[str, Named]
     strangers: dict[str, str]
     outside: list[str]
+    rivals: tuple[str, ...] = ()
 
     @property
     def place(self) -> str:
@@ -68,10 +71,20 @@ class Fit:
         return _AVERAGE.search(self.place) is not None
 
     def notes(self, source: str) -> Iterator[str]:
-        """Yield notes on tensors that are not used."""
+        """Yield what was done to fit the file to the network, and what is not used."""
+        done = [f"the weights are those under '{self.place}'"] if self.place else []
+        kinds = {tensor.dtype for tensor in self.covered.values() if tensor.is_floating_point()}
+        given = [str(kind).removeprefix("torch.") for kind in kinds - {torch.float32}]
+        done += [f"converted from {' and '.join(sorted(given))} to float32"] if given else []
         left = [*self.outside, *(self.strangers.values())]
-        if left:
-            yield f"model.weights: '{source}' also holds {_some(left)}, left out"
+        done += [f"left out: {_some(left)}"] if left else []
+        if self.rivals:
+            places = listed([f"'{place}'" for place in self.rivals], 3)
+            done.append(
+                f"other weights that fit: {places}, taken with model.weights_key={self.rivals[0]}"
+            )
+        if done:
+            yield f"model.weights: '{source}': {'; '.join(done)}"
         if self.others:
             own = [name for name, _ in self.others.values()]
             yield (
@@ -80,43 +93,68 @@ class Fit:
             )
 
 
-def choose(found: Mapping[str, StateDict], own: Mapping[str, Tensor], source: str) -> Fit:
+def choose(
+    found: Mapping[str, StateDict], own: Mapping[str, Tensor], source: str, key: str | None = None
+) -> Fit:
     """Return the way in which a file fits a network.
 
     Args:
         found: the dictionaries of tensors in the file, by the keys that lead to them.
         own: the tensors of the network.
         source: the file, for messages.
+        key: dotted place in the file under which the weights are; by default, the one that fits
+            best, and of several that fit as well, the one whose name is not that of an average.
 
     Raises:
-        NetworkError: the file is of another network, or holds several that fit and differ.
+        NetworkError: the file is of another network, holds several that fit and differ, or nothing
+            that fits under ``key``.
     """
     fits = [fit for where, tensors in found.items() for fit in _fits(where, tensors, own)]
     if not fits:
         raise NetworkError(_strange(next(iter(found.values())), own, source))
-    most = max(map(_count, fits))
-    best = [fit for fit in fits if _count(fit) == most]
+    usable = fits if key is None else _under(key, fits, source)
+    most = max(map(_count, usable))
+    best = [fit for fit in usable if _count(fit) == most]
     best = [fit for fit in best if not fit.averages] or best
     first, *rest = best
     for other in rest:
         if not _equal(first.covered, other.covered):
-            names = f"'{first.place}' and '{other.place}'"
-            raise NetworkError(
-                f"model.weights: '{source}' holds several networks that fit ({names}); save the"
-                " tensors of one alone"
-            )
-    for other in fits:
+            raise NetworkError(_several(first, other, source, ""))
+    for other in usable:
         if _rivals(first, other, own):
-            names = f"'{first.place}' and '{other.place}'"
-            raise NetworkError(
-                f"model.weights: '{source}' holds several networks that fit ({names}), one of them"
-                " only in part; save the tensors of one alone"
-            )
+            raise NetworkError(_several(first, other, source, ", one of them only in part"))
     _check(first, own, source)
     elsewhere = [
         f"{where}.{name}" for where in found if where != first.where for name in found[where]
     ]
-    return replace(first, outside=[*first.outside, *elsewhere])
+    full = [fit for fit in fits if _count(fit) == most and not _equal(first.covered, fit.covered)]
+    places = tuple(dict.fromkeys(fit.place for fit in full if fit.place))
+    return replace(first, outside=[*first.outside, *elsewhere], rivals=places)
+
+
+def _under(key: str, fits: Sequence[Fit], source: str) -> list[Fit]:
+    """Return the fits at a dotted place in the file, or below it.
+
+    Raises:
+        NetworkError: there is none.
+    """
+    under = [fit for fit in fits if f"{fit.place}.".startswith(f"{key}.")]
+    if not under:
+        places = list(dict.fromkeys(fit.place for fit in fits))
+        there = listed([f"'{place}'" if place else "its top level" for place in places], 5)
+        raise NetworkError(
+            f"model.weights_key: nothing under '{key}' in '{source}' fits the network; what fits is"
+            f" under {there}{nearest(key, places)}"
+        )
+    return under
+
+
+def _several(first: Fit, other: Fit, source: str, in_part: str) -> str:
+    places = sorted([first.place, other.place], key=bool, reverse=True)
+    return (
+        f"model.weights: '{source}' holds several networks that fit ('{first.place}' and"
+        f" '{other.place}'){in_part}; choose one, as in model.weights_key={places[0]}"
+    )
 
 
 def _count(fit: Fit) -> tuple[int, int]:

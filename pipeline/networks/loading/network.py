@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import fx, nn
 
-from pipeline.errors import NetworkError
+from pipeline.errors import ConfigError, NetworkError
 from pipeline.images.preprocessing import Preprocessing
 from pipeline.networks.graph.graph import Graph
 from pipeline.networks.layers import Layer, find_layers
@@ -20,6 +20,7 @@ from pipeline.networks.receptive_fields import smallest_canvas, strides
 from pipeline.networks.unit_networks import UnitNetwork, unit_network
 from pipeline.networks.units.chains import check_readouts
 from pipeline.networks.units.readouts import Readout
+from pipeline.store.identity import WORDS
 from pipeline.store.secrets import without_query
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ class Network:
 
     Attributes:
         name: name as in ``model.name``.
-        module: module that takes images [batch, 3, height, width] in network-input space.
+        module: module that takes images [batch, channels, height, width] in network-input space.
         preprocessing: what the weights expect of an image.
         weights: ``default``, ``random``, or the file or URL they came from; followed by
             ``, shuffled`` for those that are a shuffled control.
@@ -228,6 +229,7 @@ def build_network(
     source: str,
     seed: int,
     shuffled: bool = False,
+    weights_key: str | None = None,
 ) -> Network:
     """Return a network with weights from a file, a URL or, seeded, at random.
 
@@ -238,21 +240,37 @@ def build_network(
         source: path or URL of the weights, or ``random``.
         seed: seed of random and of shuffled weights.
         shuffled: whether the weights are shuffled within each layer (``shuffle_weights``).
+        weights_key: dotted place in the file under which the weights are, such as ``ema``; by
+            default, the one that fits best.
 
     Raises:
         NetworkError: the weights cannot be loaded, do not fit, or cannot be shuffled.
     """
     # Initial weights are seeded even if they are overwritten, so that building a network never
     # uses the caller's random numbers.
+    refuse_key_alone(source, weights_key)
     with seeded(seed):
         module = build()
     missing: frozenset[str] = frozenset()
     if source != "random":
-        missing = load_weights(module, read_weights(source), source)
+        missing = load_weights(module, read_weights(source), source, weights_key)
     module.eval().requires_grad_(False)
     digest = digest_weights(module, missing)
     network = Network(name, module, preprocessing, without_query(source), digest, missing)
     return with_shuffled_weights(network, seed) if shuffled else network
+
+
+def refuse_key_alone(source: str, weights_key: str | None) -> None:
+    """Refuse a place in a weights file where there is no file.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    if weights_key is not None and source in WORDS:
+        raise ConfigError(
+            f"model.weights_key: '{weights_key}' is a place in a file, and model.weights is"
+            f" '{source}'; give the file, or leave weights_key out"
+        )
 
 
 def with_shuffled_weights(network: Network, seed: int) -> Network:

@@ -11,7 +11,7 @@ import torchvision
 
 from pipeline.errors import ConfigError, nearest
 from pipeline.images.preprocessing import Preprocessing
-from pipeline.networks.loading.network import Network, build_network
+from pipeline.networks.loading.network import Network, build_network, refuse_key_alone
 
 # torchvision's own weights of these expect another normalization of pixels; with transform_input,
 # the module converts its input itself.
@@ -31,6 +31,7 @@ def torchvision_network(
     seed: int = 0,
     transform_input: bool | None = None,
     shuffled: bool = False,
+    weights_key: str | None = None,
 ) -> Network:
     """Return one of torchvision's classification networks.
 
@@ -43,6 +44,8 @@ def torchvision_network(
             normalized with mean and standard deviation 0.5, as torchvision's own were; by default,
             if the weights are torchvision's.
         shuffled: whether the weights are shuffled within each layer, as a control.
+        weights_key: dotted place in a weights file, such as ``ema``, under which the weights are;
+            by default, the one that fits best.
 
     Raises:
         ConfigError: there is no such network, or it has no ``transform_input``.
@@ -63,6 +66,7 @@ def torchvision_network(
         std=tuple(presets.std),
         interpolation=presets.interpolation.value,
     )
+    refuse_key_alone(weights, weights_key)
     options = _transform_input_options(name, weights, str(declared.url), transform_input)
     source = str(declared.url) if weights == "default" else weights
     return build_network(
@@ -72,6 +76,7 @@ def torchvision_network(
         source,
         seed,
         shuffled,
+        weights_key,
     )
 
 

@@ -69,23 +69,27 @@ def _existing(source: str) -> Path:
     return path
 
 
-def load_weights(module: nn.Module, found: Mapping[str, StateDict], source: str) -> frozenset[str]:
+def load_weights(
+    module: nn.Module, found: Mapping[str, StateDict], source: str, key: str | None = None
+) -> frozenset[str]:
     """Copy those tensors of a file that belong to a network into it.
 
     Args:
         module: the network; weights that are not in the file are filled with NaN.
         found: contents of the file (``read_weights``).
         source: source of the file, for messages.
+        key: dotted place in the file under which the weights are, such as ``ema``; by default, the
+            one that fits best (``checkpoint_fitting``). What was done is logged.
 
     Returns:
         The names of the parameters and buffers that are missing. Those of a head with another
         number of classes, or of another kind, are among them.
 
     Raises:
-        NetworkError: the file is of another network, or holds several that fit.
+        NetworkError: the file is of another network, holds several that fit, or none under ``key``.
     """
     own = module.state_dict()
-    fit = choose(found, own, source)
+    fit = choose(found, own, source, key)
     for sentence in fit.notes(source):
         log.info("%s", sentence)
     covered = fit.covered

@@ -231,6 +231,10 @@ function showChoice() {
 }
 
 function withoutNetwork(site, layer) {
+  if ((site.channels ?? 3) !== 3) {
+    const count = site.channels === 1 ? "1 channel" : `${site.channels} channels`;
+    return `The playground draws in red, green and blue, and this network takes ${count}, so there is nothing to play with.`;
+  }
   const others = site.layers.filter(({ network }) => network).map(({ name }) => name);
   return others.length
     ? `Layer ${layer.name} has no network in this site, so there is nothing to play with; layers that have one: ${others.join(", ")}.`

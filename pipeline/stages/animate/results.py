@@ -201,7 +201,14 @@ def animation_bytes(run: ActiveRun, animated: Sequence[Animated]) -> int:
     needed = 0
     for each in animated:
         height, width = run.parts.image_size(each.climb.layer)
-        needed += len(each.steps) * run.parts.copies * height * width * 3 * 4
+        needed += (
+            len(each.steps)
+            * run.parts.copies
+            * height
+            * width
+            * run.parts.network.preprocessing.channels
+            * 4
+        )
     return needed
 
 

@@ -93,7 +93,8 @@ def _caption(run: ActiveRun) -> str:
     config = run.parts.config.animate
     shown = "The image itself. " if config.show == "image" else "What was added to the start. "
     line = "Line: response to the transformed image; marks: to the image itself. "
-    return shown + (line if run.parts.transforms else "") + scaling.OF_VIDEOS[config.scale]
+    said = shown + (line if run.parts.transforms else "") + scaling.OF_VIDEOS[config.scale]
+    return scaling.noted(said, run.parts.network.preprocessing.channels)
 
 
 def _panels(run: ActiveRun, animated: Animated, unit: str = "") -> list[AnimatedAscent]:
@@ -116,7 +117,7 @@ def _panels(run: ActiveRun, animated: Animated, unit: str = "") -> list[Animated
 
 
 def _displayed(
-    run: ActiveRun, frames: Float[np.ndarray, "frames 3 height width"]
+    run: ActiveRun, frames: Float[np.ndarray, "frames c height width"]
 ) -> UInt8[np.ndarray, "frames height width 3"]:
     scale, preprocessing = run.parts.config.animate.scale, run.parts.network.preprocessing
     if scale == "pixels":

@@ -61,7 +61,8 @@ def _missing_bytes(parts: Parts, climb: Climb) -> int:
     """Return the bytes of a climb that are not in the store."""
     height, width = parts.image_size(climb.layer)
     units = sum(len(climb.blocks[item]) for item in climb.result.missing())
-    return units * parts.copies * height * width * 3 * 4 * (3 if climb.exact else 2)
+    channels = parts.network.preprocessing.channels
+    return units * parts.copies * height * width * channels * 4 * (3 if climb.exact else 2)
 
 
 def _seconds(parts: Parts, costs: Sequence[LayerCost], machine: Machine) -> dict[str, float]:
@@ -138,9 +139,8 @@ def _step(
     count = -(-count // cost.copies) * cost.copies
     units = [cost.unit] * count
     try:
-        return step_seconds(
-            machine, scorer, optimizer, units, torch.float64 if exact else torch.float32
-        )
+        kind = torch.float64 if exact else torch.float32
+        return step_seconds(machine, scorer, optimizer, units, cost.image, kind)
     except ArtiphysError:
         raise
     except Exception as error:  # a user's objective may raise anything

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from math import prod
 
 from pipeline.networks.layers import Layer
 from pipeline.run.parts import Parts
@@ -25,7 +26,7 @@ class LayerCost:
         score: cost of scoring one image, from which batches are planned.
         climbed: number of units; 1 for a layer as a whole.
         copies: images per unit.
-        image: height and width of the images.
+        image: channels, height and width of the images.
         exact: whether a sample of units is also climbed in float64.
     """
 
@@ -34,7 +35,7 @@ class LayerCost:
     score: Costs
     climbed: int
     copies: int
-    image: tuple[int, int]
+    image: tuple[int, int, int]
     exact: bool
 
     @property
@@ -66,14 +67,14 @@ class LayerCost:
 def layer_cost(parts: Parts, layer: Layer, *, exact: bool) -> LayerCost:
     """Return the cost of the ascents of one layer."""
     units, score = parts.climbed_units(layer), parts.costs(layer)
-    size = parts.image_size(layer)
+    size = (parts.network.preprocessing.channels, *parts.image_size(layer))
     return LayerCost(layer, units[-1], score, len(units), parts.copies, size, exact)
 
 
 def stored_bytes(costs: Iterable[LayerCost], inits: int) -> int:
     """Return the stored bytes: two float32 images per unit, and a few in float64."""
     return sum(
-        3 * cost.image[0] * cost.image[1] * inits
+        prod(cost.image) * inits
         * (2 * FLOAT * cost.images + 3 * FLOAT * cost.exact_images)
         for cost in costs
     )  # fmt: skip
@@ -87,5 +88,5 @@ def ascent_memory(costs: Sequence[LayerCost], device: str, workers: int) -> int:
 
 def result_memory(costs: Sequence[LayerCost], inits: int) -> int:
     """Return the memory for reading a layer's ascents and correlating those from two inits."""
-    numbers = max(cost.images * 3 * cost.image[0] * cost.image[1] for cost in costs)
+    numbers = max(cost.images * prod(cost.image) for cost in costs)
     return numbers * (CORRELATED if inits > 1 else READ)

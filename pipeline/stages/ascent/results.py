@@ -186,6 +186,10 @@ def settings_of_treatment(run: ActiveRun, layer: Layer) -> dict[str, Any]:
     settings["gradient"] = described(config.gradient)
     if parts.constraint.needs_patches:
         settings["natural patches"] = find_search(run, layer).result.key
+    channels = parts.network.preprocessing.channels
+    if channels != 3 and config.transform:
+        # Whole images of other channels were transformed to their own size at first.
+        settings["channels"] = channels
     if any(piece.images for piece in parts.parameterization.values()):
         settings["pictures"] = dict(run.images.settings)
     return settings

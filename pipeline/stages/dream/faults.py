@@ -97,7 +97,8 @@ def _octave_faults(run: ActiveRun, init: str, octave: Octave) -> Iterator[str]:
 
 
 def _transform_faults(run: ActiveRun, octave: Octave) -> Iterator[str]:
-    parts, blank = run.parts, torch.zeros(1, 3, *octave.size)
+    parts = run.parts
+    blank = torch.zeros(1, parts.network.preprocessing.channels, *octave.size)
     for name, transform in parts.transforms.items():
         if transform.looks > 1:
             yield (

@@ -45,7 +45,7 @@ def _write_images(run: ActiveRun, dream: Dream) -> None:
 
 
 def _displayed(
-    run: ActiveRun, image: Float[np.ndarray, "3 height width"]
+    run: ActiveRun, image: Float[np.ndarray, "c height width"]
 ) -> UInt8[np.ndarray, "height width 3"]:
     """Return an image in its own colors, clipped to black and white."""
     preprocessing = run.parts.network.preprocessing

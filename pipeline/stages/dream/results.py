@@ -47,6 +47,7 @@ class Dream:
     unit: int
     octaves: Sequence[Octave]
     result: Result
+    channels: int
 
     @property
     def largest(self) -> Size:
@@ -56,7 +57,9 @@ class Dream:
     @property
     def frame_bytes(self) -> int:
         """Bytes of a stored frame: image and start, in float32."""
-        return 2 * 3 * max(octave.size[0] * octave.size[1] for octave in self.octaves) * 4
+        return (
+            2 * self.channels * max(octave.size[0] * octave.size[1] for octave in self.octaves) * 4
+        )
 
     @property
     def name(self) -> str:
@@ -133,7 +136,8 @@ def _dream(run: ActiveRun, layer: Layer, init: str, unit: int) -> Dream:
     items = [f"frame-{number:04d}" for number in range(config.dream.frames)]
     name = f"{layer.name}/{init}" + ("" if unit < 0 else f"/{unit}")
     result = run.result(STAGE, layer.name, name, determined_by, items)
-    return Dream(layer, init, unit, octaves, result)
+    channels = run.parts.network.preprocessing.channels
+    return Dream(layer, init, unit, octaves, result, channels)
 
 
 # Settings already in the plan of the octaves, and one that only affects the video.

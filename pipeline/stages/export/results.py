@@ -77,6 +77,8 @@ def meaning(run: ActiveRun, layer: Layer, network: OnnxNetwork) -> dict[str, Any
     parts, plan = run.parts, run.parts.canvas(layer)
     height, width = network.size
     preprocessing = parts.network.preprocessing
+    channels = preprocessing.channels
+    per = "channel (RGB)" if channels == 3 else "channel"
     return {
         "model": parts.network.name,
         "weights": {"source": parts.network.weights, "sha256": parts.network.digest},
@@ -87,18 +89,18 @@ def meaning(run: ActiveRun, layer: Layer, network: OnnxNetwork) -> dict[str, Any
         "canvas": {"size": list(plan.size), "position": list(plan.position)},
         "preprocessing": {
             **preprocessing.settings(),
-            "formula": "images = (pixels - mean) / std per channel (RGB), pixels in 0..1",
+            "formula": f"images = (pixels - mean) / std per {per}, pixels in 0..1",
         },
         "forward": {
-            "inputs": {"images": ["float32", [1, 3, height, width]]},
+            "inputs": {"images": ["float32", [1, channels, height, width]]},
             "outputs": {"responses": ["float32", [1, network.units]]},
         },
         "gradient": {
-            "inputs": {"images": ["float32", [1, 3, height, width]], "unit": ["int64", [1]]},
+            "inputs": {"images": ["float32", [1, channels, height, width]], "unit": ["int64", [1]]},
             "outputs": {
                 "responses": ["float32", [1, network.units]],
                 "response": ["float32", [1]],
-                "gradient": ["float32", [1, 3, height, width]],
+                "gradient": ["float32", [1, channels, height, width]],
             },
         },
         "response": "of each unit to an image of exactly its receptive field, before any"

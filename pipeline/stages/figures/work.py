@@ -110,13 +110,18 @@ def _triptychs(run: ActiveRun, layer: Layer) -> Iterator[tuple[str, Figure]]:
             panels.append(("top patch", patches[row]))
         rows.append((unit, panels))
     title = f"{run.parts.network.name} {layer.name}"
+    caption = scaling.noted(CAPTION, _channels(run))
     if chosen:
         for unit, panels in rows:
             name = f"triptych_{layer.name}_unit{unit}"
-            yield name, triptych(panels, f"{title} {_row_name(unit)}", CAPTION)
+            yield name, triptych(panels, f"{title} {_row_name(unit)}", caption)
     else:
         named = [(_row_name(unit), panels) for unit, panels in rows]
-        yield f"triptychs_{layer.name}", triptych_grid(named, title, CAPTION)
+        yield f"triptychs_{layer.name}", triptych_grid(named, title, caption)
+
+
+def _channels(run: ActiveRun) -> int:
+    return run.parts.network.preprocessing.channels
 
 
 def _row_name(unit: int) -> str:
@@ -148,6 +153,7 @@ def _patch_sheet(run: ActiveRun, layer: Layer, sign: int) -> Image.Image:
     some = f" of the first {len(units)} of {len(all_units)} units"
     some = some if len(units) < len(all_units) else ""
     title = f"{name}: {word} patches and responses{some} (plain color: outside the image)"
+    title = scaling.noted(title, _channels(run))
     return contact_sheet(np.stack(columns, axis=1), responses, list(units), title)
 
 
@@ -160,6 +166,7 @@ def _ascent_sheet(run: ActiveRun, layer: Layer, init: str) -> Image.Image:
         f"{run.parts.network.name} {layer.name}: added from {init}, unit and final response"
         f" ({scaling.DESCRIPTIONS['symmetric'].rstrip('.').lower()})"
     )
+    title = scaling.noted(title, _channels(run))
     return unit_sheet(shown, responses[:, -1], _image_names(found), title)
 
 
@@ -181,6 +188,7 @@ def _image_sheet(run: ActiveRun, layer: Layer, init: str) -> Image.Image:
         f"{run.parts.network.name} {layer.name}: climbed from {init}, unit and final response"
         " (own colors, clipped to black and white)"
     )
+    title = scaling.noted(title, _channels(run))
     return unit_sheet(shown, read_responses(climb).responses[:, -1], _image_names(found), title)
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Float
 
 from pipeline.errors import ImageError, TransientError
+from pipeline.figures.scaling import channel_note
 from pipeline.networks.layers import Layer
 from pipeline.pages.contents import Layer as ShownLayer
 from pipeline.pages.contents import Picture, ShownAscent, ShownPreprocessing, Site
@@ -60,6 +61,8 @@ def _facts(run: ActiveRun) -> dict[str, Any]:
         # A path would reveal details of the machine to readers of published pages.
         "weights": Path(parts.network.weights).name,
         "images": f"{len(run.images)} images ({run.images.settings['kind']})",
+        "channels": parts.network.preprocessing.channels,
+        "colors": channel_note(parts.network.preprocessing.channels),
         "seed": config.seed,
         "precision": config.precision,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),

@@ -22,6 +22,16 @@ def build(run: ActiveRun, _plan: object) -> None:
         lacking = [init for init, climbed in layer.climbed.items() if not climbed]
         if lacking:
             log.info("pages: there are no ascents of %s from %s", layer.name, ", ".join(lacking))
+    channels = run.parts.network.preprocessing.channels
+    if channels != 3:
+        log.info(
+            "pages: the playground draws in red, green and blue, and the network takes %d"
+            " channel%s, so it is empty",
+            channels,
+            "" if channels == 1 else "s",
+        )
+        build_site(site, {}, run.paths.site)
+        return
     networks = {layer.name: _networks(run, layer) for layer in run.parts.layers}
     closed = [name for name, network in networks.items() if network is None]
     if closed:

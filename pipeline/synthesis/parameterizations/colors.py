@@ -43,10 +43,7 @@ def decorrelated(matrix: str = "imagenet", images: int = 200) -> Parameterizatio
 
     def build(setting: Setting) -> Map:
         if setting.channels != 3:
-            raise ConfigError(
-                "parameterization.decorrelated: it mixes red, green and blue, and the images have"
-                f" {setting.channels} channels; leave it out"
-            )
+            raise ConfigError(not_in_color("decorrelated", setting.channels))
         if matrix == "imagenet":
             root = torch.tensor(IMAGENET, dtype=torch.float64)
         else:
@@ -55,7 +52,17 @@ def decorrelated(matrix: str = "imagenet", images: int = 200) -> Parameterizatio
         mixing = root / root.norm(dim=0).max()
         return Map(_mix(mixing), _mix(torch.linalg.inv(mixing)), exact=True)
 
-    return Parameterization("color", build, images=images if matrix == "images" else 0)
+    return Parameterization(
+        "color", build, images=images if matrix == "images" else 0, colored=True
+    )
+
+
+def not_in_color(name: str, channels: int) -> str:
+    """Return why a piece in color does not fit images of other channels."""
+    return (
+        f"parameterization.{name}: it mixes red, green and blue, and the images have"
+        f" {channels} channel{'' if channels == 1 else 's'}; leave it out"
+    )
 
 
 def covariance_root(

@@ -100,6 +100,7 @@ class Parameterization:
         images: number of pictures that it needs from the image set.
         invertible: whether an image can be turned into parameters.
         is_image: of a space, whether its parameters are an image, whose gradient can be blurred.
+        colored: whether it needs images in red, green and blue.
     """
 
     kind: Kind
@@ -107,3 +108,4 @@ class Parameterization:
     images: int = 0
     invertible: bool = True
     is_image: bool = False
+    colored: bool = False

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping, Sequence
-from importlib import import_module
 from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
-from pipeline.errors import ConfigError, NetworkError, first_line, nearest
-from pipeline.networks.loading.weights import digest_weights, seeded
+from pipeline.errors import ConfigError, first_line
+from pipeline.networks.loading.targets import made
+from pipeline.networks.loading.weights import digest_weights
 from pipeline.store.code import code_digest, is_own
 from pipeline.synthesis.constraints.constraint import is_finite, is_whole
 from pipeline.synthesis.evolution.generators.fitting import check_fit
@@ -86,10 +86,10 @@ def module(
     encoder = None if encode is None else _encoder(network, encode)
     size = _checked(network, shape)
     ranged, middle = Ranged(network, black, white), bool(getattr(network, "draws_middle", False))
-    made = GeneratorNetwork(KEY, ranged, prior, shape, fit, encoder, size, middle)
+    network_made = GeneratorNetwork(KEY, ranged, prior, shape, fit, encoder, size, middle)
     own = isinstance(target, str) and is_own(target)
     code = code_digest([target]) if isinstance(target, str) and own else ""
-    return Generator(made.build, digest=digest_weights(network) + code)
+    return Generator(network_made.build, digest=digest_weights(network) + code)
 
 
 class Ranged(nn.Module):
@@ -128,43 +128,7 @@ def _made(target: Any, arguments: dict[str, Any]) -> nn.Module:
             f"{KEY}.target: {type(target).__name__} is neither a torch.nn.Module nor the dotted"
             " name of a class or function that returns one"
         )
-    make = _found(target)
-    try:
-        with seeded(0):
-            network = make(**arguments)
-    except NetworkError:
-        raise
-    except Exception as error:  # a user's own code may raise anything
-        raise ConfigError(
-            f"{KEY}.target: '{target}' cannot be called with the given arguments"
-            f" ({first_line(error)})"
-        ) from error
-    if not isinstance(network, nn.Module):
-        raise ConfigError(
-            f"{KEY}.target: '{target}' returns {type(network).__name__}, no torch.nn.Module"
-        )
-    return network
-
-
-def _found(target: str) -> Callable[..., Any]:
-    path, _, name = target.rpartition(".")
-    if not path:
-        raise ConfigError(
-            f"{KEY}.target: '{target}' is not a dotted name, such as mylab.generators.Generator"
-        )
-    try:
-        place = import_module(path)
-    except ImportError as error:
-        raise ConfigError(
-            f"{KEY}.target: '{path}' cannot be imported ({first_line(error)}); is its folder on"
-            " PYTHONPATH?"
-        ) from error
-    make = getattr(place, name, None)
-    if not callable(make):
-        raise ConfigError(
-            f"{KEY}.target: '{path}' has no class or function '{name}'{nearest(name, dir(place))}"
-        )
-    return make
+    return made(target, arguments, KEY)
 
 
 def _encoder(network: nn.Module, name: str) -> Callable[[Tensor], Tensor]:
