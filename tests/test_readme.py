@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import ast
 import re
+import shlex
 from pathlib import Path
 
 import pytest
 
 import pipeline
+from pipeline.config.overrides import readable
 from tests.conftest import Compose
 
 ROOT = Path(__file__).parents[1]
@@ -25,9 +27,10 @@ def _text(page: Path) -> str:
 
 
 def _commands() -> list[str]:
-    lines = _lines(r"^    artiphys (.*)$")
+    lines = _lines(r"^    artiphys ((?:.*\\\n)*.*)$")
     lines = [line for line in lines if not line.startswith(("--help", "serve", "store", "sweep"))]
-    return list(dict.fromkeys(line.split("  #")[0].strip() for line in lines))
+    joined = [line.replace("\\\n", "") for line in lines]
+    return list(dict.fromkeys(line.split("  #")[0].strip() for line in joined))
 
 
 def test_the_readme_is_short():
@@ -38,7 +41,7 @@ def test_the_readme_is_short():
 
 @pytest.mark.parametrize("command", [c for c in _commands() if not c.startswith("-m")])
 def test_every_command_composes(composed: Compose, command: str):
-    composed(*command.split())
+    composed(*readable(shlex.split(command)))
 
 
 def test_every_sub_command_is_there():

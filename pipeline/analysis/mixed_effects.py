@@ -37,6 +37,12 @@ def mixed_effects(table: pd.DataFrame, value: str = "value", unit: str = "unit")
 
     Raises:
         ConfigError: statsmodels is missing.
+
+    >>> import pandas as pd, pipeline
+    >>> copies = [0.1, 0.2, 0.3, 0.4, 0.5, 0.7]
+    >>> table = pd.DataFrame({"layer": "conv1", "unit": [0, 0, 1, 1, 2, 2], "value": copies})
+    >>> float(pipeline.mixed_effects(table).estimate[0].round(3))
+    0.367
     """
     layers = [str(name) for name in dict.fromkeys(table["layer"])]
     values = table[value].to_numpy(np.float64)

@@ -87,11 +87,13 @@ def paired_tests(
     Raises:
         ConfigError: a column is missing, or there is only one condition.
 
+    >>> import numpy as np, pandas as pd, pipeline
     >>> units = np.arange(6)
     >>> of_init = {"zeros": units + 1.0, "noise": units}
     >>> table = pd.DataFrame(of_init).melt(var_name="init", value_name="response")
     >>> table = table.assign(unit=[*units, *units], layer="conv1")
-    >>> paired_tests(table, "response", "init")[["a", "b", "difference", "effect", "q"]].values[0]
+    >>> found = pipeline.paired_tests(table, "response", "init")
+    >>> found[["a", "b", "difference", "effect", "q"]].values[0]
     array(['zeros', 'noise', 1.0, 1.0, 0.03125], dtype=object)
     """
     for name in (value, between, unit, *by):

@@ -12,7 +12,8 @@ import torch
 
 from pipeline.analysis.transfer import UnitNorms, layer_matrix, matched
 from pipeline.errors import ConfigError, ImageError
-from pipeline.images.image_sets import ImageSet, photographs
+from pipeline.images.image_sets import ImageSet
+from pipeline.images.photographs import photographs
 from pipeline.images.preprocessing import Preprocessing
 from pipeline.library.arguments import chosen_layers, own_names, whole_number
 from pipeline.library.made_images import MadeImages, made_images

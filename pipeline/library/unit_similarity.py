@@ -24,7 +24,7 @@ from pipeline.analysis.unit_clusters import (
 )
 from pipeline.errors import ConfigError
 from pipeline.images.conversion import rescaled
-from pipeline.images.image_sets import photographs
+from pipeline.images.photographs import photographs
 from pipeline.library.arguments import chosen_layer, of_network, whole_number
 from pipeline.library.ascent import Ascents
 from pipeline.library.patches import TopPatches

@@ -30,7 +30,9 @@ LISTS = (
     "searcher", "generator", "scorer",
 )  # fmt: skip
 COMMAND = re.compile(r"^#   python -m pipeline (experiment=.*?)(?: +# .*)?$", re.MULTILINE)
-GIVEN = {"zeros_vs_top_patch": ["images.root=."]}  # what only the user can know
+GIVEN = dict.fromkeys(
+    ("similarity", "zeros_vs_top_patch"), ["images.root=."]
+)  # what only the user can know
 
 
 class Small(NamedTuple):
@@ -103,6 +105,11 @@ RUNS = {
         " transfer.jpeg=[50] transfer.crops=[] transfer.noise=[] transfer.shifts=[]"
         " +transfer.layers.random=[conv1] +transfer.layers.shuffled=[conv1]",
         units=(2, 5),
+    ),
+    "similarity": Small(
+        "images=photographs images.crop=96 images.limit=4 layers=[conv1] units=0:3 search.keep=2"
+        " optimizer.steps=2 figures.triptychs=[conv1/2]",
+        units=(0, 1, 2),
     ),
     "v4_shapes": Small(
         "layers=[conv2] units=[2,5] shape_tuning.width=12 shape_tuning.positions=[-2,0,2]"
@@ -194,7 +201,7 @@ def test_every_command_in_an_experiment_chooses_what_it_says(command: str):
             found = found[part] if isinstance(found, dict) else getattr(found, part)
         if key in LISTS:
             found = list(chosen(found))
-        elif group == "model":
+        elif group in ("images", "model"):
             found = option_name(found)
         assert value == str(found) or yaml.safe_load(value) == found
 

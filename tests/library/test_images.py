@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 
 import pipeline
-from pipeline.errors import ImageError
+from pipeline.errors import ConfigError, ImageError
 from pipeline.images.any_images import as_image_set
 from pipeline.images.files import Loaded
 from pipeline.images.image_sets import ImageSet
@@ -83,13 +83,14 @@ def test_every_color_has_the_gray_of_pillow():
 
 
 @pytest.mark.parametrize("channels", [2, 4])
-def test_pictures_that_lack_channels_are_refused_by_name(channels: int, pictures: Path):
+def test_pictures_that_lack_channels_are_refused(channels: int, pictures: Path):
     net = pipeline.network(plain_module(channels), input_size=(channels, 20, 30))
-    sentence = rf"the first is '.*0.*', which has 3 channels, and the network takes {channels}$"
-    for images in (pictures, sorted(pictures.iterdir()), [Image.open(pictures / "0.png")]):
-        for search in (pipeline.responses, pipeline.top_patches):
-            with pytest.raises(ImageError, match=sentence):
-                search(net, images, "conv1")
+    sentence = f"pictures are gray or red, green and blue, and the network takes {channels}"
+    with pytest.raises(ConfigError, match=sentence):
+        pipeline.top_patches(net, pictures, "conv1")
+    sentence = rf"the first is '.*0.*', which has 3 channels, and the network takes {channels};"
+    with Image.open(pictures / "0.png") as picture, pytest.raises(ImageError, match=sentence):
+        pipeline.responses(net, [picture], "conv1")
 
 
 def test_a_picture_with_opacity_has_four_channels():

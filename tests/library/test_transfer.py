@@ -12,7 +12,7 @@ from torch import nn
 
 import pipeline
 from pipeline.errors import ConfigError, ImageError
-from pipeline.images.image_sets import photographs
+from pipeline.images.photographs import photographs
 from pipeline.library.ascent import Ascents
 from pipeline.networks.loading.network import Network
 from pipeline.synthesis.optimizers import sgd

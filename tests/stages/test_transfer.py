@@ -11,7 +11,7 @@ import pytest
 
 import pipeline
 from pipeline.errors import ArtiphysError
-from pipeline.images.image_sets import photographs
+from pipeline.images.photographs import photographs
 from pipeline.pages.sections import Maps, Plot
 from pipeline.run.active_run import ActiveRun
 from pipeline.run.parts import Parts
