@@ -30,9 +30,8 @@ LISTS = (
     "searcher", "generator", "scorer",
 )  # fmt: skip
 COMMAND = re.compile(r"^#   python -m pipeline (experiment=.*?)(?: +# .*)?$", re.MULTILINE)
-GIVEN = dict.fromkeys(
-    ("similarity", "zeros_vs_top_patch"), ["images.root=."]
-)  # what only the user can know
+# What only the user can know.
+GIVEN = {name: ["images.root=."] for name in ("similarity", "zeros_vs_top_patch")}
 
 
 class Small(NamedTuple):
