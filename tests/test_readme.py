@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import pipeline
+from pipeline.config.overrides import readable
 from tests.conftest import Compose
 
 ROOT = Path(__file__).parents[1]
@@ -38,7 +39,7 @@ def test_the_readme_is_short():
 
 @pytest.mark.parametrize("command", [c for c in _commands() if not c.startswith("-m")])
 def test_every_command_composes(composed: Compose, command: str):
-    composed(*command.split())
+    composed(*readable(command.split()))
 
 
 def test_every_sub_command_is_there():
