@@ -247,7 +247,8 @@ def test_settings_of_a_dream_that_are_idle_are_not_in_its_key(overrides, hits):
         ),
         (  # what computes the same is the same network
             "model",
-            "from pipeline.miniature.network import miniature\ndef own(weights, seed, shuffled, weights_key):",
+            "from pipeline.miniature.network import miniature\n"
+            "def own(weights, seed, shuffled, weights_key):",
             "return miniature(weights, seed)",
             "return miniature(weights, seed=seed)",
             [],
