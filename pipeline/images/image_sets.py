@@ -244,7 +244,7 @@ def arrays(
         [top / name for name in names], partial(decode_array, size=(channels, *size))
     )
     like, stamps = files.stamps(names)
-    settings = {"kind": "arrays", "size": list(size), "images": stamps}
+    settings: dict[str, Any] = {"kind": "arrays", "size": list(size), "images": stamps}
     if channels != 3:
         settings["channels"] = channels
     return ImageSet(names, size, settings, files.load, files.digest, like)

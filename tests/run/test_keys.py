@@ -240,14 +240,15 @@ def test_settings_of_a_dream_that_are_idle_are_not_in_its_key(overrides, hits):
         (
             "model",
             "from torch import nn\nfrom pipeline.miniature.network import miniature\n"
-            "def own(weights, seed, shuffled):\n    found = miniature(weights, seed)",
+            "def own(weights, seed, shuffled, weights_key):\n    found = miniature(weights, seed)",
             "found.module.features[2] = nn.MaxPool2d(3, 2)\n    return found",
             "found.module.features[2] = nn.AvgPool2d(3, 2)\n    return found",
             ALL,
         ),
         (  # what computes the same is the same network
             "model",
-            "from pipeline.miniature.network import miniature\ndef own(weights, seed, shuffled):",
+            "from pipeline.miniature.network import miniature\n"
+            "def own(weights, seed, shuffled, weights_key):",
             "return miniature(weights, seed)",
             "return miniature(weights, seed=seed)",
             [],

@@ -53,14 +53,14 @@ def timm_network(
     """
     refuse_key_alone(weights, weights_key)
     try:
-        import timm.data
+        from timm.data.config import resolve_model_data_config
     except ImportError as error:
         raise ConfigError(MISSING) from error
     _check_name(name)
     with seeded(seed):
         module = _created(name, dict(arguments or {}), pretrained=weights == "default")
     module.eval()
-    preprocessing = _preprocessing(timm.data.resolve_model_data_config(module), module, mean, std)
+    preprocessing = _preprocessing(resolve_model_data_config(module), module, mean, std)
     called = name.replace(":", "/").rpartition("/")[2]
     source = OWN if weights == "default" else weights
     network = of_module(module, preprocessing, called, source, weights_key)
