@@ -26,7 +26,7 @@ from pipeline.library.options import (
 from pipeline.networks.layers import Layer
 from pipeline.networks.loading.network import Network
 from pipeline.store.results import WHOLE_LAYER
-from pipeline.store.summaries import summary
+from pipeline.store.summaries import short_repr
 from pipeline.synthesis.dream.octaves import CARRY, resized, sizes
 from pipeline.synthesis.dream.plan import Octave, plan_octaves
 from pipeline.synthesis.loop import Ascent
@@ -52,7 +52,7 @@ class Dream:
     octaves: list[Float[Tensor, "_ _ _"]]
     scores: list[Float[Tensor, " steps_and_one"]]
 
-    __repr__ = summary
+    __repr__ = short_repr
 
 
 @dataclass(frozen=True)
