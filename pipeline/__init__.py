@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from pipeline.library.runs import open_run as open_run
     from pipeline.library.shape_tuning import shape_tuning as shape_tuning
     from pipeline.library.stimuli import stimulus_set as stimulus_set
+    from pipeline.library.stimulus_images import stimulus_images as stimulus_images
     from pipeline.library.tuning import tuning as tuning
     from pipeline.stages.collect.results import collect as collect
 
@@ -54,6 +55,7 @@ _ROOMS = {
     "responses": "pipeline.library.responses",
     "shape_summary": "pipeline.analysis.shape_summary",
     "shape_tuning": "pipeline.library.shape_tuning",
+    "stimulus_images": "pipeline.library.stimulus_images",
     "stimulus_set": "pipeline.library.stimuli",
     "top_patches": "pipeline.library.patches",
     "tuning": "pipeline.library.tuning",
@@ -62,8 +64,8 @@ __all__ = [
     "EvolutionOptions", "Options", "ascend", "bar_tuning", "best_gabor", "collect",
     "color_rotation_index", "dream", "evolve", "export", "image_set", "map_receptive_fields",
     "network", "open_run", "opponency", "opponency_fractions", "opponency_over_seeds",
-    "receptive_field", "responses", "shape_summary", "shape_tuning", "stimulus_set", "top_patches",
-    "tuning",
+    "receptive_field", "responses", "shape_summary", "shape_tuning", "stimulus_images",
+    "stimulus_set", "top_patches", "tuning",
 ]  # fmt: skip
 
 
