@@ -22,7 +22,7 @@ def stimulus_images(
     net: Network,
     layer: str,
     units: Any,
-    images: Any,
+    images: Tensor | np.ndarray,
     *,
     canvas: Sequence[int] | int | None = None,
     background: float | None = None,

@@ -49,6 +49,10 @@ class Layer:
     map_size: tuple[int, int]
     center: tuple[int | None, int | None] = (None, None)
 
+    def __repr__(self) -> str:
+        rows, columns = self.map_size
+        return f"Layer({self.name}: module {self.call}, {self.units} units, map {rows} x {columns})"
+
     @property
     def number(self) -> int:
         """The number of its node in the graph, from 0, by which keys know it under any name."""

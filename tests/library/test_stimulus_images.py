@@ -40,6 +40,7 @@ def test_pictures_of_one_channel_are_gray():
     assert shown.table["response"].iloc[0] == pytest.approx(float((weight * field).sum() + bias))
 
 
+@pytest.mark.usefixtures("untyped")
 @pytest.mark.parametrize(
     ("given", "message"),
     [
@@ -50,6 +51,7 @@ def test_pictures_of_one_channel_are_gray():
         ({"images": "a.png"}, "images: str is neither a tensor nor an array"),
         ({"images": NOISE / 0}, "images: image 0 holds values that are not finite"),
         ({"canvas": (20, 60)}, "^canvas: 20 x 60 pixels are too few for images of 29 x 29"),
+        ({"canvas": 6.5}, "canvas: 6.5 is no side"),
         ({"canvas": (60,)}, r"canvas: \(60,\) is no side, or height and width, in pixels"),
         ({"background": -0.1}, "^background: the gray of the canvas, -0.1, -0.1, -0.1, is not"),
         ({"scaling": "clipped"}, "^scaling: 'clipped' is not one of clip, contrast; nearest: clip"),
