@@ -39,9 +39,10 @@ from pipeline.store.files import write_bytes
 log = logging.getLogger(__name__)
 BATCH = 64  # pictures that are drawn at once
 TABLE = "stimuli.csv"
-# Columns of pictures that are empty for ascents or for patches.
-OPTIONAL: Any = {
-    **dict.fromkeys(("init", "status", "image"), "string"),
+# Of columns whose cells can be empty, or names that look like numbers: torch calls a layer 3.
+NAMES = ("model", "layer", "folder", "file", "kind", "init", "status", "image", "scaling", "gray")
+DTYPES: Any = {
+    **dict.fromkeys(NAMES, "string"),
     **{"copy": "Int64", "rank": "Int64", "inside": "boolean"},
 }
 
@@ -138,7 +139,7 @@ def _presenter(run: ActiveRun, layer: Layer) -> ImagePresenter:
 
 def stimulus_images(run: ActiveRun, _plan: Plan) -> pd.DataFrame:
     """Return what was written of all images, as their tables say."""
-    read = partial(pd.read_csv, dtype=OPTIONAL, keep_default_na=False, na_values=[""])
+    read = partial(pd.read_csv, dtype=DTYPES, keep_default_na=False, na_values=[""])
     paths = [run.paths.stimuli / each.folder / TABLE for each in stored_images(run)]
     tables = [pd.DataFrame(read(path)) for path in paths]
     empty = pd.DataFrame(columns=list(IMAGES.columns))
