@@ -122,7 +122,8 @@ def evolve(
     >>> bool((found.table["response"] > found.table["start"]).all())
     True
     """
-    check_names(EvolutionOptions, options)
+    own = ("searcher", "generator", "weights", "queries", "seed")
+    check_names(EvolutionOptions, options, own)
     chosen = EvolutionOptions(**options)
     found = chosen_layer(net, layer)
     numbers = chosen_units(units, found)
