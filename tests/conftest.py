@@ -51,6 +51,11 @@ def pytest_collection_finish() -> None:
     gc.set_threshold(20_000)
 
 
+def pytest_unconfigure() -> None:
+    """Let what was spared be freed at exit, or extensions in C++ (triton) call it leaked."""
+    gc.unfreeze()
+
+
 @pytest.fixture(autouse=True)
 def _logging_as_before_any_run() -> None:
     """Undo what commands inside earlier tests have set up: what is logged reaches the root."""
