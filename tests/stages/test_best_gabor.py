@@ -13,6 +13,7 @@ import pytest
 
 import pipeline
 from pipeline.errors import ConfigError
+from pipeline.miniature import gabor_bank
 from pipeline.run.active_run import ActiveRun
 from pipeline.stages.ascent.results import find_climb
 from pipeline.stages.best_gabor import STAGE
@@ -230,8 +231,9 @@ def test_pages_show_all_images_at_one_contrast_with_the_numbers_of_the_table(fir
 
 
 def test_simple_cells_of_the_ground_truth_recover_their_gabor(
-    run_pipeline: RunPipeline, tmp_path: Path
+    run_pipeline: RunPipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
+    monkeypatch.setattr(gabor_bank, "KERNEL", 85)  # cells of at most three degrees
     run = run_pipeline(
         "model=gabor_bank",
         "model.cells=3",
