@@ -109,6 +109,11 @@ def collect(*places: Place) -> Sweep:
     Raises:
         StoreError: a folder contains no run, or no run has finished with correlations.
     """
+    known: tuple[Any, ...] = places
+    wrong = [place for place in known if not isinstance(place, str | Path)]
+    if wrong or not places:
+        given = f"{type(wrong[0]).__name__} is not the path of runs" if wrong else "none are given"
+        raise StoreError(f"places: {given}; give folders that contain runs, such as 'outputs/runs'")
     return joined(find_finished_runs(places))
 
 
