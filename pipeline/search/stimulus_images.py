@@ -14,7 +14,7 @@ from torch import Tensor
 from pipeline.images.preprocessing import Preprocessing
 from pipeline.networks.unit_networks import UnitNetwork
 from pipeline.stimuli.gray_canvas import GrayCanvas
-from pipeline.store.summaries import summary
+from pipeline.store.summaries import short_repr
 
 # The last bits of responses depend on it.
 TOGETHER = 16  # images that are shown to the unit network at once
@@ -36,7 +36,7 @@ class StimulusImages:
     pixels: UInt8[np.ndarray, "images height width channels"]
     table: pd.DataFrame
 
-    __repr__ = summary
+    __repr__ = short_repr
 
 
 @dataclass(frozen=True)
