@@ -13,7 +13,10 @@ from pipeline.figures import style
 from pipeline.figures.evolution_images import MOST_ROWS, Cell, image_grid
 
 MOST_IMAGES = 8  # of a unit
-CAPTION = "Below each image: its group, from 1, the largest. {shown}"
+CAPTION = (
+    "At the left: sizes of the groups, and p. Below each image: its group, from 1, the largest."
+    " {shown}"
+)
 
 
 @dataclass(frozen=True, eq=False)

@@ -89,7 +89,8 @@ class FacetPictures:
         images, _ = self.facets.images.read([unit])[unit]
         chosen = chosen_images(labels)
         shown = [self._displayed(images[n].numpy()) for n in chosen]
-        name = f"{self.facets.layer.name}/{unit}, p = {self.rows[unit]['p']:.2g}"
+        sizes = " + ".join(map(str, np.bincount(labels).tolist()))
+        name = f"{self.facets.layer.name}/{unit}: {sizes}, p = {self.rows[unit]['p']:.2g}"
         return Faceted(name, shown, labels[chosen].tolist())
 
     def _displayed(self, image: np.ndarray) -> Image:
