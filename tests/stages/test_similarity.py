@@ -198,7 +198,8 @@ def check_twin(found: pd.DataFrame, expected: pd.DataFrame) -> None:
 
 @pytest.fixture(scope="module")
 def by_adam(first: ActiveRun, run_pipeline: RunPipeline) -> ActiveRun:
-    settings = ("optimizer=adam", "optimizer.steps=2", "name=adam", "stages=[ascent,similarity]")
+    chosen = ("layers=[conv1]", "name=adam", "stages=[ascent,similarity]")
+    settings = (*chosen, "optimizer=adam", "optimizer.steps=2")
     return run_pipeline(*SMALL, *settings, f"out={first.layout.out}")
 
 
@@ -208,21 +209,23 @@ def test_runs_by_other_optimizers_are_compared_unit_by_unit(
     """As in a notebook, from the tables of both runs; this run is among those of the folder."""
     folder = str(first.paths.folder.parent.parent)
     monkeypatch.setattr(first.parts.config.similarity, "runs", [folder])
+    monkeypatch.setattr(first.parts, "layers", first.parts.layers[:1])
     plan = plan_similarity(first)
     assert not plan.faults
     tests = similarity_tests(first, plan)
     found = tests[tests["test"] == "runs"].set_index(["measure", "layer", "inits"])
-    assert len(found) == 2 * (2 + 3 * 5)  # layers; inits, and pairs of inits by statistics
+    assert len(found) == 2 + 3 * 5  # inits, and pairs of inits by statistics
     assert set(found["a"] + " " + found["b"]) == {"optimizer=sgd optimizer=adam"}
+    assert found.index.get_level_values("layer").unique() == ["conv1"]
     both = [pipeline.open_run(run.paths.folder) for run in (first, by_adam)]
-    ascents = pd.concat([run.ascents for run in both])
+    ascents = pd.concat([run.ascents for run in both]).query("layer == 'conv1'")
     expected = pipeline.paired_tests(ascents, "final_response", "optimizer", by=["layer", "init"])
     own = found.loc["final_response"]
     for column in ("units", "difference", "effect", "p", "q"):
         np.testing.assert_array_equal(own[column], expected[column])
     names = zip(("sgd", "adam"), both, strict=True)
     values = pd.concat([run.similarity.assign(optimizer=name) for name, run in names])
-    values = values.query("statistic == 'ssim' and null_kind == 'units'")
+    values = values.query("layer == 'conv1' and statistic == 'ssim' and null_kind == 'units'")
     by = ["layer", "init_a", "init_b"]
     expected = pipeline.paired_tests(values, "value", "optimizer", by=by)
     np.testing.assert_array_equal(found.loc["ssim"]["q"], expected["q"])
@@ -248,6 +251,10 @@ def test_runs_by_other_optimizers_are_compared_unit_by_unit(
             {"statistics": ["cosine"], "runs": ["ADAM"]},
             "similarity.runs: 'ADAM' lacks the statistic cosine; it has pearson, ssim, field_",
         ),
+        (
+            {"layers": 2, "runs": ["ADAM"]},
+            "similarity.runs: 'ADAM' lacks the layer conv2; it has conv1",
+        ),
     ],
 )
 def test_runs_that_cannot_be_compared(
@@ -258,7 +265,11 @@ def test_runs_that_cannot_be_compared(
     message: str,
 ):
     places = {"OWN": str(first.paths.folder), "ADAM": str(by_adam.paths.folder)}
+    if settings.get("layers", 1) == 1:
+        monkeypatch.setattr(first.parts, "layers", first.parts.layers[:1])
     for name, value in settings.items():
+        if name == "layers":
+            continue
         given = [places.get(place, place) for place in value] if name == "runs" else value
         monkeypatch.setattr(first.parts.config.similarity, name, given)
     for place, folder in places.items():
@@ -271,8 +282,8 @@ def test_runs_of_other_weights_have_no_partners(
     first: ActiveRun, by_adam: ActiveRun, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(first.parts.config.similarity, "runs", [str(by_adam.paths.folder)])
-    plan = plan_similarity(first)
-    assert not plan.faults
+    monkeypatch.setattr(first.parts, "layers", first.parts.layers[:1])
+    assert not plan_similarity(first).faults
     network = replace(first.parts.network, digest="0" * 64)
     monkeypatch.setattr(first.parts, "network", network)
     with pytest.raises(ConfigError, match="is of another network or of other weights, whose units"):
@@ -399,6 +410,7 @@ def test_the_summary_of_the_run_and_its_figures(first: ActiveRun, monkeypatch: p
     )
     assert re.search(r"null units: pearson [-\d.e]+ \(null [-\d.e]+\), ssim ", line)
     drawn: dict[str, pd.DataFrame] = {}
+    monkeypatch.setattr(first.parts.config.figures, "formats", ["png"])
     monkeypatch.setattr(drawing, "statistics_by_layer", lambda rows: rows)
     monkeypatch.setattr(first, "figure", lambda name, rows: drawn.setdefault(name, rows))
     drawing.draw(first, first.plan(STAGE))

@@ -15,6 +15,8 @@ def draw(run: ActiveRun, plan: SimilarityPlan) -> None:
     """Draw the figures of a run, and say which other runs it is not compared with."""
     others = {k: why for k, why in plan.compared.left_out.items() if k != run.paths.folder}
     tell_left_out("similarity", others)
+    if not run.parts.config.figures.formats:
+        return
     summary = similarity_summary(run, plan)
     for inits, rows in summary.groupby(PAIR, sort=False):
         name = "_".join(cast("tuple[str, str]", inits))
