@@ -148,8 +148,8 @@ def test_nothing_to_collect_is_refused_before_anything_is_written(
     with pytest.raises(StoreError) as caught:
         run_pipeline(f"stages={stages}", f"out={out}")
     assert str(caught.value) == (
-        f"collect: '{out}/runs/main' neither is nor contains a run; give run folders, folders that"
-        " contain runs, or patterns, as in collect.runs=[outputs/runs/mysweep]"
+        f"collect: '{out}/runs/main' neither is nor contains a run; give run folders or folders"
+        " that contain runs, as in collect.runs=[outputs/runs/mysweep]"
     )
     assert not out.exists()
 
