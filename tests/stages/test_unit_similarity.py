@@ -61,7 +61,7 @@ def test_its_tables_are_those_of_the_library(first: ActiveRun):
     )  # fmt: skip
     alike = pipeline.unit_similarity(net, ascents, image_set=images, groups=2, permutations=99)
     for name, expected in (("agreement", alike.agreement), ("clusters", alike.clusters)):
-        own = getattr(run, f"unit_{name}")
+        own: Any = getattr(run, f"unit_{name}")
         assert tuple(own) == table_columns()[f"unit_{name}"]
         pd.testing.assert_frame_equal(own[list(expected)], expected, check_dtype=False, rtol=1e-5)
     pairs = run.unit_pairs.set_index(["unit_a", "unit_b"])
@@ -71,12 +71,12 @@ def test_its_tables_are_those_of_the_library(first: ActiveRun):
     of_kinds = run.unit_facets.groupby("kind")
     for kind, shown in (("ascent", ascents), ("top_patch", top)):
         expected = pipeline.unit_facets(net, shown, image_set=images, draws=9)
-        own = of_kinds.get_group(kind).reset_index(drop=True)
+        own: Any = of_kinds.get_group(kind).reset_index(drop=True)
         pd.testing.assert_frame_equal(own[list(expected)], expected, check_dtype=False, rtol=1e-4)
     counted = run.unit_facet_images.groupby(["kind", "unit"])["facet"].agg(["size", "max"])
     facets = run.unit_facets.set_index(["kind", "unit"])
-    assert (counted["size"] == facets["images"]).all()
-    assert (counted["max"] + 1 == facets["groups"]).all()
+    assert counted["size"].tolist() == facets["images"].tolist()
+    assert (counted["max"] + 1).tolist() == facets["groups"].tolist()
 
 
 def test_a_stopped_run_goes_on_where_it_was(first: ActiveRun, run_pipeline: RunPipeline):

@@ -174,7 +174,8 @@ def _said(best: Any) -> str:
         said.append(f"drop {_range(best['drop_median'], '{:.0%}')}")
     if best["own_rank"].notna().any():
         said.append(f"the same unit at rank {_range(best['own_rank'], '{:g}')}")
-    return f"{', '.join(said)} (medians of {len(best)} layers)"
+    layers = f"{len(best)} layers" if len(best) > 1 else "1 layer"
+    return f"{', '.join(said)} (medians of {layers})"
 
 
 def _range(values: Any, form: str) -> str:

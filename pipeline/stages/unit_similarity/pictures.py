@@ -7,7 +7,7 @@ from functools import cached_property
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from pipeline.figures import scaling
 from pipeline.figures.facets import Faceted, chosen_images
@@ -16,7 +16,7 @@ from pipeline.run.active_run import ActiveRun
 from pipeline.stages.unit_similarity.results import ComparedUnits, UnitFacets
 from pipeline.store.runs import Images, read_images
 
-NEIGHBORS = 5  # on the page of a unit
+NEIGHBORS = 4  # on the page of a unit
 Image = Float[np.ndarray, "height width channels"]
 
 
@@ -79,18 +79,26 @@ class FacetPictures:
     def _excess(self, unit: int) -> float:
         return self.rows[unit]["silhouette"] - self.rows[unit]["null"]
 
+    def sizes(self, unit: int) -> str:
+        """Return the sizes of the groups of a unit, such as ``12 + 8``; empty if there are none."""
+        labels = self._labels(unit)
+        return " + ".join(map(str, np.bincount(labels[labels >= 0]).tolist()))
+
+    def _labels(self, unit: int) -> Int[np.ndarray, " n"]:
+        return self.groups.loc[self.groups["unit"] == unit, "facet"].to_numpy()
+
     def of(self, unit: int) -> Faceted:
         """Return some images of a unit that has groups.
 
         Raises:
             ArtiphysError: an image cannot be read any more.
         """
-        labels = self.groups.loc[self.groups["unit"] == unit, "facet"].to_numpy()
+        labels = self._labels(unit)
         images, _ = self.facets.images.read([unit])[unit]
         chosen = chosen_images(labels)
         shown = [self._displayed(images[n].numpy()) for n in chosen]
-        sizes = " + ".join(map(str, np.bincount(labels).tolist()))
-        name = f"{self.facets.layer.name}/{unit}: {sizes}, p = {self.rows[unit]['p']:.2g}"
+        p = self.rows[unit]["p"]
+        name = f"{self.facets.layer.name}/{unit}: {self.sizes(unit)}, p = {p:.2g}"
         return Faceted(name, shown, labels[chosen].tolist())
 
     def _displayed(self, image: np.ndarray) -> Image:

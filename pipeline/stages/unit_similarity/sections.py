@@ -7,7 +7,7 @@ from typing import Any
 
 from pipeline.networks.layers import Layer
 from pipeline.pages.sections import Picture, Section, UnitSections
-from pipeline.pages.unit_similarity_section import unit_similarity_section
+from pipeline.pages.unit_similarity_section import ShownFacets, unit_similarity_section
 from pipeline.run.active_run import ActiveRun
 from pipeline.stages.stage import no_sections
 from pipeline.stages.unit_similarity.pictures import FacetPictures, SimilarUnits
@@ -25,7 +25,11 @@ def unit_sections(run: ActiveRun, found: Sequence[Any], layer: Layer) -> UnitSec
     def sections(unit: int) -> list[Section]:
         similar = {each.compared.init: each.of(unit) for each in compared}
         similar = {init: pictures for init, pictures in similar.items() if pictures}
-        grouped = {e.name: (e.rows[unit], _pictures(e, unit)) for e in facets if unit in e.rows}
+        grouped = {
+            each.name: ShownFacets(each.rows[unit], each.sizes(unit), _pictures(each, unit))
+            for each in facets
+            if unit in each.rows
+        }
         return [unit_similarity_section(similar, grouped)] if similar or grouped else []
 
     return sections
