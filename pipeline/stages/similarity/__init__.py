@@ -102,6 +102,7 @@ STAGE = Stage(
     name="similarity",
     about="compare what ascents from different inits added by many statistics, each with its nulls",
     plan=later("pipeline.stages.similarity.plan.plan_similarity"),
+    version=2,
     needs=("ascent",),
     tables=(SIMILARITY, SUMMARY, TESTS, SELECTIVITY),
     check=later("pipeline.stages.similarity.plan.similarity_faults"),
