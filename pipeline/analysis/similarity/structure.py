@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from jaxtyping import Bool, Float
 
@@ -62,11 +64,12 @@ def _mean_ssim(a: Images, b: Images, side: int, spans: Spans) -> Float[np.ndarra
     """Return the mean over all windows that lie inside the images."""
     from scipy.ndimage import uniform_filter
 
+    sides: Any = (1, 1, side, side)
     edge = side // 2
     inside = (..., slice(edge, a.shape[2] - edge), slice(edge, a.shape[3] - edge))
 
     def smoothed(values: Images) -> Float[np.ndarray, "units channels rows columns"]:
-        return uniform_filter(values, (1, 1, side, side))[inside]
+        return uniform_filter(values, sides)[inside]
 
     mean_a, mean_b = smoothed(a), smoothed(b)
     sample = side**2 / (side**2 - 1)

@@ -26,7 +26,7 @@ def similarity_tests(run: ActiveRun, plan: Any) -> pd.DataFrame:
     if len(run.parts.inits) > 1:
         tests = paired_tests(climbed, "final_response", "init")
         frames.append(tests.assign(test="inits", measure="final_response"))
-    between = compared[compared["init_a"] != compared["init_b"]]
+    between: Any = compared[compared["init_a"] != compared["init_b"]]
     for statistic, rows in between.groupby("statistic", sort=False):
         if rows["pair"].nunique() > 1:
             tests = paired_tests(rows, "value", "pair")
@@ -78,7 +78,7 @@ def _between_runs(
         responses.append(_defined(theirs).assign(run=name))
         similarities.append(_values(similar).assign(run=name))
     frames = [_tested(responses, "final_response", "init").assign(measure="final_response")]
-    whole = pd.concat(similarities, ignore_index=True)
+    whole: Any = pd.concat(similarities, ignore_index=True)
     for statistic in dict.fromkeys(values["statistic"]):
         own = [
             rows for _, rows in whole[whole["statistic"] == statistic].groupby("run", sort=False)
@@ -90,7 +90,7 @@ def _between_runs(
 def _tested(tables: Sequence[pd.DataFrame], value: str, inits: str) -> pd.DataFrame:
     """Return tests between runs, within the layers and inits of the first, which is this run."""
     own = list(dict.fromkeys(zip(tables[0]["layer"], tables[0][inits], strict=True)))
-    joined = pd.concat(tables, ignore_index=True)
+    joined: Any = pd.concat(tables, ignore_index=True)
     known = [pair in own for pair in zip(joined["layer"], joined[inits], strict=True)]
     tests = paired_tests(joined[known], value, "run", by=("layer", inits))
     return tests.rename(columns={inits: "inits"})

@@ -33,8 +33,9 @@ def findings(run: ActiveRun, _plan: Any) -> list[str]:
 def comparison_findings(tests: pd.DataFrame) -> list[str]:
     """Return a line for each pair of runs, and one for each reason why a model was not fitted."""
     lines: list[str] = []
-    of_runs = tests[tests["test"] == "runs"]
-    for (a, b), rows in of_runs.groupby(["a", "b"], sort=False):
+    of_runs: Any = tests[tests["test"] == "runs"]
+    for names, rows in of_runs.groupby(["a", "b"], sort=False):
+        a, b = cast("tuple[str, str]", names)
         found = int((rows["q"] <= LEVEL).sum())
         tested = int(rows["p"].notna().sum())
         untested = f"; {len(rows) - tested} could not be tested" if tested < len(rows) else ""
@@ -42,6 +43,8 @@ def comparison_findings(tests: pd.DataFrame) -> list[str]:
             f"similarity: {a} and {b} differ in {found} of {tested} paired tests (q of {LEVEL:g} or"
             f" less){untested}"
         )
-    mixed = tests[(tests["test"] == "mixed") & tests["note"].fillna("").str.contains("pip install")]
+    mixed: Any = tests[
+        (tests["test"] == "mixed") & tests["note"].fillna("").str.contains("pip install")
+    ]
     lines += [f"similarity: {note}" for note in dict.fromkeys(mixed["note"])]
     return lines

@@ -230,7 +230,7 @@ def _from_table(
     """Return a statistic of the units of a twin from its own table; NaN if that lacks it."""
     if twin.compared is None:
         return np.full(len(units), np.nan)
-    table = read_table(twin.run.paths.tables, SIMILARITY.name)
+    table: Any = read_table(twin.run.paths.tables, SIMILARITY.name)
     own = (table["layer"] == pair.layer.name) & (table["statistic"] == statistic)
     own &= (table["init_a"] == pair.inits[0]) & (table["init_b"] == pair.inits[1])
     means = table[own].groupby("unit")["value"].mean()  # the same beside every null
