@@ -13,8 +13,8 @@ ABOUT = (
     " largest over small shifts; beside it the cosine of the kernels, and r of the responses to the"
     " image set. Facets are groups among the images of this unit, as all other units of the layer"
     " see them; one of one or two images is an outlier. p is the share of single clouds of the same"
-    " spread whose groups are as distinct,"
-    " and one unit in twenty is below 0.05 by chance. Ascents are scaled to their range of values."
+    " spread whose groups are as distinct, and fewer than one unit in twenty is below 0.05 by"
+    " chance. Ascents are scaled to their range of values."
 )
 
 

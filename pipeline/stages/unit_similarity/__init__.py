@@ -59,7 +59,8 @@ FACETS = Table(
         "groups": "number of groups of the highest silhouette; 0 if there are none",
         "silhouette": "mean silhouette of these groups, -1 to 1",
         "null": "its median over draws from one cloud of the same spread",
-        "p": "(1 + draws at least as large) / (1 + draws); 5 % of units are below 0.05 by chance",
+        "p": "(1 + draws at least as large) / (1 + draws); of units of one cloud, fewer than 5 %"
+        " are below 0.05",
         "q": "p adjusted over the units of a layer, kind and init (Benjamini & Hochberg)",
     },
     later("pipeline.stages.unit_similarity.tables.unit_facets"),

@@ -98,7 +98,7 @@ class FacetPictures:
         chosen = chosen_images(labels)
         shown = [self._displayed(images[n].numpy()) for n in chosen]
         p = self.rows[unit]["p"]
-        name = f"{self.facets.layer.name}/{unit}: {self.sizes(unit)}, p = {p:.2g}"
+        name = f"{self.facets.layer.name}/{unit}: {self.sizes(unit)}, p\u00a0=\u00a0{p:.2g}"
         return Faceted(name, shown, labels[chosen].tolist())
 
     def _displayed(self, image: np.ndarray) -> Image:

@@ -90,7 +90,7 @@ def summary(run: ActiveRun, plan: UnitPlan) -> list[str]:
         lines.append(
             f"unit_similarity: {images} fall into groups (p < 0.05) for"
             f" {(tested['p'] < 0.05).sum()} of {len(tested)} units,"
-            f" {0.05 * len(tested):.1f} expected by chance; {(tested['q'] < 0.05).sum()} with"
-            " q < 0.05"
+            f" at most {0.05 * len(tested):.1f} expected by chance;"
+            f" {(tested['q'] < 0.05).sum()} with q < 0.05"
         )
     return lines
