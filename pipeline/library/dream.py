@@ -114,7 +114,7 @@ def dream(
     >>> tuple(pipeline.dream(pipeline.network("miniature"), "conv2", gray, levels=2).image.shape)
     (3, 96, 96)
     """
-    chosen = read_options(DreamOptions, options)
+    chosen = read_options(DreamOptions, options, ("unit", "objective", "optimizer"))
     found = chosen_layer(net, layer)
     whole = _image(net, start).to(net.device)
     size = (whole.shape[2], whole.shape[3])

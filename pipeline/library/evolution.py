@@ -122,7 +122,7 @@ def evolve(
     >>> bool((found.table["response"] > found.table["start"]).all())
     True
     """
-    check_names(EvolutionOptions, options)
+    check_names(EvolutionOptions, options, ("units", "searcher", "generator", "queries"))
     chosen = EvolutionOptions(**options)
     found = chosen_layer(net, layer)
     numbers = chosen_units(units, found)

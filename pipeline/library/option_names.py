@@ -90,8 +90,13 @@ def as_option(argument: str, given: Any) -> Any:
     return known[name]()
 
 
-def check_names(kind: type, options: Mapping[str, Any]) -> None:
+def check_names(kind: type, options: Mapping[str, Any], others: Sequence[str] = ()) -> None:
     """Check that options are among the fields of a kind.
+
+    Args:
+        kind: the dataclass of the options.
+        options: what is given, by name.
+        others: the other arguments of the function, which are suggested if one of them is meant.
 
     Raises:
         ConfigError: there is none of a name.
@@ -100,7 +105,8 @@ def check_names(kind: type, options: Mapping[str, Any]) -> None:
     for name in options:
         if name not in known:
             raise ConfigError(
-                f"{name}: is no option; the options are {', '.join(known)}{nearest(name, known)}"
+                f"{name}: is no option; the options are {', '.join(known)}"
+                f"{nearest(name, [*others, *known])}"
             )
 
 

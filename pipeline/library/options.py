@@ -96,13 +96,18 @@ class Options(CommonOptions):
 Kind = TypeVar("Kind", bound=CommonOptions)
 
 
-def read_options(kind: type[Kind], options: Mapping[str, Any]) -> Kind:
+def read_options(kind: type[Kind], options: Mapping[str, Any], others: Sequence[str] = ()) -> Kind:
     """Return options by name.
+
+    Args:
+        kind: the dataclass of the options.
+        options: what is given, by name.
+        others: the other arguments of the function, as for ``check_names``.
 
     Raises:
         ConfigError: there is none of a name, or it is not what it should be.
     """
-    check_names(kind, options)
+    check_names(kind, options, others)
     read: dict[str, Any] = {}
     for name, value in options.items():
         if name in LISTS:
