@@ -6,6 +6,7 @@ numbers. No code that comes with a dataset is ever run.
 
 from __future__ import annotations
 
+import glob
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -207,11 +208,42 @@ def _loaded(
         raise ConfigError(f"images.path: there is no folder{told}")
     named = str(folder) if files is None and folder.is_dir() else path
     key, value = ("path", path) if files is None else ("files", files)
-    return _tried(
-        key,
-        value,
-        lambda: datasets.load_dataset(named, subset, split=split, **_data(files)),
-    )
+
+    def load(**how: str) -> Any:
+        return datasets.load_dataset(named, subset, split=split, **_data(files), **how)
+
+    found = _tried(key, value, load)
+    if _is_outdated(found, _sources(named, files)):
+        # What the cache knows of the sizes of splits is outdated, too.
+        how = {"download_mode": "reuse_cache_if_exists", "verification_mode": "no_checks"}
+        found = _tried(key, value, lambda: load(**how))
+    return found
+
+
+def _is_outdated(found: Any, sources: Iterator[Path]) -> bool:
+    """Return whether local files have changed since their rows were cached.
+
+    The package itself compares their modification times alone, which programs can set.
+    """
+    parts = found.values() if isinstance(found, Mapping) else [found]
+    tables = [Path(file["filename"]) for part in parts for file in part.cache_files]
+    if not tables:
+        return False
+    cached = min(path.stat().st_mtime_ns for path in tables)
+    return any(path.stat().st_ctime_ns > cached for path in sources)
+
+
+def _sources(named: str, files: str | Sequence[str] | None) -> Iterator[Path]:
+    """Yield the local files that a dataset is made of."""
+    given = [named] if files is None else [files] if isinstance(files, str) else files
+    for each in given:
+        path = Path(each).expanduser()
+        if path.is_file():
+            yield path
+        elif path.is_dir():
+            yield from (inner for inner in path.rglob("*") if inner.is_file())
+        elif files is not None:  # wildcards
+            yield from map(Path, glob.glob(str(path), recursive=True))  # noqa: PTH207 - absolute
 
 
 def _data(files: str | Sequence[str] | None) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -98,6 +99,10 @@ def test_local_files_are_read_by_the_name_of_a_builder(
     whole = datasets.load_from_disk(str(saved))["train"]
     whole.to_parquet(str(table))
     assert listed("parquet", files=str(table)).digest(0) == listed(saved, split="train").digest(0)
+    stamp = table.stat()
+    whole.select([1, 0]).to_parquet(str(table))
+    os.utime(table, ns=(stamp.st_atime_ns, stamp.st_mtime_ns))
+    assert listed("parquet", files=str(table)).digest(0) == listed(saved, split="train").digest(1)
 
 
 def test_a_copied_dataset_has_the_same_names_and_sizes_but_other_stamps(

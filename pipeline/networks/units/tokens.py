@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import operator
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from torch import fx, nn
@@ -12,6 +14,8 @@ from pipeline.networks.graph.geometry import POINTWISE, Global
 from pipeline.networks.graph.graph import Graph
 from pipeline.networks.graph.nodes import operation_name, traced_shape
 from pipeline.networks.units.modules import BatchFirst, ChannelsFirst, FirstToken, PatchTokens
+
+log = logging.getLogger(__name__)
 
 
 class TokenPlaces(NamedTuple):
@@ -48,7 +52,7 @@ def token_places(graph: Graph, node: fx.Node) -> TokenPlaces:
             last = each
     before = after = 0
     for each in ancestors[ancestors.index(last) :]:
-        more = _concatenated(graph, each)
+        more = _concatenated(graph, each, before, before + rows * columns)
         before, after = before + more[0], after + more[1]
     if before + rows * columns + after == count:
         return TokenPlaces(before, rows, columns)
@@ -58,18 +62,64 @@ def token_places(graph: Graph, node: fx.Node) -> TokenPlaces:
     return TokenPlaces(before, 1, patches) if patches > 0 else TokenPlaces(0, 1, count)
 
 
-def _concatenated(graph: Graph, node: fx.Node) -> tuple[int, int]:
-    """Return how many tokens an operation puts before and after those that come from the image."""
+def _concatenated(graph: Graph, node: fx.Node, first: int, end: int) -> tuple[int, int]:
+    """Return how many tokens an operation puts before and after those that come from the image.
+
+    Args:
+        graph: the traced network.
+        node: the operation.
+        first: number of the first patch among the tokens that it is given.
+        end: number behind the last patch among them.
+    """
     if operation_name(node) not in ("cat", "concat", "concatenate"):
         return 0, 0
     given: Any = node.args[0] if node.args else node.kwargs.get("tensors", ())
     along: Any = node.args[1] if len(node.args) > 1 else node.kwargs.get("dim", 0)
-    shapes = [traced_shape(each) for each in given]
-    seen = [each in graph.operations for each in given]
-    if along not in (1, -2) or sum(seen) != 1 or any(len(shape) != 3 for shape in shapes):
+    if along not in (1, -2) or any(len(traced_shape(each)) != 3 for each in given):
         return 0, 0
-    place = seen.index(True)
-    return sum(shape[1] for shape in shapes[:place]), sum(shape[1] for shape in shapes[place + 1 :])
+    seen = [each for each in given if each in graph.operations]
+    if len(seen) != 1 and not _are_all_in_order(seen):
+        return 0, 0
+    before = after = passed = 0
+    for each in given:
+        tokens = traced_shape(each)[1]
+        if each in graph.operations:
+            passed += tokens
+        elif passed <= first:
+            before += tokens
+        elif passed >= end:
+            after += tokens
+    return before, after
+
+
+def _are_all_in_order(parts: Sequence[fx.Node]) -> bool:
+    """Return whether parts are all tokens of one node, in order, as when others are put between."""
+    taken = [_taken(part) for part in parts]
+    sources = {source for source, _ in taken}
+    whole = [*range(traced_shape(taken[0][0])[1])] if taken else []
+    return len(sources) == 1 and [n for _, numbers in taken for n in numbers] == whole
+
+
+def _taken(node: fx.Node) -> tuple[fx.Node, list[int]]:
+    """Return what a chain of slices is taken from, and the numbers of the tokens that it takes."""
+    source: Any = node.args[0] if node.args else None
+    given = node.args[1:]
+    index: Any = given[0] if operation_name(node) == "getitem" else None
+    if operation_name(node) == "slice" and given and isinstance(given[0], int):
+        index = [slice(None)] * 3
+        index[given[0]] = slice(*(*given[1:], None, None)[:2])
+    index = [index] if isinstance(index, slice) else index
+    length = traced_shape(node)[1]
+    slices = isinstance(index, tuple | list) and all(isinstance(each, slice) for each in index)
+    if len(traced_shape(source)) != 3 or not slices:
+        return node, [*range(length)]
+    earlier, numbers = _taken(source)
+    along = index[1] if len(index) > 1 else slice(None)
+    start = along.start or 0
+    if isinstance(start, fx.Node):  # computed from sizes
+        return (earlier, numbers[-length:]) if along.stop is None else (node, [*range(length)])
+    first = start % len(numbers) if start < 0 else start
+    return earlier, numbers[first : first + length]
 
 
 def as_tokens(graph: Graph, node: fx.Node, name: str) -> fx.Node:
@@ -141,6 +191,13 @@ def patch_tokens(graph: Graph, node: fx.Node, name: str) -> fx.Node:
     """Return the node of patch tokens, at their positions ``[batch, width, rows, columns]``."""
     tokens = as_tokens(graph, node, name)
     places = token_places(graph, tokens)
+    if places.rows == 1 and places.columns > 1:
+        log.warning(
+            "layers: the %d tokens of '%s' are taken as one row of patches, as they are not those"
+            " of a map before them; class and register tokens may be among them",
+            places.columns,
+            name,
+        )
     mixed = (2, 3), (Global(places.rows), Global(places.columns))
     return graph.append([tokens], "tokens", lambda: PatchTokens(*places), mixed)
 

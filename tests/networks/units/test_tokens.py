@@ -181,3 +181,40 @@ def test_channels_last_maps_of_shifted_windows(library):
     found = pipeline.responses(net, images, [block], at="all")[block]
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
     assert block in net.layers.name.tolist()
+
+
+class Inserting(nn.Module):
+    """Puts register tokens behind the class token as DINOv2 of transformers does."""
+
+    def __init__(self, cut, place: int) -> None:
+        super().__init__()
+        self.cut, self.place = cut, place
+        self.patches, self.block = nn.Conv2d(3, WIDTH, 8, 8), nn.Linear(WIDTH, WIDTH)
+        self.first, self.registers = (nn.Parameter(torch.zeros(1, n, WIDTH)) for n in (1, 3))
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Return all tokens."""
+        patches = self.patches(images).flatten(2).transpose(1, 2)
+        first, registers = (t.expand(images.shape[0], -1, -1) for t in (self.first, self.registers))
+        tokens, n = torch.cat([first, patches], 1), self.place
+        parts = [self.cut(tokens, 0, n), registers, self.cut(tokens, n, tokens.shape[1])]
+        return self.block(torch.cat(parts, 1))
+
+
+@pytest.mark.parametrize(
+    "cut",
+    [lambda x, a, b: x[:, a:b], lambda x, a, b: torch.ops.aten.slice(x[:], 1, a, b)],
+    ids=["index", "operator"],
+)
+def test_registers_that_are_inserted_between_are_no_patches(cut, images):
+    module = drawn(Inserting(cut, place=1))
+    net = pipeline.network(module, input_size=SIDE)
+    expected = module(images)[:, 4:].transpose(1, 2).reshape(-1, WIDTH, *GRID)
+    found = pipeline.responses(net, images, "block", at="all")["block"]
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
+
+
+def test_tokens_among_the_patches_leave_no_grid(caplog):
+    net = pipeline.network(drawn(Inserting(lambda x, a, b: x[:, a:b], place=5)), input_size=SIDE)
+    assert net.layer("block").map_size == (1, 19)
+    assert "the 19 tokens of 'block' are taken as one row of patches" in caplog.text
