@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from itertools import combinations
+
 import numpy as np
+import pandas as pd
 from jaxtyping import Float
 
 
@@ -52,6 +56,27 @@ def mantel(
     # Rounding must not tell a permutation that changes nothing from the observed order.
     farther = int((np.abs(drawn) >= abs(observed) - 1e-12).sum())
     return observed, (1 + farther) / (1 + permutations)
+
+
+def agreement(
+    matrices: Mapping[str, Float[np.ndarray, "n n"]],
+    rng: np.random.Generator,
+    permutations: int = 999,
+) -> pd.DataFrame:
+    """Return the Mantel test of every two matrices, over the units that both define.
+
+    Returns:
+        One row per two matrices: ``first`` and ``second``, their names; ``r`` and ``p``; ``units``,
+        the number of those that both define.
+    """
+    rows = []
+    for first, second in combinations(matrices, 2):
+        a, b = matrices[first], matrices[second]
+        defined = (np.isfinite(a).sum(axis=1) > 1) & (np.isfinite(b).sum(axis=1) > 1)
+        own = np.ix_(defined, defined)
+        r, p = mantel(a[own], b[own], rng, permutations)
+        rows.append((first, second, r, p, int(defined.sum())))
+    return pd.DataFrame(rows, columns=["first", "second", "r", "p", "units"])
 
 
 def _standardized(values: Float[np.ndarray, " pairs"]) -> Float[np.ndarray, " pairs"]:

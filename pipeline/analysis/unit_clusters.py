@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -11,6 +12,27 @@ from scipy.cluster.vq import kmeans2
 from scipy.spatial.distance import cdist, squareform
 
 STARTS = 3  # of k-means; the one of the smallest error counts
+
+
+class Grouping(NamedTuple):
+    """Groups among some points, and whether a single cloud would show as much.
+
+    Attributes:
+        labels: group of each point, from 0, the largest; -1 if there are none.
+        silhouette: their mean silhouette; NaN with fewer than four points, or without spread.
+        null: median of that under the null.
+        p: (1 + draws of the null at least as large) / (1 + draws).
+    """
+
+    labels: Int[np.ndarray, " n"]
+    silhouette: float
+    null: float
+    p: float
+
+    @property
+    def groups(self) -> int:
+        """The number of groups; 0 if there are none."""
+        return int(self.labels.max(initial=-1)) + 1
 
 
 def cosines(vectors: Float[np.ndarray, "n numbers"]) -> Float[np.ndarray, "n n"]:
@@ -81,9 +103,7 @@ def clusters(similarity: Float[np.ndarray, "n n"], count: int) -> Int[np.ndarray
     np.fill_diagonal(distance, 0.0)
     tree = linkage(squareform(distance.clip(min=0.0), checks=False), "average")
     found = fcluster(tree, count, "maxclust")
-    numbers, first, sizes = np.unique(found, return_index=True, return_counts=True)
-    order = numbers[np.lexsort((first, -sizes))].tolist()
-    labels[defined] = [order.index(label) for label in found]
+    labels[defined] = _by_size(found)
     return labels
 
 
@@ -111,19 +131,29 @@ def silhouette(points: Float[np.ndarray, "n numbers"], labels: Int[np.ndarray, "
     return float(values.mean())
 
 
-def best_silhouette(
+def best_groups(
     points: Float[np.ndarray, "n numbers"], most: int, rng: np.random.Generator
-) -> tuple[int, float]:
-    """Return the number of clusters, 2 to ``most``, of the highest mean silhouette, and that.
+) -> tuple[Int[np.ndarray, " n"], float]:
+    """Return the groups of the highest mean silhouette, among 2 to ``most`` of them, and that.
 
-    Clusters are those of k-means, the best of three starts.
+    They are clusters of k-means, the best of three starts, numbered by falling size.
     """
-    found: tuple[int, float] = (0, float("nan"))
+    found, best = np.full(len(points), -1), float("nan")
     for count in range(2, min(most, len(points) - 1) + 1):
-        value = silhouette(points, _kmeans(points, count, rng))
-        if np.isfinite(value) and not found[1] >= value:
-            found = (count, value)
-    return found
+        labels = _kmeans(points, count, rng)
+        value = silhouette(points, labels)
+        if np.isfinite(value) and not best >= value:
+            found, best = labels, value
+    return _by_size(found), best
+
+
+def _by_size(labels: Int[np.ndarray, " n"]) -> Int[np.ndarray, " n"]:
+    """Return labels numbered from 0 by falling size; those of equal size, by their first member."""
+    if labels.min(initial=0) < 0:
+        return labels
+    numbers, first, sizes = np.unique(labels, return_index=True, return_counts=True)
+    order = numbers[np.lexsort((first, -sizes))].tolist()
+    return np.array([order.index(label) for label in labels.tolist()], np.int64)
 
 
 def _kmeans(
@@ -157,7 +187,7 @@ def grouping(
     *,
     most: int = 5,
     draws: int = 99,
-) -> dict[str, float]:
+) -> Grouping:
     """Return whether some points fall into groups, more than a single cloud of their spread would.
 
     Null: as many points from a Gaussian with the variances of the points along their principal
@@ -168,27 +198,19 @@ def grouping(
         rng: starts k-means, and draws the null.
         most: clusters, at most; at least 2.
         draws: of the null; the smallest possible p is 1 / (draws + 1).
-
-    Returns:
-        ``groups`` (2 to ``most``), their mean ``silhouette``, its median in the null as ``null``,
-        and ``p``; NaN with fewer than four points, or without spread.
     """
-    nan = {"groups": np.nan, "silhouette": np.nan, "null": np.nan, "p": np.nan}
-    if len(points) < 4 or not np.isfinite(points).all():
-        return nan
+    nothing = Grouping(np.full(len(points), -1), np.nan, np.nan, np.nan)
+    if len(points) < 4 or not points.size or not np.isfinite(points).all():
+        return nothing
     centered = points.astype(np.float64) - points.mean(axis=0, dtype=np.float64)
     left, lengths, _ = np.linalg.svd(centered, full_matrices=False)
     kept = lengths > 1e-9 * max(lengths[0], 1e-300)
     if not kept.any():
-        return nan
+        return nothing
     scores, spread = left[:, kept] * lengths[kept], lengths[kept] / np.sqrt(len(points) - 1)
-    groups, observed = best_silhouette(scores, most, rng)
+    labels, observed = best_groups(scores, most, rng)
     drawn = np.array(
-        [
-            best_silhouette(rng.normal(size=scores.shape) * spread, most, rng)[1]
-            for _ in range(draws)
-        ]
+        [best_groups(rng.normal(size=scores.shape) * spread, most, rng)[1] for _ in range(draws)]
     )
     p = (1 + int((drawn >= observed).sum())) / (1 + draws)
-    null = float(np.median(drawn))
-    return {"groups": float(groups), "silhouette": observed, "null": null, "p": p}
+    return Grouping(labels, observed, float(np.median(drawn)), p)

@@ -18,6 +18,20 @@ if TYPE_CHECKING:
 log = logging.getLogger("pipeline")
 
 
+class _Early(logging.Handler):
+    """Keeps what is said before a run has its folder, such as how its weights were read."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.INFO)
+        self.records: list[logging.LogRecord] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.records.append(record)
+
+
+_early = _Early()
+
+
 def tell_places(paths: RunPaths, lines: list[str]) -> None:
     """Log the findings, and where the files are."""
     for line in lines:
@@ -47,19 +61,25 @@ def log_to_console(leads: bool = True) -> None:
     logger = logging.getLogger("pipeline")
     logger.setLevel(logging.INFO)
     logger.propagate = False
-    if not logger.handlers:
+    if not [each for each in logger.handlers if each is not _early]:
         handler = Console(sys.stdout)
         handler.setFormatter(logging.Formatter("%(message)s"))
         handler.setLevel(logging.INFO if leads else logging.ERROR)
         logger.addHandler(handler)
+    _early.records.clear()
+    logger.addHandler(_early)
 
 
 @contextmanager
 def log_to_file(path: Path) -> Generator[None]:
-    """Also write log messages to a file."""
+    """Also write log messages to a file, from the first since ``log_to_console``."""
     handler = logging.FileHandler(path, encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     logger = logging.getLogger("pipeline")
+    logger.removeHandler(_early)
+    for record in _early.records:
+        handler.handle(record)
+    _early.records.clear()
     logger.addHandler(handler)
     try:
         yield

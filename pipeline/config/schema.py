@@ -35,6 +35,7 @@ from pipeline.config.settings import (
 from pipeline.config.similarity import SimilarityConfig
 from pipeline.config.training import TrainingConfig
 from pipeline.config.transfer import TransferConfig
+from pipeline.config.unit_similarity import UnitSimilarityConfig
 
 CHECK = "check"  # reports what the other stages would do and cost, and their faults
 DEFAULT_STAGES = ("top_patches", "ascent", "correlations", "figures", "pages")
@@ -114,6 +115,7 @@ class Config:
         ascent: settings of the stage ``ascent``.
         transfer: settings of the stage ``transfer``.
         similarity: settings of the stage ``similarity``.
+        unit_similarity: settings of the stage ``unit_similarity``.
         dream: settings of the stage ``dream``.
         stimuli: settings of the stage ``stimuli``.
         figures: settings of the stage ``figures``.
@@ -161,6 +163,7 @@ class Config:
     ascent: AscentConfig = field(default_factory=AscentConfig)
     transfer: TransferConfig = field(default_factory=TransferConfig)
     similarity: SimilarityConfig = field(default_factory=SimilarityConfig)
+    unit_similarity: UnitSimilarityConfig = field(default_factory=UnitSimilarityConfig)
     dream: DreamConfig = field(default_factory=DreamConfig)
     stimuli: StimuliConfig = field(default_factory=StimuliConfig)
     figures: FiguresConfig = field(default_factory=FiguresConfig)

@@ -204,14 +204,23 @@ def picture_files(
     return ImageSet(names, size, settings, files.load, files.digest, like, scale_back)
 
 
-def fitted(preprocessing: Preprocessing, resize: int | str | None, crop: Crop) -> Preprocessing:
+def fitted(
+    preprocessing: Preprocessing, resize: int | str | None, crop: Crop, any_channels: bool = False
+) -> Preprocessing:
     """Return the preprocessing with another size of pictures, which must cover the crop.
+
+    Args:
+        preprocessing: what the network expects.
+        resize: the short side of pictures in pixels, ``None`` or ``"default"``.
+        crop: the size of images, or ``"default"``.
+        any_channels: whether images have as many channels as the network takes, unlike pictures.
 
     Raises:
         ConfigError: it does not, or a size is wrong.
     """
     preprocessing = preprocessing.sized(resize, crop)
-    preprocessing.check_pictures()
+    if not any_channels:
+        preprocessing.check_pictures()
     if preprocessing.resize is not None and preprocessing.resize < min(preprocessing.input_size):
         raise ConfigError(
             f"images.resize: {preprocessing.resize} is smaller than the crop of"

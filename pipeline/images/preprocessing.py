@@ -90,8 +90,8 @@ class Preprocessing:
         if self.channels not in (1, 3):
             raise ConfigError(
                 f"images: pictures are gray or red, green and blue, and the network takes"
-                f" {self.channels} channels; give arrays of these, as in images=arrays"
-                " images.root=FOLDER"
+                f" {self.channels} channels; give arrays of these, as in images=stack"
+                " images.file=FILE.npy or images=arrays images.root=FOLDER"
             )
 
     def settings(self) -> dict[str, Any]:

@@ -101,7 +101,7 @@ def image_array(
     """
     values = _values(array, how.values)
     axes = find_axes(array.shape, how.channels, len(fit[0].mean), values, f"'{array.path}'")
-    preprocessing = fitted(*fit)
+    preprocessing = fitted(*fit, any_channels=True)
     if values == "input" and fit[1:] != ("default", "default"):
         raise ConfigError(
             "images.resize, images.crop: network input is taken as it is; leave them, or give"
@@ -224,7 +224,9 @@ def _descriptions(
     columns: dict[str, list[Any]] = {}
     for column in how.columns:
         whole = _per_image(array, column, "images.columns")
-        columns[column] = [whole[index] for index in kept]
+        last = column.rpartition("/")[2]
+        alone = sum(each.rpartition("/")[2] == last for each in how.columns) == 1
+        columns[last if alone else column] = [whole[index] for index in kept]
     return names, columns
 
 

@@ -170,9 +170,11 @@ class _Owners:
     def _shows(self, own: Preprocessing) -> bool:
         """Return whether the image set can be shown to another network, too.
 
-        What is network input already is that of B.
+        What is network input already is that of B, and pixels may have channels of B alone.
         """
         given = self.image_set
+        if isinstance(given, torch.Tensor | np.ndarray) and given.shape[-1:] != (len(own.mean),):
+            return (own.mean, own.std) == (self.target.mean, self.target.std)
         floats = isinstance(given, torch.Tensor | np.ndarray) and "float" in str(given.dtype)
         fixed = isinstance(given, ImageSet | list | tuple) or floats
         alike = (own.mean, own.std) == (self.target.mean, self.target.std)

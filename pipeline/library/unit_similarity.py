@@ -4,38 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import combinations
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
 from jaxtyping import Float
-from torch import nn
 
-from pipeline.analysis.mantel import mantel
-from pipeline.analysis.transfer import UnitNorms
-from pipeline.analysis.unit_clusters import (
-    clusters,
-    correlations,
-    cosines,
-    grouping,
-    shifted_correlations,
-)
+from pipeline.analysis.mantel import agreement
+from pipeline.analysis.unit_clusters import clusters
 from pipeline.errors import ConfigError
-from pipeline.images.conversion import rescaled
 from pipeline.images.photographs import photographs
 from pipeline.library.arguments import chosen_layer, of_network, whole_number
 from pipeline.library.ascent import Ascents
 from pipeline.library.patches import TopPatches
 from pipeline.library.responses import responses
 from pipeline.library.transfer import unit_norms
-from pipeline.networks.layers import Layer
 from pipeline.networks.loading.network import Network
 from pipeline.search.transfer import Viewer, Viewing
+from pipeline.search.unit_similarity import FEWEST, Facets, unit_matrices
+from pipeline.synthesis.evolution.contrast import at_contrast
 
-SIDE = 32  # pixels to which larger images are reduced before they are shifted
-IMAGES, WEIGHTS, RESPONSES = "images", "weights", "responses"
+FACETS = ["layer", "unit", "images", "groups", "silhouette", "null", "p"]
 
 
 @dataclass(frozen=True)
@@ -109,16 +99,12 @@ def unit_similarity(
     if at == "all":
         raise ConfigError("at: 'all' is not one number per image; use max, mean or center")
     layer = chosen_layer(net, ascents.layer)
-    firsts = np.unique(ascents.units, return_index=True)[1]
-    units = ascents.units[np.sort(firsts)].tolist()
-    added = ascents.added[np.sort(firsts)]
-    matrices = {IMAGES: _by_images(added, whole_number("shift", shift, 0))}
-    if (kernels := _kernels(net, layer)) is not None:
-        matrices[WEIGHTS] = cosines(kernels[units])
+    firsts = np.sort(np.unique(ascents.units, return_index=True)[1])
+    units = ascents.units[firsts].tolist()
     images = photographs(net.preprocessing) if image_set is None else image_set
     found = responses(net, images, layer.name, at=at, units=units)[layer.name]
-    read = found[np.isfinite(found).all(axis=1)]
-    matrices[RESPONSES] = correlations(read.T)
+    limit = whole_number("shift", shift, 0)
+    matrices = unit_matrices(net.module, layer, units, ascents.added[firsts], found, limit)
     table = {name: clusters(matrix, groups) for name, matrix in matrices.items()}
     rng = np.random.default_rng(whole_number("seed", seed, 0))
     return UnitSimilarity(
@@ -127,20 +113,6 @@ def unit_similarity(
         agreement(matrices, rng, permutations),
         pd.DataFrame({"unit": units, **table}),
     )
-
-
-def agreement(
-    matrices: Mapping[str, Float[np.ndarray, "n n"]], rng: np.random.Generator, permutations: int
-) -> pd.DataFrame:
-    """Return the Mantel test of every two matrices, over the units that both define."""
-    rows = []
-    for first, second in combinations(matrices, 2):
-        a, b = matrices[first], matrices[second]
-        defined = (np.isfinite(a).sum(axis=1) > 1) & (np.isfinite(b).sum(axis=1) > 1)
-        own = np.ix_(defined, defined)
-        r, p = mantel(a[own], b[own], rng, permutations)
-        rows.append((first, second, r, p, int(defined.sum())))
-    return pd.DataFrame(rows, columns=["first", "second", "r", "p", "units"])
 
 
 @of_network
@@ -156,9 +128,9 @@ def unit_facets(
     """Ask which units prefer several kinds of images: candidates for polysemantic units.
 
     The images of a unit are its kept top patches, or the copies of its ascents, made to differ by
-    ``objective="diversity"``. Each is described by the z of all other units of the layer when they
-    see it. Do these descriptions fall into groups, more than a single cloud of the same spread
-    would? A small p names a candidate; look at its images.
+    ``objective="diversity"``, at the contrast of photographs. Each is described by the z of all
+    other units of the layer when they see it. Do these descriptions fall into groups, more than a
+    single cloud of the same spread would? A small p names a candidate; look at its images.
 
     Args:
         net: the network.
@@ -170,9 +142,11 @@ def unit_facets(
         seed: of k-means, and of the null.
 
     Returns:
-        One row per layer and unit: ``layer``, ``unit``, ``images``, ``groups`` (2 to ``most``),
-        their mean ``silhouette``, ``null`` (its median under the null) and ``p``. With many units,
-        some p are small by chance: one in twenty is below 0.05.
+        One row per layer and unit: ``layer``, ``unit``, ``images``, ``groups`` (2 to ``most``; 0,
+        and the rest NaN, of fewer than four images or of images that no other unit tells apart),
+        their mean ``silhouette``, ``null`` (its median under the null) and ``p``. The test is
+        conservative: of units whose images are one cloud, fewer than one in twenty is below 0.05.
+        With 20 images it finds clouds that are 4 standard deviations apart, with 8 those 8 apart.
 
     Raises:
         ConfigError: the images are of another kind, or too few.
@@ -192,20 +166,11 @@ def unit_facets(
         layer = chosen_layer(net, name)
         norms = unit_norms(net, [layer], image_set, "center")[name]
         viewer = Viewer(net, layer, net.preprocessing, Viewing(), net.device)
+        facets = Facets(viewer, norms, most, draws, number)
         for unit, own in by_unit.items():
-            rng = np.random.default_rng([number, unit])
-            points = described(norms, viewer(own).numpy(), unit)
-            found = grouping(points, rng, most=most, draws=draws)
-            rows.append({"layer": name, "unit": unit, "images": len(own), **found})
-    return pd.DataFrame(rows)
-
-
-def described(
-    norms: UnitNorms, seen: Float[np.ndarray, "n units"], unit: int
-) -> Float[np.ndarray, "n others"]:
-    """Return images as the z of all units that have one, apart from their own unit."""
-    z = np.delete(norms.z(seen), unit, axis=1)
-    return z[:, np.isfinite(z).all(axis=0)]
+            found = facets(own, unit)
+            rows.append((name, unit, len(own), found.groups, *found[1:]))
+    return pd.DataFrame(rows, columns=FACETS)
 
 
 def _several(images: Any) -> list[tuple[str, dict[int, torch.Tensor]]]:
@@ -220,33 +185,20 @@ def _several(images: Any) -> list[tuple[str, dict[int, torch.Tensor]]]:
             together = torch.stack(by_rank, 1)
             found.append((str(layer), dict(zip(units, together, strict=True))))
     elif isinstance(images, Ascents) and not bool((images.units < 0).any()):
-        units = dict.fromkeys(images.units.tolist())
-        found.append((images.layer, {unit: images.images[images.units == unit] for unit in units}))
+        good = np.array([status == "ok" for status in images.status])
+        kept, units = images.images[good], images.units[good]
+        shown = at_contrast(kept, 1.0, images.network.preprocessing) if len(kept) else kept
+        by_unit = {unit: shown[units == unit] for unit in dict.fromkeys(images.units.tolist())}
+        found.append((images.layer, by_unit))
     else:
         raise ConfigError(
             "images: must be what pipeline.top_patches or, with copies, pipeline.ascend returns for"
             " units"
         )
-    fewest = min(len(own) for _, by_unit in found for own in by_unit.values())
-    if fewest < 4:
+    largest = max((len(own) for _, by_unit in found for own in by_unit.values()), default=0)
+    if largest < FEWEST:
         raise ConfigError(
-            f"images: {fewest} per unit cannot form groups; use keep=20 of pipeline.top_patches, or"
-            " copies=8 of pipeline.ascend"
+            f"images: {largest} per unit cannot form groups; use keep=20 of pipeline.top_patches,"
+            " or copies=8 of pipeline.ascend"
         )
     return found
-
-
-def _by_images(added: torch.Tensor, shift: int) -> Float[np.ndarray, "units units"]:
-    height, width = added.shape[2:]
-    share = min(1.0, SIDE / max(height, width))
-    size = (max(1, round(share * height)), max(1, round(share * width)))
-    return shifted_correlations(rescaled(added, size).numpy(), round(share * shift))
-
-
-def _kernels(net: Network, layer: Layer) -> Float[np.ndarray, "units numbers"] | None:
-    """Return the weights of every unit of a layer; ``None`` if it has none of its own."""
-    modules: Mapping[str, nn.Module] = dict(net.module.named_modules())
-    weight: Any = getattr(modules.get(layer.module), "weight", None)
-    if not isinstance(weight, torch.Tensor) or len(weight) != layer.units or weight.ndim < 2:
-        return None
-    return weight.detach().flatten(1).cpu().numpy()

@@ -17,6 +17,7 @@ _AXES = {
     "noise": "standard deviation of noise on pixels",
     "shift": "shift (pixels)",
 }
+_NAMES = {"jpeg": "JPEG"}
 
 
 def transfer_section(
@@ -44,7 +45,15 @@ def transfer_section(
         ]
         if curves:
             y_name = "response / clean"
-            parts.append(Plot(f"After {kind}", x_name, y_name, curves[:6], y_range=(0.0, 1.0)))
+            parts.append(
+                Plot(
+                    f"After {_NAMES.get(kind, kind)}",
+                    x_name,
+                    y_name,
+                    curves[:6],
+                    y_range=(0.0, 1.0),
+                )
+            )
     return Section(f"{TITLE}: {title}", parts, about)
 
 

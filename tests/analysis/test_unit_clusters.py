@@ -70,8 +70,11 @@ def test_two_clouds_are_groups_and_one_is_none():
     apart[::2, 0] += 8
     two = grouping(apart, RNG(0), draws=19)
     one = grouping(cloud, RNG(0), draws=19)
-    assert (two["groups"], two["p"]) == (2, 0.05)
-    assert two["silhouette"] > two["null"]
-    assert one["p"] > 0.2
-    assert np.isnan(list(grouping(cloud[:3], RNG(0)).values())).all()
-    assert np.isnan(list(grouping(np.ones((6, 2)), RNG(0)).values())).all()
+    assert (two.groups, two.p) == (2, 0.05)
+    assert two.labels.tolist() == [0, 1] * 8
+    assert two.silhouette > two.null
+    assert one.p > 0.2
+    for points in (cloud[:3], np.ones((6, 2)), cloud[:, :0]):  # of units that nothing tells apart
+        nothing = grouping(points, RNG(0))
+        assert (nothing.groups, set(nothing.labels.tolist())) == (0, {-1})
+        assert np.isnan(nothing[1:]).all()

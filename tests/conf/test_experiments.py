@@ -100,9 +100,14 @@ RUNS = {
     ),
     "three_optimizers": Small("optimizer.steps=2 animate.formats=[gif]", units=(2,)),
     "transfer": Small(
-        "layers=[conv1] units=[2,5] images.limit=4 search.keep=2 optimizer.steps=2"
-        " transfer.jpeg=[50] transfer.crops=[] transfer.noise=[] transfer.shifts=[]"
+        "layers=[conv1] units=[2,5] search.keep=2 optimizer.steps=2 init=[zeros]"
+        " transfer.robust=0 transfer.kinds=[ascent]"
         " +transfer.layers.random=[conv1] +transfer.layers.shuffled=[conv1]",
+        units=(2, 5),
+    ),
+    "unit_similarity": Small(
+        "layers=[conv1] units=[2,5] init.copies=2 search.keep=4 optimizer.steps=2"
+        " unit_similarity.draws=3",
         units=(2, 5),
     ),
     "similarity": Small(

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from pipeline.figures.best_matches import Match, Matched, best_matches
+from pipeline.figures.facets import Faceted, chosen_images, facet_images
 from pipeline.figures.transfer_matrix import transfer_matrix
 from pipeline.figures.transfer_robustness import robustness_curves
 from pipeline.figures.unit_similarity import similarity_matrices
@@ -71,3 +72,16 @@ def test_similar_units_stand_side_by_side():
     assert "images and weights: r = 0.50, p = 0.01" in figure.get_supxlabel()
     with pytest.raises(ValueError, match="2 units have no matrix worth a figure"):
         similarity_matrices([1, 2], {"images": matrix[:2, :2]}, agreement)
+
+
+def test_images_of_a_unit_stand_group_by_group():
+    image = np.zeros((4, 4, 3), np.float32)
+    facets = np.array([0, 1, 0, 0, 1, 0, 0, 0, 0, 0])
+    chosen = chosen_images(facets)
+    assert chosen == [0, 2, 3, 5, 6, 7, 1, 4]  # both of the smaller group, and the first others
+    row = Faceted("conv1/5", [image] * 8, facets[chosen].tolist())
+    figure = facet_images([row], "title", "caption")
+    texts = [text.get_text() for axis in figure.axes for text in axis.texts]
+    assert texts == ["1"] * 6 + ["2"] * 2
+    with pytest.raises(ValueError, match="rows of 9 to 9 images; give 1 to 8"):
+        facet_images([Faceted("", [image] * 9, [0] * 9)], "", "")

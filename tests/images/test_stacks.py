@@ -99,6 +99,27 @@ def test_names_and_columns_lie_beside_the_images(tmp_path: Path, kind, write):
     )
 
 
+def test_four_channels_are_taken_by_a_network_of_four(tmp_path: Path):
+    four = Preprocessing(None, 8, (0.5, 0.4, 0.3, 0.2), (0.5, 0.25, 0.2, 0.1))
+    images = np.concatenate([PIXELS, PIXELS[..., :1]], -1)
+    expected = (images[:, :, 1:9] / 255 - np.array(four.mean)) / np.array(four.std)
+    for kind, file in ((stack, npy(tmp_path / "a", images)), (hdf5, h5(tmp_path / "a", images))):
+        found = all_images(kind(four, file=file)).permute(0, 2, 3, 1)
+        np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def test_a_column_in_a_group_has_its_last_name_unless_two_share_it(tmp_path: Path):
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["images"] = PIXELS
+        file["a/class"], file["b/class"] = np.arange(5), np.arange(5) * 2
+
+    def columns(*asked: str) -> list[str]:
+        return [*hdf5(WHOLE, file=f"{tmp_path}/a.h5", dataset="images", columns=asked).columns]
+
+    assert columns("b/class") == ["class"]
+    assert columns("a/class", "b/class") == ["a/class", "b/class"]
+
+
 def test_gray_and_color_become_what_the_network_takes(tmp_path: Path):
     gray = stack(WHOLE, file=npy(tmp_path / "gray", PIXELS[..., 0]))
     assert torch.equal(gray.read(1), WHOLE(torch.from_numpy(PIXELS[1, ..., 0]).expand(3, -1, -1)))

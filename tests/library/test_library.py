@@ -211,6 +211,7 @@ def test_a_dream_climbs_what_it_is_asked_to(own: Network):
             "start: 'ones' is no Init; give one",
         ),
         (lambda own: pipeline.ascend(own, "conv1", copy=2), "copy: is no option; .* copies"),
+        (lambda own: pipeline.ascend(own, "conv1", unit=2), "unit: is no option; .*: units"),
         (
             lambda own: pipeline.ascend(own, "conv1", [1], start=torch.zeros(1, 1, 4, 4)),
             r"start: images of \(1, 4, 4\) do not fit; .* must be \(1, 5, 5\)",

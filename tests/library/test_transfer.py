@@ -12,6 +12,7 @@ from torch import nn
 
 import pipeline
 from pipeline.errors import ConfigError, ImageError
+from pipeline.images.conversion import LUMINANCE, on_gray
 from pipeline.images.photographs import photographs
 from pipeline.library.ascent import Ascents
 from pipeline.networks.loading.network import Network
@@ -72,6 +73,42 @@ def test_another_normalization_changes_nothing_that_is_seen(own: Network, climbe
     of_self = found.table.query("unit == unit_b")
     assert np.allclose(of_self["response"], climbed.responses[:, -1], rtol=1e-3)
     assert of_self["drop"].abs().max() < 1e-3  # the image set is shown to both
+
+
+def test_gray_and_color_see_each_other(own: Network):
+    """Of a network that sees the luminance alone, all is known from the gray one."""
+    module = plain_module(3)
+    with torch.no_grad():
+        module.load_state_dict(
+            {
+                name: tensor * torch.tensor(LUMINANCE)[:, None, None]
+                if tensor.ndim == 4 and name == "0.weight"
+                else tensor
+                for name, tensor in own.module.state_dict().items()
+            }
+        )
+    color = pipeline.network(module, input_size=(3, 20, 30), mean=[0.5] * 3, std=[0.25] * 3)
+    gray = (own.preprocessing.pixels(PICTURES) * 255).round().clamp(0, 255).to(torch.uint8)
+    for made_for, shown_to in ((own, color), (color, own)):
+        made = pipeline.ascend(made_for, "conv2", optimizer=sgd(steps=5), start="noise")
+        pictures = gray.permute(0, 2, 3, 1).expand(-1, -1, -1, len(shown_to.preprocessing.mean))
+        found = pipeline.transfer(made, shown_to, "conv2", image_set=pictures, contrast=None)
+        of_self = found.table.query("unit == unit_b")
+        assert np.allclose(of_self["response"], made.responses[:, -1], rtol=1e-3, atol=1e-4)
+        assert found.table["drop"].isna().all()  # its own network cannot see these pictures
+
+
+def test_readouts_see_and_are_seen(own: Network, climbed: Ascents):
+    found = pipeline.transfer(
+        climbed, own, "conv2:channel_mean", image_set=PICTURES, contrast=None, at="max"
+    )
+    whole = on_gray(climbed.images, (20, 30))
+    means = pipeline.responses(own, whole, "conv2", at="mean")["conv2"]
+    shown = found.table.sort_values(["unit", "unit_b"])["response"].to_numpy()
+    assert np.allclose(shown, means.ravel(), rtol=1e-4, atol=1e-5)
+    made = pipeline.ascend(own, "conv2:channel_mean", [1, 4], optimizer=sgd(steps=5))
+    back = pipeline.transfer(made, own, "conv2", image_set=PICTURES, contrast=None)
+    assert (back.table["layer"] == "conv2:channel_mean").all()
 
 
 def test_all_forms_of_images_give_the_same_numbers(own: Network, climbed: Ascents):

@@ -282,6 +282,8 @@ def test_every_argument_that_may_name_a_file_is_looked_at():
         "video",
         "elements",
         "references",
+        "twins",
+        "runs",
     }  # which are of the schema
 
 

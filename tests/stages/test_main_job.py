@@ -16,6 +16,7 @@ from PIL import Image
 
 import pipeline
 from pipeline.analysis.similarity import pearson
+from pipeline.cli.log import log_to_console, log_to_file
 from pipeline.config.schema import DEFAULT_STAGES
 from pipeline.errors import ConfigError, ImageError, NetworkError, StoreError
 from pipeline.miniature import decoder_training
@@ -130,6 +131,21 @@ def test_figures_are_whole_pictures(small_run: ActiveRun):
         with Image.open(path) as picture:
             picture.load()
             assert min(picture.size) > 100
+
+
+def test_what_is_said_before_a_run_has_its_folder_is_in_its_log_alone(tmp_path: Path):
+    def said(*before: str) -> list[str]:
+        log_to_console()
+        for sentence in before:
+            logging.getLogger("pipeline").info("%s", sentence)
+        with log_to_file(tmp_path / "log"):
+            logging.getLogger("pipeline").info("work")
+        lines = (tmp_path / "log").read_text().splitlines()
+        (tmp_path / "log").unlink()
+        return [line.rpartition("INFO ")[2] for line in lines]
+
+    assert said("weights", "images") == ["weights", "images", "work"]
+    assert said() == ["work"]
 
 
 def test_the_record_of_a_run_at_work_names_what_will_be_searched_and_climbed(
@@ -394,21 +410,3 @@ def test_unit_behind_a_global_operation_is_climbed_where_it_was_searched(
     for _, units in both.groupby("layer"):
         assert units["row"].nunique() == units["column"].nunique() == 1
     np.testing.assert_allclose(both["start_response"], both["response"], rtol=1e-4, atol=1e-6)
-
-
-def test_layer_whose_output_is_no_map_of_channels_first_is_refused(
-    run_pipeline: RunPipeline, tmp_path: Path
-):
-    with pytest.raises(ConfigError) as caught:
-        run_pipeline(
-            "model=torchvision",
-            "model.name=swin_t",
-            "model.weights=random",
-            "layers=[features.1]",
-            "images.crop=64",
-            f"out={tmp_path}/out",
-        )
-    assert str(caught.value) == (
-        "layers: the output of 'features.1' has shape (1, 16, 16, 96), not [1, units] or"
-        " [1, units, rows, columns]; name another layer"
-    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from pipeline.images.photographs import photographs
 from pipeline.pages.sections import Maps, Plot
 from pipeline.run.active_run import ActiveRun
 from pipeline.run.parts import Parts
-from pipeline.stages.transfer import STAGE
+from pipeline.stages.transfer import STAGE, drawing
 from pipeline.stages.transfer.sections import unit_sections
 from pipeline.store.layout import Layout
 from tests.conftest import RunPipeline, compose_config, here, table_columns
@@ -29,11 +30,26 @@ SMALL = (
     "optimizer.steps=4", "transfer.crops=[0.5]", "transfer.jpeg=[50]", "transfer.shifts=[2]",
     "transfer.noise=[0.1]", "transfer.robust=2", "transfer.keep=2",
 )  # fmt: skip
-ALL = ("stages=[top_patches,ascent,transfer]", "figures.formats=[png]", *SMALL, *OTHER)
+ALL = ("stages=[top_patches,ascent,transfer]", *SMALL, *OTHER)
 
 
 @pytest.fixture(scope="module")
-def first(run_pipeline: RunPipeline, tmp_path_factory: pytest.TempPathFactory) -> ActiveRun:
+def drawn() -> Iterator[dict[str, Any]]:
+    """Take what the stage draws, by name of the figure; figures have tests of their own."""
+    found: dict[str, Any] = {}
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("transfer_matrix", "best_matches", "robustness_curves"):
+            patch.setattr(drawing, name, lambda *given: given[0])
+        patch.setattr(ActiveRun, "figure", lambda _, name, figure: found.update({name: figure}))
+        yield found
+
+
+@pytest.fixture(scope="module")
+def first(
+    run_pipeline: RunPipeline,
+    tmp_path_factory: pytest.TempPathFactory,
+    drawn: dict[str, Any],
+) -> ActiveRun:
     return run_pipeline(*ALL, f"out={tmp_path_factory.mktemp('transfer')}", "runner.threads=1")
 
 
@@ -145,10 +161,17 @@ def test_networks_and_images_are_checked_before_any_work(run_pipeline: RunPipeli
     assert not list(tmp_path.rglob("*.safetensors"))
 
 
-def test_pages_and_figures_show_the_matches(first: ActiveRun):
-    figures = {path.stem for path in first.paths.figures.iterdir()}
+def test_pages_and_figures_show_the_matches(first: ActiveRun, drawn: dict[str, Any]):
     for kind in ("ascent_zeros", "top_patch"):
-        assert {f"transfer_{name}_{kind}" for name in ("percentile", "drop", "matches")} < figures
+        percentiles, drops = (drawn[f"transfer_{name}_{kind}"] for name in ("percentile", "drop"))
+        assert set(percentiles["network"]) == {"itself", "other"}
+        assert set(drops["network"]) == {"other"}  # its own is 0 by definition
+        assert [row.name for row in drawn[f"transfer_matches_{kind}"]] == [
+            "conv1/2", "conv1/5", "conv1/7",
+        ]  # fmt: skip
+        for network in ("itself", "other"):
+            robust = drawn[f"transfer_robustness_{kind}_{network}"]
+            assert set(robust["unit"]) == {2, 5}
     (layer,) = first.parts.layers
     sections = unit_sections(first, first.plan(STAGE), layer)
     assert sections(4) == []  # has no image
@@ -158,8 +181,22 @@ def test_pages_and_figures_show_the_matches(first: ActiveRun):
     assert isinstance(pictures, Maps)
     assert [each.name for each in pictures.maps] == ["image", "itself", "other"]
     assert [part.title for part in ascent.parts if isinstance(part, Plot)]
-    said = first.facts["findings"]
+
+
+def test_the_summary_names_the_best_unit_for_each_of_a_few_images(first: ActiveRun):
+    said, table = first.facts["findings"], pipeline.open_run(first.paths.folder).transfer
     assert any(line.startswith("transfer: ascents from zeros -> other: best ma") for line in said)
+    own = table.query("unit == 5 and kind == 'ascent' and network == 'other' and rank == 0")
+    rows = own.sort_values("z", ascending=False).to_dict("records")
+    expected = [
+        f"transfer: conv1/5, ascent from zeros -> other {row['layer_b']}: unit {row['unit_b']},"
+        f" response {row['response']:.3g}, percentile {row['percentile']:.1f}, z {row['z']:.1f}"
+        for row in rows
+    ]
+    assert [
+        line for line in said if line.startswith("transfer: conv1/5, asc") and "other" in line
+    ] == expected
+    assert len(expected) == 2  # one for each layer, the strongest first
 
 
 def test_what_was_not_asked_for_is_not_planned():

@@ -41,7 +41,6 @@ def read_arrays(
     meanings = {name: meaning for meaning, known in names.items() for name in known}
     for name, value in given.items():
         if name in unused:
-            log.info("readout.%s: '%s'%s is not used", key, name, place)
             continue
         if name not in meanings:
             raise ConfigError(
@@ -55,8 +54,11 @@ def read_arrays(
                 " out"
             )
         found[meaning] = _tensor(key, str(name), value)
-        if name != meaning:
-            log.info("readout.%s: '%s'%s is taken for its %s", key, name, place, meaning)
+    taken = [f"'{name}' is the {meanings[name]}" for name in given if name in meanings]
+    if any(name not in unused and name != meanings[name] for name in given):
+        left = [f"'{name}' is not used" for name in given if name in unused]
+        where = "" if path is None else f" in '{path.name}',"
+        log.info("readout.%s:%s %s", key, where, ", ".join(taken + left))
     return found
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from pipeline.analysis.contrast import contrasts, norms
 from pipeline.errors import listed
+from pipeline.networks.units.chains import BUILT_IN
 from pipeline.run.active_run import ActiveRun
 from pipeline.run.dry_run import score_faults
 from pipeline.stages.ascent.results import (
@@ -155,12 +156,18 @@ def _arrays(start: Start, done: Ascent) -> Arrays:
     }
 
 
+def _other_starts(climb: Climb) -> str:
+    noise = "init=[noise] with a larger std"
+    found = noise if climb.init == "top_patch" else f"init=[top_patch] or {noise}"
+    own = {*climb.layer.name.split(":")[1:]} - {*BUILT_IN}
+    return found + (", or a readout without a nonlinearity (nonlinearity=none)" if own else "")
+
+
 def _warn(climb: Climb) -> None:
     advice: dict[str, Callable[[str], str]] = {
         ZERO_GRADIENT: lambda units: (
             f"{units} cannot climb from '{climb.init}': the gradient there is zero (every path "
-            "to the unit has an inactive nonlinearity); try init=[top_patch] or init=[noise] "
-            "with a larger std"
+            f"to the unit has an inactive nonlinearity); try {_other_starts(climb)}"
         ),
         NOT_FINITE: lambda units: (
             f"{units} from '{climb.init}' reached a response that is not finite; try a smaller"

@@ -142,6 +142,7 @@ def findings(run: ActiveRun, _pairs: Sequence[Pair]) -> list[str]:
     """Return one line per layer with its median r."""
     lines: list[str] = []
     summary = read_table(run.paths.tables, SUMMARY.name)
+    width = max([10, *summary["layer"].str.len()])
     for inits, rows in summary.groupby(["init_a", "init_b"], sort=False):
         first, second = cast("tuple[str, str]", inits)
         both = f"ascents from {first} and {second}"
@@ -150,9 +151,9 @@ def findings(run: ActiveRun, _pairs: Sequence[Pair]) -> list[str]:
         for row in rows.to_dict("records"):
             undefined = ", {undefined} undefined" if row["undefined"] else ""
             line = (
-                "  {layer:<10} {median:6.3f}  [{ci_low:.3f}, {ci_high:.3f}]"
+                "  {layer:<{width}} {median:6.3f}  [{ci_low:.3f}, {ci_high:.3f}]"
                 "  null {null_median:6.3f}  noise ceiling {noise_ceiling:.3f}  {units} units"
                 + undefined
             )
-            lines.append(line.format(**row))
+            lines.append(line.format(**row, width=width))
     return lines

@@ -15,6 +15,7 @@ from pipeline.run.faults import Faults
 from pipeline.run.identity import network_settings
 from pipeline.run.image_blocks import image_blocks
 from pipeline.search.transfer import TOGETHER, Viewing
+from pipeline.stages.set_responses import set_settings
 from pipeline.stages.stage import Plan
 from pipeline.stages.transfer import STAGE
 from pipeline.stages.transfer.networks import Seer, seers
@@ -122,18 +123,10 @@ def _sees(source: Source, seer: Seer, layer: Layer, *, alone: bool) -> bool:
 
 def _norms(run: ActiveRun, seer: Seer, layer: Layer) -> Norms:
     of = seer.run
-    blocks = image_blocks(of)
-    settings = {
-        **network_settings(of),
-        "layer": layer.identity,
-        "images": dict(of.images.settings),
-        "at": run.parts.config.transfer.at,
-        "batch_size": of.parts.config.search.batch_size,
-        "block": len(blocks["block-0000"]),
-    }
+    settings = {**set_settings(of, layer), "at": run.parts.config.transfer.at}
     place = (NORMS, of.parts.network.identity, layer.name)
     name = f"{seer.name}/{layer.name}"
-    result = find_result(run.layout, place, settings, list(blocks), STAGE.version, name)
+    result = find_result(run.layout, place, settings, list(image_blocks(of)), STAGE.version, name)
     return Norms(seer, layer, result)
 
 

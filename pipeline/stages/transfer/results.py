@@ -14,11 +14,12 @@ from pipeline.images.perturbations import Perturbation
 from pipeline.images.preprocessing import Preprocessing
 from pipeline.networks.layers import Layer
 from pipeline.search.transfer import Viewer, Viewing
+from pipeline.stages.set_responses import read_responses
 from pipeline.stages.transfer.networks import Seer
 from pipeline.stages.transfer.sources import Source
 from pipeline.store.results import Result
 
-ITEM = "responses"
+ITEM = RESPONSES = "responses"
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,17 +36,20 @@ class Norms:
     layer: Layer
     result: Result
 
+    @property
+    def reads(self) -> dict[str, str]:
+        """Which part of a map is stored, by the name of its array."""
+        return {RESPONSES: self.seer.run.parts.config.transfer.at}
+
     @cached_property
     def read(self) -> UnitNorms:
         """The responses, read once."""
-        parts = [self.result.read(item)[0]["responses"] for item in self.result.items]
-        return UnitNorms(np.concatenate(parts))
+        return UnitNorms(read_responses(self, RESPONSES))
 
     @cached_property
     def strongest(self) -> Int[np.ndarray, " units"]:
         """The index of the image to which each unit responds most."""
-        parts = [self.result.read(item)[0]["responses"] for item in self.result.items]
-        responses = np.concatenate(parts)
+        responses = read_responses(self, RESPONSES)
         return np.where(np.isnan(responses), -np.inf, responses).argmax(axis=0)
 
 

@@ -23,6 +23,7 @@ from pipeline.stages.transfer.results import Seen
 from pipeline.store.results import WHOLE_LAYER
 
 CELL = ["layer", "kind", "init", "network", "layer_b"]
+MOST_LINES = 40  # of the summary about single images
 
 
 def transfer(run: ActiveRun, plan: TransferPlan) -> pd.DataFrame:
@@ -104,7 +105,7 @@ def same_units(run: ActiveRun, each: Seen) -> bool:
     """Return whether the units of a layer are those of the images' layer, perhaps trained anew."""
     graph, layer = each.norms.seer.run.parts.graph, each.norms.layer
     alike = graph.digest == run.parts.graph.digest
-    return alike and (layer.number, layer.units) == (each.source.layer.number, layer.units)
+    return alike and layer.identity == each.source.layer.identity
 
 
 def _cell(each: Seen) -> dict[str, Any]:
@@ -131,7 +132,10 @@ def _named(table: Table, found: list[pd.DataFrame]) -> pd.DataFrame:
 
 
 def summary(run: ActiveRun, plan: TransferPlan) -> list[str]:
-    """Return a line for each kind of images and network: what their best matches reach."""
+    """Return a line for each kind of images and network: what their best matches reach.
+
+    Of a few images, the best match in every layer follows, the strongest first.
+    """
     table: Any = transfer_layers(run, plan)
     lines: list[str] = []
     for (kind, init, network), rows in table.groupby(CELL[1:4], sort=False):
@@ -141,6 +145,25 @@ def summary(run: ActiveRun, plan: TransferPlan) -> list[str]:
         if len(best):
             images = f"ascents from {init}" if kind == "ascent" else "top patches"
             lines.append(f"transfer: {images} -> {network}: {_said(best)}")
+    return lines + _of_images(transfer(run, plan))
+
+
+def _of_images(table: pd.DataFrame) -> list[str]:
+    """Return who responds most to each image, in every layer; nothing if there are many."""
+    best = table.loc[table["rank"] == 0].drop_duplicates(subset=[*CELL, "unit", "copy"])
+    if not 0 < len(best) <= MOST_LINES:
+        return []
+    lines: list[str] = []
+    by = ["layer", "unit", "copy", "kind", "init", "network"]
+    for (layer, unit, copy, kind, init, network), rows in best.groupby(by, sort=False):
+        made = f"ascent from {init}" if kind == "ascent" else "top patch"
+        number = f" {copy}" if (best["copy"] > 0).any() and kind == "ascent" else ""
+        for row in rows.sort_values("z", ascending=False, kind="stable").to_dict("records"):
+            lines.append(
+                f"transfer: {layer}/{unit}, {made}{number} -> {network} {row['layer_b']}: unit"
+                f" {row['unit_b']}, response {row['response']:.3g}, percentile"
+                f" {row['percentile']:.1f}, z {row['z']:.1f}"
+            )
     return lines
 
 
@@ -151,7 +174,8 @@ def _said(best: Any) -> str:
         said.append(f"drop {_range(best['drop_median'], '{:.0%}')}")
     if best["own_rank"].notna().any():
         said.append(f"the same unit at rank {_range(best['own_rank'], '{:g}')}")
-    return f"{', '.join(said)} (medians of {len(best)} layers)"
+    layers = f"{len(best)} layers" if len(best) > 1 else "1 layer"
+    return f"{', '.join(said)} (medians of {layers})"
 
 
 def _range(values: Any, form: str) -> str:

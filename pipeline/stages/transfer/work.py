@@ -9,15 +9,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import torch
-from torch import Tensor
 
-from pipeline.images.batches import Batch
-from pipeline.networks.layers import Layer
-from pipeline.networks.responses import LayerResponses, read_map
 from pipeline.run.active_run import ActiveRun
-from pipeline.run.image_blocks import ImageBlocks, check_unreadable
 from pipeline.search.transfer import perturbed_responses
+from pipeline.stages.set_responses import SetWork
 from pipeline.stages.stage import WorkItems
 from pipeline.stages.transfer.plan import TransferPlan
 from pipeline.stages.transfer.results import ITEM, Changed, Norms, Seen
@@ -37,7 +32,7 @@ def show(run: ActiveRun, plan: TransferPlan) -> Iterator[WorkItems[Any]]:
     for name, norms in by_network.items():
         layers = ", ".join(each.layer.name for each in norms)
         log.info("transfer: showing the image set to %s of %s", layers, name)
-        work = NormWork(norms)
+        work = SetWork(norms[0].seer.run, norms)
         results = [each.result for each in norms]
         yield WorkItems(results, [*work.blocks], work, "transfer: images of the set")
     shown: list[Seen] = run.missing([*plan.seen, *plan.changed])
@@ -46,73 +41,6 @@ def show(run: ActiveRun, plan: TransferPlan) -> Iterator[WorkItems[Any]]:
         log.info("transfer: showing images of %s", names)
         results = [each.result for each in shown]
         yield WorkItems(results, shown, ShowWork(shown), "transfer: layers")
-
-
-class NormWork(ImageBlocks):
-    """Blocks of the image set, as seen by one network, as work (``runner.Work``)."""
-
-    def __init__(self, norms: Sequence[Norms]) -> None:
-        self.norms = norms
-        run = norms[0].seer.run
-        super().__init__(run, [each.result for each in norms])
-        self.network = LayerResponses(run.parts.graph, [each.layer for each in norms])
-
-    def run(self, batch: Batch) -> NormAnswers:
-        """Run the network on a batch."""
-        parts = self.active.parts
-        by_layer: dict[str, np.ndarray] = {}
-
-        def take(layer: Layer, maps: Tensor) -> None:
-            parts.runner.check()
-            own = read_map(maps, parts.config.responses.at)
-            by_layer[layer.name] = own.float().cpu().numpy()
-
-        if len(batch.indices):
-            with torch.inference_mode():
-                images = batch.images.to(parts.runner.device, non_blocking=True)
-                self.network.visit(images.contiguous(memory_format=torch.channels_last), take)
-        return NormAnswers(batch.indices.numpy(), by_layer, batch.unreadable)
-
-    def begin(self, block: str) -> NormBlock:
-        """Return the collector for a block."""
-        return NormBlock(self, block)
-
-
-@dataclass(frozen=True)
-class NormAnswers:
-    """The responses to the readable images of one batch, by layer."""
-
-    indices: np.ndarray
-    by_layer: dict[str, np.ndarray]
-    unreadable: dict[str, str]
-
-
-@dataclass(frozen=True)
-class NormBlock:
-    """The responses to one block of images; NaN where an image could not be read."""
-
-    work: NormWork
-    name: str
-    answers: list[NormAnswers] = field(default_factory=list[NormAnswers])
-
-    def add(self, answers: NormAnswers) -> None:
-        """Add a batch."""
-        self.answers.append(answers)
-
-    def write(self) -> None:
-        """Write the block for every layer that lacks it."""
-        indices = self.work.blocks[self.name]
-        unreadable = {k: v for answers in self.answers for k, v in answers.unreadable.items()}
-        if unreadable:
-            check_unreadable(self.work.active, unreadable)
-        for each in self.work.norms:
-            if not each.result.holds(self.name):
-                whole = np.full((len(indices), each.layer.units), np.nan, np.float32)
-                for answers in self.answers:
-                    if answers.by_layer:
-                        rows = answers.indices - indices.start
-                        whole[rows] = answers.by_layer[each.layer.name]
-                each.result.write(self.name, {"responses": whole}, {"unreadable": unreadable})
 
 
 class ShowWork:
