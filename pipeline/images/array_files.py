@@ -73,6 +73,7 @@ class StoredArray:
         shape: of the array; its first axis is that of images.
         dtype: of the array.
         offset: bytes before the first image; ``None`` if the array is compressed.
+        stamp: of the file when it was opened.
     """
 
     path: Path
@@ -80,14 +81,16 @@ class StoredArray:
     shape: tuple[int, ...]
     dtype: np.dtype
     offset: int | None
+    stamp: tuple[int, ...]
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def read(self, index: int) -> np.ndarray:
         """Return one image, from its place in the file.
 
         Raises:
-            TransientError: it cannot be read now; the file could be when it was opened.
+            TransientError: it cannot be read now, or the file has changed since it was opened.
         """
+        check_unchanged(self.path, self.stamp)
         if self.offset is None:
             with self._lock:  # only one thread decompresses it
                 return self._whole[index]
@@ -148,8 +151,9 @@ def open_array(file: str, name: str | None = None) -> StoredArray:
         ConfigError: the file, or the array in it, cannot be used.
     """
     path = checked_file(file, "an .npy or .npz file")
+    stamp = file_stamp(path)
     if zipfile.is_zipfile(path):
-        return _open_member(path, name)
+        return _open_member(path, name, stamp)
     if name is not None:
         raise ConfigError(f"images.array: '{path}' is no .npz, whose arrays have names; leave it")
     try:
@@ -161,7 +165,7 @@ def open_array(file: str, name: str | None = None) -> StoredArray:
         ) from error
     if not mapped.flags.c_contiguous:
         raise ConfigError(_fortran(path))
-    return StoredArray(path, "", mapped.shape, mapped.dtype, int(mapped.offset))
+    return StoredArray(path, "", mapped.shape, mapped.dtype, int(mapped.offset), stamp)
 
 
 def checked_file(file: str, what: str) -> Path:
@@ -174,6 +178,23 @@ def checked_file(file: str, what: str) -> Path:
     if not path.is_file():
         raise ConfigError(f"{KEY}: there is no file '{path}'; give the path of {what}")
     return path
+
+
+def check_unchanged(path: Path, stamp: tuple[int, ...]) -> None:
+    """Check that a file is the one that was opened, and has the same size and time.
+
+    Raises:
+        TransientError: it is not; the message is without the name of the image.
+    """
+    try:
+        changed = file_stamp(path)[:3] != stamp[:3]  # permissions and links may change too
+    except OSError as error:
+        raise TransientError(not_now(error)) from error
+    if changed:
+        raise TransientError(
+            f"cannot be read, as '{path}' has changed since it was opened; repeat the command,"
+            " which reads it anew"
+        )
 
 
 def stamp_line(path: Path) -> bytes:
@@ -210,7 +231,7 @@ def chosen_name(
     return able[0]
 
 
-def _open_member(path: Path, wanted: str | None) -> StoredArray:
+def _open_member(path: Path, wanted: str | None, stamp: tuple[int, ...]) -> StoredArray:
     try:
         with zipfile.ZipFile(path) as archive:
             members = {m.filename.removesuffix(".npy"): m for m in archive.infolist()}
@@ -234,7 +255,7 @@ def _open_member(path: Path, wanted: str | None) -> StoredArray:
             local = file.read(_LOCAL_HEADER)
         variable = int.from_bytes(local[26:28], "little") + int.from_bytes(local[28:30], "little")
         offset = member.header_offset + _LOCAL_HEADER + variable + length
-    return StoredArray(path, name, shape, dtype, offset)
+    return StoredArray(path, name, shape, dtype, offset, stamp)
 
 
 def _head(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Any:

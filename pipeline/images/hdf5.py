@@ -13,11 +13,12 @@ from typing import Any
 import numpy as np
 
 from pipeline.errors import ConfigError, ImageError, TransientError, first_line
-from pipeline.images.array_files import checked_file, chosen_name
+from pipeline.images.array_files import check_unchanged, checked_file, chosen_name
 from pipeline.images.image_sets import ImageSet
 from pipeline.images.preprocessing import Crop, Preprocessing
 from pipeline.images.stacks import Reading, image_array
 from pipeline.images.subsets import kept_indices
+from pipeline.store.files import file_stamp
 
 KEY = "images.file"
 LARGEST_CACHE = 1 << 28  # bytes of uncompressed chunks that a process keeps
@@ -105,6 +106,7 @@ class Hdf5Array:
         name: path of the dataset in the file.
         shape: of the dataset; its first axis is that of images.
         dtype: of the dataset.
+        stamp: of the file when it was opened.
         opened: gives the file to one thread at a time.
     """
 
@@ -112,6 +114,7 @@ class Hdf5Array:
     name: str
     shape: tuple[int, ...]
     dtype: np.dtype
+    stamp: tuple[int, ...]
     opened: _Opened = field(repr=False)
 
     def read(self, index: int) -> np.ndarray:
@@ -119,8 +122,9 @@ class Hdf5Array:
 
         Raises:
             ImageError: its chunk is damaged, or compressed by a filter that is not installed.
-            TransientError: it cannot be read now.
+            TransientError: it cannot be read now, or the file has changed since it was opened.
         """
+        check_unchanged(self.path, self.stamp)
         try:
             with self.opened:
                 return np.asarray(self.opened.dataset(self.name)[index])
@@ -165,7 +169,7 @@ def open_dataset(file: str, name: str | None = None) -> Hdf5Array:
     """
     _module()
     path = checked_file(file, "an HDF5 file")
-    opened = _Opened(path, 0)
+    stamp, opened = file_stamp(path), _Opened(path, 0)
     with opened as held:
         known = _names(held)
         ranks = {each: held[each].ndim for each in known}
@@ -175,7 +179,7 @@ def open_dataset(file: str, name: str | None = None) -> Hdf5Array:
         shape, dtype, chunk = found.shape, found.dtype, found.chunks
         held.close()
     size = 2 * int(np.prod(chunk or (0,))) * dtype.itemsize
-    return Hdf5Array(path, chosen, shape, dtype, _Opened(path, min(size, LARGEST_CACHE)))
+    return Hdf5Array(path, chosen, shape, dtype, stamp, _Opened(path, min(size, LARGEST_CACHE)))
 
 
 def _names(file: Any) -> list[str]:

@@ -14,6 +14,7 @@ from pipeline.config.settings import whole_size
 from pipeline.errors import ConfigError
 from pipeline.store.code import is_own
 from pipeline.store.identity import COPIES, chosen, group_name
+from pipeline.store.layout import file_name, name_fault
 from pipeline.store.results import WHOLE_LAYER
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ class Parts:
         """Return the network that a configuration group describes.
 
         Raises:
-            ConfigError: the model is not a ``Network``.
+            ConfigError: the model is not a ``Network``, or has a name that is no folder's.
         """
         from pipeline.networks.loading.network import Network
         from pipeline.networks.loading.preparation import prepared
@@ -95,6 +96,7 @@ class Parts:
                 "pipeline.networks.loading.network.Network; make one with build_network of "
                 "that module"
             )
+        _check_name(network.name)
         return prepared(network) if is_own(str(group["_target_"])) else network
 
     @cached_property
@@ -307,3 +309,10 @@ def copies(config: Config) -> int:
     if not isinstance(count, int) or isinstance(count, bool) or count < 1:
         raise ConfigError(f"init.copies: {count!r} is not a positive number; use 1 or more")
     return count
+
+
+def _check_name(name: str) -> None:
+    """Check that a network's name, such as ``facebook/dinov2-small``, is one of folders."""
+    for part in name.split("/"):
+        if (fault := name_fault("model.name", file_name(part))) is not None:
+            raise ConfigError(fault)

@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
+from pipeline.errors import ConfigError
 from pipeline.run.active_run import ActiveRun
 from pipeline.run.parts import Parts
 from pipeline.stages.ascent import STAGE as ASCENT
@@ -270,3 +271,12 @@ def test_own_code_is_known_by_its_contents(
     module.write_text(f"{head}\n    {edited}\n")
     sys.modules.pop(module.stem)  # as in a process of its own
     assert changed(before, keys(given)) == misses
+
+
+@pytest.mark.parametrize("name", ["../evil", "a//b", ".hidden"])
+def test_no_network_has_a_name_that_leads_out_of_the_store(name: str):
+    given = ("model=module", "model.target=torch.nn.Conv2d", "model.weights=random")
+    arguments = [f"+model.arguments.{k}=3" for k in ("in_channels", "out_channels", "kernel_size")]
+    config = compose_config(*given, *arguments, "model.input_size=[3,9,9]", f"model.name='{name}'")
+    with pytest.raises(ConfigError, match=r"^model.name: '.*' cannot be the name of a folder; use"):
+        _ = Parts(config, here()).network

@@ -85,7 +85,10 @@ def _read(key: str, path: Path) -> Mapping[str, Any]:
 
 def _tensor(key: str, name: str, value: Any) -> Tensor:
     try:
-        tensor = torch.as_tensor(value).detach().to("cpu", torch.float32, copy=True).contiguous()
+        given = torch.as_tensor(value).detach()
+        if given.is_complex():
+            raise TypeError("it is complex")
+        tensor = given.to("cpu", torch.float32, copy=True).contiguous()
     except (TypeError, ValueError, RuntimeError) as error:
         raise ConfigError(
             f"readout.{key}.weights: '{name}' is no array of numbers ({first_line(error)})"

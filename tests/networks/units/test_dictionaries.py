@@ -192,6 +192,7 @@ def test_no_readout_changes_what_the_network_computes(net, shown):
     [
         ({"W_en": ENCODER}, {}, "'W_en' is not known; the names are"),
         ({"encoder": ENCODER, "weight": ENCODER}, {}, "'weight' is the encoder a second time"),
+        ({"encoder": ENCODER * 1j}, {}, "'encoder' is no array of numbers (it is complex)"),
         ({"encoder": ENCODER * np.nan}, {}, "'encoder' holds NaN or infinite numbers"),
         ({"encoder": BIAS}, {}, "the encoder has shape (7,), not [latents, channels]"),
         ({"bias": BIAS}, {}, "hold no encoder; give one as encoder or W_enc"),
