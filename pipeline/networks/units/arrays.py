@@ -19,7 +19,11 @@ Names = Mapping[str, tuple[str, ...]]  # the names in use of each array, by what
 
 
 def read_arrays(
-    key: str, weights: str | Path | Mapping[str, Any], names: Names, unused: tuple[str, ...] = ()
+    key: str,
+    weights: str | Path | Mapping[str, Any],
+    names: Names,
+    unused: tuple[str, ...] = (),
+    beside: Mapping[str, tuple[str, str]] | None = None,
 ) -> dict[str, Tensor]:
     """Return arrays by what they are, as float32 tensors.
 
@@ -30,6 +34,7 @@ def read_arrays(
         weights: path of a ``.safetensors`` or ``.npz`` file, or arrays and tensors by name.
         names: the names of each array, by what it is.
         unused: other names that are passed over.
+        beside: by a name, another name, beside which it is something else, and what it is there.
 
     Raises:
         ConfigError: the file cannot be read, or an array is unknown, given twice, or not finite.
@@ -39,6 +44,9 @@ def read_arrays(
     place = "" if path is None else f" of '{path.name}'"
     found: dict[str, Tensor] = {}
     meanings = {name: meaning for meaning, known in names.items() for name in known}
+    for name, (other, meaning) in (beside or {}).items():
+        if other in given:
+            meanings[name] = meaning
     for name, value in given.items():
         if name in unused:
             continue

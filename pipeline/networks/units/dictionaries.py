@@ -30,6 +30,8 @@ _DICTIONARY = {
     "decoder bias": ("b_dec", "decoder.bias", "bias_dec"),
     "thresholds": ("thresholds", "threshold"),
 }
+# In dictionary_learning, what is called bias beside that of the encoder is the decoder's.
+_BESIDE = {"bias": ("encoder.bias", "decoder bias")}
 _DECODER = ("W_dec", "decoder", "decoder.weight")
 _LINEAR = {"weight": ("weight", "weights", "coef_"), "bias": ("bias", "intercept_")}
 _DIRECTIONS = {"directions": ("directions", "weight", "weights", "components", "components_")}
@@ -71,7 +73,7 @@ def dictionary(
     >>> net.layer("conv1:sae").units, net.layer("conv1:sae").map_size
     (100, (48, 48))
     """
-    found = read_arrays("dictionary", weights, _DICTIONARY, _DECODER)
+    found = read_arrays("dictionary", weights, _DICTIONARY, _DECODER, _BESIDE)
     if nonlinearity not in NONLINEARITIES:
         raise ConfigError(
             f"readout.dictionary.nonlinearity: '{nonlinearity}' is not one of"

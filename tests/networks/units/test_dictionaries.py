@@ -29,6 +29,10 @@ WAYS = {
         {"W_enc": ENCODER.T, "b_enc": BIAS, "b_dec": MEAN, "W_dec": ENCODER},
         {"nonlinearity": "topk", "k": 2, "subtract_decoder_bias": True},
     ),
+    "centered": (  # as in dictionary_learning
+        {"encoder.weight": ENCODER, "encoder.bias": BIAS, "bias": MEAN, "decoder.weight": ENCODER},
+        {"subtract_decoder_bias": True},
+    ),
     "jumprelu": (
         {"encoder.weight": ENCODER, "encoder.bias": BIAS, "threshold": THRESHOLDS},
         {"nonlinearity": "jumprelu"},
@@ -38,7 +42,7 @@ WAYS = {
 
 def by_hand(way: str, channels: np.ndarray) -> np.ndarray:
     """Return the latents of channels in the last dimension."""
-    centered = channels - (MEAN if way in ("none", "topk") else 0)
+    centered = channels - (MEAN if way in ("none", "topk", "centered") else 0)
     latents = centered @ ENCODER.T + (0 if way == "none" else BIAS)
     if way == "none":
         return latents
@@ -217,8 +221,8 @@ def test_names_of_readouts(net):
     with pytest.raises(ConfigError) as caught:
         net.layer("conv2:chanel_mean")
     assert str(caught.value) == (
-        "layers: 'conv2:chanel_mean' names no readout; the readouts are relu, none, topk, jumprelu,"
-        " tokens, class_token, heads, head_outputs, channel_mean, channel_max; nearest:"
+        "layers: 'conv2:chanel_mean' names no readout; the readouts are relu, none, topk, centered,"
+        " jumprelu, tokens, class_token, heads, head_outputs, channel_mean, channel_max; nearest:"
         " channel_mean"
     )
     with pytest.raises(
