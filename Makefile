@@ -7,7 +7,7 @@ export UV_SYSTEM_CERTS = 1
 export UV_NATIVE_TLS = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install figures docs vocabulary test test-slow test-faults test-gpu test-processes test-slurm test-browser test-commands bench bench-gpu check lock miniature decoder clean
+.PHONY: help install figures docs vocabulary test test-slow test-faults test-gpu test-slurm test-browser test-commands bench bench-gpu check lock miniature decoder clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -42,9 +42,6 @@ test-slow: install ## the slow tests
 test-faults: install ## the tests that kill, damage and disturb runs
 	$(RUN) pytest -m 'faults and not slow' -n 2 --dist loadfile
 
-test-processes: install ## the tests of faults, commands and pages, one after the other
-	$(MAKE) test-faults test-commands test-browser
-
 test-gpu: install ## the tests that need a GPU
 	$(RUN) pytest -m gpu
 
@@ -56,7 +53,7 @@ test-commands: install ## the tests that run long commands in processes of their
 
 test-browser: install ## the tests of the pages in Chromium (installed where apt-get and root can)
 	@command -v chromium google-chrome >/dev/null || [ -n "$$CHROMIUM" ] || [ "$$(id -u)" != 0 ] \
-		|| { apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium >/dev/null; }
+		|| { apt-get update -qq && apt-get install -y -qq -o DPkg::Lock::Timeout=300 --no-install-recommends chromium >/dev/null; }
 	$(RUN) pytest -m browser
 
 bench: install ## speed against plain code and the machine's peak (about ten minutes, quiet machine)

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from pipeline.library.shape_tuning import shape_tuning as shape_tuning
     from pipeline.library.similarity import similarity as similarity
     from pipeline.library.stimuli import stimulus_set as stimulus_set
+    from pipeline.library.stimulus_images import stimulus_images as stimulus_images
     from pipeline.library.transfer import transfer as transfer
     from pipeline.library.tuning import tuning as tuning
     from pipeline.library.unit_similarity import unit_facets as unit_facets
@@ -67,6 +68,7 @@ _ROOMS = {
     "shape_summary": "pipeline.analysis.shape_summary",
     "shape_tuning": "pipeline.library.shape_tuning",
     "similarity": "pipeline.library.similarity",
+    "stimulus_images": "pipeline.library.stimulus_images",
     "stimulus_set": "pipeline.library.stimuli",
     "top_patches": "pipeline.library.patches",
     "transfer": "pipeline.library.transfer",
@@ -79,8 +81,8 @@ __all__ = [
     "color_rotation_index", "dictionary", "dream", "evolve", "export", "image_set",
     "map_receptive_fields", "mixed_effects", "network", "open_run", "opponency",
     "opponency_fractions", "opponency_over_seeds", "paired_tests", "receptive_field", "responses",
-    "robustness", "shape_summary", "shape_tuning", "similarity", "stimulus_set", "top_patches",
-    "transfer", "tuning", "unit_facets", "unit_similarity",
+    "robustness", "shape_summary", "shape_tuning", "similarity", "stimulus_images", "stimulus_set",
+    "top_patches", "transfer", "tuning", "unit_facets", "unit_similarity",
 ]  # fmt: skip
 
 

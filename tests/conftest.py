@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from copy import deepcopy
 from functools import cache
 from pathlib import Path
@@ -21,6 +22,7 @@ from hypothesis import settings
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
+import tests.typechecker  # noqa: F401 - before the package, whose functions it checks
 from pipeline.cli import share_cores
 from pipeline.cli.run import run_anew
 from pipeline.config.build import typed
@@ -49,6 +51,11 @@ def pytest_collection_finish() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000)
+
+
+def pytest_unconfigure() -> None:
+    """Let what was spared be freed at exit, or extensions in C++ (triton) call it leaked."""
+    gc.unfreeze()
 
 
 @pytest.fixture(autouse=True)
@@ -139,6 +146,24 @@ def run_pipeline() -> RunPipeline:
         return run_anew(compose_config("tracking=none", "runner.accelerator=cpu", *overrides))
 
     return run_overrides
+
+
+@contextmanager
+def few_models() -> Iterator[None]:
+    """Fit 768 models of curvature tuning instead of 65,536, where it does not matter which."""
+    from pipeline.analysis import curvature_tuning
+    from pipeline.analysis.curvature_models import ModelBank
+
+    whole = ModelBank()
+    few = ModelBank(
+        whole.angles[::2],
+        whole.curvatures[::3],
+        whole.angle_spreads[::4],
+        whole.curvature_spreads[::4],
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(curvature_tuning, "ModelBank", lambda: few)
+        yield
 
 
 def table_columns() -> dict[str, tuple[str, ...]]:

@@ -13,6 +13,7 @@ from jaxtyping import Float
 from pipeline.errors import ConfigError, nearest
 
 FEWEST = 6  # pairs; with fewer, no signed-rank test can reach 5 %
+ROUNDING = 1e-6  # of the larger of two values, which are of images and responses in float32
 _NAN = float("nan")
 
 
@@ -69,6 +70,8 @@ def paired_tests(
     """Return paired tests between all pairs of conditions, over units.
 
     Each unit counts once: several rows of a unit and condition, such as its copies, are averaged.
+    Two values that differ by a millionth of the larger or less are equal: such differences are
+    rounding, in which a test of ranks would see an effect as in any others.
     p values are adjusted over all rows together, by Benjamini and Hochberg's false discovery rate.
 
     Args:
@@ -113,9 +116,18 @@ def paired_tests(
         )
         here = [name for name in conditions if name in means]
         for a, b in combinations(here, 2):
-            difference = (means[a] - means[b]).to_numpy(np.float64)
-            rows.append(group | {"a": a, "b": b} | signed_rank(difference))
+            first, second = (means[name].to_numpy(np.float64) for name in (a, b))
+            rows.append(group | {"a": a, "b": b} | signed_rank(_differences(first, second)))
     return with_q(pd.DataFrame(rows))
+
+
+def _differences(
+    first: Float[np.ndarray, " units"], second: Float[np.ndarray, " units"]
+) -> Float[np.ndarray, " units"]:
+    with np.errstate(invalid="ignore"):
+        found = first - second
+        rounding = np.abs(found) <= ROUNDING * np.maximum(np.abs(first), np.abs(second))
+    return np.where(rounding, 0.0, found)
 
 
 def _groups(table: pd.DataFrame, by: Sequence[str]) -> list[tuple[dict[str, Any], pd.DataFrame]]:

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 
 from pipeline.errors import nearest
 
+STORED_IMAGES = ("ascent", "top_patches", "bottom_patches")
+
 
 @dataclass
 class ScreenConfig:
@@ -59,27 +61,72 @@ class ScreenConfig:
 
 @dataclass
 class StimuliConfig:
-    """Which stimuli of the sets are written as pictures, and how large.
+    """Which stimuli and images are written as pictures, and how large.
 
     Attributes:
         limit: largest number of pictures of each set and layer, drawn at random by ``seed``; by
             default all, which is refused for sets of more than 10000.
         magnify: whole number of pixels of the picture, on either axis, for a pixel of the network.
-        margin: gray around the receptive field, in pixels of the network.
+        margin: gray around the receptive field, or around the canvas of images, in pixels of the
+            network.
+        images: images of each unit that are written, too, a list: ``ascent`` (the final images of
+            ascents, from every init), ``top_patches`` and ``bottom_patches``. They need the stages
+            ``ascent`` and ``top_patches``. ``stimulus=[]`` writes nothing else.
+        ranks: which patches are written, a list; 0 is the most extreme.
+        canvas: height and width of the gray canvas with an image at its center, in pixels of the
+            network; null: those of the network's input, or of the receptive field where that is
+            larger.
+        scaling: how images are brought into the range of pixels: ``clip`` (as they are, and what is
+            beyond black or white as black or white) or ``contrast`` (the contrast of each image
+            about the gray of the canvas is multiplied by the largest factor at which nothing is
+            clipped).
     """
 
     limit: int | None = None
     magnify: int = 1
     margin: int = 0
+    images: list[str] = field(default_factory=list[str])
+    ranks: list[int] = field(default_factory=lambda: [0])
+    canvas: list[int] | None = None
+    scaling: str = "clip"
 
     def faults(self) -> Iterator[str]:
         """Yield what is wrong with values."""
+        yield from self._faults_of_images()
         if self.limit is not None and self.limit < 1:
             yield f"stimuli.limit: {self.limit} is not positive; use 1 or more, or null"
         if not 1 <= self.magnify <= 64:
             yield f"stimuli.magnify: {self.magnify} is not a whole number from 1 to 64"
         if not 0 <= self.margin <= 4096:
             yield f"stimuli.margin: {self.margin} is not a number of pixels from 0 to 4096"
+
+    def _faults_of_images(self) -> Iterator[str]:
+        from pipeline.stimuli.gray_canvas import SCALINGS  # with NumPy, which help does not need
+
+        for name in self.images:
+            if name not in STORED_IMAGES:
+                yield (
+                    f"stimuli.images: '{name}' is not one of {', '.join(STORED_IMAGES)}"
+                    f"{nearest(name, STORED_IMAGES)}"
+                )
+        if len(set(self.images)) < len(self.images):
+            yield f"stimuli.images: {list(self.images)} names images twice"
+        if not self.ranks or min(self.ranks) < 0 or len(set(self.ranks)) < len(self.ranks):
+            yield (
+                f"stimuli.ranks: {list(self.ranks)} is not a list of different ranks from 0, as in"
+                " stimuli.ranks=[0,1,2]"
+            )
+        sides = self.canvas
+        if sides is not None and not (len(sides) == 2 and all(1 <= n <= 4096 for n in sides)):
+            yield (
+                f"stimuli.canvas: {list(sides)} is not a height and a width from 1 to 4096 pixels,"
+                " as in stimuli.canvas=[224,224]; or null"
+            )
+        if self.scaling not in SCALINGS:
+            yield (
+                f"stimuli.scaling: '{self.scaling}' is not one of {', '.join(SCALINGS)}"
+                f"{nearest(self.scaling, SCALINGS)}"
+            )
 
 
 @dataclass

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from pipeline.errors import nearest
 
@@ -30,7 +31,11 @@ class SimilarityConfig:
         window: side of the window of ``ssim`` in pixels, odd; on smaller images, the largest odd
             side that fits.
         twins: folders of finished runs of the same layers and inits by a network with random or
-            shuffled weights, whose similarities are one more null, ``twin``.
+            shuffled weights, whose similarities are one more null, ``twin``; of statistics of
+            responses and fields, if those runs had the stage ``similarity``.
+        runs: folders of finished runs of this stage that differ from this run, such as in their
+            optimizer; or folders that contain runs, such as that of a sweep. Every statistic and
+            the final responses are compared with theirs unit by unit, in ``similarity_tests``.
     """
 
     statistics: list[str] = field(default_factory=lambda: ["all"])
@@ -39,9 +44,17 @@ class SimilarityConfig:
     shift: int = 4
     window: int = 7
     twins: list[str] = field(default_factory=list[str])
+    runs: list[str] = field(default_factory=list[str])
 
     def faults(self) -> Iterator[str]:
         """Yield what is wrong with values."""
+        # What a pattern finds may change without a sign, and a run would not be repeated.
+        for path in self.runs:
+            if any(sign in path for sign in "*?[") and not Path(path).expanduser().exists():
+                yield (
+                    f"similarity.runs: '{path}' is a pattern; give run folders, or folders that"
+                    " contain runs"
+                )
         for name in self.nulls:
             if name not in NULLS:
                 yield (

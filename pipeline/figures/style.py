@@ -11,6 +11,7 @@ from __future__ import annotations
 import io
 from collections.abc import Generator, Iterable, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
 from typing import Any, Literal
 
 import matplotlib.style
@@ -213,6 +214,7 @@ def fitting(text: str, width: float, size: float = 8.0) -> float:
     return size * min(1.0, width / max(text_width(text, size), 1e-6))
 
 
+@lru_cache(maxsize=4096)
 def text_width(text: str, size: float) -> float:
     """Return the width in inches of one line of text at ``size`` points."""
     font = FontProperties(family=FONT, size=size)

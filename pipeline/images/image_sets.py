@@ -17,7 +17,7 @@ import numpy as np
 from jaxtyping import Float
 from torch import Tensor
 
-from pipeline.errors import ConfigError, ImageError, TransientError
+from pipeline.errors import ConfigError, ImageError, TransientError, listed
 from pipeline.images.files import (
     FORMATS,
     ImageFiles,
@@ -85,6 +85,12 @@ class ImageSet:
 
     def __len__(self) -> int:
         return len(self.names)
+
+    def __repr__(self) -> str:
+        height, width = self.size
+        columns = f"; columns {', '.join(self.columns)}" if self.columns else ""
+        names = listed(self.names, 3, last=", ")
+        return f"ImageSet({len(self)} images of {height} x {width}: {names}{columns})"
 
     def read(self, index: int, digest: int | None = None) -> Float[Tensor, "c height width"]:
         """Return one image in network-input space.

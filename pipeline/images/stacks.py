@@ -84,7 +84,7 @@ def image_array(
     kind: str,
     array: ImageArray,
     how: Reading,
-    fit: tuple[Preprocessing, int | str | None, int | str],
+    fit: tuple[Preprocessing, int | str | None, Crop],
     kept: Sequence[int],
 ) -> ImageSet:
     """Return an array of images in a file as an image set, known by stamp and contents.

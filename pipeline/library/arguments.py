@@ -42,7 +42,7 @@ _ARGUMENTS = (
     (r"\bgradient=plain\b", "gradient='plain'"),
     (r"\blayers=\[output\]", "layer='output'"),
     (r"^stimulus\.v4_shapes\.(?=\w+:)", ""),
-    (r"^(?:ascent|dream|model|responses|screen|search|tuning)\.(?=\w+:)", ""),
+    (r"^(?:ascent|dream|model|responses|screen|search|stimuli|tuning)\.(?=\w+:)", ""),
     # Options are given as functions: transform.jitter.pixels is an argument of jitter.
     (r"^(?:init|objective|parameterization|smoothing|stimulus|transform)\.(?=[\w.]+:)", ""),
 )

@@ -27,7 +27,7 @@ from pipeline.library.options import (
 from pipeline.networks.layers import Layer
 from pipeline.networks.loading.network import Network
 from pipeline.store.results import WHOLE_LAYER
-from pipeline.store.summaries import summary
+from pipeline.store.summaries import short_repr
 from pipeline.synthesis.climber import Batch, Climber
 from pipeline.synthesis.inits import Init, Request
 from pipeline.synthesis.objectives import Objective, Seen, unit_response
@@ -62,7 +62,7 @@ class Ascents:
     layer: str
     network: Network
 
-    __repr__ = summary
+    __repr__ = short_repr
 
     @property
     def added(self) -> Float[Tensor, "images c height width"]:
@@ -136,7 +136,7 @@ def ascend(
     >>> tuple(mean.images.shape)
     (1, 3, 96, 96)
     """
-    chosen = read_options(Options, options)
+    chosen = read_options(Options, options, ("start", "objective", "optimizer"))
     copies = whole_number("copies", chosen.copies)
     given = _images(start) if isinstance(start, Tensor | np.ndarray) else None
     goal = as_objective(objective, unit_response())

@@ -19,7 +19,7 @@ from pipeline.stimuli.bars import bars_4a, bars_4b
 from pipeline.stimuli.bars_on_stride import bars_on_stride
 from pipeline.stimuli.field import Colors, Field
 from pipeline.stimuli.stimulus_set import StimulusSet
-from pipeline.store.summaries import summary
+from pipeline.store.summaries import short_repr
 
 BARS: dict[str, Callable[[Field], StimulusSet]] = {
     "bars_on_stride": bars_on_stride,
@@ -55,7 +55,7 @@ class BarTuning:
     curves: pd.DataFrame
     preferred: pd.DataFrame
 
-    __repr__ = summary
+    __repr__ = short_repr
 
 
 @of_network

@@ -28,7 +28,7 @@ from pipeline.networks.loading.network import Network
 from pipeline.networks.receptive_fields import smallest_canvas
 from pipeline.stimuli.field import Screen
 from pipeline.stimuli.parameters import PIXELS, in_degrees
-from pipeline.store.summaries import summary
+from pipeline.store.summaries import short_repr
 from pipeline.synthesis.gabor_search import RMS
 from pipeline.synthesis.gabors import gabor_climb
 
@@ -69,7 +69,7 @@ class BestGabor:
     patches: dict[str, Float[Tensor, "units c height width"]]
     ascents: dict[str, Float[Tensor, "units c height width"]]
 
-    __repr__ = summary
+    __repr__ = short_repr
 
 
 @of_network

@@ -26,7 +26,7 @@ from pipeline.library.options import (
 from pipeline.networks.layers import Layer
 from pipeline.networks.loading.network import Network
 from pipeline.store.results import WHOLE_LAYER
-from pipeline.store.summaries import summary
+from pipeline.store.summaries import short_repr
 from pipeline.synthesis.dream.octaves import CARRY, resized, sizes
 from pipeline.synthesis.dream.plan import Octave, plan_octaves
 from pipeline.synthesis.loop import Ascent
@@ -52,10 +52,10 @@ class Dream:
     octaves: list[Float[Tensor, "_ _ _"]]
     scores: list[Float[Tensor, " steps_and_one"]]
 
-    __repr__ = summary
+    __repr__ = short_repr
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class DreamOptions(CommonOptions):
     """How an image is dreamt, besides what ``Options`` describes for ascents, too.
 
@@ -114,7 +114,7 @@ def dream(
     >>> tuple(pipeline.dream(pipeline.network("miniature"), "conv2", gray, levels=2).image.shape)
     (3, 96, 96)
     """
-    chosen = read_options(DreamOptions, options)
+    chosen = read_options(DreamOptions, options, ("unit", "objective", "optimizer"))
     found = chosen_layer(net, layer)
     whole = _image(net, start).to(net.device)
     size = (whole.shape[2], whole.shape[3])

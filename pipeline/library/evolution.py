@@ -18,7 +18,7 @@ from pipeline.library.arguments import chosen_layer, chosen_units, of_network, w
 from pipeline.library.evolution_options import EvolutionOptions, chosen_generator
 from pipeline.library.option_names import as_option, check_names, option_name
 from pipeline.networks.loading.network import Network
-from pipeline.store.summaries import summary
+from pipeline.store.summaries import short_repr
 from pipeline.synthesis.evolution.batch import Batch, field_size
 from pipeline.synthesis.evolution.film import Film
 from pipeline.synthesis.evolution.finished import (
@@ -68,7 +68,7 @@ class Evolved:
     film: Mapping[str, Float[Tensor, "frames _ c height width"]]
     film_generations: Mapping[str, Int[np.ndarray, " frames"]]
 
-    __repr__ = summary
+    __repr__ = short_repr
 
     @property
     def pictures(self) -> Float[Tensor, "searches c height width"]:
@@ -122,7 +122,8 @@ def evolve(
     >>> bool((found.table["response"] > found.table["start"]).all())
     True
     """
-    check_names(EvolutionOptions, options)
+    own = ("searcher", "generator", "weights", "queries", "seed")
+    check_names(EvolutionOptions, options, own)
     chosen = EvolutionOptions(**options)
     found = chosen_layer(net, layer)
     numbers = chosen_units(units, found)

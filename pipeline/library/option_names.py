@@ -90,8 +90,13 @@ def as_option(argument: str, given: Any) -> Any:
     return known[name]()
 
 
-def check_names(kind: type, options: Mapping[str, Any]) -> None:
+def check_names(kind: type, options: Mapping[str, Any], arguments: Sequence[str]) -> None:
     """Check that options are among the fields of a kind.
+
+    Args:
+        kind: the dataclass of the options.
+        options: by name.
+        arguments: other arguments that can be given by name, and may be misspelled.
 
     Raises:
         ConfigError: there is none of a name.
@@ -100,7 +105,8 @@ def check_names(kind: type, options: Mapping[str, Any]) -> None:
     for name in options:
         if name not in known:
             raise ConfigError(
-                f"{name}: is no option; the options are {', '.join(known)}{nearest(name, known)}"
+                f"{name}: is no option; the options are {', '.join(known)}"
+                f"{nearest(name, [*arguments, *known])}"
             )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, TypeVar
 
 import torch
@@ -37,7 +37,7 @@ from pipeline.synthesis.transforms import Transform
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class CommonOptions:
     """How images of any kind are made; ``Options`` and ``DreamOptions`` say what each is."""
 
@@ -48,6 +48,20 @@ class CommonOptions:
     transforms: Sequence[Transform] = ()
     gradient: GradientRule = PLAIN
     seed: int = 0
+
+    def __repr__(self) -> str:
+        """Return the options that are not the defaults.
+
+        >>> from pipeline.synthesis.transforms import jitter, pad
+        >>> Options(copies=2, transforms=[pad(4), jitter(4)])
+        Options(transforms=[pad, jitter], copies=2)
+        """
+        own, plain = (
+            {each.name: _shown(getattr(options, each.name)) for each in fields(options)}
+            for options in (self, type(self)())
+        )
+        given = [f"{name}={value}" for name, value in own.items() if value != plain[name]]
+        return f"{type(self).__name__}({', '.join(given)})"
 
     @staticmethod
     def names() -> dict[str, list[str]]:
@@ -60,7 +74,7 @@ class CommonOptions:
         return {argument: list(known_options(argument)) for argument in OPTIONS}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Options(CommonOptions):
     """How images are made besides objective, start and optimizer; plain by default.
 
@@ -93,16 +107,31 @@ class Options(CommonOptions):
     size: tuple[int, int] | int | None = None
 
 
+def _shown(value: Any) -> str:
+    """Return an option by the name of the function that made it, or several."""
+    if isinstance(value, list | tuple) and all(hasattr(each, "__dict__") for each in value):
+        return f"[{', '.join(map(_shown, value))}]"
+    names = [*named_options([value])] if hasattr(value, "__dict__") else ["0"]
+    return repr(value) if names == ["0"] else names[0]
+
+
 Kind = TypeVar("Kind", bound=CommonOptions)
 
 
-def read_options(kind: type[Kind], options: Mapping[str, Any]) -> Kind:
+def read_options(
+    kind: type[Kind], options: Mapping[str, Any], arguments: Sequence[str] = ()
+) -> Kind:
     """Return options by name.
+
+    Args:
+        kind: the dataclass of the options.
+        options: by name.
+        arguments: other arguments that can be given by name, and may be misspelled.
 
     Raises:
         ConfigError: there is none of a name, or it is not what it should be.
     """
-    check_names(kind, options)
+    check_names(kind, options, arguments)
     read: dict[str, Any] = {}
     for name, value in options.items():
         if name in LISTS:

@@ -22,7 +22,7 @@ from pipeline.networks.responses import LayerResponses
 from pipeline.search.extremes import Kept, at_rank
 from pipeline.search.patches import cut_patches, patch_table
 from pipeline.search.top_patches import Found, find_peaks
-from pipeline.store.summaries import summary
+from pipeline.store.summaries import short_repr
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class TopPatches:
     unreadable: dict[str, str]
     kept: dict[str, tuple[Layer, dict[int, Kept]]]
 
-    __repr__ = summary
+    __repr__ = short_repr
 
     def patches(
         self, layer: str, units: Any = "all", *, rank: int = 0, sign: int = 1

@@ -25,7 +25,7 @@ from pipeline.search.field_mapping import Maps
 from pipeline.search.field_tables import PHOTOGRAPHS, with_degrees
 from pipeline.search.patch_maps import PATCH_METHODS, PatchOptions
 from pipeline.stimuli.sets import Builder
-from pipeline.store.summaries import summary
+from pipeline.store.summaries import short_repr
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class ReceptiveFieldMaps:
     responses: pd.DataFrame
     patches: TopPatches | None = None
 
-    __repr__ = summary
+    __repr__ = short_repr
 
     def agreement(self) -> pd.DataFrame:
         """Compare every method with every other, unit by unit.

@@ -18,7 +18,7 @@ from pipeline.library.image_sets import described_set
 from pipeline.store.records import read_config
 from pipeline.store.runs import Run, find_run
 from pipeline.store.stacked import StackedArray
-from pipeline.store.summaries import summary
+from pipeline.store.summaries import short_repr
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Responses:
     images: list[str]
     units: Int[np.ndarray, " units"]
 
-    __repr__ = summary
+    __repr__ = short_repr
 
 
 class OpenedRun(Run):

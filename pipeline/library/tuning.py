@@ -27,7 +27,7 @@ from pipeline.search.tuning.sets import chosen_properties, screen_colors
 from pipeline.search.tuning.showing import Showing, show_layer
 from pipeline.search.tuning.tables import curves_table, joined, population_table, tuning_table
 from pipeline.stimuli.field import Screen
-from pipeline.store.summaries import summary
+from pipeline.store.summaries import short_repr
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +52,7 @@ class Tuning:
     curves: pd.DataFrame
     seed: int = 0
 
-    __repr__ = summary
+    __repr__ = short_repr
 
     def population(self, cells: str | Path | pd.DataFrame | None = None) -> pd.DataFrame:
         """Compare the units of every layer with cells of the macaque, or with a lab's own.

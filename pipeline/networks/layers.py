@@ -58,6 +58,10 @@ class Layer:
     map_size: tuple[int, int]
     center: tuple[int | None, int | None] = (None, None)
 
+    def __repr__(self) -> str:
+        rows, columns = self.map_size
+        return f"Layer({self.name}: module {self.call}, {self.units} units, map {rows} x {columns})"
+
     @property
     def identity(self) -> int | str:
         """What keys and seeds know it by under any name: the number of its node, from 0.

@@ -27,7 +27,7 @@ COPIES = "copies"  # a setting of all inits
 # folders, and their other words.
 PATHS = (
     "path", "root", "folder", "vector", "video", "weights", "elements", "table", "references",
-    "encoder", "file", "files", "shards",
+    "encoder", "file", "files", "shards", "twins", "runs",
 )  # fmt: skip
 WORDS = ("default", "random")
 # Where networks come from whose names another may have as well.

@@ -24,7 +24,7 @@ from pipeline.errors import StoreError, nearest
 from pipeline.store.layout import STAMP, RunPaths
 from pipeline.store.records import read_record
 from pipeline.store.results import Result
-from pipeline.store.summaries import summary
+from pipeline.store.summaries import short_repr
 from pipeline.store.tables import read_table, table_names
 
 
@@ -49,7 +49,7 @@ class Images:
     status: list[str]
     copies: Int[np.ndarray, " images"]
 
-    __repr__ = summary
+    __repr__ = short_repr
 
     @property
     def added(self) -> Float[np.ndarray, "images 3 height width"]:
@@ -106,7 +106,7 @@ class Animation:
     responses: Float[np.ndarray, "copies steps_and_one"]
     status: list[str]
 
-    __repr__ = summary
+    __repr__ = short_repr
 
     @property
     def added(self) -> Float[np.ndarray, "frames copies 3 height width"]:

@@ -9,7 +9,7 @@ from typing import Any
 LONGEST = 88  # characters of a value that is shown as it is
 
 
-def summary(self: Any) -> str:
+def short_repr(self: Any) -> str:
     """Return the name of a result's class, and a line for each of its fields.
 
     Arrays and tensors are shown by type and shape, tables by size and columns.
@@ -19,7 +19,7 @@ def summary(self: Any) -> str:
     >>> @dataclass
     ... class Found:
     ...     images: np.ndarray
-    ...     __repr__ = summary
+    ...     __repr__ = short_repr
     >>> Found(np.zeros((2, 3)))
     Found
       images: float64 [2, 3]

@@ -56,6 +56,11 @@ class Request:
     whole: bool = False
 
     @property
+    def shape(self) -> tuple[int, int, int, int]:
+        """Shape of all starting images: images, channels, height and width."""
+        return (len(self.units), self.channels, *self.input_size)
+
+    @property
     def channels(self) -> int:
         """Number of channels of an image."""
         return len(self.preprocessing.mean)
@@ -88,9 +93,7 @@ class Init:
 
 def zeros() -> Init:
     """Start from zeros: the mean color of the training images."""
-    return Init(
-        lambda request: torch.zeros(len(request.units), request.channels, *request.input_size)
-    )
+    return Init(lambda request: torch.zeros(request.shape))
 
 
 def constant(value: float | Sequence[float] = 0.5) -> Init:

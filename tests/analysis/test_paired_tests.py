@@ -134,3 +134,13 @@ def test_without_statsmodels_one_sentence_names_the_extra(monkeypatch: pytest.Mo
     monkeypatch.setitem(sys.modules, "statsmodels.regression.mixed_linear_model", None)
     with pytest.raises(ConfigError, match=re.escape("pip install 'artiphys[statistics]'")):
         mixed_effects(responses().rename(columns={"response": "value"}))
+
+
+def test_rounding_is_no_difference():
+    """Ranks know no size: without this, twelve differences of 1e-9 would have p = 0.0005."""
+    units = np.arange(12)
+    values = {"zeros": 1 - 1e-9 * units, "noise": np.ones(12), "shifted": np.full(12, 1 - 1e-5)}
+    table = pd.DataFrame(values).melt(var_name="init", value_name="r")
+    found = paired_tests(table.assign(unit=[*units] * 3, layer="conv1"), "r", "init")
+    assert found["note"].tolist() == ["no unit differs", "", ""]
+    assert (found["p"][1:] < 0.001).all()

@@ -42,6 +42,7 @@ def test_a_mistyped_override_is_one_sentence_and_leaves_nothing(tmp_path: Path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.commands
 def test_a_reader_who_has_read_enough_is_no_error(tmp_path: Path):
     command = f"{sys.executable} -m pipeline --help | head -1"
     done = subprocess.run(
@@ -55,6 +56,7 @@ def test_a_reader_who_has_read_enough_is_no_error(tmp_path: Path):
     assert (done.returncode in (0, 1), done.stderr) == (True, "")
 
 
+@pytest.mark.commands
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux")
 def test_a_full_output_is_told_once_and_keeps_no_result_back(tmp_path: Path):
     command = [sys.executable, "-m", "pipeline", "tracking=none", "layers=[conv1]"]

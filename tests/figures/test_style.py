@@ -55,6 +55,7 @@ def test_modules_load_without_pyplot_seaborn_and_torch(file, monkeypatch):
     runpy.run_path(str(file))
 
 
+@pytest.mark.commands
 def test_drawing_with_seaborn_chooses_no_backend_and_leaves_no_figure_with_pyplot():
     lines = [
         "import matplotlib, numpy, pandas",

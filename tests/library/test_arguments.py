@@ -17,6 +17,7 @@ from pipeline.library.arguments import as_arguments
 from pipeline.networks.loading.network import Network
 from pipeline.synthesis.objectives import channel_mean, layer_mean
 from pipeline.synthesis.optimizers import sgd
+from pipeline.synthesis.transforms import jitter
 from tests.library.conftest import plain_module
 
 IMAGES = torch.randn(3, 1, 20, 30, generator=torch.Generator().manual_seed(0))
@@ -227,6 +228,31 @@ def test_a_network_stays_where_it_is_when_a_layer_is_exported(own: Network):
 def test_what_is_no_path_of_a_run_is_refused():
     with pytest.raises(StoreError, match=r"^path: NoneType is not the path of a run$"):
         pipeline.open_run(None)  # type: ignore[arg-type]
+
+
+def test_what_are_no_paths_of_runs_is_refused():
+    with pytest.raises(StoreError, match="places: int is not the path of runs; give folders that"):
+        pipeline.collect("outputs", 3)  # type: ignore[arg-type]
+    with pytest.raises(StoreError, match="places: none are given; give folders that contain"):
+        pipeline.collect()
+
+
+@pytest.mark.parametrize(
+    ("misspelled", "meant"),
+    [("optimiser", "optimizer"), ("sed", "seed"), ("regulariser", "regularizers")],
+)
+def test_the_nearest_argument_is_suggested(own: Network, misspelled: str, meant: str):
+    with pytest.raises(ConfigError, match=f"^{misspelled}: is no option; .*; nearest: {meant}$"):
+        pipeline.ascend(own, "conv2", [1], **{misspelled: 1})
+
+
+def test_parts_are_shown_in_one_short_line(own: Network):
+    images = pipeline.image_set(own, np.zeros((500, 1, 20, 30), np.float32))
+    assert repr(images) == "ImageSet(500 images of 20 x 30: 0, 1, 2, and 497 more)"
+    assert repr(own.layer("conv2")) == "Layer(conv2: module 3, 6 units, map 8 x 13)"
+    assert repr(pipeline.Options()) == "Options()"
+    made = pipeline.Options(copies=2, size=(48, 64), transforms=[jitter(4)])
+    assert repr(made) == "Options(transforms=[jitter], copies=2, size=(48, 64))"
 
 
 def test_a_weight_is_a_number():

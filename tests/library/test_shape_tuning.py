@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from pipeline.networks.unit_networks import layer_network
 from pipeline.search.shape_responses import shape_elements
 from pipeline.stimuli.field import Colors, Field
 from pipeline.stimuli.shapes import outlines, v4_shapes
+from tests.conftest import few_models
 
 PARAMETERS = ["mu_angle", "mu_curvature", "spread_angle", "spread_curvature"]
 
@@ -33,6 +35,12 @@ def oracle(reference_data: Path) -> Any:
 @pytest.fixture(scope="module")
 def miniature() -> Network:
     return pipeline.network("miniature")
+
+
+@pytest.fixture
+def _few_models() -> Iterator[None]:
+    with few_models():
+        yield
 
 
 def blob(width: int = 31) -> Network:
@@ -90,6 +98,7 @@ def test_alexnet_conv2_with_shapes_filled_as_in_independent_code(oracle: Any, re
     assert np.corrcoef(r, oracle["conv2_r_table"])[0, 1] > 0.88
 
 
+@pytest.mark.usefixtures("_few_models")
 def test_a_unit_that_averages_responds_to_area_and_wherever_the_shape_is():
     net = blob(width=61)
     table = pipeline.shape_tuning(net, "conv1", width=12.0).set_index("unit")
@@ -103,6 +112,7 @@ def test_a_unit_that_averages_responds_to_area_and_wherever_the_shape_is():
     assert table.loc[0, "positions_inside"] == pytest.approx(2 * ((36 - 12) // 2) + 1, abs=2)
 
 
+@pytest.mark.usefixtures("_few_models")
 def test_a_unit_that_does_not_respond_has_a_reason_and_no_numbers():
     table = pipeline.shape_tuning(blob(), "conv1", width=12.0, shuffles=2).set_index("unit")
     assert table.loc[1, "reason"] == "responses are constant"
@@ -112,6 +122,7 @@ def test_a_unit_that_does_not_respond_has_a_reason_and_no_numbers():
     assert table.loc[0].drop("reason").notna().all()
 
 
+@pytest.mark.usefixtures("_few_models")
 def test_why_there_is_no_translation_invariance(miniature: Network):
     small = pipeline.shape_tuning(miniature, "conv1", units=[0, 1])
     assert set(small["reason"]) == {
@@ -166,6 +177,7 @@ def test_inhibited_units_are_described_but_for_their_sparseness():
     assert row["reason"].startswith("no translation invariance: the shapes lie inside the field")
 
 
+@pytest.mark.usefixtures("_few_models")
 def test_the_null_of_a_unit_depends_on_no_other_unit(miniature: Network):
     settings: dict[str, Any] = {"width": 12.0, "positions": [0], "shuffles": 3, "seed": 1}
     both = pipeline.shape_tuning(miniature, "conv2", units=[3, 17], **settings)
@@ -177,6 +189,7 @@ def test_the_null_of_a_unit_depends_on_no_other_unit(miniature: Network):
     assert (both["null_r_95"] >= both["null_r"]).all()
 
 
+@pytest.mark.usefixtures("_few_models")
 def test_figure_and_background(miniature: Network):
     settings: dict[str, Any] = {"units": [3], "width": 12.0, "positions": [0]}
     white = [(1 - m) / s for m, s in zip(*vars_of(miniature), strict=True)]
@@ -191,6 +204,7 @@ def vars_of(net: Network) -> tuple[Any, Any]:
     return net.preprocessing.mean, net.preprocessing.std
 
 
+@pytest.mark.usefixtures("_few_models")
 def test_elements_of_ones_own(miniature: Network):
     values = shape_elements()
     stimulus, rank = np.nonzero(np.isfinite(values.angle))
@@ -229,6 +243,7 @@ def test_what_is_refused(miniature: Network, untyped: None, given: dict[str, Any
         pipeline.shape_tuning(miniature, "conv1", **given)
 
 
+@pytest.mark.usefixtures("_few_models")
 @pytest.mark.parametrize("width", [1e4, 1e-2])
 def test_units_that_all_respond_alike_have_reasons(width: float):
     table = pipeline.shape_tuning(pipeline.network("miniature"), "conv1", units=[0, 1], width=width)

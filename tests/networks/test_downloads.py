@@ -435,6 +435,7 @@ def process(url):
     )
 
 
+@pytest.mark.commands
 @pytest.mark.parametrize("name", ["net.pth", VERIFIED])
 def test_what_a_kill_in_the_middle_leaves_is_not_accepted(server, home, name):
     url, reached = server.url(name), threading.Event()

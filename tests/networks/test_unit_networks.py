@@ -200,12 +200,20 @@ def test_a_linear_layer_takes_the_whole_input():
         assert torch.allclose(asked(image, units), expected, rtol=1e-4, atol=1e-6)
 
 
+def vision_transformer(side):
+    """Return torchvision's with patches of 16 pixels, narrow and of two blocks."""
+    with seeded(0):
+        module = torchvision.models.VisionTransformer(side, 16, 2, 4, 96, 192)
+        nn.init.normal_(module.heads.head.weight, std=0.02)  # zero before training
+    return module.eval().requires_grad_(False)
+
+
 def test_a_patch_embedding_is_a_plain_convolution():
-    network = torchvision_network("vit_b_16", "random")
-    layer = network.layer("conv1")
-    assert (layer.module, layer.units, layer.map_size) == ("conv_proj", 768, (14, 14))
-    assert unit_network(network.graph, layer).input_size == (16, 16)
-    assert compare(network.graph, layer, (224, 224), 1e-5) == 3
+    graph = Graph(vision_transformer(64), (64, 64))
+    (layer,) = find_layers(graph, ["conv1"], "vit")
+    assert (layer.module, layer.units, layer.map_size) == ("conv_proj", 96, (4, 4))
+    assert unit_network(graph, layer).input_size == (16, 16)
+    assert compare(graph, layer, (64, 64), 1e-5) == 3
 
 
 @pytest.mark.parametrize(
@@ -391,20 +399,18 @@ def ask_head(network, name, size, asking):
 
 
 def test_a_vision_transformer_is_asked_behind_its_attention(asking):
-    with seeded(0):
-        network = torchvision.models.vit_b_16(image_size=48)
-        nn.init.normal_(network.heads.head.weight, std=0.02)  # zero before training
-    gradient = ask_head(network, "heads.head", (48, 48), asking)
+    gradient = ask_head(vision_transformer(48), "heads.head", (48, 48), asking)
     # Each of nine patches reaches the class token.
     patches = gradient.unflatten(3, (3, 16)).unflatten(2, (3, 16))
     assert (patches.abs().amax((1, 3, 5)) > 0).all()
 
 
 def test_a_swin_transformer_is_asked_behind_its_shifted_windows(asking):
-    network = torchvision_network("swin_t", "random")
-    gradient = ask_head(network.module, "head", (64, 32), asking)
+    with seeded(0):
+        swin = torchvision.models.SwinTransformer([4, 4], 24, [2, 2], [2, 4], [7, 7])
+    gradient = ask_head(swin, "head", (64, 32), asking)
     assert (gradient.abs().amax(1) > 0).all()
-    (layer,) = find_layers(Graph(network.module, (64, 32)), ["conv1"], "swin_t")
+    (layer,) = find_layers(Graph(swin, (64, 32)), ["conv1"], "swin")
     assert layer.map_size == (16, 8)
 
 

@@ -262,7 +262,7 @@ def test_every_argument_that_may_name_a_file_is_looked_at():
     words = {
         *("accelerator", "center", "crop", "devices", "entity", "group", "matrix", "mode"),
         *("name", "normalize", "project", "radius", "relu", "resize", "settings", "value"),
-        *("interpolation", "weights_key"),
+        *("interpolation", "nonlinearity", "weights_key"),
         *("distribution", "cones", "encoding"),  # of stimuli
         # Of generators; files of numbers count by their ending.
         *("arguments", "target", "variant", "encode", "fit", "code_shape"),
@@ -282,6 +282,8 @@ def test_every_argument_that_may_name_a_file_is_looked_at():
         "video",
         "elements",
         "references",
+        "twins",
+        "runs",
     }  # which are of the schema
 
 

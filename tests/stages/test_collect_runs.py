@@ -236,8 +236,8 @@ def test_a_place_without_runs_is_refused(runs, tmp_path: Path):
         with pytest.raises(StoreError) as caught:
             collect(tmp_path, place)
         assert str(caught.value) == (
-            f"collect: '{place}' neither is nor contains a run; give run folders, folders that"
-            " contain runs, or patterns, as in collect.runs=[outputs/runs/mysweep]"
+            f"collect: '{place}' neither is nor contains a run; give run folders or folders"
+            " that contain runs, as in collect.runs=[outputs/runs/mysweep]"
         )
 
 

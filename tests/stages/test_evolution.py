@@ -25,8 +25,9 @@ from tests.conftest import RunPipeline, compose_config, here
 
 SMALL = (
     "stages=[evolution]", "layers=[conv2]", "units=[3,17]", "images.limit=6",
-    "evolution.queries=100", "evolution.film=3", "generator=[grid]", "figures.formats=[png]",
+    "evolution.queries=100", "evolution.film=3", "generator=[grid]", "figures.formats=[]",
 )  # fmt: skip
+ONE = (*SMALL, "units=[3]", "evolution.rivals=[natural,gradient]")
 
 
 def items(out: Path) -> dict[str, bytes]:
@@ -47,7 +48,18 @@ def keys(*overrides: str) -> list[str]:
 @pytest.fixture(scope="module")
 def whole(run_pipeline: RunPipeline, tmp_path_factory: pytest.TempPathFactory) -> ActiveRun:
     out = tmp_path_factory.mktemp("evolution")
-    return run_pipeline(*SMALL, "evolution.restarts=2", "scorer=[network,poisson]", f"out={out}")
+    given = (*SMALL, "evolution.restarts=2", "scorer=[network,poisson]", f"out={out}")
+    return run_pipeline(*given, "figures.formats=[png]")
+
+
+@pytest.fixture(scope="module")
+def unstopped(
+    run_pipeline: RunPipeline, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, bytes]:
+    """What searches of one unit by three methods leave if nothing stops them."""
+    out = tmp_path_factory.mktemp("unstopped")
+    run_pipeline(*ONE, f"out={out}")
+    return items(out)
 
 
 def test_numbers_are_those_of_the_library(whole: ActiveRun):
@@ -88,13 +100,15 @@ def test_films_end_with_the_best_image(whole: ActiveRun):
         assert generations[0] == 1
 
 
-@pytest.mark.parametrize("after", [1, 3, 5])
+@pytest.mark.parametrize("after", [1, 4])
 def test_a_search_that_was_stopped_goes_on_to_the_same_bytes(
-    after: int, run_pipeline: RunPipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    after: int,
+    run_pipeline: RunPipeline,
+    unstopped: dict[str, bytes],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ):
-    plain = ("units=[3]", "figures.formats=[]")
-    given = (*SMALL, *plain, "evolution.rivals=[natural,gradient]")
-    run_pipeline(*given, f"out={tmp_path / 'whole'}")
+    given = (*ONE, f"out={tmp_path}")
     monkeypatch.setattr(work, "SECONDS", 0.0)
     step, done = Evolution.step, []
 
@@ -106,14 +120,14 @@ def test_a_search_that_was_stopped_goes_on_to_the_same_bytes(
 
     monkeypatch.setattr(Evolution, "step", stopping)
     with pytest.raises(RuntimeError, match="stopped"):
-        run_pipeline(*given, f"out={tmp_path / 'stopped'}")
-    assert checkpoints(tmp_path / "stopped")
+        run_pipeline(*given)
+    assert checkpoints(tmp_path)
     monkeypatch.setattr(
         Evolution, "step", lambda self: (done.append((self.name, self.generation)), step(self))
     )
-    run_pipeline(*given, f"out={tmp_path / 'stopped'}")
-    assert items(tmp_path / "stopped") == items(tmp_path / "whole")
-    assert not checkpoints(tmp_path / "stopped")
+    run_pipeline(*given)
+    assert items(tmp_path) == unstopped
+    assert not checkpoints(tmp_path)
     assert len(set(done)) == len(done)  # searches that were begun are not begun anew
 
 
@@ -125,7 +139,7 @@ def test_a_checkpoint_that_cannot_be_used_is_set_aside(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ):
-    given = (*SMALL, "evolution.rivals=[]", "figures.formats=[]", f"out={tmp_path}")
+    given = (*SMALL, "evolution.rivals=[]", f"out={tmp_path}")
     whole = run_pipeline(*given)
     before = items(tmp_path)
     (each,) = whole.plan(STAGE)

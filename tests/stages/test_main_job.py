@@ -394,21 +394,3 @@ def test_unit_behind_a_global_operation_is_climbed_where_it_was_searched(
     for _, units in both.groupby("layer"):
         assert units["row"].nunique() == units["column"].nunique() == 1
     np.testing.assert_allclose(both["start_response"], both["response"], rtol=1e-4, atol=1e-6)
-
-
-def test_layer_whose_output_is_no_map_of_channels_first_is_refused(
-    run_pipeline: RunPipeline, tmp_path: Path
-):
-    with pytest.raises(ConfigError) as caught:
-        run_pipeline(
-            "model=torchvision",
-            "model.name=swin_t",
-            "model.weights=random",
-            "layers=[features.1]",
-            "images.crop=64",
-            f"out={tmp_path}/out",
-        )
-    assert str(caught.value) == (
-        "layers: the output of 'features.1' has shape (1, 16, 16, 96), not [1, units] or"
-        " [1, units, rows, columns]; name another layer"
-    )

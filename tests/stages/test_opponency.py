@@ -18,6 +18,7 @@ from pipeline.stages.opponency import STAGE
 from pipeline.stages.opponency.cost import opponency_cost
 from pipeline.stages.opponency.results import channel_faults, plan_opponency
 from tests.conftest import RunPipeline, table_columns
+from tests.stages.conftest import copy_store
 
 SMALL = (
     "stages=[opponency]",
@@ -25,14 +26,15 @@ SMALL = (
     "units=[2,11,7]",
     "images.limit=4",
     "opponency.where=field",
-    "figures.formats=[png]",
+    "figures.formats=[]",
 )
 
 
 @pytest.fixture(scope="module")
 def first(run_pipeline: RunPipeline, tmp_path_factory: pytest.TempPathFactory) -> ActiveRun:
     out = tmp_path_factory.mktemp("opponency")
-    return run_pipeline(*SMALL, f"out={out}", "stages=[opponency,pages]", "runner.threads=1")
+    stages = ("stages=[opponency,pages]", "figures.formats=[png]")
+    return run_pipeline(*SMALL, f"out={out}", *stages, "runner.threads=1")
 
 
 def items(run: ActiveRun) -> dict[str, bytes]:
@@ -100,16 +102,11 @@ def test_responses_are_stored_by_set_before_and_after_the_nonlinearity(first: Ac
 def test_a_run_that_was_stopped_continues_with_the_same_bits(
     first: ActiveRun, run_pipeline: RunPipeline, tmp_path: Path
 ):
-    small = (*SMALL, "layers=[conv1]", f"out={tmp_path}")
-    other = run_pipeline(*small, "runner.threads=3")
-    before = {name: held for name, held in items(first).items() if name.startswith("conv1/")}
-    assert items(other) == before
-    lost = ["hues", "gray_levels"]
-    for item in lost:
-        other.plan(STAGE)[0].result.paths.item(item).unlink()
-    again = run_pipeline(*small, "runner.threads=2")
+    lost = [(each.result, item) for each in first.plan(STAGE) for item in ("gratings", "hues")]
+    copy_store(first, tmp_path, lost)
+    again = run_pipeline(*SMALL, f"out={tmp_path}", "runner.threads=3")
     assert again.done == len(lost)
-    assert items(again) == before
+    assert items(again) == items(first)
 
 
 @pytest.mark.parametrize(("name", "value"), [("where", "image"), ("gray_hues", True)])

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import re
+import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,30 +16,35 @@ import pipeline
 from pipeline.config.similarity import SimilarityConfig
 from pipeline.errors import ConfigError
 from pipeline.run.active_run import ActiveRun
-from pipeline.stages.similarity import STAGE
+from pipeline.run.machine import Machine
+from pipeline.stages.similarity import STAGE, cost, drawing
+from pipeline.stages.similarity.compared_runs import find_compared_runs
+from pipeline.stages.similarity.comparisons import similarity_tests
 from pipeline.stages.similarity.cost import similarity_cost
+from pipeline.stages.similarity.findings import comparison_findings
 from pipeline.stages.similarity.plan import plan_similarity, similarity_faults
+from pipeline.stages.similarity.sections import unit_sections
 from tests.conftest import RunPipeline, table_columns
 
 SMALL = (
     "layers=[conv1,conv2]",
-    "units=[2,11,7,5]",
+    "units=[2,11,7,5,0,9]",
     "images.limit=2",
     "init=[zeros,noise]",
     "init.copies=2",
     "optimizer.steps=2",
     "similarity.draws=3",
     "similarity.statistics=[pearson,ssim,field_weighted,response_profile,d_prime]",
-    "figures.formats=[png]",
+    "figures.formats=[]",
+    "runner.threads=1",
 )
-NO_FIGURES = "figures.formats=[]"
 
 
 @pytest.fixture(scope="module")
 def first(run_pipeline: RunPipeline, tmp_path_factory: pytest.TempPathFactory) -> ActiveRun:
     out = tmp_path_factory.mktemp("similarity")
-    stages = "stages=[ascent,correlations,similarity,pages]"
-    return run_pipeline(*SMALL, f"out={out}", stages, "runner.threads=1")
+    stages = "stages=[ascent,correlations,similarity]"
+    return run_pipeline(*SMALL, f"out={out}", stages)
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +56,7 @@ def test_tables_have_the_columns_of_the_contract_and_all_rows(opened: Any):
     for table in STAGE.tables:
         assert tuple(getattr(opened, table.name)) == table_columns()[table.name]
     pairs = {("zeros", "zeros"): 1, ("zeros", "noise"): 2, ("noise", "noise"): 1}
-    statistics, nulls, layers, units = 5, 2, 2, 4
+    statistics, nulls, layers, units = 5, 2, 2, 6
     rows = opened.similarity.groupby(["init_a", "init_b"]).size()
     assert rows.to_dict() == {p: statistics * nulls * layers * units * n for p, n in pairs.items()}
     assert len(opened.similarity_summary) == statistics * nulls * layers * len(pairs)
@@ -103,9 +109,9 @@ def test_tests_are_of_inits_and_of_a_mixed_model_over_copies(opened: Any):
     of_inits = tests.query("test == 'inits'")
     expected = pipeline.paired_tests(opened.ascents, "final_response", "init")
     np.testing.assert_allclose(of_inits["difference"], expected["difference"])
-    assert set(of_inits["note"]) == {"only 4 units differ; the test needs 6 or more"}
+    np.testing.assert_array_equal(of_inits["q"], expected["q"])
     mixed = tests.query("test == 'mixed' and measure == 'pearson'")
-    assert mixed["units"].tolist() == [4, 4]
+    assert mixed["units"].tolist() == [6, 6]
     assert mixed["difference"].notna().all() or mixed["note"].str.len().min() > 0
 
 
@@ -126,7 +132,7 @@ def test_a_run_that_was_stopped_continues_with_the_same_bits(
     for item in pair.result.items:
         pair.result.paths.item(item).unlink()
     stages = "stages=[ascent,similarity]"
-    again = run_pipeline(*SMALL, NO_FIGURES, f"out={first.layout.out}", stages, "runner.threads=2")
+    again = run_pipeline(*SMALL, f"out={first.layout.out}", stages, "runner.threads=2")
     assert again.done == len(pair.result.items)
     assert items(again) == before
 
@@ -164,22 +170,142 @@ def test_settings_of_statistics_that_are_not_chosen_are_in_no_key(
 def test_an_untrained_twin_is_one_more_null(
     first: ActiveRun, run_pipeline: RunPipeline, tmp_path: Path
 ):
-    small = (*SMALL, "layers=[conv1]", "similarity.statistics=[pearson,d_prime]", NO_FIGURES)
-    other = run_pipeline(*small, "model.weights=random", f"out={tmp_path}", "stages=[ascent]")
-    twins = f"similarity.twins=[{other.paths.folder}]"
+    small = (*SMALL, "layers=[conv1]", "similarity.statistics=[pearson,d_prime]")
     stages = "stages=[ascent,similarity]"
+    other = run_pipeline(*small, "model.weights=random", f"out={tmp_path}", stages)
+    twins = f"similarity.twins=[{other.paths.folder}]"
     run = run_pipeline(*small, f"out={first.layout.out}", stages, twins)
     table = pipeline.open_run(run.paths.folder).similarity
     twin = table.query("null_kind == 'twin' and init_a == 'zeros' and init_b == 'noise'")
-    images = [pipeline.open_run(other.paths.folder).images("conv1", i) for i in ("zeros", "noise")]
+    opened = pipeline.open_run(other.paths.folder)
+    images = [opened.images("conv1", init) for init in ("zeros", "noise")]
     expected = pipeline.similarity(*images, "pearson", nulls=[]).table
+    check_twin(twin.query("statistic == 'pearson'"), expected)
+    # Statistics of responses need the network of the twin: they are those of its own table.
+    own = opened.similarity.query("init_a == 'zeros' and init_b == 'noise'")
+    expected = own.query("statistic == 'd_prime' and null_kind == 'units'")
+    check_twin(twin.query("statistic == 'd_prime'"), expected)
+    assert set(pipeline.open_run(run.paths.folder).similarity_summary["note"]) == {""}
+
+
+def check_twin(found: pd.DataFrame, expected: pd.DataFrame) -> None:
     of_units = expected.groupby("unit", sort=False)["value"].mean()
-    pearson = twin.query("statistic == 'pearson'")
-    np.testing.assert_allclose(pearson["null"], of_units.mean())
-    assert (pearson["draws"] == 4).all()
-    ahead = (of_units.to_numpy() >= pearson["value"].to_numpy()[:, None] - 1e-9).sum(axis=1)
-    np.testing.assert_allclose(pearson["p"], (1 + ahead) / 5)
-    assert twin.query("statistic == 'd_prime'")["p"].isna().all()
+    np.testing.assert_allclose(found["null"], of_units.mean())
+    assert (found["draws"] == len(of_units)).all()
+    ahead = (of_units.to_numpy() >= found["value"].to_numpy()[:, None] - 1e-9).sum(axis=1)
+    np.testing.assert_allclose(found["p"], (1 + ahead) / (1 + len(of_units)))
+
+
+@pytest.fixture(scope="module")
+def by_adam(first: ActiveRun, run_pipeline: RunPipeline) -> ActiveRun:
+    chosen = ("layers=[conv1]", "name=adam", "stages=[ascent,similarity]")
+    settings = (*chosen, "optimizer=adam", "optimizer.steps=2")
+    return run_pipeline(*SMALL, *settings, f"out={first.layout.out}")
+
+
+def test_runs_by_other_optimizers_are_compared_unit_by_unit(
+    first: ActiveRun, by_adam: ActiveRun, monkeypatch: pytest.MonkeyPatch
+):
+    """As in a notebook, from the tables of both runs; this run is among those of the folder."""
+    folder = str(first.paths.folder.parent.parent)
+    monkeypatch.setattr(first.parts.config.similarity, "runs", [folder])
+    monkeypatch.setattr(first.parts, "layers", first.parts.layers[:1])
+    plan = plan_similarity(first)
+    assert not plan.faults
+    tests = similarity_tests(first, plan)
+    found = tests[tests["test"] == "runs"].set_index(["measure", "layer", "inits"])
+    assert len(found) == 2 + 3 * 5  # inits, and pairs of inits by statistics
+    assert set(found["a"] + " " + found["b"]) == {"optimizer=sgd optimizer=adam"}
+    assert found.index.get_level_values("layer").unique() == ["conv1"]
+    both = [pipeline.open_run(run.paths.folder) for run in (first, by_adam)]
+    ascents = pd.concat([run.ascents for run in both]).query("layer == 'conv1'")
+    expected = pipeline.paired_tests(ascents, "final_response", "optimizer", by=["layer", "init"])
+    own = found.loc["final_response"]
+    for column in ("units", "difference", "effect", "p", "q"):
+        np.testing.assert_array_equal(own[column], expected[column])
+    names = zip(("sgd", "adam"), both, strict=True)
+    values = pd.concat([run.similarity.assign(optimizer=name) for name, run in names])
+    values = values.query("layer == 'conv1' and statistic == 'ssim' and null_kind == 'units'")
+    by = ["layer", "init_a", "init_b"]
+    expected = pipeline.paired_tests(values, "value", "optimizer", by=by)
+    np.testing.assert_array_equal(found.loc["ssim"]["q"], expected["q"])
+    (line,) = comparison_findings(tests[tests["test"] == "runs"])
+    least = int((found["q"] <= 0.05).sum())
+    assert line.startswith(f"similarity: optimizer=sgd and optimizer=adam differ in {least} of ")
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"runs": ["nowhere"]}, "similarity: 'nowhere' neither is nor contains a run; give run"),
+        (
+            {"runs": ["OWN"]},
+            "similarity.runs: OWN holds no finished run with other settings than this one; give",
+        ),
+        (
+            {"window": 5, "runs": ["ADAM"]},
+            "similarity.runs: 'ADAM' has similarity.window=7, and this run 5, so that their ssim"
+            " differs; use the same",
+        ),
+        (
+            {"statistics": ["cosine"], "runs": ["ADAM"]},
+            "similarity.runs: 'ADAM' lacks the statistic cosine; it has pearson, ssim, field_",
+        ),
+        (
+            {"layers": 2, "runs": ["ADAM"]},
+            "similarity.runs: 'ADAM' lacks the layer conv2; it has conv1",
+        ),
+    ],
+)
+def test_runs_that_cannot_be_compared(
+    first: ActiveRun,
+    by_adam: ActiveRun,
+    monkeypatch: pytest.MonkeyPatch,
+    settings: dict[str, Any],
+    message: str,
+):
+    places = {"OWN": str(first.paths.folder), "ADAM": str(by_adam.paths.folder)}
+    if settings.get("layers", 1) == 1:
+        monkeypatch.setattr(first.parts, "layers", first.parts.layers[:1])
+    for name, value in settings.items():
+        if name == "layers":
+            continue
+        given = [places.get(place, place) for place in value] if name == "runs" else value
+        monkeypatch.setattr(first.parts.config.similarity, name, given)
+    for place, folder in places.items():
+        message = message.replace(place, folder)
+    (fault,) = plan_similarity(first).faults
+    assert fault.startswith(message)
+
+
+def test_runs_of_other_weights_have_no_partners(
+    first: ActiveRun, by_adam: ActiveRun, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(first.parts.config.similarity, "runs", [str(by_adam.paths.folder)])
+    monkeypatch.setattr(first.parts, "layers", first.parts.layers[:1])
+    assert not plan_similarity(first).faults
+    network = replace(first.parts.network, digest="0" * 64)
+    monkeypatch.setattr(first.parts, "network", network)
+    with pytest.raises(ConfigError, match="is of another network or of other weights, whose units"):
+        find_compared_runs(first, ["pearson"])
+
+
+def test_without_statsmodels_all_else_is_tested(
+    first: ActiveRun, opened: Any, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setitem(sys.modules, "statsmodels.regression.mixed_linear_model", None)
+    found = similarity_tests(first, first.plan(STAGE))
+    mixed = found["test"] == "mixed"
+    assert mixed.sum() == 2 * 5
+    sentence = (
+        "mixed models need statsmodels, which is not installed; run"
+        " pip install 'artiphys[statistics]'"
+    )
+    assert set(found[mixed]["note"]) == {sentence}
+    assert comparison_findings(found) == [f"similarity: {sentence}"]
+    whole = opened.similarity_tests
+    rest = whole[whole["test"] != "mixed"].reset_index(drop=True)
+    pd.testing.assert_frame_equal(found[~mixed].reset_index(drop=True), rest, check_dtype=False)
 
 
 @pytest.mark.parametrize(
@@ -257,11 +383,10 @@ def test_the_cost_counts_every_stored_draw(first: ActiveRun):
 
 
 def test_pages_show_the_numbers_of_the_table(first: ActiveRun, opened: Any):
-    path = first.paths.site / "assets" / "data" / "conv2" / "11.js"
-    text = path.read_text(encoding="utf-8")
-    data = json.loads("[" + text.removeprefix("artiphys.put(").removesuffix(");\n") + "]")[1]
-    (section,) = (each for each in data["sections"] if each["title"] == "Similarity")
-    (part,) = (each for each in section["parts"] if each["title"] == "zeros and noise")
+    layer = first.parts.layers[1]
+    (section,) = unit_sections(first, first.plan(STAGE), layer)(11)
+    data = section.data()
+    (part,) = (each for each in data["parts"] if each["title"] == "zeros and noise")
     own = opened.similarity.query(
         "layer == 'conv2' and unit == 11 and init_a == 'zeros' and init_b == 'noise'"
     )
@@ -271,20 +396,39 @@ def test_pages_show_the_numbers_of_the_table(first: ActiveRun, opened: Any):
     units, phase = (
         own.query(f"null_kind == '{kind}'").mean(numeric_only=True) for kind in ("units", "phase")
     )
-    assert shown["note"] == (
-        f"units: {units['null']:.3g}, p = {units['p']:.2g}; phase: {phase['null']:.3g},"
-        f" p = {phase['p']:.2g}"
+    assert shown["note"].replace("\N{MINUS SIGN}", "-") == (
+        f"units {units['null']:.2g} (p = {units['p']:.2g}), phases {phase['null']:.2g}"
+        f" (p = {phase['p']:.2g})"
     )
 
 
-def test_the_summary_of_the_run_and_its_figures(first: ActiveRun):
+def test_the_summary_of_the_run_and_its_figures(first: ActiveRun, monkeypatch: pytest.MonkeyPatch):
     (line,) = (
         line
         for line in first.facts["findings"]
         if line.startswith("similarity: conv2, zeros and noise")
     )
     assert re.search(r"null units: pearson [-\d.e]+ \(null [-\d.e]+\), ssim ", line)
-    drawn = {path.name for path in first.paths.figures.glob("similarity_*.png")}
-    assert drawn == {
-        "similarity_zeros_zeros.png", "similarity_zeros_noise.png", "similarity_noise_noise.png",
-    }  # fmt: skip
+    drawn: dict[str, pd.DataFrame] = {}
+    monkeypatch.setattr(first.parts.config.figures, "formats", ["png"])
+    monkeypatch.setattr(drawing, "statistics_by_layer", lambda rows: rows)
+    monkeypatch.setattr(first, "figure", lambda name, rows: drawn.setdefault(name, rows))
+    drawing.draw(first, first.plan(STAGE))
+    assert list(drawn) == [
+        "similarity_zeros_zeros", "similarity_zeros_noise", "similarity_noise_noise",
+    ]  # fmt: skip
+    assert {len(rows) for rows in drawn.values()} == {2 * 2 * 5}
+
+
+def test_the_time_grows_with_draws(first: ActiveRun, monkeypatch: pytest.MonkeyPatch):
+    """Each draw takes as long as the last, beside what is done once."""
+    monkeypatch.setattr(cost, "timed", lambda _machine, worker: worker() and 1.0)
+    machine = Machine(first.parts.runner, 1)
+    few = similarity_cost(first, first.plan(STAGE), machine)
+    assert few.seconds["similarity"] == pytest.approx(sum(few.layer_seconds.values()))
+    assert list(few.layer_seconds) == ["conv1", "conv2"]
+    rows = sum(
+        len(range(*rows.indices(99))) for p in first.plan(STAGE).pairs for rows in p.blocks.values()
+    )
+    # 1 s for 8 images without a draw; a draw is no slower, so that it counts as a tenth.
+    assert few.seconds["similarity"] == pytest.approx(rows * (1 + 0.1 * 6) / 8)

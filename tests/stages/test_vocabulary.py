@@ -21,6 +21,7 @@ from pipeline.networks.layers import Layer
 from pipeline.run.active_run import ActiveRun
 from pipeline.run.parts import Parts
 from pipeline.stages.top_patches.results import StoredSources, read_patches
+from pipeline.store.identity import chosen
 from pipeline.store.runs import Run
 from pipeline.synthesis.combinations import combination_faults, combination_notes
 from pipeline.synthesis.loop import Ascent, ascend
@@ -63,6 +64,17 @@ def listed(group: str, *chosen: str) -> dict[str, Any]:
     return {name: option(group, name) for name in chosen}
 
 
+def given_options(config: Config) -> dict[str, str]:
+    """Return what is given for each option of a configuration, by its place there."""
+    listed_ones = {
+        f"{group}.{name}": option
+        for group in LISTS
+        for name, option in chosen(getattr(config, group)).items()
+    }
+    single = {group: getattr(config, group) for group in ("constraint", "gradient", "optimizer")}
+    return {key: json.dumps(each, default=str) for key, each in (listed_ones | single).items()}
+
+
 class Bench:
     """Ascents without files, on one network, one image set and one search."""
 
@@ -70,6 +82,7 @@ class Bench:
         self.config, self.searched, self.earlier = config, searched, str(earlier)
         self.optimizer = option("optimizer", "adam", steps=2, lr=0.01)
         self.scorers: dict[str, Scorer] = {}
+        self.built: dict[tuple[str, str], Any] = {}
 
     def parts(self, **changes: Any) -> Parts:
         parts, known = (
@@ -78,7 +91,17 @@ class Bench:
         )
         parts.network, parts.images, parts.layers = known.network, known.images, known.layers
         parts.sized_network = known.sized_network
+        parts.built = {
+            key: self.built[key, given]
+            for key, given in given_options(parts.config).items()
+            if (key, given) in self.built
+        }
         return parts
+
+    def keep(self, parts: Parts) -> None:
+        """Keep the options that were built for others that have the same."""
+        given = given_options(parts.config)
+        self.built |= {(key, given[key]): made for key, made in parts.built.items() if key in given}
 
     def scorer(self, parts: Parts, layer: Layer) -> Scorer:
         """Return what scores, built once for all that differ in something else."""
@@ -93,6 +116,7 @@ class Bench:
         parts = self.parts(**changes)
         for fault in combination_faults(parts.recipe):
             return fault
+        self.keep(parts)
         session = ActiveRun(parts, self.searched.layout, self.searched.paths, self.searched.tracker)
         session.images = self.searched.images
         (layer,), (init,) = parts.layers, parts.inits

@@ -83,7 +83,8 @@ def similarity_summary(
         units, and ``null_low`` and ``null_high``, its 2.5th and 97.5th percentiles over draws (of
         a twin, its median and the bootstrap interval); ``p``, how often a draw's median is at least
         as large (of a twin, by Mann and Whitney's test); ``ceiling``; ``units``, ``undefined`` (how
-        many of them) and ``above_chance`` (how many have p <= 0.05; 5 % by chance alone).
+        many of them), ``above_chance`` (how many have p <= 0.05; 5 % by chance alone) and ``note``:
+        why there is no null, or an empty string.
     """
     rows: list[dict[str, Any]] = []
     for number, statistic in enumerate(found.statistics):
@@ -102,8 +103,28 @@ def similarity_summary(
                 "undefined": len(values) - len(defined),
             }
             draws = found.draws[kind][number] if found.draws else np.empty((0, len(units)))
-            rows.append(row | _null_row(values, units, draws, kind, rng))
+            null = _null_row(values, units, draws, kind, rng)
+            note = _note(values, draws, kind) if np.isnan(null["null"]) else ""
+            rows.append(row | null | {"note": note})
     return pd.DataFrame(rows)
+
+
+def _note(
+    values: Float[np.ndarray, " units"], draws: Float[np.ndarray, "draws images"], kind: str
+) -> str:
+    """Return why a statistic has no null of a kind."""
+    if kind == NO_NULL:
+        return "no null was drawn"
+    if not np.isfinite(values).any():
+        return "no unit has a value"
+    if kind == TWIN:
+        return (
+            "the twin has no value of this statistic; run the stage similarity on the twin with it,"
+            " and then this run again"
+        )
+    if not len(draws):
+        return "there are no other units whose images could be drawn; choose more units"
+    return "no unit has both a value and a null"
 
 
 def _null_row(
@@ -120,18 +141,36 @@ def _null_row(
     row["above_chance"] = int((p <= LEVEL).sum())
     if kind == TWIN:
         return row | _twin_row(values, by_unit, rng)
-    # Units without a partner have no null, and their values are left out of the layer's test too.
-    tested = np.isfinite(values) & np.isfinite(by_unit).all(axis=0)
-    if not tested.any() or not len(by_unit):
-        return row
-    medians = np.median(by_unit[:, tested], axis=1)
+    return row | median_test(values, by_unit)
+
+
+def median_test(
+    values: Float[np.ndarray, " units"], draws: Float[np.ndarray, "draws units"]
+) -> dict[str, float]:
+    """Return how often the median over units of a draw is at least as large as that of the values.
+
+    Units without a value or without all draws, such as those without a partner, are left out.
+
+    Returns:
+        ``null``, ``null_low`` and ``null_high``: median, 2.5th and 97.5th percentile over draws of
+        the median over units; and ``p``, (1 + draws at least as large) / (1 + draws). Empty if
+        there is nothing to test.
+
+    >>> draws = np.array([[0.1, 0.3, 0.2], [0.0, 0.9, 0.8], [0.2, 0.2, 0.2]])
+    >>> median_test(np.array([0.5, 0.4, 0.7]), draws)["p"]
+    0.5
+    """
+    tested = np.isfinite(values) & np.isfinite(draws).all(axis=0)
+    if not tested.any() or not len(draws):
+        return {}
+    medians = np.median(draws[:, tested], axis=1)
     low, middle, high = np.quantile(medians, [0.025, 0.5, 0.975])
-    layer_p = permutation_p(np.array([np.median(values[tested])]), medians[:, None])
-    return row | {
+    p = permutation_p(np.array([np.median(values[tested])]), medians[:, None])
+    return {
         "null": float(middle),
         "null_low": float(low),
         "null_high": float(high),
-        "p": float(layer_p[0]),
+        "p": float(p[0]),
     }
 
 

@@ -48,11 +48,18 @@ class Wanted:
         stage: the stage.
         tables: its tables.
         own: those that collecting writes; a run with these alone is no run to collect.
+        key: the key of the configuration that names the runs.
     """
 
     stage: Stage[Any]
     tables: tuple[Table, ...]
     own: tuple[Table, ...]
+    key: str = "collect.runs"
+
+    @property
+    def reader(self) -> str:
+        """The stage that reads the runs."""
+        return self.key.partition(".")[0]
 
 
 CORRELATED = Wanted(CORRELATIONS_STAGE, (CORRELATIONS, SUMMARY), tuple(own for own, _ in SOURCES))
@@ -109,6 +116,11 @@ def collect(*places: Place) -> Sweep:
     Raises:
         StoreError: a folder contains no run, or no run has finished with correlations.
     """
+    known: tuple[Any, ...] = places
+    wrong = [place for place in known if not isinstance(place, str | Path)]
+    if wrong or not places:
+        given = f"{type(wrong[0]).__name__} is not the path of runs" if wrong else "none are given"
+        raise StoreError(f"places: {given}; give folders that contain runs, such as 'outputs/runs'")
     return joined(find_finished_runs(places))
 
 
@@ -146,7 +158,9 @@ def find_finished_runs(places: Sequence[Place], wanted: Wanted = CORRELATED) -> 
     """
     runs: list[tuple[Run, Settings]] = []
     left_out: dict[Path, str] = {}
-    for folder in dict.fromkeys(folder for place in places for folder in _run_folders(place)):
+    for folder in dict.fromkeys(
+        folder for place in places for folder in _run_folders(place, wanted)
+    ):
         try:
             run = Run(folder)
             if set(run.tables) != {table.name for table in wanted.own}:
@@ -163,7 +177,7 @@ def find_finished_runs(places: Sequence[Place], wanted: Wanted = CORRELATED) -> 
     return Finished(runs, left_out)
 
 
-def _run_folders(place: Place) -> Iterator[Path]:
+def _run_folders(place: Place, wanted: Wanted) -> Iterator[Path]:
     path = Path(place).expanduser()
     # Path.glob raises an error for some patterns.
     matches = [] if path.exists() else sorted(glob(str(path), recursive=True))  # noqa: PTH207
@@ -180,8 +194,8 @@ def _run_folders(place: Place) -> Iterator[Path]:
             inner.sort()
     if nothing:
         raise StoreError(
-            f"collect: '{place}' neither is nor contains a run; give run folders, folders that "
-            "contain runs, or patterns, as in collect.runs=[outputs/runs/mysweep]"
+            f"{wanted.reader}: '{place}' neither is nor contains a run; give run folders or folders"
+            f" that contain runs, as in {wanted.key}=[outputs/runs/mysweep]"
         )
 
 
@@ -227,8 +241,8 @@ def _none_finished(places: Sequence[Place], left_out: dict[Path, str], wanted: W
     reasons = f" ({listed(some, 3, last=', ')})" if some else ""
     where = ", ".join(f"'{place}'" for place in places)
     return (
-        f"collect: no run in {where} has finished with {wanted.stage.name}{reasons}; finish one"
-        " first, or give other folders in collect.runs"
+        f"{wanted.reader}: no run in {where} has finished with {wanted.stage.name}{reasons}; finish"
+        f" one first, or give other folders in {wanted.key}"
     )
 
 

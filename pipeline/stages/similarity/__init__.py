@@ -50,20 +50,25 @@ SUMMARY = Table(
         "units": "number of units",
         "undefined": "number of units without a value",
         "above_chance": "number of units with p of 0.05 or less; 5 % by chance alone",
+        "note": "why there is no null; empty otherwise",
     },
     later("pipeline.stages.similarity.tables.similarity_summary"),
     csv=True,
 )
 TESTS = Table(
     "similarity_tests",
-    "one row per layer and paired test over units, and per layer of a mixed model",
+    "one row per layer and paired test over units, of inits and of runs, and per layer of a mixed"
+    " model",
     {
         **shared("model", "layer"),
         "test": "inits: final responses from two inits, Wilcoxon; pairs: a statistic of two pairs"
-        " of inits, Wilcoxon; mixed: mean of a statistic by layer, by a mixed model with units as"
+        " of inits, Wilcoxon; runs: final responses or a statistic of two runs, such as of two"
+        " optimizers, Wilcoxon; mixed: mean of a statistic by layer, by a mixed model with units as"
         " random effects",
         "measure": "final_response, or name of the statistic",
-        "a": "first init, or pair of inits; of a mixed model, all pairs",
+        "inits": "init, or pair of inits, of which runs are compared; empty of other tests",
+        "a": "first init, pair of inits, or run (by the settings in which the runs differ); of a"
+        " mixed model, all pairs",
         "b": "what it is compared with; empty of a mixed model",
         "units": "number of units with both values",
         "undefined": "number of units without both",
@@ -73,10 +78,11 @@ TESTS = Table(
         "effect": "rank-biserial correlation, 1 if a is larger in all units; of a mixed model,"
         " share of the variance within layers that is between units",
         "p": "two-sided, that the difference or the mean is 0",
-        "q": "p adjusted over layers and pairs of one test and measure (Benjamini & Hochberg)",
+        "q": "p adjusted over all layers, inits and pairs of one test and measure (Benjamini &"
+        " Hochberg)",
         "note": "why there is no p; empty otherwise",
     },
-    later("pipeline.stages.similarity.tables.similarity_tests"),
+    later("pipeline.stages.similarity.comparisons.similarity_tests"),
     csv=True,
 )
 SELECTIVITY = Table(
@@ -96,6 +102,7 @@ STAGE = Stage(
     name="similarity",
     about="compare what ascents from different inits added by many statistics, each with its nulls",
     plan=later("pipeline.stages.similarity.plan.plan_similarity"),
+    version=2,
     needs=("ascent",),
     tables=(SIMILARITY, SUMMARY, TESTS, SELECTIVITY),
     check=later("pipeline.stages.similarity.plan.similarity_faults"),
@@ -103,5 +110,5 @@ STAGE = Stage(
     work=later("pipeline.stages.similarity.work.compare_pairs"),
     write=later("pipeline.stages.similarity.drawing.draw"),
     sections=later("pipeline.stages.similarity.sections.unit_sections"),
-    summary=later("pipeline.stages.similarity.tables.findings"),
+    summary=later("pipeline.stages.similarity.findings.findings"),
 )

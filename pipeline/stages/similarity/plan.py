@@ -23,7 +23,9 @@ from pipeline.run.identity import canvas_settings
 from pipeline.search.effective_fields import NoiseImages
 from pipeline.stages.ascent import STAGE as ASCENT
 from pipeline.stages.ascent.results import find_climb
-from pipeline.stages.similarity import STAGE
+from pipeline.stages.collect.results import Wanted, find_finished_runs
+from pipeline.stages.similarity import SIMILARITY, STAGE
+from pipeline.stages.similarity.compared_runs import ComparedRuns, find_compared_runs
 from pipeline.stages.similarity.results import CEILING, TWIN, ComparedPair, Shown, TwinAscents
 from pipeline.stages.stage import Plan
 from pipeline.store.results import Result
@@ -37,10 +39,12 @@ class SimilarityPlan(Plan[Shown | ComparedPair]):
 
     Attributes:
         statistics: the chosen statistics.
+        compared: other runs, with which units are compared.
         faults: what cannot be compared, and why.
     """
 
     statistics: Sequence[Statistic] = ()
+    compared: ComparedRuns = ComparedRuns()
     faults: Sequence[str] = ()
 
     @property
@@ -65,6 +69,10 @@ def plan_similarity(run: ActiveRun) -> SimilarityPlan:
             of_layer = partial(_of_layer, run, layer, chosen, twins or [])
             planned += faults.attempt(of_layer) or []
     plan = SimilarityPlan(planned)
+    if chosen:
+        names = [each.name for each in chosen]
+        compared = faults.attempt(lambda: find_compared_runs(run, names))
+        plan.compared = compared or ComparedRuns()
     plan.statistics, plan.faults = chosen, faults.found
     return plan
 
@@ -154,7 +162,7 @@ def _pair(
         "shift": config.shift if "shift_tolerant" in names else None,
         "window": config.window if "ssim" in names else None,
         "fields": asdict(noise_images(run)) if "field_weighted" in names else None,
-        "twins": [[result.key for result in twin.results] for twin in twins],
+        "twins": [twin.keys for twin in twins],
         "network": canvas_settings(run, layer),
         "seed": parts.config.seed,
         "block": next(iter(blocks.values())).stop,
@@ -201,4 +209,15 @@ def _ascents(twin: Run, layer: Layer, inits: tuple[str, str]) -> TwinAscents:
             found.append(twin.result("ascent", f"{layer.name}/{init}"))
         except StoreError as error:
             raise ConfigError(f"similarity.twins: {error}") from error
-    return TwinAscents((found[0], found[1]))
+    compared = _twin_similarities(twin, f"{layer.name}/{inits[0]}/{inits[1]}")
+    return TwinAscents((found[0], found[1]), twin, compared)
+
+
+def _twin_similarities(twin: Run, name: str) -> Result | None:
+    """Return the similarities that a twin has of a pair, if they are of this version."""
+    try:
+        found = twin.result(STAGE.name, name)
+        find_finished_runs([twin.paths.folder], Wanted(STAGE, (SIMILARITY,), ()))
+    except StoreError:
+        return None
+    return found

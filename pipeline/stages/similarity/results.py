@@ -15,7 +15,7 @@ from pipeline.networks.layers import Layer
 from pipeline.stages.ascent.results import Climb
 from pipeline.stages.correlations.results import paired
 from pipeline.store.results import Result
-from pipeline.store.runs import Images, read_images
+from pipeline.store.runs import Images, Run, read_images
 
 CEILING = "ceiling"
 DRAWS = "draws."  # before the name of the null, in the names of arrays
@@ -23,9 +23,23 @@ DRAWS = "draws."  # before the name of the null, in the names of arrays
 
 @dataclass(frozen=True)
 class TwinAscents:
-    """The ascents of a network with random weights, from both inits of a pair."""
+    """The ascents of a network with random weights, from both inits of a pair.
+
+    Attributes:
+        results: the ascents.
+        run: the run that made them.
+        compared: its similarities of this pair, if it has some.
+    """
 
     results: tuple[Result, Result]
+    run: Run
+    compared: Result | None = None
+
+    @property
+    def keys(self) -> list[str]:
+        """The digests of all that is read."""
+        read = (*self.results, self.compared)
+        return [result.key for result in read if result is not None]
 
 
 @dataclass(frozen=True)

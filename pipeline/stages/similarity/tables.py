@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from pipeline.analysis.mixed_effects import mixed_effects
-from pipeline.analysis.paired_tests import paired_tests, with_q
+from pipeline.analysis.paired_tests import with_q
 from pipeline.analysis.similarity.populations import Population, selectivity
 from pipeline.analysis.similarity.tables import similarity_summary as summarized
 from pipeline.analysis.similarity.tables import similarity_table
 from pipeline.analysis.statistics import unit_means
 from pipeline.run.active_run import ActiveRun
-from pipeline.stages.ascent import STAGE as ASCENT
-from pipeline.stages.ascent.results import ascents
 from pipeline.stages.correlations.results import random_numbers
-from pipeline.stages.similarity import SELECTIVITY, SIMILARITY, SUMMARY, TESTS
+from pipeline.stages.similarity import SELECTIVITY, SIMILARITY, SUMMARY
 from pipeline.stages.similarity.plan import SimilarityPlan
 from pipeline.stages.similarity.results import ComparedPair, FoundPair
 from pipeline.stages.stage import Table
@@ -71,40 +68,6 @@ def _seed_ceilings(
     return dict(zip(pair.statistics, np.min(medians, axis=0).tolist(), strict=True))
 
 
-def similarity_tests(run: ActiveRun, plan: Sequence[Any]) -> pd.DataFrame:
-    """Return paired tests between inits and between pairs of inits, and mixed models by layer."""
-    frames = _init_tests(run)
-    table: Any = similarity(run, plan)
-    if len(table):
-        table = table[table["null_kind"] == table["null_kind"].iloc[0]]
-        table = table[table["init_a"] != table["init_b"]]
-        table = table.assign(pair=table["init_a"] + " and " + table["init_b"])
-    for statistic, rows in table.groupby("statistic", sort=False):
-        name = str(statistic)
-        if rows["pair"].nunique() > 1:
-            tests = paired_tests(rows, "value", "pair", by=("layer",))
-            frames.append(tests.assign(test="pairs", measure=name))
-        fitted = mixed_effects(rows).rename(
-            columns={"estimate": "difference", "unit_share": "effect"}
-        )
-        both = ", ".join(dict.fromkeys(rows["pair"]))
-        frames.append(fitted.assign(test="mixed", measure=name, a=both, b=""))
-    if not frames:
-        return pd.DataFrame(columns=list(TESTS.columns))
-    whole = pd.concat(frames, ignore_index=True).assign(model=run.parts.network.name)
-    return _in_order(with_q(whole, ("test", "measure")), TESTS)
-
-
-def _init_tests(run: ActiveRun) -> list[pd.DataFrame]:
-    """Return tests of final responses; an ascent that failed counts as undefined."""
-    if len(run.parts.inits) < 2:
-        return []
-    table = ascents(run, run.plan(ASCENT))
-    table["final_response"] = table["final_response"].where(table["status"] == "ok")
-    tests = paired_tests(table, "final_response", "init")
-    return [tests.assign(test="inits", measure="final_response")]
-
-
 def similarity_selectivity(run: ActiveRun, plan: SimilarityPlan) -> pd.DataFrame:
     """Return how selectively what was added from each init drives its own unit."""
     frames = [pd.DataFrame(columns=list(SELECTIVITY.columns))]
@@ -138,19 +101,3 @@ def _identity(run: ActiveRun, pair: ComparedPair) -> dict[str, str]:
         "init_a": pair.inits[0],
         "init_b": pair.inits[1],
     }
-
-
-def findings(run: ActiveRun, plan: Sequence[Any]) -> list[str]:
-    """Return one line per layer and pair: which statistics exceed chance, and by how much."""
-    lines: list[str] = []
-    summary = similarity_summary(run, plan)
-    for names, rows in summary.groupby(["layer", *PAIR], sort=False):
-        layer, a, b = cast("tuple[str, str, str]", names)
-        records: Any = rows.to_dict("records")
-        kind = records[0]["null_kind"]
-        own = [row for row in records if row["null_kind"] == kind]
-        said = [f"{row['statistic']} {row['value']:.3g} (null {row['null']:.3g})" for row in own]
-        undefined = max(row["undefined"] for row in own)
-        lost = f"; {undefined} of {own[0]['units']} units undefined" if undefined else ""
-        lines.append(f"similarity: {layer}, {a} and {b}, null {kind}: {', '.join(said)}{lost}")
-    return lines

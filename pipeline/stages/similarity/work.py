@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
+import pandas as pd
+from jaxtyping import Float, Int
 
 from pipeline.analysis.similarity.catalog import IMAGES, Statistic
 from pipeline.analysis.statistics import unit_means
@@ -16,10 +17,19 @@ from pipeline.run.active_run import ActiveRun
 from pipeline.search.field_responses import FieldResponses
 from pipeline.search.image_similarity import Rivals, View, Wanted, compare_rivals, view_of
 from pipeline.stages.correlations.results import paired, random_numbers
+from pipeline.stages.similarity import SIMILARITY
 from pipeline.stages.similarity.plan import SimilarityPlan, noise_images
-from pipeline.stages.similarity.results import CEILING, DRAWS, TWIN, ComparedPair, Shown
+from pipeline.stages.similarity.results import (
+    CEILING,
+    DRAWS,
+    TWIN,
+    ComparedPair,
+    Shown,
+    TwinAscents,
+)
 from pipeline.stages.stage import WorkItems
 from pipeline.store.runs import Images, read_images
+from pipeline.store.tables import read_table
 
 log = logging.getLogger(__name__)
 Written = tuple[dict[str, np.ndarray], dict[str, Any]]  # arrays and notes of an item
@@ -191,7 +201,10 @@ def _median(values: Float[np.ndarray, " units"]) -> float:
 
 
 def _twins(pair: ComparedPair, statistics: Any) -> Written:
-    """Return the similarities of all units of all twins, by statistics of images alone."""
+    """Return the similarities of all units of all twins.
+
+    Those of images are computed. Others need the network of the twin, and are there if it has them.
+    """
     parts: list[Float[np.ndarray, "statistics units"]] = []
     alone: list[Statistic] = [each for each in statistics if each.needs == IMAGES]
     rows = [number for number, each in enumerate(statistics) if each.needs == IMAGES]
@@ -204,5 +217,21 @@ def _twins(pair: ComparedPair, statistics: Any) -> Written:
         means = [unit_means(units, row) for row in values]
         whole = np.full((len(statistics), len(np.unique(units))), np.nan)
         whole[rows] = np.array(means).reshape(len(rows), -1)
+        for row, statistic in enumerate(statistics):
+            if statistic.needs != IMAGES:
+                whole[row] = _from_table(twin, pair, statistic.name, pd.unique(units))
         parts.append(whole)
     return {"values": np.concatenate(parts, axis=1)}, {}
+
+
+def _from_table(
+    twin: TwinAscents, pair: ComparedPair, statistic: str, units: Int[np.ndarray, " units"]
+) -> Float[np.ndarray, " units"]:
+    """Return a statistic of the units of a twin from its own table; NaN if that lacks it."""
+    if twin.compared is None:
+        return np.full(len(units), np.nan)
+    table = read_table(twin.run.paths.tables, SIMILARITY.name)
+    own = (table["layer"] == pair.layer.name) & (table["statistic"] == statistic)
+    own &= (table["init_a"] == pair.inits[0]) & (table["init_b"] == pair.inits[1])
+    means = table[own].groupby("unit")["value"].mean()  # the same beside every null
+    return means.reindex(units).to_numpy(np.float64)

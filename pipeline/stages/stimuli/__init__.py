@@ -1,4 +1,4 @@
-"""Stage: write stimulus sets as pictures and tables, for a rig."""
+"""Stage: write stimulus sets, ascents and patches as pictures and tables, for a rig."""
 
 from pipeline.stages.stage import Stage, Table, later
 
@@ -25,12 +25,48 @@ SETS = Table(
     later("pipeline.stages.stimuli.results.stimulus_sets"),
     csv=True,
 )
+IMAGES = Table(
+    "stimulus_images",
+    "one row per picture of an image that a unit prefers, or of its bottom patches",
+    {
+        "model": "name of the network",
+        "layer": "name of the layer",
+        "folder": "folder of the pictures, within the run folder",
+        "file": "name of the picture",
+        "kind": "`ascent`, `top_patch` or `bottom_patch`",
+        "unit": "number of the unit",
+        "init": "init of an ascent",
+        "copy": "number of an ascent among those of its unit and init",
+        "status": "of an ascent, as in `ascents`",
+        "rank": "rank of a patch, from 0, the most extreme",
+        "image": "name of the image that a patch is from",
+        "inside": "whether the patch lies within its image; what lies beyond is the mean color",
+        "scaling": "`clip` or `contrast` (`stimuli.scaling`)",
+        "factor": "by which contrast about the gray of the canvas was multiplied; 1 for `clip`",
+        "clipped": "share of the image's values, over pixels and channels, that were clipped",
+        "response": "response of the unit to the image, before any nonlinearity after the layer",
+        "picture_response": "its response to the 8-bit picture, read back",
+        "top": "row of the canvas, from 0, where the image starts, in pixels of the network",
+        "left": "column of the canvas, from 0, where the image starts, in pixels of the network",
+        "height": "height of the image, the receptive field, in pixels of the network",
+        "width": "width of the image, in pixels of the network",
+        "canvas_height": "height of the picture, in pixels of the network",
+        "canvas_width": "width of the picture, in pixels of the network",
+        "height_degrees": "height at which the image is to be shown, in degrees",
+        "width_degrees": "width at which the image is to be shown, in degrees",
+        "canvas_height_degrees": "height at which the picture is to be shown, in degrees",
+        "canvas_width_degrees": "width at which the picture is to be shown, in degrees",
+        "gray": "8-bit values of the gray of the canvas, one per channel",
+    },
+    later("pipeline.stages.stimuli.work.stimulus_images"),
+    csv=True,
+)
 STAGE = Stage(
     name="stimuli",
-    about="write stimulus sets as pictures and a table of their parameters, for a rig",
-    needs=("train",),
-    tables=(SETS,),
+    about="write stimulus sets, ascents and patches as pictures with tables, for a rig",
+    needs=("train", "top_patches", "ascent"),
+    tables=(SETS, IMAGES),
     repeats=False,  # its many pictures are not in the record
-    check=later("pipeline.stages.stimuli.results.set_faults"),
-    write=later("pipeline.stages.stimuli.work.write_sets"),
+    check=later("pipeline.stages.stimuli.work.stimulus_faults"),
+    write=later("pipeline.stages.stimuli.work.write_stimuli"),
 )

@@ -108,8 +108,11 @@ def set_faults(run: ActiveRun, _plan: Plan) -> Iterator[str]:
     """Yield what is wrong with every set and layer."""
     faults, parts = Faults(), run.parts
     names = chosen(parts.config.stimulus)
-    if not names:
-        yield "stimulus: the list is empty; choose one or more, as in stimulus=[bars_4a]"
+    if not names and not parts.config.stimuli.images:
+        yield (
+            "stimulus: the list is empty; choose one or more, as in stimulus=[bars_4a], or images"
+            " of units, as in stimuli.images=[ascent]"
+        )
     for layer in parts.layers:
         field = faults.attempt(partial(parts.field, layer))
         if field is None:
