@@ -105,7 +105,7 @@ def _in_process(runner: Runner, config: Config, job: Job, key: str) -> int:
     log_to_console(runner.ranks.leads)
     finished = run_anew(config, runner, job)
     repeatable = all(stage.repeats for stage in chosen_stages(config.stages))
-    if finished.leads and repeatable and known_by_files(config.images):
+    if finished.leads and repeatable and known_by_files(asdict(config)):
         remember(finished.layout, key, finished.paths)
     return 0
 

@@ -18,6 +18,7 @@ import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from pipeline.errors import ConfigError, StoreError
 from pipeline.images.listings import listed_files
 from pipeline.images.shards import shard_files
 from pipeline.store.checksummed import DamagedError, read_document, write_document
-from pipeline.store.code import TARGETS, code_digest, own_targets
+from pipeline.store.code import TARGETS, code_digest, is_own, own_targets
 from pipeline.store.files import file_stamp, refusal
 from pipeline.store.identity import PATHS, WORDS, Effect, with_effect
 from pipeline.store.layout import Layout, RunPaths
@@ -36,6 +37,11 @@ from pipeline.store.records import changed_files, read_checksummed_record, recor
 log = logging.getLogger(__name__)
 PACKAGE = Path(__file__).parents[1]
 ELSEWHERE = ("pipeline.images.dataset", "pipeline.images.huggingface")
+HUGGINGFACE = "pipeline.networks.loading.huggingface"
+# Networks whose weights are from a hub or from a user's code, unless a file of them is given.
+MADE_ELSEWHERE = ("pipeline.networks.loading.timm", "pipeline.networks.loading.module")
+# What images are read with and networks are made by, under whatever version they are installed.
+LIBRARIES = ("torch", "torchvision", "timm", "transformers", "datasets", "pillow")
 
 
 def fingerprint(
@@ -57,6 +63,7 @@ def fingerprint(
         {**settings, "order": order, "code": code or {}}, sort_keys=True, default=str
     )
     digest = hashlib.sha256(known.encode())
+    digest.update(" ".join(map(_version, LIBRARIES)).encode())
     images = settings["images"]
     for path in (PACKAGE, *_files(settings), *listed_files(images), *shard_files(images)):
         for line in _stamps(path):
@@ -66,15 +73,36 @@ def fingerprint(
     return digest.hexdigest()[:16]
 
 
-def known_by_files(images: Any) -> bool:
-    """Return whether images are read from nothing but the files that their settings name.
+def known_by_files(settings: Any, *, read: bool = False) -> bool:
+    """Return whether images and networks are read from nothing but the files that settings name.
 
-    A user's own dataset may be read from anywhere, and one on the Hub of Hugging Face may change.
+    A user's own code may read from anywhere, and what is on a hub may change there.
+
+    Args:
+        settings: the configuration, or a part of it.
+        read: whether they are those of an image set or of a network.
     """
-    if not isinstance(images, Mapping):
+    if not isinstance(settings, Mapping):
         return True
-    kind = str(images.get("_target_", "")).rpartition(".")[0]
-    return kind not in ELSEWHERE and all(known_by_files(value) for value in images.values())
+    target = str(settings.get("_target_", ""))
+    kind = target.rpartition(".")[0]
+    if kind in ELSEWHERE or (read and target and is_own(target)):
+        return False
+    if kind == HUGGINGFACE and not Path(str(settings.get("name"))).expanduser().is_dir():
+        return False
+    if kind in MADE_ELSEWHERE and settings.get("weights", "default") == "default":
+        return False
+    return all(
+        known_by_files(value, read=read or name in ("model", "images", "to"))
+        for name, value in settings.items()
+    )
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return ""
 
 
 def remember(layout: Layout, key: str, paths: RunPaths) -> None:

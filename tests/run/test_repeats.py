@@ -20,7 +20,7 @@ from PIL import Image
 from pipeline.cli.run import run, run_fingerprint
 from pipeline.config.search_path import conf_dir
 from pipeline.errors import ConfigError, StoreError
-from pipeline.run.repeats import find_finished, fingerprint, remember
+from pipeline.run.repeats import find_finished, fingerprint, known_by_files, remember
 from pipeline.store.checksummed import read_document, write_document
 from pipeline.store.files import file_stamp
 from pipeline.store.identity import PATHS
@@ -389,3 +389,31 @@ def test_a_damaged_note_is_no_obstacle(finished):
     assert not known(finished)
     run(finished)
     assert known(finished)
+
+
+NETWORKS = "pipeline.networks.loading"
+
+
+@pytest.mark.parametrize(
+    ("settings", "by_files"),
+    [
+        ({"_target_": f"{NETWORKS}.torchvision.torchvision_network", "weights": "default"}, True),
+        ({"_target_": f"{NETWORKS}.module.module_network", "weights": "default"}, False),
+        ({"_target_": f"{NETWORKS}.module.module_network", "weights": "net.pth"}, True),
+        ({"_target_": f"{NETWORKS}.timm.timm_network", "weights": "default"}, False),
+        ({"_target_": f"{NETWORKS}.timm.timm_network", "weights": "random"}, True),
+        ({"_target_": f"{NETWORKS}.huggingface.huggingface_network", "name": "a/b"}, False),
+        ({"_target_": f"{NETWORKS}.huggingface.huggingface_network", "name": "/"}, True),
+        ({"_target_": "my_net.network"}, False),
+    ],
+)
+def test_networks_that_come_from_elsewhere_are_looked_at_each_time(settings, by_files):
+    """A user's function may load any file, and the weights of a name on a hub may change."""
+    assert known_by_files({"model": settings, "objective": {"_target_": "mine.score"}}) == by_files
+    assert known_by_files({"transfer": {"to": {"other": settings}}}) == by_files
+
+
+def test_other_versions_of_libraries_are_run_again(finished, monkeypatch):
+    assert known(finished)
+    monkeypatch.setattr("pipeline.run.repeats.version", lambda _package: "0.0")
+    assert not known(finished)
