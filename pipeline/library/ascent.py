@@ -136,7 +136,7 @@ def ascend(
     >>> tuple(mean.images.shape)
     (1, 3, 96, 96)
     """
-    chosen = read_options(Options, options, ("start", "objective", "optimizer"))
+    chosen = read_options(Options, options, ("units", "start", "objective", "optimizer"))
     copies = whole_number("copies", chosen.copies)
     given = _images(start) if isinstance(start, Tensor | np.ndarray) else None
     goal = as_objective(objective, unit_response())

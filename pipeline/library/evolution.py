@@ -122,7 +122,7 @@ def evolve(
     >>> bool((found.table["response"] > found.table["start"]).all())
     True
     """
-    own = ("searcher", "generator", "weights", "queries", "seed")
+    own = ("units", "searcher", "generator", "weights", "queries", "seed")
     check_names(EvolutionOptions, options, own)
     chosen = EvolutionOptions(**options)
     found = chosen_layer(net, layer)
