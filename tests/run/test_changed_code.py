@@ -65,12 +65,12 @@ def test_a_class_in_a_folder_that_the_network_adds_to_the_path_may_change(tmp_pa
 
     before, _ = run("max")
     again, said = run("max")
-    assert "everything was in the store already" in said
+    assert "searching" not in said  # it is in the store
     assert again == before
     pool = tmp_path / "parts" / "changing_pool.py"
     pool.write_text(POOL.replace("max_pool2d", "avg_pool2d"))
     after, said = run("max")
-    assert "changing_pool.py was changed after the run, so it is run again" in said
+    assert "searching" in said
     assert after != before
     pool.write_text(POOL)
     assert run("max")[0] == before
