@@ -8,17 +8,16 @@ from several threads, so one thread reads it at a time.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from importlib import import_module
 from threading import Lock
-from typing import Any, cast, overload
+from typing import Any, overload
 
 from torch import Tensor
 from torch.utils.data import IterableDataset
 
-from pipeline.errors import ArtiphysError, ConfigError, ImageError, first_line, nearest
+from pipeline.errors import ArtiphysError, ConfigError, ImageError, first_line
 from pipeline.images.files import (
     UNREADABLE,
     Loaded,
@@ -31,6 +30,7 @@ from pipeline.images.image_sets import ImageSet, fitted
 from pipeline.images.items import Facts, network_input, plain_picture, taken
 from pipeline.images.preprocessing import Crop, Preprocessing
 from pipeline.images.subsets import kept_indices
+from pipeline.store.targets import call_target
 
 log = logging.getLogger(__name__)
 
@@ -71,7 +71,7 @@ def dataset(
         ConfigError: the dataset cannot be made or has no items by index, its items hold no picture
             or floats of unknown values, or an item comes out otherwise when it is read again.
     """
-    made = _made(target, dict(arguments or {}))
+    made = call_target(target, dict(arguments or {}), "images", "my_data.MyDataset")
     preprocessing = fitted(preprocessing, resize, crop)
     items = DatasetItems.of(made, target, preprocessing, (item, values), (limit, seed))
     log.info("images: reading the %d items of %s to know them by contents", len(items), target)
@@ -313,33 +313,3 @@ def _length(dataset: Any, name: str) -> int:
     if not length:
         raise ConfigError(f"images: {name} has no items")
     return length
-
-
-def _made(target: str, arguments: dict[str, Any]) -> Any:
-    path, _, name = target.rpartition(".")
-    if not path:
-        raise ConfigError(
-            f"images.target: '{target}' is not a dotted name, such as my_data.MyDataset for the"
-            " class MyDataset in my_data.py"
-        )
-    try:
-        place = import_module(path)
-    except Exception as error:  # importing a user's file runs it
-        raise ConfigError(
-            f"images.target: '{path}' cannot be imported ({first_line(error)}); is it in the"
-            " current folder, or is its folder on PYTHONPATH?"
-        ) from error
-    make = getattr(place, name, None)
-    if not callable(make):
-        raise ConfigError(
-            f"images.target: '{path}' has no class or function '{name}'{nearest(name, dir(place))}"
-        )
-    try:
-        return cast("Callable[..., Any]", make)(**arguments)
-    except ArtiphysError:
-        raise
-    except Exception as error:  # a user's own code may raise anything
-        raise ConfigError(
-            f"images.target: '{target}' cannot be called with the given arguments"
-            f" ({first_line(error)})"
-        ) from error

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from importlib import import_module
+from collections.abc import Mapping
 from typing import Any
 
 from torch import nn
 
-from pipeline.errors import ArtiphysError, ConfigError, first_line, nearest
+from pipeline.errors import ConfigError
 from pipeline.networks.loading.weights import seeded
+from pipeline.store.targets import call_target
 
 
 def made(target: str, arguments: Mapping[str, Any], key: str, seed: int = 0) -> nn.Module:
@@ -25,41 +25,10 @@ def made(target: str, arguments: Mapping[str, Any], key: str, seed: int = 0) -> 
         ConfigError: there is no such class or function, it rejects the arguments, or it returns
             something else.
     """
-    make = _found(target, key)
-    try:
-        with seeded(seed):
-            module = make(**arguments)
-    except ArtiphysError:
-        raise
-    except Exception as error:  # a user's own code may raise anything
-        raise ConfigError(
-            f"{key}.target: '{target}' cannot be called with the given arguments"
-            f" ({first_line(error)})"
-        ) from error
+    with seeded(seed):
+        module = call_target(target, arguments, key, "my_net.MyNet")
     if not isinstance(module, nn.Module):
         raise ConfigError(
             f"{key}.target: '{target}' returns {type(module).__name__}, no torch.nn.Module"
         )
     return module
-
-
-def _found(target: str, key: str) -> Callable[..., Any]:
-    path, _, name = target.rpartition(".")
-    if not path:
-        raise ConfigError(
-            f"{key}.target: '{target}' is not a dotted name, such as my_net.MyNet for the class"
-            " MyNet in my_net.py"
-        )
-    try:
-        place = import_module(path)
-    except Exception as error:  # importing a user's file runs it
-        raise ConfigError(
-            f"{key}.target: '{path}' cannot be imported ({first_line(error)}); is it in the current"
-            " folder, or is its folder on PYTHONPATH?"
-        ) from error
-    make = getattr(place, name, None)
-    if not callable(make):
-        raise ConfigError(
-            f"{key}.target: '{path}' has no class or function '{name}'{nearest(name, dir(place))}"
-        )
-    return make
